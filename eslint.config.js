@@ -1,0 +1,87 @@
+import js from '@eslint/js';
+import tseslint from 'typescript-eslint';
+
+/** The rooms of src/ in import order: a room may import from the rooms before it, never from those after it. */
+const ROOMS = [
+  'formats',
+  'hub',
+  'backend',
+  'tokenizer',
+  'graph',
+  'model',
+  'transcoder',
+  'replacement',
+  'attribution',
+  'intervention',
+  'generation',
+  'engine',
+  'settings',
+  'report',
+  'cli',
+];
+
+/** Packages that only some rooms may know. */
+const PACKAGE_OWNERS = {
+  '@tensorflow/*': ['backend', 'model', 'transcoder', 'replacement', 'attribution', 'intervention', 'generation'],
+  chalk: ['report'],
+  ora: ['report'],
+  'cli-table3': ['report'],
+  commander: ['cli'],
+  '@huggingface/hub': ['hub'],
+  yaml: ['formats'],
+  yauzl: ['formats'],
+};
+
+const roomRules = ROOMS.map((room, place) => ({
+  files: [`src/${room}/**/*.ts`],
+  rules: {
+    'no-restricted-imports': [
+      'error',
+      {
+        patterns: [
+          ...ROOMS.slice(place + 1).map((later) => ({
+            group: [`../${later}/*`, `../../${later}/*`, `**/src/${later}/*`],
+            message: `'${room}' stands before '${later}' and must not know it (docs/architecture.md).`,
+          })),
+          ...Object.entries(PACKAGE_OWNERS)
+            .filter(([, owners]) => !owners.includes(room))
+            .map(([name, owners]) => ({ group: [name], message: `Only ${owners.join(', ')} may import ${name}.` })),
+        ],
+      },
+    ],
+  },
+}));
+
+export default tseslint.config(
+  { ignores: ['dist/', 'node_modules/', 'test/fixtures/', 'bench/checkpoints/'] },
+  js.configs.recommended,
+  ...tseslint.configs.recommendedTypeChecked,
+  {
+    languageOptions: {
+      parserOptions: { project: './tsconfig.test.json', tsconfigRootDir: import.meta.dirname },
+      globals: { process: 'readonly', console: 'readonly', URL: 'readonly', Buffer: 'readonly' },
+    },
+    rules: {
+      eqeqeq: 'error',
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
+      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
+      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
+      '@typescript-eslint/no-non-null-assertion': 'off',
+    },
+  },
+  { files: ['**/*.js', '**/*.mjs'], ...tseslint.configs.disableTypeChecked },
+  ...roomRules,
+  {
+    files: ['src/**/*.ts'],
+    ignores: ['src/backend/**'],
+    rules: {
+      'no-restricted-syntax': [
+        'error',
+        {
+          selector: "CallExpression[callee.property.name=/^(dataSync|arraySync)$/]",
+          message: 'Values are read with await tensor.data(): a backend may not be able to read synchronously.',
+        },
+      ],
+    },
+  },
+);

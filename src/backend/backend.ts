@@ -1,0 +1,63 @@
+/** What the rest of `tracer` knows of an engine: TF.js tensors, parameters behind `Weight`, and how much is held. */
+import type * as tfjs from '@tensorflow/tfjs-core';
+
+export type Tensor = tfjs.Tensor;
+export type Tensor1D = tfjs.Tensor1D;
+export type Tensor2D = tfjs.Tensor2D;
+export type Tensor3D = tfjs.Tensor3D;
+
+/** What a user can ask for. `cpu` and `cuda` are native TensorFlow. */
+export const DEVICE_CHOICES = ['auto', 'cpu', 'cuda', 'wasm'] as const;
+export type DeviceChoice = (typeof DEVICE_CHOICES)[number];
+export type Device = Exclude<DeviceChoice, 'auto'>;
+
+/** Arithmetic, not storage: bfloat16 checkpoints are multiplied exactly in float32 unless bfloat16 is asked for. */
+export const ARITHMETIC_CHOICES = ['float32', 'bfloat16'] as const;
+export type Arithmetic = (typeof ARITHMETIC_CHOICES)[number];
+
+/** How the numbers of a parameter are stored. */
+export type WeightType = 'float32' | 'bfloat16' | 'float16';
+
+/** A matrix parameter. Its storage (type, device, blocks, memory or file) stays behind this interface. */
+export interface Weight extends Disposable {
+  /** Logical shape [rows, columns]. */
+  readonly shape: readonly [number, number];
+  readonly dtype: WeightType;
+  /** Bytes of the stored form, held in memory or not. */
+  readonly storedBytes: number;
+  /** Bytes held in memory now. */
+  readonly heldBytes: number;
+  /**
+   * x · W, or x · Wᵀ with `transpose`, in float32 (bfloat16 arithmetic only when the backend was made with it).
+   * x is [n, rows], or [n, columns] with `transpose`; the result belongs to the caller.
+   */
+  matMul(x: Tensor2D, options?: { readonly transpose?: boolean }): Promise<Tensor2D>;
+  /** The given rows as float32 [indices.length, columns]. */
+  rows(indices: Int32Array): Promise<Tensor2D>;
+}
+
+/** Stored numbers of a matrix, as they lie in a file. */
+export interface WeightSource {
+  readonly name: string;
+  /** Shape as stored. */
+  readonly shape: readonly [number, number];
+  readonly dtype: WeightType;
+  /** True when the stored matrix is the transpose of the logical one (Gemma Scope's W_enc). */
+  readonly transposed?: boolean;
+  /** Fills `target` with the stored bytes of rows [start, stop) of the stored matrix. */
+  readInto(target: Uint8Array, rows: { readonly start: number; readonly stop: number }): Promise<void>;
+  /** Stored bytes of single rows of the stored matrix, one after the other. */
+  readRows(indices: ArrayLike<number>): Promise<Uint8Array>;
+}
+
+export interface Backend {
+  readonly name: 'tensorflow' | 'wasm';
+  readonly device: Device;
+  /** Version of the engine below TF.js, such as `TensorFlow 2.21.0`. */
+  readonly version: string;
+  readonly arithmetic: Arithmetic;
+  /** Reads the stored bytes now and keeps them in memory as they are stored. */
+  loadWeight(source: WeightSource): Promise<Weight>;
+  /** Keeps nothing: every use reads the bytes it needs. For parameters that are used once, or that do not fit. */
+  streamWeight(source: WeightSource): Weight;
+}

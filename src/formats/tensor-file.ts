@@ -1,0 +1,48 @@
+/** Named arrays in a file, whatever its format: the headers are known, the bytes are read when asked for. */
+
+/** Storage types, in the spelling of safetensors. */
+export type StorageType =
+  | 'F64'
+  | 'F32'
+  | 'F16'
+  | 'BF16'
+  | 'I64'
+  | 'I32'
+  | 'I16'
+  | 'I8'
+  | 'U64'
+  | 'U32'
+  | 'U16'
+  | 'U8'
+  | 'BOOL';
+
+export interface TensorInfo {
+  readonly name: string;
+  readonly dtype: StorageType;
+  readonly shape: readonly number[];
+  readonly byteLength: number;
+}
+
+/** Half-open range of rows (first axis). */
+export interface RowRange {
+  readonly start: number;
+  readonly stop: number;
+}
+
+/** One opened file, or several shards seen as one. Offsets, lengths and types were checked when it was opened. */
+export interface TensorFile extends Disposable {
+  /** How errors name it: a path or an address. */
+  readonly name: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly tensors: ReadonlyMap<string, TensorInfo>;
+  /**
+   * The stored little-endian bytes of a tensor, or of a range of its rows, in a new buffer that starts at an
+   * offset of its ArrayBuffer divisible by 64 (so that any typed array can be laid over it).
+   * Throws `BadFileError` for an unknown name and for bytes that cannot be read.
+   */
+  read(name: string, rows?: RowRange): Promise<Uint8Array>;
+  /** As `read`, into memory of the caller: `target.length` must be the exact number of bytes. */
+  readInto(name: string, target: Uint8Array, rows?: RowRange): Promise<void>;
+  /** Rows picked by index, one after the other in the order given; repeated indices are allowed. */
+  readRows(name: string, indices: ArrayLike<number>): Promise<Uint8Array>;
+}
