@@ -20,6 +20,7 @@ export type WeightType = 'float32' | 'bfloat16' | 'float16';
 
 /** A matrix parameter. Its storage (type, device, blocks, memory or file) stays behind this interface. */
 export interface Weight extends Disposable {
+  readonly name: string;
   /** Logical shape [rows, columns]. */
   readonly shape: readonly [number, number];
   readonly dtype: WeightType;
@@ -28,12 +29,25 @@ export interface Weight extends Disposable {
   /** Bytes held in memory now. */
   readonly heldBytes: number;
   /**
-   * x · W, or x · Wᵀ with `transpose`, in float32 (bfloat16 arithmetic only when the backend was made with it).
-   * x is [n, rows], or [n, columns] with `transpose`; the result belongs to the caller.
+   * The weight ready to be used, at once when it is held already, else after reading it.
+   * Dispose it after use: `using W_O = await weight.acquire();`
    */
-  matMul(x: Tensor2D, options?: { readonly transpose?: boolean }): Promise<Tensor2D>;
-  /** The given rows as float32 [indices.length, columns]. */
+  acquire(): Promise<HeldWeight>;
+  /** The given rows as float32 [indices.length, columns], reading no others from a file. */
   rows(indices: Int32Array): Promise<Tensor2D>;
+}
+
+/** A parameter whose numbers are in memory: used synchronously, also inside `tf.tidy` and under autodiff. */
+export interface HeldWeight extends Disposable {
+  readonly shape: readonly [number, number];
+  /**
+   * x · W, or x · Wᵀ with `transpose`, in float32 (bfloat16 arithmetic only when the backend was made with it).
+   * x is [n, rows], or [n, columns] with `transpose`; the result belongs to the caller. Autodiff passes through to x;
+   * the weight itself is frozen.
+   */
+  matMul(x: Tensor2D, options?: { readonly transpose?: boolean }): Tensor2D;
+  /** The given rows as float32 [indices.length, columns]. */
+  rows(indices: Int32Array): Tensor2D;
 }
 
 /** Stored numbers of a matrix, as they lie in a file. */
@@ -58,6 +72,6 @@ export interface Backend {
   readonly arithmetic: Arithmetic;
   /** Reads the stored bytes now and keeps them in memory as they are stored. */
   loadWeight(source: WeightSource): Promise<Weight>;
-  /** Keeps nothing: every use reads the bytes it needs. For parameters that are used once, or that do not fit. */
+  /** Keeps nothing between uses: `acquire` reads, `dispose` frees. For parameters used once, or that do not fit. */
   streamWeight(source: WeightSource): Weight;
 }
