@@ -1,0 +1,127 @@
+/** What can be asked of the engine. The command line and the library ask the same questions, with the same defaults. */
+import type { Arithmetic, DeviceChoice } from '../backend/backend.ts';
+
+/** The one place where a default of a request stands; the command line, the settings and the library read it here. */
+export const REQUEST_DEFAULTS = {
+  /** The preset that ships with the package, so that the first command works without a network. */
+  model: 'embedded',
+  device: 'auto',
+  /** Exact for bfloat16 checkpoints: every stored number is widened without rounding. */
+  dtype: 'float32',
+  offline: false,
+  /** Most likely next tokens shown by `run`. */
+  top: 10,
+  /** Tokens that a feature's decoder promotes, and as many that it suppresses, in `inspect`. */
+  featureTokens: 10,
+} as const satisfies {
+  model: string;
+  device: DeviceChoice;
+  dtype: Arithmetic;
+  offline: boolean;
+  top: number;
+  featureTokens: number;
+};
+
+/** How far a piece of work is. Events of one `phase` belong together: a terminal shows them in one line. */
+export interface ProgressEvent {
+  readonly kind: 'progress';
+  /** A short stable word, such as `resolve`, `download`, `verify`, `backend`, `weights`, `forward`. */
+  readonly phase: string;
+  /** What happens, for people: `Reading model.safetensors`. */
+  readonly message: string;
+  readonly done?: number;
+  readonly total?: number;
+  readonly unit?: 'bytes' | 'rows';
+  readonly bytesPerSecond?: number;
+  readonly secondsLeft?: number;
+}
+
+/** Something the user should know although the work goes on: a slow arithmetic, a token that was ignored. */
+export interface WarningEvent {
+  readonly kind: 'warning';
+  readonly message: string;
+}
+
+/** A choice that was made on the user's behalf: which backend was taken and why the better one was not. */
+export interface NoteEvent {
+  readonly kind: 'note';
+  readonly message: string;
+}
+
+export type EngineEvent = ProgressEvent | WarningEvent | NoteEvent;
+
+/** Options that every verb understands. What is left out has the value of `REQUEST_DEFAULTS`. */
+export interface CommonOptions {
+  /** Preset, Hub reference `owner/name[//subfolder][@revision]`, or local folder. */
+  readonly model?: string | undefined;
+  /** As `model`. Alone it is enough: a set names the model it was made for. */
+  readonly transcoders?: string | undefined;
+  /** Branch, tag or commit of the model, where its name does not carry one. */
+  readonly revision?: string | undefined;
+  readonly device?: DeviceChoice | undefined;
+  readonly dtype?: Arithmetic | undefined;
+  /** The Hugging Face cache; default as `huggingface_hub` finds it (`HF_HUB_CACHE`, `HF_HOME`). */
+  readonly cacheDir?: string | undefined;
+  readonly offline?: boolean | undefined;
+  /** Budget for weights held in memory; default a share of what is free. */
+  readonly maxMemoryBytes?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((event: EngineEvent) => void) | undefined;
+}
+
+export interface LoadRequest extends CommonOptions {
+  /** Headers only: what would be fetched, how many bytes, whether it fits. No weight is read. */
+  readonly dryRun?: boolean | undefined;
+}
+
+export type ConfigureRequest = CommonOptions;
+
+/** Text, or token ids as they are (nothing is put in front of them). */
+export type PromptInput = { readonly prompt: string } | { readonly tokens: readonly number[] };
+
+export interface RunRequest extends CommonOptions {
+  readonly input: PromptInput;
+  /** How many of the most likely next tokens. */
+  readonly top?: number | undefined;
+  /** How many of the strongest features a token; left out: no features are computed. */
+  readonly features?: number | undefined;
+  /** The most likely next token has to be one of these, else `ExpectationError`. */
+  readonly expect?: readonly string[] | undefined;
+  /** The most likely next token (one of `expect`, where given) has to have at least this probability. */
+  readonly expectProbability?: number | undefined;
+  /** Hook values to a safetensors file; `names` are hook names or patterns with `*`, empty: all. */
+  readonly saveActivations?: { readonly file: string; readonly names: readonly string[] } | undefined;
+  /** All active features to a safetensors file. */
+  readonly saveFeatures?: string | undefined;
+  /** Later passes that are timed after the first one. */
+  readonly repeat?: number | undefined;
+}
+
+export type InspectView =
+  | { readonly view: 'summary' }
+  | { readonly view: 'layer'; readonly layer: number }
+  | {
+      readonly view: 'feature';
+      readonly layer: number;
+      readonly feature: number;
+      readonly top?: number | undefined;
+    }
+  /** `pattern`: hook names, `*` stands for any letters; left out: all. */
+  | { readonly view: 'hooks'; readonly pattern?: string | undefined }
+  | { readonly view: 'weights'; readonly pattern?: string | undefined };
+
+export interface InspectRequest extends CommonOptions {
+  readonly show: InspectView;
+}
+
+export interface SetupRequest {
+  /** Left out: `cuda` where a CUDA driver answers, else `cpu`. */
+  readonly device?: 'cpu' | 'cuda' | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((event: EngineEvent) => void) | undefined;
+}
+
+export interface DoctorRequest {
+  readonly cacheDir?: string | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
