@@ -1,0 +1,181 @@
+/** `tracer setup`: a current TensorFlow library, linked to TF.js, in the user's data folder. */
+import { mkdir, readdir, rename, rm, statfs } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { ExhaustedError, NotFoundError, TracerError, EXIT } from '../errors.ts';
+import { bindingPackage, buildAddon, findCompiler } from './install/addon.ts';
+import { isSetUp, tensorflowFolder, TENSORFLOW_VERSION } from './install/folder.ts';
+import type { NativeDevice } from './install/folder.ts';
+import { takeLock } from './install/lock.ts';
+import { unpackWheels } from './install/unpack.ts';
+import { fetchWheels, findPython } from './install/wheels.ts';
+import { wheelsFor } from './install/pinned.ts';
+import { probeDevice } from './probing.ts';
+
+export type SetupPhase = 'check' | 'wait' | 'download' | 'unpack' | 'build' | 'verify';
+
+export interface SetupProgress {
+  readonly phase: SetupPhase;
+  /** One line for people. */
+  readonly message: string;
+  /** During `download`: bytes there and bytes wanted. */
+  readonly bytes?: number;
+  readonly totalBytes?: number;
+}
+
+export interface SetupOptions {
+  readonly device?: NativeDevice;
+  /** Instead of the user's data folder. */
+  readonly dataDir?: string;
+  readonly signal?: AbortSignal;
+  readonly onPhase?: (progress: SetupProgress) => void;
+}
+
+export interface SetupReport {
+  readonly device: NativeDevice;
+  readonly folder: string;
+  /** True when everything was there and only the product was checked. */
+  readonly alreadySetUp: boolean;
+  /** `TensorFlow 2.21.0`. */
+  readonly version: string;
+  readonly seconds: number;
+}
+
+/** Files are written while the wheels still lie there, and filesystems like some room. */
+const SPARE_BYTES = 200_000_000;
+
+/**
+ * Sets native TensorFlow up, or checks the one that is there with one product. Can be repeated after an interruption;
+ * of two runs at once one waits for the other.
+ * @throws NotFoundError platform, Python, pip, compiler or package missing; NetworkError; ExhaustedError; BadFileError
+ */
+export async function setUpTensorflow(options: SetupOptions = {}): Promise<SetupReport> {
+  const startMs = performance.now();
+  const { device = 'cpu', signal } = options;
+  const tell = options.onPhase ?? (() => undefined);
+  checkPlatform();
+  bindingPackage();
+  const folder = tensorflowFolder(device, options.dataDir);
+
+  let version = await versionOf(device, folder, tell, signal);
+  const alreadySetUp = version !== undefined;
+  if (version === undefined) {
+    await makeFolder(dirname(folder));
+    await using _lock = await takeLock(`${folder}.lock`, signal, () => {
+      tell({ phase: 'wait', message: 'another setup is at work; waiting for it' });
+    });
+    version = await versionOf(device, folder, tell, signal); // the other one may have finished it
+    version ??= await buildInPlace(device, folder, tell, signal);
+  }
+  return { device, folder, alreadySetUp, version, seconds: (performance.now() - startMs) / 1000 };
+}
+
+/** Undefined when nothing is there, or when what is there does not work and has to be built again. */
+async function versionOf(device: NativeDevice, folder: string, tell: Tell, signal?: AbortSignal) {
+  if (!isSetUp(folder)) return undefined;
+  tell({ phase: 'verify', message: `checking ${folder} with one product` });
+  const probe = await probeDevice(device, { folder, signal });
+  return probe.ok ? probe.version : undefined;
+}
+
+/** Builds in a folder of its own and gives it its name when one product has come out right. */
+async function buildInPlace(device: NativeDevice, folder: string, tell: Tell, signal?: AbortSignal) {
+  await removeRemains(folder);
+  const workshop = `${folder}.partial-${process.pid}`;
+  try {
+    await build(device, workshop, tell, signal);
+    tell({ phase: 'verify', message: 'multiplying once and comparing with the exact result' });
+    const probe = await probeDevice(device, { folder: workshop, signal });
+    if (!probe.ok) {
+      throw new TracerError(EXIT.unexpected, {
+        code: 'tensorflow_check',
+        message: `TensorFlow ${TENSORFLOW_VERSION} is linked but does not work here: ${probe.reason}`,
+        hint: 'tracer uses wasm.',
+      });
+    }
+    await rename(workshop, folder);
+    return probe.version;
+  } finally {
+    await rm(workshop, { recursive: true, force: true });
+  }
+}
+
+async function build(device: NativeDevice, workshop: string, tell: Tell, signal?: AbortSignal) {
+  tell({ phase: 'check', message: 'looking for Python, a C++ compiler and free disk' });
+  const python = await findPython(signal);
+  const compiler = await findCompiler(signal);
+  const wheels = wheelsFor(device);
+  const totalBytes = sum(wheels.map((wheel) => wheel.bytes));
+  await checkDisk(dirname(workshop), totalBytes + sum(wheels.map((wheel) => wheel.unpackedBytes)));
+
+  const message = `fetching TensorFlow ${TENSORFLOW_VERSION} with pip`;
+  tell({ phase: 'download', message, bytes: 0, totalBytes });
+  const downloads = join(workshop, 'wheels');
+  const fetched = await fetchWheels(python, wheels, downloads, {
+    signal,
+    onBytes: (bytes) => tell({ phase: 'download', message, bytes: Math.min(bytes, totalBytes), totalBytes }),
+  });
+
+  tell({ phase: 'unpack', message: 'unpacking the library' });
+  await unpackWheels(python, fetched, workshop, signal);
+  await rm(downloads, { recursive: true });
+
+  tell({ phase: 'build', message: `building the addon with ${compiler}` });
+  await buildAddon(compiler, workshop, signal);
+  await rm(join(workshop, 'tensorflow', 'include'), { recursive: true });
+}
+
+type Tell = (progress: SetupProgress) => void;
+
+/** The wheels hold libraries for Linux on x86-64 with glibc, and for nothing else. */
+function checkPlatform() {
+  const { platform, arch } = process;
+  const report = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
+  const hasGlibc = report.header?.glibcVersionRuntime !== undefined;
+  if (platform === 'linux' && arch === 'x64' && hasGlibc) return;
+  const here = `${platform} ${arch}${platform === 'linux' && !hasGlibc ? ' without glibc' : ''}`;
+  throw new NotFoundError({
+    code: 'platform_unsupported',
+    message: `native TensorFlow can be set up on Linux x64 with glibc only; this is ${here}`,
+    hint: 'tracer uses wasm here, which needs no setup.',
+  });
+}
+
+async function makeFolder(path: string) {
+  try {
+    await mkdir(path, { recursive: true });
+  } catch (cause) {
+    throw new ExhaustedError({
+      code: 'data_folder',
+      message: `the data folder ${path} cannot be made: ${(cause as Error).message}`,
+      hint: 'Set TRACER_DATA_DIR to a folder that can be written.',
+      cause,
+    });
+  }
+}
+
+async function checkDisk(folder: string, neededBytes: number) {
+  const { bavail, bsize } = await statfs(folder);
+  const wantedBytes = neededBytes + SPARE_BYTES;
+  if (bavail * bsize >= wantedBytes) return;
+  throw new ExhaustedError({
+    code: 'disk_full',
+    message: `setting TensorFlow up takes ${gigabytes(wantedBytes)} of disk; ${folder} has ${gigabytes(bavail * bsize)} free`,
+    hint: 'Free some disk, or set TRACER_DATA_DIR to a folder on another disk.',
+  });
+}
+
+/** What killed runs left behind, and a finished folder that does not work; the lock is held. */
+async function removeRemains(folder: string) {
+  const remains = (await readdir(dirname(folder))).filter(
+    (name) => name === basename(folder) || name.startsWith(`${basename(folder)}.partial-`),
+  );
+  for (const name of remains) await rm(join(dirname(folder), name), { recursive: true, force: true });
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}
+
+function gigabytes(bytes: number): string {
+  return `${(bytes / 1e9).toFixed(1)} GB`;
+}

@@ -1,0 +1,61 @@
+/** Setting TensorFlow up, step 3 of 4: the binding of `@tensorflow/tfjs-node-gpu`, compiled against the unpacked library. */
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import { NotFoundError, TracerError, EXIT } from '../../errors.ts';
+import { lastLines, runCommand } from './command.ts';
+import { ADDON_FILE } from './folder.ts';
+
+const require = createRequire(import.meta.url);
+
+/** The interface of Node 20 and later to addons that stay valid across Node versions. */
+const NAPI_VERSION = 8;
+
+/** A C++ compiler: the one that `CXX` names, else the usual ones. */
+export async function findCompiler(signal?: AbortSignal): Promise<string> {
+  const named = process.env['CXX'];
+  for (const compiler of named ? [named] : ['g++', 'c++', 'clang++']) {
+    const found = await runCommand(compiler, ['--version'], { signal });
+    if (found?.exitCode === 0) return compiler;
+  }
+  throw new NotFoundError({
+    code: 'compiler_missing',
+    message: named ? `CXX names '${named}', which does not run` : 'no C++ compiler (g++) is on the PATH',
+    hint: "Install one ('apt install g++', 'dnf install gcc-c++') and run 'tracer setup' again; until then tracer uses wasm.",
+  });
+}
+
+/** The folder of the package whose JavaScript and C++ halves make the native backend. */
+export function bindingPackage(): string {
+  try {
+    return dirname(require.resolve('@tensorflow/tfjs-node-gpu/package.json'));
+  } catch (cause) {
+    throw new NotFoundError({
+      code: 'tfjs_missing',
+      message: 'the package @tensorflow/tfjs-node-gpu is not installed (it is an optional dependency)',
+      hint: "Install with 'npm ci' (without --omit=optional) and run 'tracer setup' again; until then tracer uses wasm.",
+      cause,
+    });
+  }
+}
+
+/** Compiles and links the addon into `folder`, beside the unpacked `tensorflow/`. */
+export async function buildAddon(compiler: string, folder: string, signal?: AbortSignal): Promise<void> {
+  const { include_dir: nodeHeaders } = require('node-api-headers') as { include_dir: string };
+  const sources = join(bindingPackage(), 'binding');
+  const libraries = join(folder, 'tensorflow');
+  const finished = await runCommand(
+    compiler,
+    ['-shared', '-fPIC', '-O2', '-std=c++17', `-DNAPI_VERSION=${NAPI_VERSION}`]
+      .concat([`-I${nodeHeaders}`, `-I${join(libraries, 'include')}`])
+      .concat([join(sources, 'tfjs_backend.cc'), join(sources, 'tfjs_binding.cc')])
+      .concat([`-L${libraries}`, '-l:libtensorflow_cc.so.2', '-l:libtensorflow_framework.so.2'])
+      .concat(['-Wl,-rpath,$ORIGIN/tensorflow', '-o', join(folder, ADDON_FILE)]),
+    { signal },
+  );
+  if (finished?.exitCode === 0) return;
+  throw new TracerError(EXIT.unexpected, {
+    code: 'addon_build',
+    message: `${compiler} could not build the TensorFlow addon:\n${lastLines(finished?.stderr ?? '', 8)}`,
+    hint: 'A compiler for C++17 with its standard library is needed (g++ 8 or later); until then tracer uses wasm.',
+  });
+}

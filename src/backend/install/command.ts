@@ -1,0 +1,71 @@
+/** Setting TensorFlow up, underneath: programs of the system (Python, compiler, Node) run as children. */
+import { spawn } from 'node:child_process';
+
+/** Enough to show why a program failed, whatever it prints. */
+const LONGEST_OUTPUT_CHARS = 1_000_000;
+
+export interface Finished {
+  /** Null when a signal ended the program. */
+  readonly exitCode: number | null;
+  readonly endedBy: NodeJS.Signals | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface CommandOptions {
+  readonly signal?: AbortSignal | undefined;
+  /** Added to the environment of this process. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Written to the program's standard input, which is then closed. */
+  readonly input?: string;
+}
+
+/**
+ * Runs a program to its end and collects what it prints. Undefined when there is no such program.
+ * An abort ends the program and throws the signal's reason.
+ */
+export async function runCommand(
+  program: string,
+  args: readonly string[],
+  options: CommandOptions = {},
+): Promise<Finished | undefined> {
+  const { signal } = options;
+  signal?.throwIfAborted();
+  const child = spawn(program, args, { env: { ...process.env, ...options.env }, stdio: 'pipe' });
+  const stop = () => child.kill('SIGTERM');
+  signal?.addEventListener('abort', stop, { once: true });
+  let stdout = '';
+  let stderr = '';
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (stdout = keepEnd(stdout + text)));
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (stderr = keepEnd(stderr + text)));
+  // A program that ends without reading its input breaks the pipe; its exit code tells the rest.
+  child.stdin.on('error', () => undefined).end(options.input ?? '');
+  try {
+    return await new Promise<Finished | undefined>((resolve, reject) => {
+      child.once('error', (error: NodeJS.ErrnoException) => {
+        if (error.code === 'ENOENT' || error.code === 'EACCES') resolve(undefined);
+        else reject(error);
+      });
+      child.once('close', (exitCode, endedBy) => {
+        if (signal?.aborted) reject(signal.reason as Error);
+        else resolve({ exitCode, endedBy, stdout, stderr });
+      });
+    });
+  } finally {
+    signal?.removeEventListener('abort', stop);
+  }
+}
+
+/** The last lines of what a failed program said, for a message. */
+export function lastLines(text: string, count = 4): string {
+  return text
+    .split('\n')
+    .map((line) => line.trim())
+    .filter((line) => line !== '')
+    .slice(-count)
+    .join('\n');
+}
+
+function keepEnd(text: string): string {
+  return text.length > LONGEST_OUTPUT_CHARS ? text.slice(-LONGEST_OUTPUT_CHARS) : text;
+}

@@ -1,0 +1,28 @@
+/** Where a set-up TensorFlow lies: one folder for each device and set of versions, complete or not there. */
+import { existsSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import envPaths from 'env-paths';
+
+export const TENSORFLOW_VERSION = '2.21.0';
+export const TFJS_VERSION = '4.22.0';
+export const ADDON_FILE = 'tfjs_binding.node';
+
+/** Devices that native TensorFlow serves. */
+export type NativeDevice = 'cpu' | 'cuda';
+
+/** `TRACER_DATA_DIR`, else the user's data folder (`~/.local/share/tracer` on Linux). */
+export function dataFolder(): string {
+  const named = process.env['TRACER_DATA_DIR'];
+  return named ? resolve(named) : envPaths('tracer', { suffix: '' }).data;
+}
+
+/** Versions are in the name, so that a newer tracer builds its own and never loads an older addon. */
+export function tensorflowFolder(device: NativeDevice, dataDir = dataFolder()): string {
+  const versions = `${TENSORFLOW_VERSION}-tfjs-${TFJS_VERSION}`;
+  return join(dataDir, 'tensorflow', `${device}-${versions}-${process.platform}-${process.arch}`);
+}
+
+/** A folder gets its name only when it is complete, so the addon's presence is enough. */
+export function isSetUp(folder: string): boolean {
+  return existsSync(join(folder, ADDON_FILE));
+}

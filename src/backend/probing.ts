@@ -1,0 +1,28 @@
+/** Tries a device in a process of its own: a crash of native code is then a reason to report, not an end. */
+import { fileURLToPath } from 'node:url';
+import type { Device } from './backend.ts';
+import { lastLines, runCommand } from './install/command.ts';
+
+/** Two folders up from here is the package, built or not. */
+const PROBE = fileURLToPath(new URL('../../dist/backend/probe.js', import.meta.url));
+
+export type ProbeResult =
+  { readonly ok: true; readonly version: string } | { readonly ok: false; readonly reason: string };
+
+/** Opens the device and compares one product with its exact result. `folder`: instead of the one in the data folder. */
+export async function probeDevice(
+  device: Device,
+  options: { readonly folder?: string; readonly signal?: AbortSignal | undefined } = {},
+): Promise<ProbeResult> {
+  const args = [PROBE, device, ...(options.folder === undefined ? [] : [options.folder])];
+  const finished = await runCommand(process.execPath, args, {
+    signal: options.signal,
+    env: { TF_CPP_MIN_LOG_LEVEL: '3' },
+  });
+  if (finished?.exitCode === 0) return JSON.parse(finished.stdout) as ProbeResult;
+  if (finished?.endedBy === 'SIGILL') {
+    return { ok: false, reason: 'this processor lacks instructions (AVX) that the TensorFlow library uses' };
+  }
+  const said = lastLines(finished?.stderr ?? '');
+  return { ok: false, reason: `its process ended with ${finished?.endedBy ?? finished?.exitCode}: ${said}` };
+}
