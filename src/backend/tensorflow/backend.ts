@@ -1,0 +1,72 @@
+/** Backend, native TensorFlow: registers TF.js' kernels over our own build of the addon, on the CPU or a CUDA device. */
+import { createRequire } from 'node:module';
+import * as tf from '@tensorflow/tfjs-core';
+import { NotFoundError } from '../../errors.ts';
+import type { Arithmetic, Backend } from '../backend.ts';
+import { loadBinding, RawOps, type Binding, type KernelBackend } from './binding.ts';
+import { loadWeight, StreamBuffers, streamWeight, type Engine } from './weight.ts';
+
+const PACKAGE = '@tensorflow/tfjs-node-gpu';
+
+export interface OpenOptions {
+  /** Folder that holds `tfjs_binding.node`, as `setUpTensorflow` left it. */
+  readonly libraryFolder: string;
+  readonly device: 'cpu' | 'cuda';
+  readonly arithmetic: Arithmetic;
+}
+
+type KernelBackendClass = new (binding: Binding, packageName: string) => KernelBackend & tf.KernelBackend;
+
+/** Once a process: TensorFlow cannot be loaded twice, nor for two devices. */
+let loaded:
+  { readonly folder: string; readonly binding: Binding; readonly kernels: KernelBackend } | undefined;
+
+/**
+ * Opens native TensorFlow. Throws what the dynamic linker says when the library cannot be loaded, and `NotFoundError`
+ * when CUDA is asked for and TensorFlow sees no such device.
+ */
+export async function openTensorflow(options: OpenOptions): Promise<Backend> {
+  if (loaded && loaded.folder !== options.libraryFolder) {
+    throw new Error(
+      `TensorFlow is loaded from ${loaded.folder} already; a second one needs a process of its own`,
+    );
+  }
+  loaded ??= register(options.libraryFolder);
+  const { binding, kernels } = loaded;
+  if (options.device === 'cuda' && !binding.isUsingGpuDevice()) {
+    throw new NotFoundError({
+      code: 'no_cuda_device',
+      message: `TensorFlow ${binding.TF_Version} finds no CUDA device`,
+      hint: '`tracer doctor` shows the driver and the libraries that were looked for; `--device cpu` works without.',
+    });
+  }
+  await tf.setBackend('tensorflow');
+  const engine: Engine = {
+    raw: new RawOps(binding),
+    kernels,
+    arithmetic: options.arithmetic,
+    copiesToDevice: options.device === 'cuda',
+  };
+  const buffers = new StreamBuffers();
+  return {
+    name: 'tensorflow',
+    device: options.device,
+    version: `TensorFlow ${binding.TF_Version}`,
+    arithmetic: options.arithmetic,
+    loadWeight: (source) => loadWeight(engine, source),
+    streamWeight: (source) => streamWeight(engine, source, buffers),
+  };
+}
+
+function register(folder: string): NonNullable<typeof loaded> {
+  const require = createRequire(import.meta.url);
+  const binding = loadBinding(folder);
+  // The package's index.js would load an addon of its own; its kernels and its backend class do not.
+  require(`${PACKAGE}/dist/register_all_kernels`);
+  const module = require(`${PACKAGE}/dist/nodejs_kernel_backend`) as {
+    NodeJSKernelBackend: KernelBackendClass;
+  };
+  const kernels = new module.NodeJSKernelBackend(binding, PACKAGE);
+  tf.registerBackend('tensorflow', () => kernels);
+  return { folder, binding, kernels };
+}

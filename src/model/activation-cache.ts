@@ -1,0 +1,51 @@
+/** Model: the values of one run that were asked for, by hook name, and who owns them. */
+import * as tf from '@tensorflow/tfjs-core';
+import type { Tensor } from '../backend/backend.ts';
+import type { HookName, RunHooks } from './hooks.ts';
+
+/** Values kept from a run, in the order of the pass. Dispose it, or take it with `using`. */
+export class ActivationCache implements Disposable {
+  private readonly values = new Map<HookName, Tensor>();
+
+  /** Keeps a value beyond the tidy it was made in. */
+  keep(name: HookName, value: Tensor): void {
+    // A clone shares the numbers; the pass is free to dispose the original.
+    this.values.set(name, tf.keep(value.clone()));
+  }
+
+  has(name: HookName): boolean {
+    return this.values.has(name);
+  }
+
+  /** The value at a hook; it stays the cache's. Throws when the run was not asked to capture it. */
+  get<T extends Tensor = Tensor>(name: HookName): T {
+    const value = this.values.get(name);
+    if (!value) throw new Error(`${name} was not captured in this run`);
+    return value as T;
+  }
+
+  entries(): IterableIterator<[HookName, Tensor]> {
+    return this.values.entries();
+  }
+
+  [Symbol.dispose](): void {
+    for (const value of this.values.values()) value.dispose();
+    this.values.clear();
+  }
+}
+
+/** What the code of a pass calls at every hook: applies edits, keeps captures, returns the value to go on with. */
+export interface HookPoints {
+  at<T extends Tensor>(name: HookName, value: T): T;
+}
+
+export function hookPoints(hooks: RunHooks, cache: ActivationCache): HookPoints {
+  const { edits, capture } = hooks;
+  return {
+    at<T extends Tensor>(name: HookName, value: T): T {
+      const edited = (edits?.get(name)?.(value, name) ?? value) as T;
+      if (capture?.(name)) cache.keep(name, edited);
+      return edited;
+    },
+  };
+}

@@ -1,0 +1,124 @@
+/** Model: every place of a forward pass that can be read or changed, with its shape. This table is also the documentation. */
+import { UsageError } from '../errors.ts';
+import type { Tensor } from '../backend/backend.ts';
+import { nearest } from '../nearest.ts';
+
+/** Places inside a block, in the order of a pass. */
+export const BLOCK_SITES = {
+  hook_resid_pre: '[pos, d_model]',
+  'ln1.hook_scale': '[pos, 1]',
+  'ln1.hook_normalized': '[pos, d_model]',
+  'attn.hook_q': '[pos, n_heads, d_head]',
+  'attn.hook_k': '[pos, n_kv_heads, d_head]',
+  'attn.hook_v': '[pos, n_kv_heads, d_head]',
+  'attn.hook_rot_q': '[pos, n_heads, d_head]',
+  'attn.hook_rot_k': '[pos, n_kv_heads, d_head]',
+  'attn.hook_attn_scores': '[n_heads, q_pos, k_pos]',
+  'attn.hook_pattern': '[n_heads, q_pos, k_pos]',
+  'attn.hook_z': '[pos, n_heads, d_head]',
+  'ln1_post.hook_scale': '[pos, 1]',
+  'ln1_post.hook_normalized': '[pos, d_model]',
+  hook_attn_out: '[pos, d_model]',
+  hook_resid_mid: '[pos, d_model]',
+  'ln2.hook_scale': '[pos, 1]',
+  'ln2.hook_normalized': '[pos, d_model]',
+  'mlp.hook_in': '[pos, d_model]',
+  'mlp.hook_pre': '[pos, d_mlp]',
+  'mlp.hook_pre_linear': '[pos, d_mlp]',
+  'mlp.hook_post': '[pos, d_mlp]',
+  'mlp.hook_out': '[pos, d_model]',
+  'ln2_post.hook_scale': '[pos, 1]',
+  'ln2_post.hook_normalized': '[pos, d_model]',
+  hook_mlp_out: '[pos, d_model]',
+  'hook_mlp_out.hook_out_grad': '[pos, d_model]',
+  hook_resid_post: '[pos, d_model]',
+} as const;
+
+/** Places outside the blocks. `hook_embed` comes first, the others after the last block. */
+export const MODEL_SITES = {
+  hook_embed: '[pos, d_model]',
+  'ln_final.hook_scale': '[pos, 1]',
+  'ln_final.hook_normalized': '[pos, d_model]',
+  'unembed.hook_pre': '[pos, d_model]',
+  'unembed.hook_post': '[pos, d_vocab]',
+} as const;
+
+export type BlockSite = keyof typeof BLOCK_SITES;
+export type ModelSite = keyof typeof MODEL_SITES;
+export type HookName = ModelSite | `blocks.${number}.${BlockSite}`;
+
+export const NORMS = ['ln1', 'ln1_post', 'ln2', 'ln2_post'] as const;
+export type BlockNorm = (typeof NORMS)[number];
+
+export function blockHook(layer: number, site: BlockSite): HookName {
+  return `blocks.${layer}.${site}`;
+}
+
+/** All hook names of a model in the order of a pass. */
+export function hookNames(n_layers: number): HookName[] {
+  const names: HookName[] = ['hook_embed'];
+  for (let layer = 0; layer < n_layers; layer++) {
+    for (const site of Object.keys(BLOCK_SITES) as BlockSite[]) names.push(blockHook(layer, site));
+  }
+  for (const site of Object.keys(MODEL_SITES) as ModelSite[]) if (site !== 'hook_embed') names.push(site);
+  return names;
+}
+
+/** The shape of a hook as text, such as `[pos, d_model]`. */
+export function hookShape(name: HookName): string {
+  const site = name.replace(/^blocks\.\d+\./, '');
+  return site in BLOCK_SITES ? BLOCK_SITES[site as BlockSite] : MODEL_SITES[site as ModelSite];
+}
+
+/**
+ * The hook names that patterns stand for; `*` stands for any text. The reference's spelling of the hooks inside a
+ * replaced MLP (`mlp.old_mlp.hook_pre`) is accepted. Throws `UsageError` for a pattern that matches nothing.
+ */
+export function matchHooks(patterns: readonly string[], n_layers: number, extra: readonly string[] = []): Set<string> {
+  const names: string[] = [...hookNames(n_layers), ...extra];
+  const matched = new Set<string>();
+  for (const pattern of patterns) {
+    const plain = pattern.replaceAll('.old_mlp.', '.');
+    const expression = new RegExp(`^${plain.split('*').map(escapeForRegExp).join('.*')}$`);
+    const hits = names.filter((name) => expression.test(name));
+    if (hits.length === 0) {
+      const near = nearest(plain, names);
+      throw new UsageError({
+        code: 'unknown_hook',
+        message: `no hook matches '${pattern}' in a model of ${n_layers} layers`,
+        hint: near
+          ? `Did you mean '${near}'? \`tracer inspect --hooks\` lists all names.`
+          : '`tracer inspect --hooks` lists all names; `*` stands for any text.',
+      });
+    }
+    for (const hit of hits) matched.add(hit);
+  }
+  return matched;
+}
+
+function escapeForRegExp(text: string): string {
+  return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+}
+
+/** Receives the value at a hook and returns the value to go on with: the same one, or another of the same shape. */
+export type Edit = (value: Tensor, name: HookName) => Tensor;
+
+/** Hooks are values handed to one run; nothing is installed, so nothing is left over. */
+export interface RunHooks {
+  readonly edits?: ReadonlyMap<HookName, Edit>;
+  /** Which values to keep in the activation cache of the run. */
+  readonly capture?: (name: HookName) => boolean;
+}
+
+/** Merges edits: at a hook named by both, the first is applied before the second. */
+export function composeEdits(
+  first: ReadonlyMap<HookName, Edit>,
+  second: ReadonlyMap<HookName, Edit>,
+): ReadonlyMap<HookName, Edit> {
+  const merged = new Map(first);
+  for (const [name, edit] of second) {
+    const earlier = merged.get(name);
+    merged.set(name, earlier ? (value, at) => edit(earlier(value, at), at) : edit);
+  }
+  return merged;
+}
