@@ -1,0 +1,56 @@
+/** Graph, judged: how much of the computation its features explain, and how much is left to error nodes. */
+
+import type { Graph } from './graph.ts';
+import { outputInfluence, spreadInfluence } from './influence.ts';
+import { graphOfPinned } from './subgraph.ts';
+
+export interface GraphScores {
+  /** Share of the influence arriving at tokens and errors that arrives at tokens, 0 to 1. */
+  readonly replacement: number;
+  /** Share of inputs that come from features and tokens, over all nodes, weighted by their influence, 0 to 1. */
+  readonly completeness: number;
+}
+
+/**
+ * Scores of the unpruned graph. A node without inputs counts as complete. Both are 0 when no logit has any weight or
+ * nothing reaches a token or an error.
+ */
+export function graphScores(graph: Graph): GraphScores {
+  const { layout, edges } = graph;
+  const { influence, rowSums } = spreadInfluence(graph);
+  const tokens = sum(influence, layout.tokens);
+  const errors = sum(influence, layout.errors);
+
+  let output = errors + tokens; // nodes without a row: complete
+  let complete = output;
+  for (let row = 0; row < layout.n_rows; row++) {
+    const passedOn = outputInfluence(graph, influence, row);
+    if (passedOn === 0) continue;
+    const start = row * layout.n_nodes;
+    let fromErrors = 0;
+    for (let i = layout.errors.start; i < layout.errors.stop; i++) fromErrors += Math.abs(edges[start + i]!);
+    output += passedOn;
+    complete += passedOn * (1 - fromErrors / rowSums[row]!);
+  }
+  return { replacement: ratio(tokens, tokens + errors), completeness: ratio(complete, output) };
+}
+
+/**
+ * Scores of a subgraph: features that are not pinned count as reconstruction error of their layer and position
+ * (`graphOfPinned`; the same rule as circuit-tracer's and Neuronpedia's subgraph scores, on the unpruned graph). So all
+ * features pinned gives the scores of the graph itself, and none pinned tells how far the tokens get without features.
+ *
+ * @param pinned node indices; tokens, errors and logits among them change nothing, they are always there.
+ */
+export function subgraphScores(graph: Graph, pinned: Iterable<number>): GraphScores {
+  const features = [...new Set(pinned)].filter((node) => node < graph.layout.n_features);
+  return graphScores(graphOfPinned(graph, Int32Array.from(features).sort()));
+}
+
+function sum(values: Float64Array, { start, stop }: { start: number; stop: number }): number {
+  return values.subarray(start, stop).reduce((total, value) => total + value, 0);
+}
+
+function ratio(part: number, whole: number): number {
+  return whole === 0 ? 0 : part / whole;
+}
