@@ -1,0 +1,134 @@
+/** Files, step 2: how numbers are stored, and their way to and from float32. Hosts are little-endian, as the files are. */
+import { unreachable } from '../errors.ts';
+import type { StorageType } from './tensor-file.ts';
+
+/** Bytes of one element. */
+export const ELEMENT_BYTES: Readonly<Record<StorageType, number>> = {
+  F64: 8,
+  F32: 4,
+  F16: 2,
+  BF16: 2,
+  I64: 8,
+  I32: 4,
+  I16: 2,
+  I8: 1,
+  U64: 8,
+  U32: 4,
+  U16: 2,
+  U8: 1,
+  BOOL: 1,
+};
+
+export function isStorageType(text: unknown): text is StorageType {
+  return typeof text === 'string' && Object.hasOwn(ELEMENT_BYTES, text);
+}
+
+type NumberArray =
+  Float64Array | Int32Array | Int16Array | Int8Array | Uint32Array | Uint16Array | Uint8Array;
+
+/**
+ * Stored bytes as float32. F32 that is aligned to 4 bytes is a view of `bytes`, all else a new array. F16 and BF16 are
+ * exact (subnormals, infinities and the bits of NaN included); F64 and integers beyond 2^24 are rounded to the nearest.
+ * `bytes.byteLength` must be a multiple of the element size.
+ */
+export function widen(bytes: Uint8Array, dtype: StorageType): Float32Array {
+  const size = ELEMENT_BYTES[dtype];
+  if (bytes.byteLength % size !== 0)
+    throw new Error(`${bytes.byteLength} bytes are not a whole number of ${dtype}`);
+  const aligned = bytes.byteOffset % size === 0 ? bytes : bytes.slice();
+  const length = bytes.byteLength / size;
+  const over = <T>(View: new (buffer: ArrayBufferLike, byteOffset: number, length: number) => T) =>
+    new View(aligned.buffer, aligned.byteOffset, length);
+  switch (dtype) {
+    case 'F32':
+      return over(Float32Array);
+    case 'BF16':
+      return widenBfloat16(over(Uint16Array));
+    case 'F16':
+      return widenFloat16(over(Uint16Array));
+    case 'I64':
+      return widenWords(over(BigInt64Array));
+    case 'U64':
+      return widenWords(over(BigUint64Array));
+    case 'F64':
+      return rounded(over(Float64Array));
+    case 'I32':
+      return rounded(over(Int32Array));
+    case 'I16':
+      return rounded(over(Int16Array));
+    case 'I8':
+      return rounded(over(Int8Array));
+    case 'U32':
+      return rounded(over(Uint32Array));
+    case 'U16':
+      return rounded(over(Uint16Array));
+    case 'U8':
+    case 'BOOL':
+      return rounded(over(Uint8Array));
+    default:
+      return unreachable(dtype);
+  }
+}
+
+function rounded(values: NumberArray): Float32Array {
+  return Float32Array.from(values);
+}
+
+function widenWords(values: BigInt64Array | BigUint64Array): Float32Array {
+  const out = new Float32Array(values.length);
+  for (let i = 0; i < values.length; i++) out[i] = Number(values[i]);
+  return out;
+}
+
+/** bfloat16 is the upper half of a float32. */
+function widenBfloat16(values: Uint16Array): Float32Array {
+  const bits = new Uint32Array(values.length);
+  for (let i = 0; i < values.length; i++) bits[i] = values[i]! << 16;
+  return new Float32Array(bits.buffer);
+}
+
+function widenFloat16(values: Uint16Array): Float32Array {
+  const bits = new Uint32Array(values.length);
+  for (let i = 0; i < values.length; i++) bits[i] = float16Bits(values[i]!);
+  return new Float32Array(bits.buffer);
+}
+
+/** Bits of the float32 equal to a float16: 1 sign, 5 exponent (bias 15), 10 fraction -> 1, 8 (bias 127), 23. */
+function float16Bits(half: number): number {
+  const sign = (half & 0x8000) << 16;
+  const exponent = (half >>> 10) & 0x1f;
+  const fraction = half & 0x3ff;
+  if (exponent === 0x1f) return sign | 0x7f800000 | (fraction << 13); // infinity or NaN
+  if (exponent !== 0) return sign | ((exponent + (127 - 15)) << 23) | (fraction << 13);
+  if (fraction === 0) return sign;
+  // Subnormal: fraction · 2^-24, normalised so that its leading bit becomes the hidden one.
+  const shift = Math.clz32(fraction) - 21;
+  return sign | ((127 - 14 - shift) << 23) | (((fraction << shift) & 0x3ff) << 13);
+}
+
+/** Bits of float32 values as bfloat16, rounded to nearest, ties to even; NaN stays NaN. */
+export function narrowToBfloat16(values: Float32Array): Uint16Array {
+  const bits = new Uint32Array(values.buffer, values.byteOffset, values.length);
+  const out = new Uint16Array(values.length);
+  for (let i = 0; i < bits.length; i++) {
+    const word = bits[i]!;
+    const isNaN = (word & 0x7fffffff) > 0x7f800000;
+    // Half of the last place, less one when the kept part is even: ties then round to even.
+    out[i] = isNaN ? (word >>> 16) | 0x40 : (word + 0x7fff + ((word >>> 16) & 1)) >>> 16;
+  }
+  return out;
+}
+
+/** Index of the first NaN or infinity, or -1. */
+export function firstNonFinite(values: Float32Array | Float64Array): number {
+  // v - v is 0 for finite numbers and NaN for the others; NaN survives addition, so a block needs one comparison.
+  const BLOCK = 1024;
+  for (let start = 0; start < values.length; start += BLOCK) {
+    const stop = Math.min(start + BLOCK, values.length);
+    let sum = 0;
+    for (let i = start; i < stop; i++) sum += values[i]! - values[i]!;
+    if (sum === 0) continue;
+    for (let i = start; i < stop; i++) if (!Number.isFinite(values[i])) return i;
+  }
+  return -1;
+}

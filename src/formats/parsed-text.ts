@@ -1,0 +1,60 @@
+/** Files, helper of JSON and YAML: text of a settings-like file, and a schema's verdict as an error that names file and field. */
+import * as v from 'valibot';
+import { BadFileError } from '../errors.ts';
+import { openFileSource } from './byte-source.ts';
+import type { ByteSource } from './byte-source.ts';
+import { shownName } from './shown.ts';
+
+/** Whole text of a file. Throws `NotFoundError`, or `BadFileError` when it is larger than allowed or not UTF-8. */
+export async function readText(sourceOrPath: ByteSource | string, largestBytes: number): Promise<string> {
+  using source = typeof sourceOrPath === 'string' ? await openFileSource(sourceOrPath) : sourceOrPath;
+  if (source.size > largestBytes) {
+    throw new BadFileError({
+      code: 'file_too_large',
+      message: `${source.name} has ${source.size} bytes; at most ${largestBytes} are expected in such a file`,
+      hint: 'Check that the right file is named.',
+    });
+  }
+  const bytes = new Uint8Array(source.size);
+  await source.read(0, bytes);
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+  } catch (cause) {
+    throw new BadFileError({
+      code: 'not_utf8',
+      message: `${source.name} is not a text in UTF-8`,
+      hint: 'Save it as UTF-8, or fetch it again.',
+      cause,
+    });
+  }
+}
+
+export type Schema<T> = v.GenericSchema<unknown, T>;
+
+/** The value in the schema's type; throws `BadFileError` that names the file, the field, what was expected and found. */
+export function checkSchema<T>(name: string, value: unknown, schema: Schema<T>): T {
+  const result = v.safeParse(schema, value);
+  if (result.success) return result.output;
+  const [first, ...others] = result.issues;
+  const field = fieldPath(first.path ?? []);
+  const fault =
+    first.expected === null
+      ? first.message
+      : `expected ${first.expected}, found ${shownName(first.received)}`;
+  const more = others.length === 0 ? '' : ` (and ${others.length} more)`;
+  throw new BadFileError({
+    code: 'bad_field',
+    message: `${name}: ${field === '' ? 'the whole document' : `field ${field}`}: ${fault}${more}`,
+    hint: 'Correct the file, or fetch it again.',
+  });
+}
+
+/** Keys as one would write them in JavaScript: `transcoders[3].path`. */
+function fieldPath(keys: readonly { readonly key: unknown }[]): string {
+  let path = '';
+  for (const { key } of keys) {
+    if (typeof key === 'number') path += `[${key}]`;
+    else path += (path === '' ? '' : '.') + shownName(String(key));
+  }
+  return path;
+}

@@ -1,0 +1,115 @@
+/** Files, step 3: what all formats share once a header is checked, from a tensor's name and rows to a range of its bytes. */
+import { BadFileError, ExhaustedError } from '../errors.ts';
+import { nearest } from '../nearest.ts';
+import type { RowRange, TensorFile, TensorInfo } from './tensor-file.ts';
+
+/** What a format adds: where the bytes of a tensor lie. */
+export interface TensorBytes extends Disposable {
+  readonly name: string;
+  readonly metadata: Readonly<Record<string, string>>;
+  readonly tensors: ReadonlyMap<string, TensorInfo>;
+  /** Fills `target` with the bytes of one tensor from `offset` (counted from its first byte) on. */
+  readBytes(info: TensorInfo, offset: number, target: Uint8Array): Promise<void>;
+}
+
+/** Rows scattered over a file are asked for together, so that a disk or server can work on several. */
+const READS_IN_FLIGHT = 16;
+
+/** Names, row ranges and single rows over the byte ranges of one file. */
+export function tensorFile(file: TensorBytes): TensorFile {
+  const readInto = async (name: string, target: Uint8Array, rows?: RowRange) => {
+    const info = tensorInfo(file, name);
+    const { offset, byteLength } = rowBytes(file, info, rows);
+    if (target.byteLength !== byteLength) {
+      throw new Error(`${name}: the target has ${target.byteLength} bytes, the rows have ${byteLength}`);
+    }
+    await file.readBytes(info, offset, target);
+  };
+  return {
+    name: file.name,
+    metadata: file.metadata,
+    tensors: file.tensors,
+    readInto,
+    async read(name, rows) {
+      const info = tensorInfo(file, name);
+      const target = allocate(rowBytes(file, info, rows).byteLength, `${file.name}: tensor ${name}`);
+      await readInto(name, target, rows);
+      return target;
+    },
+    async readRows(name, indices) {
+      const info = tensorInfo(file, name);
+      const bytesPerRow = rowSize(info);
+      const target = allocate(indices.length * bytesPerRow, `${file.name}: rows of tensor ${name}`);
+      const runs = consecutiveRuns(indices).map(({ start, stop, at }) => {
+        const { offset, byteLength } = rowBytes(file, info, { start, stop });
+        return { offset, part: target.subarray(at * bytesPerRow, at * bytesPerRow + byteLength) };
+      });
+      for (let i = 0; i < runs.length; i += READS_IN_FLIGHT) {
+        const batch = runs.slice(i, i + READS_IN_FLIGHT);
+        await Promise.all(batch.map(({ offset, part }) => file.readBytes(info, offset, part)));
+      }
+      return target;
+    },
+    [Symbol.dispose]: () => file[Symbol.dispose](),
+  };
+}
+
+/** The entry of `name`; throws `BadFileError` that suggests the nearest name. */
+export function tensorInfo(file: Pick<TensorFile, 'name' | 'tensors'>, name: string): TensorInfo {
+  const info = file.tensors.get(name);
+  if (info) return info;
+  const guess = nearest(name, file.tensors.keys());
+  throw new BadFileError({
+    code: 'tensor_missing',
+    message: `${file.name} has no tensor ${name}; it has ${file.tensors.size} others`,
+    ...(guess && { hint: `The nearest name is ${guess}.` }),
+  });
+}
+
+/** New zeroed memory; throws `ExhaustedError` where the engine would throw a RangeError. */
+export function allocate(byteLength: number, purpose: string): Uint8Array<ArrayBuffer> {
+  try {
+    return new Uint8Array(byteLength);
+  } catch (cause) {
+    throw new ExhaustedError({
+      code: 'out_of_memory',
+      message: `${purpose} needs ${byteLength} bytes of memory, which are not available`,
+      hint: 'Free memory, or use a smaller model or set.',
+      cause,
+    });
+  }
+}
+
+function rowCount(info: TensorInfo): number {
+  return info.shape[0] ?? 1; // a scalar is one row
+}
+
+function rowSize(info: TensorInfo): number {
+  const rows = rowCount(info);
+  return rows === 0 ? 0 : info.byteLength / rows;
+}
+
+function rowBytes(file: TensorBytes, info: TensorInfo, rows: RowRange = { start: 0, stop: rowCount(info) }) {
+  const { start, stop } = rows;
+  const inside = Number.isSafeInteger(start) && Number.isSafeInteger(stop) && 0 <= start && start <= stop;
+  if (!inside || stop > rowCount(info)) {
+    throw new BadFileError({
+      code: 'tensor_rows',
+      message: `${file.name}: rows ${start} to ${stop} of tensor ${info.name} are asked for, which has ${rowCount(info)} rows`,
+    });
+  }
+  const bytesPerRow = rowSize(info);
+  return { offset: start * bytesPerRow, byteLength: (stop - start) * bytesPerRow };
+}
+
+/** Indices that follow one another become one range; `at` is the place of its first row in the list. */
+function consecutiveRuns(indices: ArrayLike<number>) {
+  const runs: { start: number; stop: number; at: number }[] = [];
+  for (let at = 0; at < indices.length; at++) {
+    const index = indices[at]!;
+    const last = runs.at(-1);
+    if (last?.stop === index) last.stop++;
+    else runs.push({ start: index, stop: index + 1, at });
+  }
+  return runs;
+}
