@@ -1,0 +1,141 @@
+/** Tables that fit the screen: plain columns, no frame, long cells broken over lines instead of cut. */
+import CliTable from 'cli-table3';
+import stringWidth from 'string-width';
+import type { Screen } from './screen.ts';
+
+const GAP = '  ';
+/** A column is not squeezed below this as long as another one can give. */
+const NARROWEST_FLEXIBLE = 12;
+/** And never below this: a narrower screen breaks lines by itself. */
+const NARROWEST = 4;
+
+/** A line is broken after one of these, where there is one. */
+const BREAKS = [' ', ',', '/'] as const;
+
+const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
+
+/** cli-table3 without any frame. */
+const NO_FRAME = {
+  top: '',
+  'top-mid': '',
+  'top-left': '',
+  'top-right': '',
+  bottom: '',
+  'bottom-mid': '',
+  'bottom-left': '',
+  'bottom-right': '',
+  left: '',
+  'left-mid': '',
+  mid: '',
+  'mid-mid': '',
+  right: '',
+  'right-mid': '',
+  middle: GAP,
+};
+
+export interface Column {
+  readonly title: string;
+  readonly align?: 'left' | 'right';
+}
+
+/** Text, or text with its colour: kept apart so that a line can be broken without cutting a colour code in two. */
+export type Cell = string | { readonly text: string; readonly paint: (text: string) => string };
+
+function textOf(cell: Cell): string {
+  return typeof cell === 'string' ? cell : cell.text;
+}
+
+/** Widths that together fit into `available`: the widest column gives first. */
+function fitWidths(natural: readonly number[], available: number): number[] {
+  const widths = [...natural];
+  const total = () => widths.reduce((sum, width) => sum + width, 0);
+  for (const narrowest of [NARROWEST_FLEXIBLE, NARROWEST]) {
+    while (total() > available) {
+      const widest = widths.indexOf(Math.max(...widths));
+      if (widths[widest]! <= narrowest) break;
+      widths[widest]!--;
+    }
+  }
+  return widths;
+}
+
+/** Breaks after the last space, comma or slash that fits; paths and tensor names without any break where they must. */
+function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  let line = '';
+  for (const { segment } of graphemes.segment(text)) {
+    if (line !== '' && stringWidth(line + segment) > width) {
+      const breakAfter =
+        segment === ' ' ? line.length : Math.max(...BREAKS.map((mark) => line.lastIndexOf(mark))) + 1;
+      const kept = breakAfter > 0 ? line.slice(0, breakAfter) : line;
+      lines.push(kept.trimEnd());
+      line = line.slice(kept.length) + (segment === ' ' ? '' : segment);
+    } else {
+      line += segment;
+    }
+  }
+  return [...lines, line];
+}
+
+function render(
+  rows: readonly (readonly Cell[])[],
+  alignments: readonly ('left' | 'right')[],
+  screen: Screen,
+): string {
+  const natural = alignments.map((_, column) =>
+    Math.max(1, ...rows.map((row) => stringWidth(textOf(row[column] ?? '')))),
+  );
+  const widths = fitWidths(natural, screen.columns - GAP.length * (alignments.length - 1));
+  const table = new CliTable({
+    chars: NO_FRAME,
+    // cli-table3 paints by itself unless its colour lists are empty.
+    style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [], compact: true },
+    colAligns: [...alignments],
+  });
+  for (const row of rows) {
+    const cells = row.map((cell, column) => {
+      const lines = wrap(textOf(cell), widths[column]!);
+      return (typeof cell === 'string' ? lines : lines.map((line) => cell.paint(line))).join('\n');
+    });
+    table.push(cells);
+  }
+  return table
+    .toString()
+    .split('\n')
+    .map((line) => line.trimEnd())
+    .join('\n');
+}
+
+/** A titled column each, a line a row. Text of cells has to be printable: see `text.ts`. */
+export function table(
+  columns: readonly Column[],
+  rows: readonly (readonly Cell[])[],
+  screen: Screen,
+): string {
+  const titles = columns.map((column) => ({ text: column.title, paint: screen.paint.dim }));
+  return render(
+    [titles, ...rows],
+    columns.map((column) => column.align ?? 'left'),
+    screen,
+  );
+}
+
+/** Names and values, one pair a line. */
+export function facts(pairs: readonly (readonly [name: string, value: Cell])[], screen: Screen): string {
+  return render(
+    pairs.map(([name, value]) => [{ text: name, paint: screen.paint.dim }, value]),
+    ['left', 'left'],
+    screen,
+  );
+}
+
+/** Parts of a view under their titles, an empty line between them; parts without a body are left out. */
+export function sections(
+  parts: readonly (readonly [title: string | null, body: string | null])[],
+  screen: Screen,
+): string {
+  return parts
+    .filter((part): part is readonly [string | null, string] => part[1] !== null)
+    .map(([title, body]) => (title === null ? body : `${screen.paint.bold(title)}\n${body}`))
+    .join('\n\n');
+}
