@@ -74,7 +74,11 @@ export function hookShape(name: HookName): string {
  * The hook names that patterns stand for; `*` stands for any text. The reference's spelling of the hooks inside a
  * replaced MLP (`mlp.old_mlp.hook_pre`) is accepted. Throws `UsageError` for a pattern that matches nothing.
  */
-export function matchHooks(patterns: readonly string[], n_layers: number, extra: readonly string[] = []): Set<string> {
+export function matchHooks(
+  patterns: readonly string[],
+  n_layers: number,
+  extra: readonly string[] = [],
+): Set<string> {
   const names: string[] = [...hookNames(n_layers), ...extra];
   const matched = new Set<string>();
   for (const pattern of patterns) {

@@ -1,0 +1,86 @@
+/** Model: grouped-query attention of one layer, local or global. */
+import * as tf from '@tensorflow/tfjs-core';
+import type { HeldWeight, Tensor2D, Tensor3D } from '../backend/backend.ts';
+import type { HookPoints } from './activation-cache.ts';
+import type { AttentionType, TransformerConfig } from './config.ts';
+import { blockHook } from './hooks.ts';
+import { rotate, type RotaryTable } from './rope.ts';
+import { softCap } from './soft-cap.ts';
+
+export interface AttentionWeights {
+  readonly W_Q: HeldWeight;
+  readonly W_K: HeldWeight;
+  readonly W_V: HeldWeight;
+  readonly W_O: HeldWeight;
+}
+
+/** Rotated keys and values of earlier tokens of one layer, each [pos, n_kv_heads, d_head]. */
+export interface PastKeysValues {
+  readonly keys: Tensor3D;
+  readonly values: Tensor3D;
+}
+
+/** What all layers of a pass share. */
+export interface PassContext {
+  readonly config: TransformerConfig;
+  readonly hooks: HookPoints;
+  readonly rotary: RotaryTable;
+  /** 1 where a query may see a key, [1, q_pos, k_pos]; one mask an attention type. */
+  readonly masks: Readonly<Record<AttentionType, Tensor3D>>;
+  /** Called with the keys and values of the pass, of all positions so far; they stay the pass's. */
+  readonly onKeysValues?: (layer: number, keys: Tensor3D, values: Tensor3D) => void;
+}
+
+/** Attention output [pos, d_model], before the post norm, of normalised inputs x [pos, d_model]. */
+export function attention(
+  x: Tensor2D,
+  weights: AttentionWeights,
+  layer: number,
+  context: PassContext,
+  past?: PastKeysValues,
+): Tensor2D {
+  const { config, hooks, rotary } = context;
+  const { n_heads, n_kv_heads, d_head } = config;
+  const n = x.shape[0];
+  const project = (weight: HeldWeight, heads: number): Tensor3D =>
+    tf.reshape(weight.matMul(x, { transpose: true }), [n, heads, d_head]);
+  const q = hooks.at(blockHook(layer, 'attn.hook_q'), project(weights.W_Q, n_heads));
+  const k = hooks.at(blockHook(layer, 'attn.hook_k'), project(weights.W_K, n_kv_heads));
+  const v = hooks.at(blockHook(layer, 'attn.hook_v'), project(weights.W_V, n_kv_heads));
+  const rotatedQ = hooks.at(blockHook(layer, 'attn.hook_rot_q'), rotate(q, rotary));
+  const rotatedK = hooks.at(blockHook(layer, 'attn.hook_rot_k'), rotate(k, rotary));
+  const keys = past ? tf.concat([past.keys, rotatedK], 0) : rotatedK; // [k_pos, n_kv_heads, d_head]
+  const values = past ? tf.concat([past.values, v], 0) : v;
+  context.onKeysValues?.(layer, keys, values);
+  const nKeys = keys.shape[0];
+
+  // Query heads of one key/value head lie side by side, so that each key/value head is one matrix product:
+  // [n_kv_heads, group · q_pos, d_head] · [n_kv_heads, d_head, k_pos].
+  const group = n_heads / n_kv_heads;
+  const byHead = (t: Tensor3D): Tensor3D => tf.transpose(t, [1, 0, 2]);
+  const grouped = tf.reshape<tf.Rank.R3>(byHead(rotatedQ), [n_kv_heads, group * n, d_head]);
+  const products = tf.matMul(grouped, byHead(keys), false, true); // [n_kv_heads, group · q_pos, k_pos]
+  const raw = tf.div(tf.reshape<tf.Rank.R3>(products, [n_heads, n, nKeys]), config.attn_scale) as Tensor3D;
+  const capped = softCap(raw, config.attn_scores_soft_cap);
+  const mask = context.masks[config.attn_types[layer]!];
+  const masked = tf.where(tf.greater(mask, 0), capped, tf.fill([1, 1, 1], -Infinity)) as Tensor3D;
+  const scores = hooks.at(blockHook(layer, 'attn.hook_attn_scores'), masked);
+  const pattern = hooks.at(blockHook(layer, 'attn.hook_pattern'), tf.softmax(scores, -1)); // [head, q_pos, k_pos]
+
+  const mixed = tf.matMul(tf.reshape<tf.Rank.R3>(pattern, [n_kv_heads, group * n, nKeys]), byHead(values));
+  const z = tf.transpose(tf.reshape<tf.Rank.R3>(mixed, [n_heads, n, d_head]), [1, 0, 2]); // [pos, head, d_head]
+  const hookedZ = hooks.at(blockHook(layer, 'attn.hook_z'), z);
+  return weights.W_O.matMul(tf.reshape<tf.Rank.R2>(hookedZ, [n, n_heads * d_head]), { transpose: true });
+}
+
+/** The mask for queries at positions [first, first + n) over all keys up to them. */
+export function attentionMask(first: number, n: number, type: AttentionType, window: number): Tensor3D {
+  const nKeys = first + n;
+  const mask = new Float32Array(n * nKeys);
+  for (let query = 0; query < n; query++) {
+    const position = first + query;
+    const oldest = type === 'local' ? Math.max(0, position - window + 1) : 0;
+    mask.fill(1, query * nKeys + oldest, query * nKeys + position + 1);
+  }
+  return tf.tensor3d(mask, [1, n, nKeys]);
+}

@@ -1,0 +1,113 @@
+/** Model, before any weight is read: the files of a checkpoint, its configuration, and headers that agree with it. */
+import { BadFileError, NotFoundError } from '../errors.ts';
+import type { ByteSource } from '../formats/byte-source.ts';
+import { readJson } from '../formats/json.ts';
+import { openSafetensors } from '../formats/safetensors.ts';
+import { openSharded } from '../formats/sharded.ts';
+import type { StorageType, TensorFile, TensorInfo } from '../formats/tensor-file.ts';
+import { ConfigFile, transformerConfig, type TransformerConfig } from './config.ts';
+import { expectedWeights, type ExpectedWeight } from './weight-names.ts';
+
+/** A folder of files, local or not, as the `hub` room hands it over. */
+export interface FileSet {
+  /** How errors name it. */
+  readonly name: string;
+  has(path: string): boolean;
+  open(path: string): Promise<ByteSource>;
+}
+
+/** A parameter and where it lies. */
+export interface CheckpointWeight extends ExpectedWeight {
+  readonly info: TensorInfo;
+}
+
+/** An opened checkpoint: every parameter that the configuration calls for is there, in the right shape and a known type. */
+export interface Checkpoint extends Disposable {
+  readonly config: TransformerConfig;
+  readonly file: TensorFile;
+  readonly weights: readonly CheckpointWeight[];
+}
+
+const WEIGHT_TYPES: readonly StorageType[] = ['F32', 'F16', 'BF16'];
+
+/** Files that belong to a checkpoint; shards are named by the index. */
+export const CONFIG_FILE = 'config.json';
+export const WEIGHTS_FILE = 'model.safetensors';
+export const INDEX_FILE = 'model.safetensors.index.json';
+
+/**
+ * Opens a checkpoint from its headers. Throws `NotFoundError` for a missing file, `BadFileError` for a configuration or
+ * a header that cannot be, naming the tensor, the shape expected and the shape found.
+ */
+export async function openCheckpoint(files: FileSet): Promise<Checkpoint> {
+  const config = await readConfig(files);
+  const file = await openWeights(files);
+  try {
+    const weights = expectedWeights(config).map((expected) => checkWeight(expected, file));
+    return { config, file, weights, [Symbol.dispose]: () => file[Symbol.dispose]() };
+  } catch (error) {
+    file[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** The configuration alone. */
+export async function readConfig(files: FileSet): Promise<TransformerConfig> {
+  if (!files.has(CONFIG_FILE)) {
+    throw new NotFoundError({
+      code: 'no_config',
+      message: `${files.name} has no ${CONFIG_FILE}`,
+      hint: 'A model folder holds config.json, model.safetensors (or its shards and index) and tokenizer.json.',
+    });
+  }
+  using source = await files.open(CONFIG_FILE);
+  return transformerConfig(await readJson(source, ConfigFile), source.name);
+}
+
+async function openWeights(files: FileSet): Promise<TensorFile> {
+  if (files.has(INDEX_FILE)) {
+    using index = await files.open(INDEX_FILE);
+    return await openSharded(index, async (shard) => {
+      if (!files.has(shard)) {
+        throw new NotFoundError({
+          code: 'missing_shard',
+          message: `${files.name} lacks the shard ${shard}, which ${INDEX_FILE} names`,
+          hint: 'Fetch the checkpoint again: a part of it is missing.',
+        });
+      }
+      return await openSafetensors(await files.open(shard));
+    });
+  }
+  if (files.has(WEIGHTS_FILE)) return await openSafetensors(await files.open(WEIGHTS_FILE));
+  throw new NotFoundError({
+    code: 'no_weights',
+    message: `${files.name} has neither ${WEIGHTS_FILE} nor ${INDEX_FILE}`,
+    hint: 'Weights in other formats (pytorch_model.bin) have to be converted to safetensors first.',
+  });
+}
+
+function checkWeight(expected: ExpectedWeight, file: TensorFile): CheckpointWeight {
+  const info = file.tensors.get(expected.key);
+  if (!info) {
+    throw new BadFileError({
+      code: 'missing_tensor',
+      message: `${file.name} has no tensor ${expected.key} [${expected.shape.join(', ')}]`,
+      hint: 'Does config.json belong to these weights?',
+    });
+  }
+  if (info.shape.join() !== expected.shape.join()) {
+    throw new BadFileError({
+      code: 'tensor_shape',
+      message: `${file.name}: ${expected.key} is [${info.shape.join(', ')}], config.json makes it [${expected.shape.join(', ')}]`,
+      hint: 'Does config.json belong to these weights?',
+    });
+  }
+  if (!WEIGHT_TYPES.includes(info.dtype)) {
+    throw new BadFileError({
+      code: 'tensor_dtype',
+      message: `${file.name}: ${expected.key} is stored as ${info.dtype}; known are ${WEIGHT_TYPES.join(', ')}`,
+      hint: 'Quantised checkpoints have to be converted to one of these first.',
+    });
+  }
+  return { ...expected, info };
+}

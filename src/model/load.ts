@@ -1,0 +1,146 @@
+/** Model: from an opened checkpoint to a transformer whose parameters are in memory, as they are stored. */
+import * as tf from '@tensorflow/tfjs-core';
+import type { Backend, Tensor1D, Weight, WeightSource, WeightType } from '../backend/backend.ts';
+import { MemoryBudget } from '../backend/budget.ts';
+import { BadFileError } from '../errors.ts';
+import { firstNonFinite, widen } from '../formats/dtype.ts';
+import type { StorageType, TensorFile } from '../formats/tensor-file.ts';
+import type { Checkpoint } from './checkpoint.ts';
+import { Transformer, type BlockWeights } from './transformer.ts';
+import { BLOCK_GAINS, BLOCK_MATRICES, type BlockGain, type BlockMatrix } from './weight-names.ts';
+
+const WEIGHT_TYPES: Partial<Record<StorageType, WeightType>> = {
+  F32: 'float32',
+  F16: 'float16',
+  BF16: 'bfloat16',
+};
+
+/** Storage type of a matrix in the backend's words. The header was checked to be one of them. */
+export function weightType(dtype: StorageType): WeightType {
+  const type = WEIGHT_TYPES[dtype];
+  if (!type) throw new Error(`${dtype} is no storage type of a weight`);
+  return type;
+}
+
+/** A matrix of a tensor file, as the backend reads it. */
+export function weightSource(file: TensorFile, key: string, transposed = false): WeightSource {
+  const info = file.tensors.get(key)!;
+  return {
+    name: `${key} in ${file.name}`,
+    shape: info.shape as [number, number],
+    dtype: weightType(info.dtype),
+    transposed,
+    readInto: (target, rows) => file.readInto(key, target, rows),
+    readRows: (indices) => file.readRows(key, indices),
+  };
+}
+
+export interface LoadOptions {
+  /** Bytes of parameters that may stay in memory. */
+  readonly budget?: MemoryBudget;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (doneBytes: number, totalBytes: number) => void;
+}
+
+/**
+ * Reads the parameters. Nothing is folded, centred or rounded: matrices stay in the type they are stored in. Those that
+ * the budget has no room for are read from their file whenever they are used, so `checkpoint` has to stay open as long
+ * as the transformer. Throws the reason of `signal`; the checkpoint stays the caller's.
+ */
+export async function loadTransformer(
+  backend: Backend,
+  checkpoint: Checkpoint,
+  options: LoadOptions = {},
+): Promise<Transformer> {
+  const { config, file } = checkpoint;
+  const budget = options.budget ?? new MemoryBudget();
+  const totalBytes = checkpoint.weights.reduce((sum, weight) => sum + weight.info.byteLength, 0);
+  const owned: Disposable[] = [];
+  let doneBytes = 0;
+  const progress = (bytes: number): void => options.onProgress?.((doneBytes += bytes), totalBytes);
+
+  const matrix = async (key: string): Promise<Weight> => {
+    options.signal?.throwIfAborted();
+    const { byteLength } = file.tensors.get(key)!;
+    const source = weightSource(file, key);
+    const weight = budget.take(byteLength) ? await backend.loadWeight(source) : backend.streamWeight(source);
+    owned.push(weight);
+    progress(byteLength);
+    return weight;
+  };
+  const gain = async (key: string): Promise<Tensor1D> => {
+    const stored = await file.read(key);
+    const values = widen(stored, file.tensors.get(key)!.dtype);
+    if (firstNonFinite(values) >= 0) throw notFinite(file.name, key);
+    const offset = config.family.normGainOffset;
+    const tensor = tf.tensor1d(values.map((w) => w + offset));
+    owned.push({ [Symbol.dispose]: () => tensor.dispose() });
+    progress(stored.byteLength);
+    return tensor;
+  };
+  const block = async (layer: number): Promise<BlockWeights> => {
+    const keys = config.family.weights.block(layer);
+    // All at once: two or more reads from the page cache go on side by side.
+    const matrices = await allSettled(
+      BLOCK_MATRICES.map(async (name) => [name, await matrix(keys[name])] as const),
+    );
+    const gains = await allSettled(BLOCK_GAINS.map(async (name) => [name, await gain(keys[name])] as const));
+    return {
+      ...(Object.fromEntries(matrices) as Record<BlockMatrix, Weight>),
+      ...(Object.fromEntries(gains) as Record<BlockGain, Tensor1D>),
+    };
+  };
+
+  try {
+    const names = config.family.weights;
+    const W_E = await matrix(names.W_E);
+    const W_U = config.tie_word_embeddings ? W_E : await matrix(names.W_U);
+    const blocks: BlockWeights[] = [];
+    for (let layer = 0; layer < config.n_layers; layer++) blocks.push(await block(layer));
+    const ln_final = await gain(names.ln_final);
+    const dispose = (): void => owned.forEach((one) => one[Symbol.dispose]());
+    return new Transformer(config, { W_E, W_U, ln_final, blocks, [Symbol.dispose]: dispose });
+  } catch (error) {
+    for (const one of owned) one[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** Waits for all before it throws, so that nothing goes on in the background and everything made is known. */
+async function allSettled<T>(work: readonly Promise<T>[]): Promise<T[]> {
+  const results = await Promise.allSettled(work);
+  return results.map((result) => {
+    if (result.status === 'rejected') throw result.reason;
+    return result.value;
+  });
+}
+
+/** The error for a parameter with NaN or infinite numbers in it. */
+export function notFinite(fileName: string, key: string): BadFileError {
+  return new BadFileError({
+    code: 'not_finite',
+    message: `${fileName}: ${key} holds NaN or infinite numbers`,
+    hint: 'The file is damaged, or the checkpoint was saved from a run that had diverged.',
+  });
+}
+
+/**
+ * The first parameter with a number that is not finite, read from the file piece by piece; undefined when all are
+ * finite. For the moment when a result came out not finite: looking at every number of every load would cost more than
+ * the load itself.
+ */
+export async function findNotFinite(file: TensorFile, keys: Iterable<string>): Promise<string | undefined> {
+  for (const key of keys) {
+    const info = file.tensors.get(key)!;
+    const nRows = info.shape[0] ?? 1;
+    const rowBytes = info.byteLength / Math.max(1, nRows);
+    const rowsAtOnce = Math.max(1, Math.floor(CHECKED_AT_ONCE_BYTES / Math.max(1, rowBytes)));
+    for (let start = 0; start < nRows; start += rowsAtOnce) {
+      const bytes = await file.read(key, { start, stop: Math.min(nRows, start + rowsAtOnce) });
+      if (firstNonFinite(widen(bytes, info.dtype)) >= 0) return key;
+    }
+  }
+  return undefined;
+}
+
+const CHECKED_AT_ONCE_BYTES = 16 * 1024 * 1024;

@@ -1,0 +1,196 @@
+/** Model: the forward pass, from token ids to logits. */
+import * as tf from '@tensorflow/tfjs-core';
+import type { HeldWeight, Tensor1D, Tensor2D, Weight } from '../backend/backend.ts';
+import { UsageError } from '../errors.ts';
+import { ActivationCache, hookPoints, type HookPoints } from './activation-cache.ts';
+import { attentionMask, type PassContext, type PastKeysValues } from './attention.ts';
+import { block, type HeldBlock } from './block.ts';
+import type { TransformerConfig } from './config.ts';
+import type { RunHooks } from './hooks.ts';
+import type { KeyValueCache } from './kv-cache.ts';
+import { rmsNorm } from './norm.ts';
+import { rotaryTable } from './rope.ts';
+import { softCap } from './soft-cap.ts';
+import { BLOCK_MATRICES, type BlockGain, type BlockMatrix } from './weight-names.ts';
+
+/** Parameters of a block as they are stored; `acquire` makes the matrices usable. */
+export type BlockWeights = Readonly<Record<BlockMatrix, Weight> & Record<BlockGain, Tensor1D>>;
+
+export interface TransformerWeights extends Disposable {
+  readonly W_E: Weight;
+  /** The embedding itself when it is tied. */
+  readonly W_U: Weight;
+  readonly ln_final: Tensor1D;
+  readonly blocks: readonly BlockWeights[];
+}
+
+export interface ForwardOptions extends RunHooks {
+  /** Which positions get logits. For long prompts and large vocabularies, `last` and `none` save most of the memory. */
+  readonly logits?: 'all' | 'last' | 'none';
+  /** Keys and values of earlier tokens; those of this pass are added. */
+  readonly cache?: KeyValueCache;
+  readonly signal?: AbortSignal;
+}
+
+/** Result of a pass. Dispose it, or take it with `using`. */
+export interface ForwardResult extends Disposable {
+  /** [pos, d_vocab], after the soft cap; one row with `logits: 'last'`, no row with `'none'`. */
+  readonly logits: Tensor2D;
+  readonly activations: ActivationCache;
+}
+
+/** A decoder-only transformer. No batch axis: `[pos, d_model]`. */
+export class Transformer implements Disposable {
+  readonly config: TransformerConfig;
+  readonly weights: TransformerWeights;
+
+  constructor(config: TransformerConfig, weights: TransformerWeights) {
+    this.config = config;
+    this.weights = weights;
+  }
+
+  /**
+   * Runs the model over token ids. Throws `UsageError` for no tokens, ids outside the vocabulary, and prompts longer
+   * than the context; the reason of `signal` when it is aborted.
+   */
+  async forward(tokens: ArrayLike<number>, options: ForwardOptions = {}): Promise<ForwardResult> {
+    const { config } = this;
+    const first = options.cache?.length ?? 0;
+    checkTokens(tokens, config, first);
+    const n = tokens.length;
+    const activations = new ActivationCache();
+    const hooks = hookPoints(options, activations);
+    using rotary = rotaryTable(first, n, config.d_head, config.rotary_base);
+    const masks = {
+      local: attentionMask(first, n, 'local', config.window_size),
+      global: attentionMask(first, n, 'global', config.window_size),
+    };
+    let residual: Tensor2D | undefined;
+    try {
+      residual = await this.embed(tokens, hooks);
+      for (let layer = 0; layer < config.n_layers; layer++) {
+        options.signal?.throwIfAborted();
+        const context: PassContext = {
+          config,
+          hooks,
+          rotary,
+          masks,
+          ...(options.cache && { onKeysValues: (l, keys, values) => options.cache!.put(l, keys, values) }),
+        };
+        residual = await this.runBlock(residual, layer, context, options.cache?.get(layer));
+      }
+      options.cache?.advance(n);
+      const logits = await this.unembed(residual, hooks, options.logits ?? 'all');
+      return {
+        logits,
+        activations,
+        [Symbol.dispose]() {
+          logits.dispose();
+          activations[Symbol.dispose]();
+        },
+      };
+    } catch (error) {
+      activations[Symbol.dispose]();
+      throw error;
+    } finally {
+      residual?.dispose();
+      masks.local.dispose();
+      masks.global.dispose();
+    }
+  }
+
+  /** Rows of the embedding as they enter the residual stream, [pos, d_model]. */
+  async embed(tokens: ArrayLike<number>, hooks?: HookPoints): Promise<Tensor2D> {
+    const rows = await this.weights.W_E.rows(Int32Array.from(tokens));
+    return disposing(rows, () => {
+      const scaled: Tensor2D = tf.mul(rows, this.config.embed_scale);
+      return hooks ? hooks.at('hook_embed', scaled) : scaled;
+    });
+  }
+
+  private async runBlock(
+    residual: Tensor2D,
+    layer: number,
+    context: PassContext,
+    past: PastKeysValues | undefined,
+  ): Promise<Tensor2D> {
+    const stored = this.weights.blocks[layer]!;
+    const acquired: HeldWeight[] = [];
+    try {
+      const matrices = {} as Record<BlockMatrix, HeldWeight>;
+      for (const name of BLOCK_MATRICES) {
+        matrices[name] = await stored[name].acquire();
+        acquired.push(matrices[name]);
+      }
+      const { ln1, ln1_post, ln2, ln2_post } = stored;
+      const held: HeldBlock = { ...matrices, ln1, ln1_post, ln2, ln2_post };
+      return disposing(residual, () => block(residual, held, layer, context, past));
+    } finally {
+      for (const weight of acquired) weight[Symbol.dispose]();
+    }
+  }
+
+  private async unembed(
+    residual: Tensor2D,
+    hooks: HookPoints,
+    which: 'all' | 'last' | 'none',
+  ): Promise<Tensor2D> {
+    const { config, weights } = this;
+    using W_U = await weights.W_U.acquire();
+    return tf.tidy(() => {
+      const normalized = rmsNorm(residual, weights.ln_final, config.eps, hooks, {
+        scale: 'ln_final.hook_scale',
+        normalized: 'ln_final.hook_normalized',
+      });
+      const n = residual.shape[0];
+      const start = which === 'all' ? 0 : which === 'last' ? n - 1 : n;
+      if (start === n) return tf.zeros([0, config.d_vocab]);
+      const wanted = start === 0 ? normalized : (tf.slice(normalized, [start, 0]) as Tensor2D);
+      const pre = hooks.at('unembed.hook_pre', wanted);
+      const z = hooks.at('unembed.hook_post', W_U.matMul(pre, { transpose: true })); // before the cap
+      const logits = softCap(z, config.output_logits_soft_cap);
+      // The result leaves the tidy; without a cap it may be the very tensor that a hook captured.
+      return logits === z ? z.clone() : logits;
+    });
+  }
+
+  [Symbol.dispose](): void {
+    this.weights[Symbol.dispose]();
+  }
+}
+
+/** Runs a step in a tidy of its own and disposes its input, also when the step throws. */
+function disposing(input: Tensor2D, step: () => Tensor2D): Tensor2D {
+  try {
+    return tf.tidy(() => step());
+  } finally {
+    input.dispose();
+  }
+}
+
+function checkTokens(tokens: ArrayLike<number>, config: TransformerConfig, first: number): void {
+  if (tokens.length === 0) {
+    throw new UsageError({
+      code: 'empty_prompt',
+      message: 'the prompt has no tokens',
+      hint: 'Give at least one.',
+    });
+  }
+  if (first + tokens.length > config.n_ctx) {
+    throw new UsageError({
+      code: 'prompt_too_long',
+      message: `the prompt has ${first + tokens.length} tokens; the model's context is ${config.n_ctx}`,
+      hint: 'Shorten the prompt.',
+    });
+  }
+  for (let i = 0; i < tokens.length; i++) {
+    const id = tokens[i]!;
+    if (!Number.isInteger(id) || id < 0 || id >= config.d_vocab) {
+      throw new UsageError({
+        code: 'token_out_of_range',
+        message: `token ${id} at position ${i} is outside the vocabulary of ${config.d_vocab}`,
+        hint: `Token ids are integers from 0 to ${config.d_vocab - 1}.`,
+      });
+    }
+  }
+}

@@ -1,0 +1,54 @@
+/** The golden fixtures: paths, prompts and tolerances. */
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { openFileSource } from '../../src/formats/byte-source.ts';
+import type { FileSet } from '../../src/model/checkpoint.ts';
+
+export const FIXTURES = ['tiny-a', 'tiny-b'] as const;
+export type Fixture = (typeof FIXTURES)[number];
+
+const ROOT = path.join(import.meta.dirname, '../fixtures/golden');
+
+export function goldenPath(fixture: Fixture, ...parts: string[]): string {
+  return path.join(ROOT, fixture, ...parts);
+}
+
+export function readGoldenJson<T>(fixture: Fixture, ...parts: string[]): T {
+  return JSON.parse(readFileSync(goldenPath(fixture, ...parts), 'utf8')) as T;
+}
+
+export interface GoldenPrompt {
+  readonly text: string;
+  readonly token_ids: number[];
+  readonly token_pieces: string[];
+  readonly token_strings: string[];
+  readonly decoded: string;
+}
+
+export const PROMPTS = ['p1', 'p2', 'p3', 'p4'] as const;
+export type PromptName = (typeof PROMPTS)[number];
+
+export function prompts(fixture: Fixture): Record<PromptName, GoldenPrompt> {
+  return readGoldenJson(fixture, 'expected', 'prompts.json');
+}
+
+export interface Tolerances {
+  readonly logits_and_hooks: number;
+  readonly transcoder: number;
+  readonly adjacency: number;
+  readonly probabilities_influence_scores: number;
+  readonly interventions_and_generation: number;
+}
+
+export function tolerances(fixture: Fixture): Tolerances {
+  return readGoldenJson<{ tolerance: Tolerances }>(fixture, 'expected', 'manifest.json').tolerance;
+}
+
+/** A folder as the model and transcoder rooms read it. */
+export function folder(root: string): FileSet {
+  return {
+    name: root,
+    has: (file) => existsSync(path.join(root, file)),
+    open: (file) => openFileSource(path.join(root, file)),
+  };
+}
