@@ -2,7 +2,7 @@
 import { mkdir, readdir, rename, rm, statfs } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { ExhaustedError, NotFoundError, TracerError, EXIT } from '../errors.ts';
-import { bindingPackage, buildAddon, findCompiler } from './install/addon.ts';
+import { bindingPackage, buildAddons, findCompiler } from './install/addon.ts';
 import { isSetUp, tensorflowFolder, TENSORFLOW_VERSION } from './install/folder.ts';
 import type { NativeDevice } from './install/folder.ts';
 import { takeLock } from './install/lock.ts';
@@ -119,8 +119,8 @@ async function build(device: NativeDevice, workshop: string, tell: Tell, signal?
   await unpackWheels(python, fetched, workshop, signal);
   await rm(downloads, { recursive: true });
 
-  tell({ phase: 'build', message: `building the addon with ${compiler}` });
-  await buildAddon(compiler, workshop, signal);
+  tell({ phase: 'build', message: `building the addons with ${compiler}` });
+  await buildAddons(compiler, workshop, signal);
   await rm(join(workshop, 'tensorflow', 'include'), { recursive: true });
 }
 

@@ -1,25 +1,27 @@
 /** A child program: opens one device, multiplies once, and prints what came of it as JSON. Started by `probing.ts`. */
-import { createRequire } from 'node:module';
-import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
-import { ADDON_FILE } from './install/folder.ts';
+import { TracerError } from '../errors.ts';
+import type { Device } from './backend.ts';
 import type { ProbeResult } from './probing.ts';
+import { openDevice, openNative } from './select.ts';
 
-const require = createRequire(import.meta.url);
-const [, , , folder = ''] = process.argv;
-process.stdout.write(JSON.stringify(await probe()));
+const [, , device, folder] = process.argv;
+process.stdout.write(JSON.stringify(await probe(device as Device, folder)));
 
-async function probe(): Promise<ProbeResult> {
-  const binding = require(join(folder, ADDON_FILE)) as { TF_Version: string };
-  require('@tensorflow/tfjs-node-gpu/dist/register_all_kernels');
-  const { NodeJSKernelBackend } = require('@tensorflow/tfjs-node-gpu/dist/nodejs_kernel_backend') as {
-    NodeJSKernelBackend: new (binding: object, name: string) => tf.KernelBackend;
-  };
-  tf.registerBackend('tensorflow', () => new NodeJSKernelBackend(binding, '@tensorflow/tfjs-node-gpu'));
-  await tf.setBackend('tensorflow');
-  const wrong = await wrongElements();
-  if (wrong > 0) return { ok: false, reason: `${wrong} elements of a small product are wrong` };
-  return { ok: true, version: `TensorFlow ${binding.TF_Version}` };
+async function probe(name: Device, libraryFolder: string | undefined): Promise<ProbeResult> {
+  try {
+    const backend =
+      name !== 'wasm' && libraryFolder !== undefined
+        ? await openNative(name, 'float32', libraryFolder)
+        : await openDevice(name, 'float32');
+    const wrong = await wrongElements();
+    if (wrong > 0)
+      return { ok: false, reason: `${wrong} elements of a small product are wrong`, hint: undefined };
+    return { ok: true, version: backend.version };
+  } catch (error) {
+    if (!(error instanceof TracerError)) throw error;
+    return { ok: false, reason: error.message, hint: error.hint };
+  }
 }
 
 /** Whole numbers so small that every order of summation is exact in float32. */

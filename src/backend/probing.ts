@@ -7,7 +7,8 @@ import { lastLines, runCommand } from './install/command.ts';
 const PROBE = fileURLToPath(new URL('../../dist/backend/probe.js', import.meta.url));
 
 export type ProbeResult =
-  { readonly ok: true; readonly version: string } | { readonly ok: false; readonly reason: string };
+  | { readonly ok: true; readonly version: string }
+  | { readonly ok: false; readonly reason: string; readonly hint: string | undefined };
 
 /** Opens the device and compares one product with its exact result. `folder`: instead of the one in the data folder. */
 export async function probeDevice(
@@ -15,14 +16,14 @@ export async function probeDevice(
   options: { readonly folder?: string; readonly signal?: AbortSignal | undefined } = {},
 ): Promise<ProbeResult> {
   const args = [PROBE, device, ...(options.folder === undefined ? [] : [options.folder])];
-  const finished = await runCommand(process.execPath, args, {
-    signal: options.signal,
-    env: { TF_CPP_MIN_LOG_LEVEL: '3' },
-  });
+  const finished = await runCommand(process.execPath, args, { signal: options.signal });
   if (finished?.exitCode === 0) return JSON.parse(finished.stdout) as ProbeResult;
   if (finished?.endedBy === 'SIGILL') {
-    return { ok: false, reason: 'this processor lacks instructions (AVX) that the TensorFlow library uses' };
+    const reason = 'this processor lacks instructions (AVX) that the TensorFlow library uses';
+    return { ok: false, reason, hint: 'Use --device wasm.' };
   }
-  const said = lastLines(finished?.stderr ?? '');
-  return { ok: false, reason: `its process ended with ${finished?.endedBy ?? finished?.exitCode}: ${said}` };
+  const end = finished?.endedBy ?? `exit code ${finished?.exitCode}`;
+  const reason =
+    `trying it in a process of its own ended with ${end}\n${lastLines(finished?.stderr ?? '')}`.trim();
+  return { ok: false, reason, hint: undefined };
 }

@@ -1,11 +1,15 @@
 /** Setting TensorFlow up, step 3 of 4: the binding of `@tensorflow/tfjs-node-gpu`, compiled against the unpacked library. */
 import { createRequire } from 'node:module';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { NotFoundError, TracerError, EXIT } from '../../errors.ts';
 import { lastLines, runCommand } from './command.ts';
-import { ADDON_FILE } from './folder.ts';
+import { ADDON_FILE, GATE_FILE } from './folder.ts';
 
 const require = createRequire(import.meta.url);
+
+/** Three folders up from here is the package, built or not. */
+const GATE_SOURCE = fileURLToPath(new URL('../../../native/stderr_gate.c', import.meta.url));
 
 /** The interface of Node 20 and later to addons that stay valid across Node versions. */
 const NAPI_VERSION = 8;
@@ -38,24 +42,31 @@ export function bindingPackage(): string {
   }
 }
 
-/** Compiles and links the addon into `folder`, beside the unpacked `tensorflow/`. */
-export async function buildAddon(compiler: string, folder: string, signal?: AbortSignal): Promise<void> {
-  const { include_dir: nodeHeaders } = require('node-api-headers') as { include_dir: string };
+/** Compiles both addons into `folder`, beside the unpacked `tensorflow/`. */
+export async function buildAddons(compiler: string, folder: string, signal?: AbortSignal): Promise<void> {
   const sources = join(bindingPackage(), 'binding');
   const libraries = join(folder, 'tensorflow');
+  const binding = [`-I${join(libraries, 'include')}`]
+    .concat([join(sources, 'tfjs_backend.cc'), join(sources, 'tfjs_binding.cc')])
+    .concat([`-L${libraries}`, '-l:libtensorflow_cc.so.2', '-l:libtensorflow_framework.so.2'])
+    .concat(['-Wl,-rpath,$ORIGIN/tensorflow']);
+  await compile(compiler, binding, join(folder, ADDON_FILE), signal);
+  await compile(compiler, [GATE_SOURCE], join(folder, GATE_FILE), signal);
+}
+
+async function compile(compiler: string, args: readonly string[], output: string, signal?: AbortSignal) {
+  const { include_dir: nodeHeaders } = require('node-api-headers') as { include_dir: string };
   const finished = await runCommand(
     compiler,
-    ['-shared', '-fPIC', '-O2', '-std=c++17', `-DNAPI_VERSION=${NAPI_VERSION}`]
-      .concat([`-I${nodeHeaders}`, `-I${join(libraries, 'include')}`])
-      .concat([join(sources, 'tfjs_backend.cc'), join(sources, 'tfjs_binding.cc')])
-      .concat([`-L${libraries}`, '-l:libtensorflow_cc.so.2', '-l:libtensorflow_framework.so.2'])
-      .concat(['-Wl,-rpath,$ORIGIN/tensorflow', '-o', join(folder, ADDON_FILE)]),
+    ['-shared', '-fPIC', '-O2', '-std=c++17', `-DNAPI_VERSION=${NAPI_VERSION}`, `-I${nodeHeaders}`]
+      .concat(args)
+      .concat(['-o', output]),
     { signal },
   );
   if (finished?.exitCode === 0) return;
   throw new TracerError(EXIT.unexpected, {
     code: 'addon_build',
-    message: `${compiler} could not build the TensorFlow addon:\n${lastLines(finished?.stderr ?? '', 8)}`,
+    message: `${compiler} could not build ${basename(output)}:\n${lastLines(finished?.stderr ?? '', 8)}`,
     hint: 'A compiler for C++17 with its standard library is needed (g++ 8 or later); until then tracer uses wasm.',
   });
 }

@@ -5,7 +5,9 @@ import envPaths from 'env-paths';
 
 export const TENSORFLOW_VERSION = '2.21.0';
 export const TFJS_VERSION = '4.22.0';
+/** The binding of TF.js, and the small addon that keeps TensorFlow's first log line off the terminal. */
 export const ADDON_FILE = 'tfjs_binding.node';
+export const GATE_FILE = 'stderr_gate.node';
 
 /** Devices that native TensorFlow serves. */
 export type NativeDevice = 'cpu' | 'cuda';
@@ -22,7 +24,7 @@ export function tensorflowFolder(device: NativeDevice, dataDir = dataFolder()): 
   return join(dataDir, 'tensorflow', `${device}-${versions}-${process.platform}-${process.arch}`);
 }
 
-/** A folder gets its name only when it is complete, so the addon's presence is enough. */
+/** A folder gets its name only when it is complete, so the presence of the addons is enough. */
 export function isSetUp(folder: string): boolean {
-  return existsSync(join(folder, ADDON_FILE));
+  return [ADDON_FILE, GATE_FILE].every((name) => existsSync(join(folder, name)));
 }

@@ -1,0 +1,124 @@
+/** From what the user asks for to an open backend: candidates are tried in order, and each refusal keeps its reason. */
+import { NotFoundError, TracerError, UsageError, unreachable } from '../errors.ts';
+import type { Arithmetic, Backend, Device, DeviceChoice } from './backend.ts';
+import { findCudaDriver } from './cuda.ts';
+import { isSetUp, tensorflowFolder, type NativeDevice } from './install/folder.ts';
+import { bfloat16Instructions } from './processor.ts';
+
+export interface SelectOptions {
+  readonly device: DeviceChoice;
+  readonly arithmetic: Arithmetic;
+  /** Where native TensorFlow was set up; left out: the user's data folder. */
+  readonly dataDir?: string | undefined;
+}
+
+export interface Refusal {
+  readonly device: Device;
+  readonly reason: string;
+  /** What would make it work, where something would. */
+  readonly hint: string | undefined;
+}
+
+export interface Selection {
+  readonly backend: Backend;
+  /** Better devices that `auto` could not take; empty when a device was named. */
+  readonly refused: readonly Refusal[];
+}
+
+/** The order of `auto`: the fastest first. */
+const AUTO_ORDER: readonly Device[] = ['cuda', 'cpu', 'wasm'];
+
+/**
+ * Opens the backend for a choice of device.
+ * @throws NotFoundError the named device is not available; UsageError the arithmetic is not, on any device of the choice
+ */
+export async function selectBackend(options: SelectOptions): Promise<Selection> {
+  const { device, arithmetic, dataDir } = options;
+  if (device !== 'auto') return { backend: await openDevice(device, arithmetic, dataDir), refused: [] };
+  const refused: Refusal[] = [];
+  for (const candidate of AUTO_ORDER) {
+    try {
+      return { backend: await openDevice(candidate, arithmetic, dataDir), refused };
+    } catch (error) {
+      if (!(error instanceof TracerError)) throw error;
+      refused.push({ device: candidate, reason: error.message, hint: error.hint });
+    }
+  }
+  const reasons = refused.map(({ device: name, reason }) => `${name}: ${reason}`).join('; ');
+  const details = { message: `no device can be used with ${arithmetic} arithmetic (${reasons})` };
+  if (arithmetic === 'float32') throw new NotFoundError({ code: 'no_device', ...details });
+  throw new UsageError({ code: 'dtype_unsupported', ...details, hint: 'Leave --dtype at float32.' });
+}
+
+/** Opens one device, or throws why it cannot be used and what to do about it. */
+export async function openDevice(device: Device, arithmetic: Arithmetic, dataDir?: string): Promise<Backend> {
+  switch (device) {
+    case 'cuda':
+      checkCudaDriver();
+      return openNative(device, arithmetic, tensorflowFolder(device, dataDir));
+    case 'cpu':
+      if (arithmetic === 'bfloat16') checkBfloat16();
+      return openNative(device, arithmetic, tensorflowFolder(device, dataDir));
+    case 'wasm': {
+      if (arithmetic === 'bfloat16') {
+        throw new UsageError({
+          code: 'dtype_unsupported',
+          message: 'wasm multiplies in float32 only, so --dtype bfloat16 cannot be used with it',
+          hint: 'Leave --dtype at float32, which is exact for bfloat16 checkpoints.',
+        });
+      }
+      const { openWasm } = await import('./wasm/backend.ts');
+      return openWasm();
+    }
+    default:
+      return unreachable(device);
+  }
+}
+
+/** Opens the TensorFlow that lies in `folder`. */
+export async function openNative(
+  device: NativeDevice,
+  arithmetic: Arithmetic,
+  folder: string,
+): Promise<Backend> {
+  if (!isSetUp(folder)) {
+    const command = `tracer setup --device ${device}`;
+    throw new NotFoundError({
+      code: 'tensorflow_missing',
+      message: `TensorFlow for ${device} is not set up (${folder} is not there)`,
+      hint: `Run '${command}', or use --device wasm.`,
+    });
+  }
+  try {
+    const { openTensorflow } = await import('./tensorflow/backend.ts');
+    return await openTensorflow({ libraryFolder: folder, device, arithmetic });
+  } catch (cause) {
+    if (cause instanceof TracerError) throw cause;
+    throw new NotFoundError({
+      code: 'tensorflow_unusable',
+      message: `TensorFlow in ${folder} does not load: ${(cause as Error).message}`,
+      hint: `Run 'tracer doctor' to see what is missing, or use --device wasm.`,
+      cause,
+    });
+  }
+}
+
+function checkCudaDriver(): void {
+  if (findCudaDriver() !== undefined) return;
+  throw new NotFoundError({
+    code: 'no_cuda_driver',
+    message: 'no NVIDIA driver is installed (libcuda.so.1 was not found)',
+    hint: 'Install the driver of the graphics card, or use --device cpu.',
+  });
+}
+
+/** Without these instructions a bfloat16 product is emulated, up to a hundred times slower than a float32 one. */
+function checkBfloat16(): void {
+  if (bfloat16Instructions().length > 0) return;
+  throw new UsageError({
+    code: 'dtype_unsupported',
+    message:
+      'this processor has no bfloat16 instructions, so --dtype bfloat16 would be far slower than float32',
+    hint: 'Leave --dtype at float32, which is exact for bfloat16 checkpoints.',
+  });
+}

@@ -1,0 +1,29 @@
+/** Backend, WebAssembly: the portable fallback. One thread with SIMD, nothing to install, meant for small models. */
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import * as tf from '@tensorflow/tfjs-core';
+import type { Backend } from '../backend.ts';
+import { loadWeight, streamWeight } from './weight.ts';
+
+const PACKAGE = '@tensorflow/tfjs-backend-wasm';
+
+interface WasmPackage {
+  setWasmPaths(folder: string): void;
+  readonly version_wasm: string;
+}
+
+/** Opens the wasm engine from the files of its package; no request is made. Its arithmetic is float32. */
+export async function openWasm(): Promise<Backend> {
+  const require = createRequire(import.meta.url);
+  const wasm = require(PACKAGE) as WasmPackage;
+  wasm.setWasmPaths(path.dirname(require.resolve(PACKAGE)) + path.sep);
+  await tf.setBackend('wasm');
+  return {
+    name: 'wasm',
+    device: 'wasm',
+    version: `TF.js wasm ${wasm.version_wasm}`,
+    arithmetic: 'float32',
+    loadWeight,
+    streamWeight,
+  };
+}
