@@ -8,7 +8,6 @@ export const REQUEST_DEFAULTS = {
   device: 'auto',
   /** Exact for bfloat16 checkpoints: every stored number is widened without rounding. */
   dtype: 'float32',
-  offline: false,
   /** Most likely next tokens shown by `run`. */
   top: 10,
   /** Tokens that a feature's decoder promotes, and as many that it suppresses, in `inspect`. */
@@ -17,7 +16,6 @@ export const REQUEST_DEFAULTS = {
   model: string;
   device: DeviceChoice;
   dtype: Arithmetic;
-  offline: boolean;
   top: number;
   featureTokens: number;
 };
@@ -62,6 +60,7 @@ export interface CommonOptions {
   readonly dtype?: Arithmetic | undefined;
   /** The Hugging Face cache; default as `huggingface_hub` finds it (`HF_HUB_CACHE`, `HF_HOME`). */
   readonly cacheDir?: string | undefined;
+  /** No request may be made; default as `HF_HUB_OFFLINE` says. */
   readonly offline?: boolean | undefined;
   /** Budget for weights held in memory; default a share of what is free. */
   readonly maxMemoryBytes?: number | undefined;
@@ -112,16 +111,4 @@ export type InspectView =
 
 export interface InspectRequest extends CommonOptions {
   readonly show: InspectView;
-}
-
-export interface SetupRequest {
-  /** Left out: `cuda` where a CUDA driver answers, else `cpu`. */
-  readonly device?: 'cpu' | 'cuda' | undefined;
-  readonly signal?: AbortSignal | undefined;
-  readonly onProgress?: ((event: EngineEvent) => void) | undefined;
-}
-
-export interface DoctorRequest {
-  readonly cacheDir?: string | undefined;
-  readonly signal?: AbortSignal | undefined;
 }

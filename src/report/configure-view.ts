@@ -1,0 +1,48 @@
+/** What `configure` shows: the notebook's configuration summary, counted from the real replacement model. */
+import type { ConfigureResult } from '../engine/results.ts';
+import { formatBytes, formatCount } from './numbers.ts';
+import type { Screen } from './screen.ts';
+import { facts, sections } from './table.ts';
+import { printable } from './text.ts';
+
+/** Hook names of all layers folded into one: `blocks.*.attn.hook_pattern (26)`, in the order they first occur. */
+export function foldLayers(hooks: readonly string[]): string[] {
+  const counts = new Map<string, number>();
+  for (const hook of hooks) {
+    const folded = hook.replace(/^blocks\.\d+\./, 'blocks.*.');
+    counts.set(folded, (counts.get(folded) ?? 0) + 1);
+  }
+  return [...counts].map(([hook, count]) => (hook.startsWith('blocks.*.') ? `${hook} (${count})` : hook));
+}
+
+function yesNo(value: boolean): string {
+  return value ? 'yes' : 'no';
+}
+
+export function configureView(result: ConfigureResult, screen: Screen): string {
+  const stopped = foldLayers(result.gradient_stopped_at);
+  const summary = facts(
+    [
+      ['model', printable(result.model)],
+      ['transcoder set', printable(result.transcoders)],
+      ['device', result.device],
+      ['backend', printable(`${result.backend} (${result.backend_version})`)],
+      ['dtype', result.dtype],
+      ['layers', String(result.n_layers)],
+      ['transcoders', String(result.n_transcoders)],
+      ['feature input hook', printable(result.feature_input_hook)],
+      ['feature output hook', printable(result.feature_output_hook)],
+      ['scan', result.scan === null ? 'none' : printable(result.scan)],
+      ['all MLPs replaced', yesNo(result.all_mlps_replaced)],
+      ['unembed replaced', yesNo(result.unembed_replaced)],
+      ['skip connections', String(result.n_skip_connections)],
+      ['parameters frozen', `${yesNo(result.parameters_frozen)} (${formatCount(result.n_parameters)})`],
+      ['gradient enabled at', printable(foldLayers(result.gradient_enabled_at).join(', '))],
+      ['gradient stopped at', `${result.gradient_stopped_at.length} hooks: ${printable(stopped.join(', '))}`],
+      ['bytes held', formatBytes(result.bytes)],
+      ...(result.storage === undefined ? [] : [['storage', printable(result.storage)] as const]),
+    ],
+    screen,
+  );
+  return sections([['Replacement model', summary]], screen);
+}

@@ -1,0 +1,184 @@
+/** What `inspect` shows, one part a view of the result. */
+import type {
+  HookResult,
+  InspectFeatureResult,
+  InspectLayerResult,
+  InspectResult,
+  InspectSummaryResult,
+  SourceResult,
+  Spread,
+  TokenEffectResult,
+  WeightResult,
+} from '../engine/results.ts';
+import { unreachable } from '../errors.ts';
+import { activationText } from './load-view.ts';
+import { formatBytes, formatCount, formatDecimal, formatShape } from './numbers.ts';
+import type { Screen } from './screen.ts';
+import { facts, sections, table, type Cell } from './table.ts';
+import { printable, visibleToken } from './text.ts';
+
+const right = 'right' as const;
+
+function spreadText(spread: Spread): string {
+  return [spread.min, spread.median, spread.max].map(formatDecimal).join(' / ');
+}
+
+export function hookTable(hooks: readonly HookResult[], screen: Screen): string {
+  const rows = hooks.map((hook) => [printable(hook.name), printable(formatShape(hook.shape))]);
+  return table([{ title: 'hook' }, { title: 'shape' }], rows, screen);
+}
+
+export function weightTable(weights: readonly WeightResult[], screen: Screen): string {
+  const columns = [
+    { title: 'weight' },
+    { title: 'shape' },
+    { title: 'dtype' },
+    { title: 'size', align: right },
+  ];
+  const rows = weights.map((weight) => [
+    printable(weight.name),
+    formatShape(weight.shape),
+    printable(weight.dtype),
+    formatBytes(weight.bytes),
+  ]);
+  return table(columns, rows, screen);
+}
+
+function sourceText(source: SourceResult): string {
+  const parts = [source.name];
+  if (source.repository !== undefined && source.repository !== source.name) parts.push(source.repository);
+  if (source.commit !== undefined) parts.push(`commit ${source.commit}`);
+  if (source.folder !== undefined && source.folder !== source.name) parts.push(source.folder);
+  return printable(parts.join(', '));
+}
+
+function summaryView(result: InspectSummaryResult, screen: Screen): string {
+  const model = result.model_details;
+  const set = result.transcoder_details;
+  const origin: Cell = model.random_weights
+    ? { text: 'random: good for trying the tool, they mean nothing', paint: screen.paint.yellow }
+    : 'trained';
+  const heads = `${model.n_heads}, ${model.n_key_value_heads} key/value, d_head ${model.d_head}`;
+  const modelFacts = facts(
+    [
+      ['name', sourceText(result.sources.model)],
+      ['architecture', printable(model.architecture)],
+      ['weights', origin],
+      ['layers', String(model.n_layers)],
+      ['d_model', formatCount(model.d_model)],
+      ['heads', heads],
+      ['d_mlp', formatCount(model.d_mlp)],
+      ['vocabulary', formatCount(model.d_vocab)],
+      ['context', `${formatCount(model.n_ctx)} tokens`],
+      [
+        'window',
+        model.window_size === null ? 'none' : `${formatCount(model.window_size)} tokens in local layers`,
+      ],
+      ['parameters', formatCount(model.n_parameters)],
+      ['stored as', printable(`${model.dtype}, ${formatBytes(model.bytes)}`)],
+      ['hooks', formatCount(model.n_hooks)],
+    ],
+    screen,
+  );
+  const setFacts = facts(
+    [
+      ['name', sourceText(result.sources.transcoders)],
+      ['kind', set.model_kind === 'cross_layer_transcoder' ? 'cross-layer' : 'one a layer'],
+      ['made for', printable(set.model_name)],
+      ['transcoders', String(set.n_transcoders)],
+      ['activation', set.activation],
+      ['features', `${formatCount(set.d_transcoder)} a layer, ${formatCount(set.n_features)} in all`],
+      ['feature input hook', printable(set.feature_input_hook)],
+      ['feature output hook', printable(set.feature_output_hook)],
+      ['skip connections', String(set.n_skip_connections)],
+      ['scan', set.scan === null ? 'none' : printable(set.scan)],
+      ['stored as', printable(`${set.dtype}, ${formatBytes(set.bytes)}`)],
+    ],
+    screen,
+  );
+  return sections(
+    [
+      ['Model', modelFacts],
+      ['Transcoders', setFacts],
+    ],
+    screen,
+  );
+}
+
+function layerView(result: InspectLayerResult, screen: Screen): string {
+  const { transcoder } = result;
+  const statistics = facts(
+    [
+      ['activation', activationText(transcoder)],
+      ['features', formatCount(transcoder.d_transcoder)],
+      ['skip', transcoder.has_skip ? 'yes' : 'no'],
+      ['stored as', printable(`${transcoder.dtype}, ${formatBytes(transcoder.bytes)}`)],
+      ...(transcoder.threshold === null
+        ? []
+        : [['threshold min / median / max', spreadText(transcoder.threshold)] as const]),
+      ['encoder norm min / median / max', spreadText(transcoder.encoder_norm)],
+      ['decoder norm min / median / max', spreadText(transcoder.decoder_norm)],
+      ['encoder bias min / median / max', spreadText(transcoder.encoder_bias)],
+    ],
+    screen,
+  );
+  return sections(
+    [
+      [`Layer ${result.layer}: hook points`, hookTable(result.hooks, screen)],
+      ['Weights', weightTable(result.weights, screen)],
+      ['Transcoder', statistics],
+    ],
+    screen,
+  );
+}
+
+function effectTable(tokens: readonly TokenEffectResult[], screen: Screen): string {
+  const columns = [{ title: 'token' }, { title: 'id', align: right }, { title: 'effect', align: right }];
+  const rows = tokens.map((token) => [
+    visibleToken(token.text),
+    String(token.token_id),
+    formatDecimal(token.effect),
+  ]);
+  return table(columns, rows, screen);
+}
+
+function featureView(result: InspectFeatureResult, screen: Screen): string {
+  const numbers = facts(
+    [
+      ['activation', result.activation],
+      ['encoder norm', formatDecimal(result.encoder_norm)],
+      ['decoder norm', formatDecimal(result.decoder_norm)],
+      ...(result.decoder_norms ?? []).map(
+        ({ layer, norm }) => [`decoder norm into layer ${layer}`, formatDecimal(norm)] as const,
+      ),
+      ['threshold', formatDecimal(result.threshold)],
+      ['bias', formatDecimal(result.bias)],
+    ],
+    screen,
+  );
+  return sections(
+    [
+      [`Layer ${result.layer}, feature ${result.feature}`, numbers],
+      ['Tokens it promotes', effectTable(result.promotes, screen)],
+      ['Tokens it suppresses', effectTable(result.suppresses, screen)],
+    ],
+    screen,
+  );
+}
+
+export function inspectView(result: InspectResult, screen: Screen): string {
+  switch (result.view) {
+    case 'summary':
+      return summaryView(result, screen);
+    case 'layer':
+      return layerView(result, screen);
+    case 'feature':
+      return featureView(result, screen);
+    case 'hooks':
+      return `${hookTable(result.hooks, screen)}\n\n${result.hooks.length} hooks`;
+    case 'weights':
+      return `${weightTable(result.weights, screen)}\n\n${result.weights.length} weights, ${formatBytes(result.bytes)}`;
+    default:
+      return unreachable(result);
+  }
+}

@@ -1,0 +1,104 @@
+/** What `load` shows: files and whether they fit, then the transcoders as the notebook lists them. */
+import type {
+  FileResult,
+  FileStatus,
+  LoadResult,
+  RoomResult,
+  TranscoderLayerResult,
+} from '../engine/results.ts';
+import { unreachable } from '../errors.ts';
+import { formatBytes, formatCount, formatDecimal, NO_NUMBER } from './numbers.ts';
+import type { Screen } from './screen.ts';
+import { facts, sections, table, type Cell } from './table.ts';
+import { printable } from './text.ts';
+
+function statusCell(status: FileStatus, screen: Screen): Cell {
+  switch (status) {
+    case 'cached':
+    case 'local':
+    case 'downloaded':
+      return { text: status, paint: screen.paint.green };
+    case 'partial':
+      return { text: 'partly here', paint: screen.paint.yellow };
+    case 'missing':
+      return { text: 'to be fetched', paint: screen.paint.yellow };
+    default:
+      return unreachable(status);
+  }
+}
+
+function fileTable(files: readonly FileResult[], screen: Screen): string {
+  const rows = files.map((file) => [
+    printable(file.path),
+    formatBytes(file.bytes),
+    statusCell(file.status, screen),
+  ]);
+  const totalBytes = files.reduce((sum, file) => sum + file.bytes, 0);
+  const columns = [{ title: 'file' }, { title: 'size', align: 'right' as const }, { title: 'status' }];
+  return table(columns, [...rows, [`${files.length} files`, formatBytes(totalBytes), '']], screen);
+}
+
+/** One line a layer: activation function, threshold, features, skip. */
+export function transcoderTable(layers: readonly TranscoderLayerResult[], screen: Screen): string {
+  const columns = [
+    { title: 'layer', align: 'right' as const },
+    { title: 'activation' },
+    { title: 'threshold min / median / max' },
+    { title: 'features', align: 'right' as const },
+    { title: 'W_skip' },
+    { title: 'dtype' },
+  ];
+  const rows = layers.map((layer) => [
+    String(layer.layer),
+    activationText(layer),
+    layer.threshold === null
+      ? NO_NUMBER
+      : [layer.threshold.min, layer.threshold.median, layer.threshold.max].map(formatDecimal).join(' / '),
+    formatCount(layer.d_transcoder),
+    layer.has_skip ? 'yes' : 'no',
+    printable(layer.dtype),
+  ]);
+  return table(columns, rows, screen);
+}
+
+export function activationText(layer: Pick<TranscoderLayerResult, 'activation' | 'k'>): string {
+  return layer.k === undefined ? layer.activation : `${layer.activation} (k = ${layer.k})`;
+}
+
+function roomText(room: RoomResult): string {
+  return `${formatBytes(room.needed_bytes)} needed, ${formatBytes(room.available_bytes)} free`;
+}
+
+function fitFacts(result: LoadResult, screen: Screen): string {
+  const verdict: Cell = result.fits
+    ? { text: 'yes', paint: screen.paint.green }
+    : { text: 'no', paint: screen.paint.red };
+  return facts(
+    [
+      ['fits', verdict],
+      ['memory', roomText(result.memory)],
+      ['disk', roomText(result.disk)],
+    ],
+    screen,
+  );
+}
+
+export function loadView(result: LoadResult, screen: Screen): string {
+  const head = facts(
+    [
+      ['model', printable(result.model)],
+      ['transcoders', printable(result.transcoders)],
+    ],
+    screen,
+  );
+  const keys = `Transcoder keys: [${result.transcoder_keys.join(', ')}]`;
+  return sections(
+    [
+      [null, head],
+      [result.dry_run ? 'Files (nothing was fetched)' : 'Files', fileTable(result.files, screen)],
+      [keys, result.layers.length === 0 ? null : transcoderTable(result.layers, screen)],
+      ['Room', fitFacts(result, screen)],
+    ],
+    screen,
+  );
+}

@@ -1,0 +1,92 @@
+/** Settings files: where they are, reading one with every key checked, and keeping a choice in one. */
+import { existsSync } from 'node:fs';
+import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
+import envPaths from 'env-paths';
+import * as v from 'valibot';
+import { BadFileError } from '../errors.ts';
+import { writeFileAtomic } from '../formats/atomic.ts';
+import { readJson } from '../formats/json.ts';
+import { nearest } from '../nearest.ts';
+import { SETTING_NAMES, SETTING_RULES, type SettingName } from './rules.ts';
+
+/** The file that belongs to a project: looked for from the working directory upwards. */
+export const PROJECT_FILE = 'tracer.config.json';
+
+const JSON_INDENT = 2;
+
+type JsonObject = Readonly<Record<string, unknown>>;
+
+const anyObject: v.GenericSchema<unknown, JsonObject> = v.pipe(
+  v.record(v.string(), v.unknown()),
+  v.check((value) => !Array.isArray(value), 'expected an object, found a list'),
+);
+
+/** The nearest `tracer.config.json` in `folder` or above it. */
+export function findProjectFile(folder: string): string | undefined {
+  for (let here = resolve(folder); ; here = dirname(here)) {
+    const path = join(here, PROJECT_FILE);
+    if (existsSync(path)) return path;
+    if (here === dirname(here)) return undefined;
+  }
+}
+
+/** The file with the settings of this user, for all projects; it need not exist. */
+export function userSettingsFile(): string {
+  return join(envPaths('tracer', { suffix: '' }).config, 'config.json');
+}
+
+/** The keys that a file sets. Throws `BadFileError` that names the file, the key, and the nearest right one. */
+export async function readSettingsFile(path: string): Promise<ReadonlyMap<SettingName, unknown>> {
+  const content = await readJson(path, anyObject);
+  const found = new Map<SettingName, unknown>();
+  for (const [key, raw] of Object.entries(content)) {
+    const name = SETTING_NAMES.find((known) => known === key);
+    if (name === undefined) throw unknownKey(path, key);
+    found.set(name, absolutePath(name, raw, dirname(path)));
+  }
+  return found;
+}
+
+function unknownKey(path: string, key: string): BadFileError {
+  const guess = nearest(key, SETTING_NAMES);
+  return new BadFileError({
+    code: 'unknown_setting',
+    message: `${path}: there is no setting '${key}'`,
+    hint: guess === undefined ? `Settings: ${SETTING_NAMES.join(', ')}.` : `Did you mean '${guess}'?`,
+  });
+}
+
+function isRelativePath(value: unknown): value is string {
+  return typeof value === 'string' && /^\.{1,2}(?:[/\\]|$)/.test(value);
+}
+
+function absolutePath(name: SettingName, raw: unknown, folder: string): unknown {
+  return SETTING_RULES[name].mayBePath === true && isRelativePath(raw) ? resolve(folder, raw) : raw;
+}
+
+export type Choice = Partial<Record<SettingName, string | number | boolean>>;
+
+/**
+ * Writes a choice into the project's file (made in `folder` when there is none above it) and returns its path.
+ * The other settings in it stay. A local folder is kept relative to the file, so that a project can be moved.
+ */
+export async function saveChoice(folder: string, choice: Choice): Promise<string> {
+  const path = findProjectFile(folder) ?? join(resolve(folder), PROJECT_FILE);
+  if (existsSync(path)) await readSettingsFile(path); // a file with a mistake is not written over
+  const old = existsSync(path) ? await readJson(path, anyObject) : {};
+  const kept = Object.entries(choice).map(([name, value]) => {
+    return [name, pathForFile(name as SettingName, value, folder, dirname(path))];
+  });
+  const content = { ...old, ...(Object.fromEntries(kept) as JsonObject) };
+  await writeFileAtomic(path, `${JSON.stringify(content, null, JSON_INDENT)}\n`);
+  return path;
+}
+
+function pathForFile(name: SettingName, value: unknown, typedIn: string, fileFolder: string): unknown {
+  if (SETTING_RULES[name].mayBePath !== true || typeof value !== 'string') return value;
+  if (!isRelativePath(value) && !isAbsolute(value)) return value;
+  const fromFile = relative(fileFolder, resolve(typedIn, value));
+  // Outside the project an absolute path says more than a row of dots.
+  if (fromFile.startsWith('..') || isAbsolute(fromFile)) return resolve(typedIn, value);
+  return `./${fromFile.replaceAll('\\', '/')}`;
+}

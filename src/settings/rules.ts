@@ -1,0 +1,88 @@
+/** The settings there are: how each is called on the command line, in the environment and in a file, and what it may be. */
+import {
+  ARITHMETIC_CHOICES,
+  DEVICE_CHOICES,
+  type Arithmetic,
+  type DeviceChoice,
+} from '../backend/backend.ts';
+import { parseByteSize, BYTE_SIZE_FORM } from './byte-size.ts';
+
+export interface SettingValues {
+  readonly model: string;
+  readonly transcoders: string;
+  readonly revision: string;
+  readonly device: DeviceChoice;
+  readonly dtype: Arithmetic;
+  readonly cacheDir: string;
+  readonly offline: boolean;
+  /** Bytes. */
+  readonly maxMemory: number;
+}
+
+export type SettingName = keyof SettingValues;
+
+export interface SettingRule<T> {
+  readonly flag: string;
+  /** Environment variable; the Hub's own ones (`HF_HUB_CACHE`, `HF_HUB_OFFLINE`) are read by the hub. */
+  readonly variable?: string;
+  /** What errors say was expected. */
+  readonly expected: string;
+  readonly choices?: readonly string[];
+  /** In a file, a relative path means: from the folder of that file. */
+  readonly mayBePath?: boolean;
+  /** The value, or undefined when it is not one. Flags and the environment bring text, files any JSON value. */
+  readonly parse: (raw: unknown) => T | undefined;
+}
+
+function text(raw: unknown): string | undefined {
+  return typeof raw === 'string' && raw.trim() !== '' ? raw : undefined;
+}
+
+function oneOf<T extends string>(choices: readonly T[]): (raw: unknown) => T | undefined {
+  return (raw) => choices.find((choice) => choice === raw);
+}
+
+function choiceText(choices: readonly string[]): string {
+  return `${choices.slice(0, -1).join(', ')} or ${choices.at(-1)}`;
+}
+
+export const SETTING_RULES: { readonly [Name in SettingName]: SettingRule<SettingValues[Name]> } = {
+  model: {
+    flag: '--model',
+    variable: 'TRACER_MODEL',
+    expected: 'a preset, owner/name or a folder',
+    mayBePath: true,
+    parse: text,
+  },
+  transcoders: {
+    flag: '--transcoders',
+    variable: 'TRACER_TRANSCODERS',
+    expected: 'a preset, owner/name or a folder',
+    mayBePath: true,
+    parse: text,
+  },
+  revision: { flag: '--revision', expected: 'a branch, tag or commit', parse: text },
+  device: {
+    flag: '--device',
+    variable: 'TRACER_DEVICE',
+    expected: choiceText(DEVICE_CHOICES),
+    choices: DEVICE_CHOICES,
+    parse: oneOf(DEVICE_CHOICES),
+  },
+  dtype: {
+    flag: '--dtype',
+    variable: 'TRACER_DTYPE',
+    expected: choiceText(ARITHMETIC_CHOICES),
+    choices: ARITHMETIC_CHOICES,
+    parse: oneOf(ARITHMETIC_CHOICES),
+  },
+  cacheDir: { flag: '--cache-dir', expected: 'a folder', mayBePath: true, parse: text },
+  offline: {
+    flag: '--offline',
+    expected: 'true or false',
+    parse: (raw) => (typeof raw === 'boolean' ? raw : undefined),
+  },
+  maxMemory: { flag: '--max-memory', expected: BYTE_SIZE_FORM, parse: parseByteSize },
+};
+
+export const SETTING_NAMES = Object.keys(SETTING_RULES) as SettingName[];
