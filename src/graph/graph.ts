@@ -18,9 +18,8 @@ export interface Provenance {
   readonly token_strings: readonly string[];
   /** What the logit targets are called, `[n_logits]`: the token's string, or the label of a custom direction. */
   readonly logit_labels: readonly string[];
-  /** Vocabulary size: ids of custom directions start here. */
-  readonly vocabulary_size: number;
-  readonly n_layers: number;
+  /** Ids of custom directions start here; null where it is not known. */
+  readonly vocabulary_size: number | null;
   /** The repository the transcoder set was loaded from: what a viewer looks features up by. */
   readonly scan: string;
   /** ISO 8601. */

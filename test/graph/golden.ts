@@ -128,7 +128,6 @@ async function readGraph(file: TensorFile, entry: GraphEntry, tokenStrings: stri
       token_strings: tokenStrings,
       logit_labels: entry.logit_targets.map(({ token_str }) => token_str),
       vocabulary_size: entry.vocab_size,
-      n_layers: entry.n_layers,
       scan: entry.scan,
       created: '2026-01-01T00:00:00.000Z',
     },

@@ -1,0 +1,147 @@
+/** Graph, asked: along which ways one node acts on another. */
+
+import { UsageError } from '../errors.ts';
+import { edgeWeight, rowOf, type Graph } from './graph.ts';
+import { nodeResult, type NodeResult } from './nodes.ts';
+
+export interface PathStep {
+  /** Direct effect of a node on the next one, as in the matrix. */
+  readonly weight: number;
+  /** Its absolute value over the sum of those of all inputs of the next node. */
+  readonly share: number;
+}
+
+export interface StrongPath {
+  /** Product of the shares of all steps, 0 to 1. */
+  readonly strength: number;
+  /** From the source to the target. */
+  readonly nodes: readonly NodeResult[];
+  /** One fewer than nodes. */
+  readonly steps: readonly PathStep[];
+}
+
+export interface PathQuestion {
+  /** Node indices that a path may start at. */
+  readonly from: Iterable<number>;
+  /** Node indices that a path may end at. */
+  readonly to: Iterable<number>;
+  /** How many paths. */
+  readonly k: number;
+}
+
+/** Memory grows with nodes times k, and nobody reads more. */
+const LARGEST_K = 1000;
+
+/**
+ * The k strongest paths between two sets of nodes, strongest first. A graph without cycles has them by dynamic programming:
+ * each node keeps its k strongest ways to a target, and hands them down to its sources once they are final.
+ * Throws `UsageError` for a k that is no whole number from 1 to 1000.
+ */
+export function strongestPaths(graph: Graph, { from, to, k }: PathQuestion): StrongPath[] {
+  if (!Number.isInteger(k) || k < 1 || k > LARGEST_K) {
+    throw new UsageError({
+      code: 'bad_count',
+      message: `${k} paths are asked for; expected a whole number from 1 to ${LARGEST_K}.`,
+    });
+  }
+  const ways = new Ways(graph.layout.n_nodes, k);
+  for (const node of new Set(to)) ways.offer(node, 1, NOWHERE, 0);
+  for (let row = graph.layout.n_rows - 1; row >= 0; row--) {
+    handDown(graph, ways, graph.layout.nodeOfRow(row));
+  }
+  const found = [...new Set(from)].flatMap((node) => ways.of(node));
+  return found
+    .sort((a, b) => b.strength - a.strength)
+    .slice(0, k)
+    .map(({ strength, nodes }) => describePath(graph, strength, nodes));
+}
+
+function handDown(graph: Graph, ways: Ways, target: number): void {
+  const row = rowOf(graph, target);
+  if (row === undefined || ways.count(target) === 0) return;
+  const sum = absoluteSum(row);
+  for (let source = 0; source < graph.layout.logits.start; source++) {
+    const share = Math.abs(row[source]!) / sum;
+    if (!(share > 0)) continue;
+    for (let rank = 0; rank < ways.count(target); rank++) {
+      if (!ways.offer(source, ways.strength(target, rank) * share, target, rank)) break;
+    }
+  }
+}
+
+function describePath(graph: Graph, strength: number, nodes: readonly number[]): StrongPath {
+  const steps = nodes.slice(1).map((target, i) => {
+    const weight = edgeWeight(graph, target, nodes[i]!);
+    return { weight, share: Math.abs(weight) / absoluteSum(rowOf(graph, target)!) };
+  });
+  return { strength, nodes: nodes.map((node) => nodeResult(graph, node)), steps };
+}
+
+function absoluteSum(row: Float32Array): number {
+  return row.reduce((sum, weight) => sum + Math.abs(weight), 0);
+}
+
+const NOWHERE = -1;
+
+/** The k strongest ways from each node to a target, strongest first, each as its first step and the rank of the rest. */
+class Ways {
+  readonly #k: number;
+  readonly #counts: Int32Array;
+  readonly #strengths: Float64Array;
+  readonly #nextNodes: Int32Array;
+  readonly #nextRanks: Int32Array;
+
+  constructor(n_nodes: number, k: number) {
+    this.#k = k;
+    this.#counts = new Int32Array(n_nodes);
+    this.#strengths = new Float64Array(n_nodes * k);
+    this.#nextNodes = new Int32Array(n_nodes * k);
+    this.#nextRanks = new Int32Array(n_nodes * k);
+  }
+
+  count(node: number): number {
+    return this.#counts[node]!;
+  }
+
+  strength(node: number, rank: number): number {
+    return this.#strengths[node * this.#k + rank]!;
+  }
+
+  /** Keeps a way if it is among the k strongest of its node; of equals the one offered first. */
+  offer(node: number, strength: number, nextNode: number, nextRank: number): boolean {
+    const start = node * this.#k;
+    let place = this.#counts[node]!;
+    while (place > 0 && this.#strengths[start + place - 1]! < strength) place--;
+    if (place === this.#k) return false;
+    if (this.#counts[node]! < this.#k) this.#counts[node]!++;
+    const last = start + this.#counts[node]! - 1;
+    for (let i = last; i > start + place; i--) {
+      this.#strengths[i] = this.#strengths[i - 1]!;
+      this.#nextNodes[i] = this.#nextNodes[i - 1]!;
+      this.#nextRanks[i] = this.#nextRanks[i - 1]!;
+    }
+    this.#strengths[start + place] = strength;
+    this.#nextNodes[start + place] = nextNode;
+    this.#nextRanks[start + place] = nextRank;
+    return true;
+  }
+
+  /** All ways of a node that have at least one step. */
+  of(node: number): { strength: number; nodes: number[] }[] {
+    const ranks = Array.from({ length: this.#counts[node]! }, (_, rank) => rank);
+    return ranks
+      .map((rank) => ({ strength: this.strength(node, rank), nodes: this.#follow(node, rank) }))
+      .filter(({ nodes }) => nodes.length > 1);
+  }
+
+  #follow(node: number, rank: number): number[] {
+    const nodes: number[] = [];
+    let [at, place] = [node, rank];
+    while (at !== NOWHERE) {
+      nodes.push(at);
+      const entry = at * this.#k + place;
+      [at, place] = [this.#nextNodes[entry]!, this.#nextRanks[entry]!];
+    }
+    return nodes;
+  }
+}

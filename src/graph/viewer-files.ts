@@ -1,0 +1,59 @@
+/** Graph, for viewers, on disk: one file a graph and the list of graphs beside them. */
+
+import path from 'node:path';
+import * as v from 'valibot';
+import { writeFileAtomic, type AtomicOptions } from '../formats/atomic.ts';
+import { readJson } from '../formats/json.ts';
+import { acquireLock } from '../hub/lock.ts';
+import { NotFoundError } from '../errors.ts';
+import { slugFileName, type ViewerGraph, type ViewerMetadata } from './neuronpedia.ts';
+
+const METADATA_FILE = 'graph-metadata.json';
+const metadataSchema = v.looseObject({ graphs: v.array(v.looseObject({ slug: v.string() })) });
+
+export interface ViewerFiles {
+  /** The graph's file. */
+  readonly graph: string;
+  /** The list of graphs in that folder. */
+  readonly metadata: string;
+}
+
+/**
+ * Writes `<slug>.json` into a folder and its entry into `graph-metadata.json`; a slug that is there already is replaced and
+ * moves to the end. Both files appear complete or not at all, and writers at the same time keep each other's entries.
+ */
+export async function writeViewerGraph(
+  folder: string,
+  graph: ViewerGraph,
+  options?: AtomicOptions,
+): Promise<ViewerFiles> {
+  const file = path.join(folder, `${slugFileName(graph.metadata.slug)}.json`);
+  await writeFileAtomic(file, `${JSON.stringify(graph)}\n`, options);
+  return { graph: file, metadata: await listGraph(folder, graph.metadata, options) };
+}
+
+async function listGraph(
+  folder: string,
+  metadata: ViewerMetadata,
+  options: AtomicOptions = {},
+): Promise<string> {
+  const file = path.join(folder, METADATA_FILE);
+  const release = await acquireLock(`${file}.lock`, options);
+  try {
+    const list = await readList(file);
+    const graphs = [...list.graphs.filter(({ slug }) => slug !== metadata.slug), metadata];
+    await writeFileAtomic(file, `${JSON.stringify({ ...list, graphs }, null, 2)}\n`, options);
+  } finally {
+    await release();
+  }
+  return file;
+}
+
+async function readList(file: string): Promise<v.InferOutput<typeof metadataSchema>> {
+  try {
+    return await readJson(file, metadataSchema);
+  } catch (error) {
+    if (error instanceof NotFoundError) return { graphs: [] };
+    throw error;
+  }
+}
