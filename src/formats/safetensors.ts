@@ -9,7 +9,7 @@ import type { ByteSource } from './byte-source.ts';
 import { ELEMENT_BYTES, isStorageType } from './dtype.ts';
 import { findDuplicateKey } from './duplicate-keys.ts';
 import { shown, shownName } from './shown.ts';
-import { tensorFile } from './tensor-reader.ts';
+import { readInBatches, tensorFile } from './tensor-reader.ts';
 import type { TensorFile, TensorInfo } from './tensor-file.ts';
 
 export const LENGTH_BYTES = 8;
@@ -41,7 +41,10 @@ export async function openSafetensors(sourceOrPath: ByteSource | string): Promis
       name: source.name,
       metadata: parseMetadata(source.name, metadata),
       tensors: new Map(placed.map(({ begin: _begin, end: _end, ...info }) => [info.name, info])),
-      readBytes: (info, offset, target) => source.read(dataStart + places.get(info.name)! + offset, target),
+      readRuns: ({ name }, runs) => {
+        const start = dataStart + places.get(name)!;
+        return readInBatches(runs, (offset, target) => source.read(start + offset, target));
+      },
       [Symbol.dispose]: () => source[Symbol.dispose](),
     });
   } catch (error) {

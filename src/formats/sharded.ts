@@ -84,6 +84,7 @@ function joined(name: string, shardOf: Readonly<Record<string, string>>, shards:
     read: async (tensor, rows) => ownerOf(tensor).read(tensor, rows),
     readInto: async (tensor, target, rows) => ownerOf(tensor).readInto(tensor, target, rows),
     readRows: async (tensor, indices) => ownerOf(tensor).readRows(tensor, indices),
+    readVectors: async (tensor, indices) => ownerOf(tensor).readVectors(tensor, indices),
     [Symbol.dispose]: () => shards.forEach((shard) => shard[Symbol.dispose]()),
   };
 }

@@ -33,4 +33,9 @@ export interface TensorFile extends Disposable {
   readInto(name: string, target: Uint8Array, rows?: RowRange): Promise<void>;
   /** Rows picked by index, one after the other in the order given; repeated indices are allowed. */
   readRows(name: string, indices: ArrayLike<number>): Promise<Uint8Array>;
+  /**
+   * As `readRows`, for vectors along the last axis: a tensor [a, b, c] is seen as the matrix [a · b, c]. So one slice of
+   * a cross-layer decoder row can be read without the others.
+   */
+  readVectors(name: string, indices: ArrayLike<number>): Promise<Uint8Array>;
 }

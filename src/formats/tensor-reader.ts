@@ -1,6 +1,7 @@
 /** Files, step 3: what all formats share once a header is checked, from a tensor's name and rows to a range of its bytes. */
 import { BadFileError, ExhaustedError } from '../errors.ts';
 import { nearest } from '../nearest.ts';
+import { allDone } from './byte-source.ts';
 import type { RowRange, TensorFile, TensorInfo } from './tensor-file.ts';
 
 /** What a format adds: where the bytes of a tensor lie. */
@@ -8,8 +9,14 @@ export interface TensorBytes extends Disposable {
   readonly name: string;
   readonly metadata: Readonly<Record<string, string>>;
   readonly tensors: ReadonlyMap<string, TensorInfo>;
-  /** Fills `target` with the bytes of one tensor from `offset` (counted from its first byte) on. */
-  readBytes(info: TensorInfo, offset: number, target: Uint8Array): Promise<void>;
+  /** Fills runs of whole rows of one tensor. */
+  readRuns(info: TensorInfo, runs: readonly ByteRun[]): Promise<void>;
+}
+
+/** Bytes of a tensor from `offset` on (counted from its first), as many as `target` has. */
+export interface ByteRun {
+  readonly offset: number;
+  readonly target: Uint8Array;
 }
 
 /** Rows scattered over a file are asked for together, so that a disk or server can work on several. */
@@ -23,7 +30,7 @@ export function tensorFile(file: TensorBytes): TensorFile {
     if (target.byteLength !== byteLength) {
       throw new Error(`${name}: the target has ${target.byteLength} bytes, the rows have ${byteLength}`);
     }
-    await file.readBytes(info, offset, target);
+    await file.readRuns(info, [{ offset, target }]);
   };
   return {
     name: file.name,
@@ -36,22 +43,43 @@ export function tensorFile(file: TensorBytes): TensorFile {
       await readInto(name, target, rows);
       return target;
     },
-    async readRows(name, indices) {
-      const info = tensorInfo(file, name);
-      const bytesPerRow = rowSize(info);
-      const target = allocate(indices.length * bytesPerRow, `${file.name}: rows of tensor ${name}`);
-      const runs = consecutiveRuns(indices).map(({ start, stop, at }) => {
-        const { offset, byteLength } = rowBytes(file, info, { start, stop });
-        return { offset, part: target.subarray(at * bytesPerRow, at * bytesPerRow + byteLength) };
-      });
-      for (let i = 0; i < runs.length; i += READS_IN_FLIGHT) {
-        const batch = runs.slice(i, i + READS_IN_FLIGHT);
-        await Promise.all(batch.map(({ offset, part }) => file.readBytes(info, offset, part)));
-      }
-      return target;
-    },
+    readRows: async (name, indices) => readScattered(file, tensorInfo(file, name), indices),
+    readVectors: async (name, indices) => readScattered(file, asMatrix(tensorInfo(file, name)), indices),
     [Symbol.dispose]: () => file[Symbol.dispose](),
   };
+}
+
+/** Reads runs some at a time. Waits also after a failure, so that nothing still writes into memory that was given up. */
+export async function readInBatches(
+  runs: readonly ByteRun[],
+  read: (offset: number, target: Uint8Array) => Promise<void>,
+): Promise<void> {
+  for (let i = 0; i < runs.length; i += READS_IN_FLIGHT) {
+    const batch = runs.slice(i, i + READS_IN_FLIGHT);
+    await allDone(batch.map(({ offset, target }) => read(offset, target)));
+  }
+}
+
+/** Rows of a tensor by index, one after the other in new memory. */
+async function readScattered(
+  file: TensorBytes,
+  info: TensorInfo,
+  indices: ArrayLike<number>,
+): Promise<Uint8Array> {
+  const bytesPerRow = rowSize(info);
+  const target = allocate(indices.length * bytesPerRow, `${file.name}: rows of tensor ${info.name}`);
+  const runs = consecutiveRuns(indices).map(({ start, stop, at }) => {
+    const { offset, byteLength } = rowBytes(file, info, { start, stop });
+    return { offset, target: target.subarray(at * bytesPerRow, at * bytesPerRow + byteLength) };
+  });
+  await file.readRuns(info, runs);
+  return target;
+}
+
+/** [a, b, c] seen as [a · b, c]. */
+function asMatrix(info: TensorInfo): TensorInfo {
+  const vectors = info.shape.slice(0, -1).reduce((product, size) => product * size, 1);
+  return { ...info, shape: [vectors, info.shape.at(-1) ?? 1] };
 }
 
 /** The entry of `name`; throws `BadFileError` that suggests the nearest name. */

@@ -1,0 +1,52 @@
+/** Files, step 5: any file of weights, recognised by its first bytes before its name. */
+import { BadFileError } from '../errors.ts';
+import { openFileSource } from './byte-source.ts';
+import type { ByteSource } from './byte-source.ts';
+import { openNpz } from './npz.ts';
+import { openSafetensors } from './safetensors.ts';
+import { openSharded } from './sharded.ts';
+import type { TensorFile } from './tensor-file.ts';
+
+const INDEX_SUFFIX = '.index.json';
+
+/** First bytes as Latin-1. What matches none is opened as safetensors, whose errors are exact. */
+const ZIP = 'PK';
+const PICKLE = '\x80';
+const GIT_LFS_POINTER = 'version https://git-lfs';
+
+/**
+ * Opens a safetensors file, an npz archive, or (by path) the index of a sharded checkpoint.
+ * The source belongs to the result, also when opening fails. Throws what those openers throw, and `BadFileError` for pickled
+ * files and Git LFS pointers.
+ */
+export async function openTensorFile(sourceOrPath: ByteSource | string): Promise<TensorFile> {
+  if (typeof sourceOrPath === 'string' && sourceOrPath.endsWith(INDEX_SUFFIX))
+    return openSharded(sourceOrPath);
+  const source = typeof sourceOrPath === 'string' ? await openFileSource(sourceOrPath) : sourceOrPath;
+  const open = await openerOf(source).catch((error: unknown) => {
+    source[Symbol.dispose]();
+    throw error;
+  });
+  return open(source);
+}
+
+async function openerOf(source: ByteSource) {
+  const bytes = Buffer.alloc(Math.min(source.size, GIT_LFS_POINTER.length));
+  await source.read(0, bytes);
+  const start = bytes.toString('latin1');
+  if (start.startsWith(PICKLE) && !source.name.endsWith('.safetensors')) {
+    throw notWeights(source, 'a Python pickle', 'Convert it to safetensors: pickled files are never read.');
+  }
+  if (start === GIT_LFS_POINTER) {
+    throw notWeights(source, 'a Git LFS pointer', 'Fetch the file itself with `git lfs pull`.');
+  }
+  return start.startsWith(ZIP) || source.name.endsWith('.npz') ? openNpz : openSafetensors;
+}
+
+function notWeights({ name }: ByteSource, found: string, hint: string): BadFileError {
+  return new BadFileError({
+    code: 'unknown_format',
+    message: `${name} is ${found}; expected a safetensors file or an npz archive`,
+    hint,
+  });
+}
