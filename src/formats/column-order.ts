@@ -35,15 +35,14 @@ function scatter(
   first: number,
   run: ByteRun,
 ): void {
-  // Whole words at a time; a float64 or int64 is two of them.
-  const Words = elementBytes === 2 ? Uint16Array : Uint32Array;
+  // The widest words that the element and the caller's memory allow; an element may be several.
+  const Words = [Uint32Array, Uint16Array, Uint8Array].find(
+    ({ BYTES_PER_ELEMENT: size }) => elementBytes % size === 0 && run.target.byteOffset % size === 0,
+  )!;
   const words = elementBytes / Words.BYTES_PER_ELEMENT;
-  const from = new Words(part.buffer, part.byteOffset, part.byteLength / Words.BYTES_PER_ELEMENT);
-  const to = new Words(
-    run.target.buffer,
-    run.target.byteOffset,
-    run.target.byteLength / Words.BYTES_PER_ELEMENT,
-  );
+  const over = ({ buffer, byteOffset, byteLength }: Uint8Array) =>
+    new Words(buffer as ArrayBuffer, byteOffset, byteLength / Words.BYTES_PER_ELEMENT);
+  const [from, to] = [over(part), over(run.target)];
   const firstRow = run.offset / (columns * elementBytes);
   const width = part.byteLength / (rows * elementBytes);
   const count = run.target.byteLength / (columns * elementBytes);
