@@ -3,14 +3,13 @@ import * as tf from '@tensorflow/tfjs-core';
 import { openCheckpoint } from '../../src/model/checkpoint.ts';
 import { hookNames } from '../../src/model/hooks.ts';
 import { loadTransformer } from '../../src/model/load.ts';
-import { openTensorflow } from '../../src/backend/tensorflow/backend.ts';
-import { tensorflowFolder } from '../../src/backend/install/folder.ts';
+import { openBackend, TEST_DEVICES } from '../support/backends.ts';
 import { FIXTURES, folder, goldenPath, PROMPTS, prompts, tolerances } from '../support/golden.ts';
 import { expectTensor, readTensors } from '../support/tensors.ts';
 
 describe.each(FIXTURES)('the transformer of %s', (fixture) => {
-  it('computes every hook and the logits of the reference', async () => {
-    const backend = await openTensorflow({ libraryFolder: tensorflowFolder('cpu'), device: 'cpu', arithmetic: 'float32' });
+  it.each(TEST_DEVICES)('computes every hook and the logits of the reference on %s', async (device) => {
+    const backend = await openBackend(device);
     const expected = await readTensors(goldenPath(fixture, 'expected', 'activations.safetensors'));
     const tolerance = tolerances(fixture).logits_and_hooks;
     using checkpoint = await openCheckpoint(folder(goldenPath(fixture, 'model')));

@@ -1,0 +1,36 @@
+/**
+ * Replacement: where gradients start, where they stop and what is constant, as one table. With the stops in place the
+ * model is linear in the residual stream; the configuration summary prints this table, attribution walks it backwards.
+ */
+import type { TransformerConfig } from '../model/config.ts';
+import { blockHook, NORMS, type BlockSite, type HookName } from '../model/hooks.ts';
+
+export interface GradientFlow {
+  /** The first value that has a gradient; everything before it is constant, all parameters included. */
+  readonly enabledAt: readonly HookName[];
+  /** Values that keep what the forward pass gave them: attention patterns and the divisors of all norms. */
+  readonly stoppedAt: readonly HookName[];
+  /**
+   * What features write to. Its value is constant too, except for what a skip connection adds: the MLP is described by
+   * features, so no gradient passes through it.
+   */
+  readonly constantExceptSkipAt: readonly HookName[];
+}
+
+const STOPPED_BLOCK_SITES: readonly BlockSite[] = [
+  'attn.hook_pattern',
+  ...NORMS.map((norm): BlockSite => `${norm}.hook_scale`),
+];
+
+/** The table for a model whose features write to `feature_output_hook`. */
+export function gradientFlow(config: TransformerConfig, feature_output_hook: BlockSite): GradientFlow {
+  const layers = Array.from({ length: config.n_layers }, (_, layer) => layer);
+  return {
+    enabledAt: ['hook_embed'],
+    stoppedAt: [
+      ...layers.flatMap((layer) => STOPPED_BLOCK_SITES.map((site) => blockHook(layer, site))),
+      'ln_final.hook_scale',
+    ],
+    constantExceptSkipAt: layers.map((layer) => blockHook(layer, feature_output_hook)),
+  };
+}

@@ -1,0 +1,96 @@
+/** Replacement: a model and the transcoders that describe its MLPs, as one thing that can be run. */
+import type { Tensor2D } from '../backend/backend.ts';
+import { blockHook, type HookName } from '../model/hooks.ts';
+import type { ForwardOptions, ForwardResult, Transformer } from '../model/transformer.ts';
+import type { TranscoderSet } from '../transcoder/transcoder-set.ts';
+import { gradientFlow, type GradientFlow } from './gradient-flow.ts';
+
+/** Active features of a prompt, sorted by layer, position, feature. */
+export interface ActiveFeatures {
+  /** [n, 3]: layer, position, feature. */
+  readonly indices: Int32Array;
+  /** [n] */
+  readonly values: Float32Array;
+}
+
+/** A pass of the replacement model: an ordinary forward pass, and what the transcoders see in it. */
+export interface ReplacementRun {
+  /** Dispose it, or take it with `using`. */
+  readonly forward: ForwardResult;
+  readonly features: ActiveFeatures;
+}
+
+export interface RunOptions extends ForwardOptions {
+  /** Positions before it count as inactive. Attribution leaves out the beginning of the sequence; `run` does not. */
+  readonly firstPosition?: number;
+}
+
+/**
+ * The original model with its MLPs and its unembedding wrapped (`mlp.hook_in/out`, `unembed.hook_pre/post`) and the
+ * transcoders connected by caching hooks at the feature input and output of every layer. The MLPs keep running: features
+ * describe them, they do not replace their numbers.
+ */
+export class ReplacementModel implements Disposable {
+  readonly model: Transformer;
+  readonly transcoders: TranscoderSet;
+  readonly flow: GradientFlow;
+
+  constructor(model: Transformer, transcoders: TranscoderSet) {
+    this.model = model;
+    this.transcoders = transcoders;
+    this.flow = gradientFlow(model.config, transcoders.config.feature_output_hook);
+  }
+
+  inputHook(layer: number): HookName {
+    return blockHook(layer, this.transcoders.config.feature_input_hook);
+  }
+
+  outputHook(layer: number): HookName {
+    return blockHook(layer, this.transcoders.config.feature_output_hook);
+  }
+
+  /** Runs the model over token ids; errors as `Transformer.forward`. */
+  async forward(tokens: ArrayLike<number>, options: ForwardOptions = {}): Promise<ForwardResult> {
+    return await this.model.forward(tokens, options);
+  }
+
+  /** Runs the model with the caching hooks and encodes every feature input. */
+  async run(tokens: ArrayLike<number>, options: RunOptions = {}): Promise<ReplacementRun> {
+    const cached = new Set<HookName>();
+    for (let layer = 0; layer < this.model.config.n_layers; layer++) cached.add(this.inputHook(layer));
+    const capture = (name: HookName): boolean => cached.has(name) || (options.capture?.(name) ?? false);
+    const forward = await this.model.forward(tokens, { ...options, capture });
+    try {
+      return { forward, features: await this.encode(forward, options) };
+    } catch (error) {
+      forward[Symbol.dispose]();
+      throw error;
+    }
+  }
+
+  /** Active features of a run whose feature inputs were captured. */
+  async encode(forward: ForwardResult, options: RunOptions = {}): Promise<ActiveFeatures> {
+    const parts = [];
+    for (let layer = 0; layer < this.model.config.n_layers; layer++) {
+      options.signal?.throwIfAborted();
+      const input = forward.activations.get<Tensor2D>(this.inputHook(layer));
+      parts.push(await this.transcoders.encode(layer, input, options.firstPosition ?? 0));
+    }
+    const n = parts.reduce((sum, part) => sum + part.values.length, 0);
+    const indices = new Int32Array(3 * n);
+    const values = new Float32Array(n);
+    let at = 0;
+    for (const [layer, part] of parts.entries()) {
+      values.set(part.values, at);
+      for (let i = 0; i < part.values.length; i++, at++) {
+        indices.set([layer, part.positions[i]!, part.features[i]!], 3 * at);
+      }
+    }
+    return { indices, values };
+  }
+
+  [Symbol.dispose](): void {
+    this.transcoders[Symbol.dispose]();
+    this.model[Symbol.dispose]();
+  }
+}

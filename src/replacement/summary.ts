@@ -1,0 +1,41 @@
+/** Replacement: the facts of the configuration summary, counted from the model and its tables. */
+import type { BlockSite } from '../model/hooks.ts';
+import { BLOCK_MATRICES } from '../model/weight-names.ts';
+import type { ReplacementModel } from './replacement-model.ts';
+
+export interface ConfigurationSummary {
+  readonly n_layers: number;
+  readonly n_transcoders: number;
+  readonly feature_input_hook: BlockSite;
+  readonly feature_output_hook: BlockSite;
+  readonly n_skip_connections: number;
+  readonly gradient_enabled_at: readonly string[];
+  readonly gradient_stopped_at: readonly string[];
+  /** Bytes of parameters held in memory. */
+  readonly heldBytes: number;
+  /** Bytes of parameters that are read from their files whenever they are used. */
+  readonly streamedBytes: number;
+}
+
+export function summarize({ model, transcoders, flow }: ReplacementModel): ConfigurationSummary {
+  const { W_E, W_U, blocks } = model.weights;
+  const weights = new Set([W_E, W_U]);
+  for (const block of blocks) for (const name of BLOCK_MATRICES) weights.add(block[name]);
+  for (const { W_enc, W_skip } of transcoders.layers) {
+    weights.add(W_enc);
+    if (W_skip) weights.add(W_skip);
+  }
+  const all = [...weights];
+  const heldBytes = all.reduce((sum, weight) => sum + weight.heldBytes, 0);
+  return {
+    n_layers: model.config.n_layers,
+    n_transcoders: transcoders.n_layers,
+    feature_input_hook: transcoders.config.feature_input_hook,
+    feature_output_hook: transcoders.config.feature_output_hook,
+    n_skip_connections: transcoders.layers.filter((layer) => layer.W_skip).length,
+    gradient_enabled_at: flow.enabledAt,
+    gradient_stopped_at: flow.stoppedAt,
+    heldBytes,
+    streamedBytes: all.reduce((sum, weight) => sum + weight.storedBytes, 0) - heldBytes,
+  };
+}

@@ -1,0 +1,152 @@
+/** Transcoder, before any weight is read: the files of a set, its configuration, headers that agree with the model. */
+import { BadFileError, NotFoundError } from '../errors.ts';
+import type { StorageType, TensorFile } from '../formats/tensor-file.ts';
+import { openTensorFile } from '../formats/open-tensor-file.ts';
+import { readYaml } from '../formats/yaml.ts';
+import type { FileSet } from '../model/checkpoint.ts';
+import { SetConfigFile, setConfig, type SetConfig } from './set-config.ts';
+import { crossLayer, decoderFile, encoderFile } from './sources/cross-layer.ts';
+import { gemmaScope, isGemmaScope } from './sources/gemma-scope.ts';
+import { singleLayer } from './sources/single-layer.ts';
+import { expectShape, type LayerSource, type Located } from './sources/source.ts';
+
+export const SET_CONFIG_FILE = 'config.yaml';
+
+/** What of a model a set has to fit. */
+export interface ModelShape {
+  readonly n_layers: number;
+  readonly d_model: number;
+}
+
+/** An opened set: one source a layer, all shapes checked. */
+export interface OpenedSet extends Disposable {
+  readonly name: string;
+  readonly config: SetConfig;
+  readonly d_transcoder: number;
+  readonly layers: readonly LayerSource[];
+}
+
+/** Reads `config.yaml`. Throws `NotFoundError` without one, `BadFileError` when it makes no sense. */
+export async function readSetConfig(files: FileSet): Promise<SetConfig> {
+  if (!files.has(SET_CONFIG_FILE)) {
+    throw new NotFoundError({
+      code: 'no_set_config',
+      message: `${files.name} has no ${SET_CONFIG_FILE}`,
+      hint: 'A transcoder set is a folder with config.yaml (model_kind, feature_input_hook, …) and its weights.',
+    });
+  }
+  using source = await files.open(SET_CONFIG_FILE);
+  return setConfig(await readYaml(source, SetConfigFile), source.name);
+}
+
+/** The weight files that a set consists of, in the order of its layers. */
+export function setFiles(config: SetConfig, n_layers: number): string[] {
+  const layers = Array.from({ length: n_layers }, (_, layer) => layer);
+  if (config.kind === 'cross_layer_transcoder')
+    return layers.flatMap((l) => [encoderFile(l), decoderFile(l)]);
+  return config.transcoders ? [...config.transcoders] : layers.map(layerFile);
+}
+
+function layerFile(layer: number): string {
+  return `layer_${layer}.safetensors`;
+}
+
+/**
+ * Opens a set from its headers and checks it against the model. Throws `NotFoundError` for a missing file,
+ * `BadFileError` for a set of another width or depth, naming the tensor, the shape expected and the shape found.
+ */
+export async function openSet(files: FileSet, config: SetConfig, model: ModelShape): Promise<OpenedSet> {
+  checkDepth(files, config, model);
+  const opened: TensorFile[] = [];
+  const open = async (path: string): Promise<TensorFile> => {
+    if (!files.has(path)) {
+      throw new NotFoundError({
+        code: 'missing_transcoder',
+        message: `${files.name} lacks ${path}`,
+        hint: `The model has ${model.n_layers} layers, and every layer needs its transcoder.`,
+      });
+    }
+    const file = await openTensorFile(await files.open(path));
+    opened.push(file);
+    return file;
+  };
+  const close = (): void => opened.forEach((file) => file[Symbol.dispose]());
+  try {
+    const layers: LayerSource[] = [];
+    for (let layer = 0; layer < model.n_layers; layer++) {
+      const source =
+        config.kind === 'cross_layer_transcoder'
+          ? crossLayer(await open(encoderFile(layer)), await open(decoderFile(layer)), layer, model.n_layers)
+          : perLayer(await open(config.transcoders?.[layer] ?? layerFile(layer)), layer);
+      checkLayer(source, model, layers[0]?.d_transcoder ?? source.d_transcoder);
+      layers.push(source);
+    }
+    return {
+      name: files.name,
+      config,
+      d_transcoder: layers[0]!.d_transcoder,
+      layers,
+      [Symbol.dispose]: close,
+    };
+  } catch (error) {
+    close();
+    throw error;
+  }
+}
+
+function perLayer(file: TensorFile, layer: number): LayerSource {
+  return isGemmaScope(file) ? gemmaScope(file, layer) : singleLayer(file, layer);
+}
+
+/** A set for a deeper model has one file more than this model has layers; a list says its length itself. */
+function checkDepth(files: FileSet, config: SetConfig, model: ModelShape): void {
+  const next =
+    config.kind === 'cross_layer_transcoder' ? encoderFile(model.n_layers) : layerFile(model.n_layers);
+  const listed = config.transcoders?.length;
+  if (listed === undefined ? !files.has(next) : listed === model.n_layers) return;
+  throw new BadFileError({
+    code: 'layer_count',
+    message: `${files.name} has ${listed === undefined ? `more than ${model.n_layers}` : listed} transcoders; the model has ${model.n_layers} layers`,
+    hint: 'Was this set made for another model?',
+  });
+}
+
+const WEIGHT_TYPES: readonly StorageType[] = ['F32', 'F16', 'BF16'];
+
+function checkLayer(source: LayerSource, { d_model }: ModelShape, d_transcoder: number): void {
+  const F = source.d_transcoder;
+  if (F !== d_transcoder) {
+    throw new BadFileError({
+      code: 'feature_count',
+      message: `${source.W_enc.file.name}: layer ${source.layer} has ${F} features, layer 0 has ${d_transcoder}`,
+      hint: 'All transcoders of a set have the same number of features.',
+    });
+  }
+  const width = `the model's d_model is ${d_model}`;
+  expectShape(source.W_enc, source.W_enc.transposed ? [d_model, F] : [F, d_model], width);
+  const crossing = source.W_dec.info.shape.length === 3;
+  const n = source.n_written_layers;
+  expectShape(
+    source.W_dec,
+    crossing || n > 1 ? [F, n, d_model] : [F, d_model],
+    `${width}, ${n} layers written`,
+  );
+  expectShape(source.b_enc, [F], `${F} features`);
+  expectShape(source.b_dec, [d_model], width);
+  const { threshold, W_skip } = source;
+  if (threshold && threshold.info.shape.reduce((a, b) => a * b, 1) !== 1)
+    expectShape(threshold, [F], `${F} features`);
+  if (W_skip) expectShape(W_skip, [d_model, d_model], width);
+  for (const located of [source.W_enc, source.W_dec, source.b_enc, source.b_dec, threshold, W_skip]) {
+    if (located) checkType(located);
+  }
+}
+
+function checkType({ file, info }: Located): void {
+  if (WEIGHT_TYPES.includes(info.dtype)) return;
+  throw new BadFileError({
+    code: 'tensor_dtype',
+    message: `${file.name}: ${info.name} is stored as ${info.dtype}; known are ${WEIGHT_TYPES.join(', ')}`,
+    hint: 'Convert the set to one of these types first.',
+  });
+}

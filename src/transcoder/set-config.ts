@@ -1,0 +1,106 @@
+/** Transcoder: what `config.yaml` says of a set, checked once. */
+import * as v from 'valibot';
+import { BadFileError } from '../errors.ts';
+import { BLOCK_SITES, type BlockSite } from '../model/hooks.ts';
+import { nearest } from '../nearest.ts';
+
+export const SetConfigFile = v.object({
+  model_kind: v.picklist(['transcoder_set', 'cross_layer_transcoder']),
+  feature_input_hook: v.string(),
+  feature_output_hook: v.string(),
+  model_name: v.optional(v.string(), ''),
+  scan: v.optional(v.nullable(v.union([v.string(), v.array(v.string())]))),
+  activation: v.optional(v.nullable(v.string())),
+  k: v.optional(v.nullable(v.pipe(v.number(), v.integer(), v.minValue(1)))),
+  transcoders: v.optional(v.nullable(v.array(v.string()))),
+});
+
+export interface SetConfig {
+  readonly kind: 'transcoder_set' | 'cross_layer_transcoder';
+  /** Where features read and write, as sites of a block (`ln2.hook_normalized`, `hook_mlp_out`). */
+  readonly feature_input_hook: BlockSite;
+  readonly feature_output_hook: 'hook_mlp_out';
+  /** The model that the set says it was made for; may be empty. */
+  readonly model_name: string;
+  /** What feature pages are looked up under, when the set says so. */
+  readonly scan: string | null;
+  /** Given outright; without it, layers with a threshold are JumpReLU and others ReLU. */
+  readonly activation: { readonly kind: 'relu' } | { readonly kind: 'topk'; readonly k: number } | null;
+  /** Files of the layers in order: `hf://` addresses, or paths relative to config.yaml. Null: recognised by name. */
+  readonly transcoders: readonly string[] | null;
+}
+
+/** Sites that the backward pass knows how to leave (golden README, section 5). */
+const INPUT_SITES: readonly BlockSite[] = ['ln2.hook_normalized', 'hook_resid_mid'];
+
+/** Checks the content of `config.yaml`; `name` is for the message of the `BadFileError` that it throws. */
+export function setConfig(file: v.InferOutput<typeof SetConfigFile>, name: string): SetConfig {
+  const refuse = (field: string, found: unknown, expected: string, hint: string): never => {
+    throw new BadFileError({
+      code: 'bad_set_config',
+      message: `${name}: ${field} is ${JSON.stringify(found)}, expected ${expected}`,
+      hint,
+    });
+  };
+  const input = file.feature_input_hook as BlockSite;
+  if (!INPUT_SITES.includes(input)) {
+    const near = nearest(input, Object.keys(BLOCK_SITES));
+    const known = INPUT_SITES.map((site) => `"${site}"`).join(' or ');
+    refuse(
+      'feature_input_hook',
+      input,
+      known,
+      near ? `The nearest hook is ${near}.` : 'Features are read there.',
+    );
+  }
+  if (file.feature_output_hook !== 'hook_mlp_out') {
+    refuse(
+      'feature_output_hook',
+      file.feature_output_hook,
+      '"hook_mlp_out"',
+      'Features write what the MLP writes.',
+    );
+  }
+  return {
+    kind: file.model_kind,
+    feature_input_hook: input,
+    feature_output_hook: 'hook_mlp_out',
+    model_name: file.model_name,
+    scan: typeof file.scan === 'string' ? file.scan : (file.scan?.join(',') ?? null),
+    activation: namedActivation(file, refuse),
+    transcoders: file.transcoders ?? null,
+  };
+}
+
+function namedActivation(
+  file: v.InferOutput<typeof SetConfigFile>,
+  refuse: (field: string, found: unknown, expected: string, hint: string) => never,
+): SetConfig['activation'] {
+  switch (file.activation) {
+    case undefined:
+    case null:
+    case 'jumprelu':
+    case 'jump_relu':
+      return null;
+    case 'relu':
+      return { kind: 'relu' };
+    case 'topk':
+      if (!file.k)
+        return refuse(
+          'k',
+          file.k ?? null,
+          'a positive integer beside activation: topk',
+          'How many are kept?',
+        );
+      return { kind: 'topk', k: file.k };
+    default: {
+      const near = nearest(file.activation, ['relu', 'jumprelu', 'topk']);
+      return refuse(
+        'activation',
+        file.activation,
+        'relu, jumprelu or topk',
+        near ? `Did you mean ${near}?` : 'Others are not known.',
+      );
+    }
+  }
+}
