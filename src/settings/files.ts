@@ -84,7 +84,9 @@ export async function saveChoice(folder: string, choice: Choice): Promise<string
 
 function pathForFile(name: SettingName, value: unknown, typedIn: string, fileFolder: string): unknown {
   if (SETTING_RULES[name].mayBePath !== true || typeof value !== 'string') return value;
-  if (!isRelativePath(value) && !isAbsolute(value)) return value;
+  const isFolder = isRelativePath(value) || isAbsolute(value) || existsSync(resolve(typedIn, value));
+  // A preset or a name of the Hub, unless a folder was typed without its ./ in front.
+  if (!isFolder || !value.includes('/')) return value;
   const fromFile = relative(fileFolder, resolve(typedIn, value));
   // Outside the project an absolute path says more than a row of dots.
   if (fromFile.startsWith('..') || isAbsolute(fromFile)) return resolve(typedIn, value);

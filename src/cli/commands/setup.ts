@@ -1,0 +1,71 @@
+/** `tracer setup`: links TensorFlow to TF.js. Where that cannot be done, wasm remains, so it warns and goes on. */
+import type { Command } from 'commander';
+import type { SetupProgress } from '../../backend/install.ts';
+import type { EngineEvent } from '../../engine/requests.ts';
+import { EXIT, TracerError, UsageError } from '../../errors.ts';
+import type { SetupResult } from '../../report/setup-view.ts';
+import type { Settings } from '../../settings/resolve.ts';
+import { perform } from '../perform.ts';
+import type { Shell } from '../shell.ts';
+
+const HELP = `
+Without --device: for the processor, and a machine where it cannot be done is told so and uses wasm.
+With --device cpu or cuda: the command fails when it cannot be done.`;
+
+export function addSetup(program: Command, shell: Shell): void {
+  const command = program
+    .command('setup')
+    .description('link TensorFlow (processor or CUDA) to tracer; run it again at any time')
+    .addHelpText('after', HELP);
+  command.action(() =>
+    perform(shell, command, async ({ settings, report }) => {
+      const [{ setUpTensorflow }, { setupView }] = await Promise.all([
+        import('../../backend/install.ts'),
+        import('../../report/setup-view.ts'),
+      ]);
+      const demanded = demandedDevice(settings);
+      const device = demanded ?? 'cpu';
+      let result: SetupResult;
+      try {
+        const done = await setUpTensorflow({
+          device,
+          signal: shell.signal,
+          onPhase: (progress) => report(eventOf(progress)),
+        });
+        const { folder, version, seconds, alreadySetUp } = done;
+        result = { linked: true, device, folder, version, already_set_up: alreadySetUp, seconds };
+      } catch (error) {
+        if (demanded !== undefined || shell.signal.aborted || !isRefusal(error)) throw error;
+        const { code, message, hint } = error;
+        report({ kind: 'warning', message: `TensorFlow is not linked: ${message}` });
+        result = { linked: false, device, code, message, ...(hint !== undefined && { hint }) };
+      }
+      return { data: result, view: (screen) => setupView(result, screen) };
+    }),
+  );
+}
+
+/** Only a flag demands: a variable or file that prefers wasm says nothing about what should be set up. */
+function demandedDevice({ device }: Settings): 'cpu' | 'cuda' | undefined {
+  if (device?.from !== '--device' || device.value === 'auto') return undefined;
+  if (device.value !== 'wasm') return device.value;
+  throw new UsageError({
+    code: 'nothing_to_set_up',
+    message: '--device wasm needs no setup',
+    hint: 'Give --device cpu or --device cuda, or leave it out.',
+  });
+}
+
+function isRefusal(error: unknown): error is TracerError {
+  return error instanceof TracerError && error.exitCode !== EXIT.usage;
+}
+
+function eventOf({ phase, message, bytes, totalBytes }: SetupProgress): EngineEvent {
+  return {
+    kind: 'progress',
+    phase,
+    message,
+    ...(bytes !== undefined && { done: bytes, unit: 'bytes' as const }),
+    ...(totalBytes !== undefined && { total: totalBytes }),
+  };
+}

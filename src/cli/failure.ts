@@ -1,0 +1,77 @@
+/** Anything thrown, as what is told about it: exit code, stable code, message, next step. */
+import { CommanderError } from 'commander';
+import { EXIT, TracerError } from '../errors.ts';
+import { nearest } from '../nearest.ts';
+
+export interface Failure {
+  readonly exitCode: number;
+  readonly code: string;
+  readonly message: string;
+  readonly hint?: string | undefined;
+  /** Only where something unexpected happened. */
+  readonly stack?: string | undefined;
+}
+
+/** What the system says when something runs out, for the places that did not foresee it. */
+const EXHAUSTED: Readonly<Record<string, { readonly code: string; readonly hint: string }>> = {
+  ENOSPC: { code: 'disk_full', hint: 'Free disk space, or write to another disk.' },
+  EDQUOT: { code: 'disk_full', hint: 'Your disk quota is used up: free space, or write to another disk.' },
+  EACCES: { code: 'not_writable', hint: 'Choose a place that your user may read and write.' },
+  EROFS: { code: 'not_writable', hint: 'Choose a place that can be written.' },
+  ENOMEM: { code: 'out_of_memory', hint: 'Close other programs, or give --max-memory.' },
+  ERR_MEMORY_ALLOCATION_FAILED: {
+    code: 'out_of_memory',
+    hint: 'Close other programs, or give --max-memory.',
+  },
+};
+
+/** V8's way to say that memory ran out. */
+const ALLOCATION_FAILED = /array buffer allocation failed|invalid (?:typed )?array length/i;
+
+/** `help` is what to type for the options that there are. */
+export function describeFailure(error: unknown, stop: AbortSignal, help: string): Failure {
+  // Whatever a stopped command threw on its way out, it was stopped.
+  if (stop.aborted && stop.reason instanceof TracerError) return fromTracer(stop.reason);
+  if (error instanceof TracerError) return fromTracer(error);
+  if (error instanceof CommanderError) return fromCommander(error, help);
+  return fromUnexpected(error);
+}
+
+function fromTracer({ exitCode, code, message, hint }: TracerError): Failure {
+  return { exitCode, code, message, hint };
+}
+
+const SUGGESTION = /\n\(Did you mean (.+)\?\)$/;
+
+const CHOICES = /Allowed choices are (.+)\.$/;
+const GIVEN_VALUE = /value '([^']*)' is invalid/;
+
+/** commander's `error: unknown option '--tpo'\n(Did you mean --top?)`, code `commander.unknownOption`. */
+function fromCommander(error: CommanderError, help: string): Failure {
+  const text = error.message.replace(/^error: /, '');
+  const message = text.replace(SUGGESTION, '');
+  const choices = CHOICES.exec(text)?.[1]?.split(', ') ?? [];
+  const suggestion = SUGGESTION.exec(text)?.[1] ?? nearest(GIVEN_VALUE.exec(text)?.[1] ?? '', choices);
+  return {
+    exitCode: EXIT.usage,
+    code: error.code.replace(/^commander\./, '').replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
+    message,
+    hint: suggestion === undefined ? `See \`${help}\`.` : `Did you mean '${suggestion}'?`,
+  };
+}
+
+function fromUnexpected(error: unknown): Failure {
+  const message = error instanceof Error ? error.message : String(error);
+  const stack = error instanceof Error ? error.stack : undefined;
+  const systemCode = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const exhausted =
+    EXHAUSTED[systemCode] ?? (ALLOCATION_FAILED.test(message) ? EXHAUSTED['ENOMEM'] : undefined);
+  if (exhausted) return { exitCode: EXIT.exhausted, message, stack, ...exhausted };
+  return {
+    exitCode: EXIT.unexpected,
+    code: 'unexpected',
+    message: message === '' ? 'something unexpected happened' : message,
+    hint: 'This is a mistake in tracer: please report it, with what --verbose prints.',
+    stack,
+  };
+}

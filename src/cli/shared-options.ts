@@ -1,0 +1,73 @@
+/** The options that all commands share, in one place. They may stand before or behind the command's name. */
+import { Command, Option } from 'commander';
+import { SETTING_NAMES, SETTING_RULES, type SettingName } from '../settings/rules.ts';
+import type { Loudness } from '../report/progress.ts';
+
+const GROUP = 'Shared options:';
+
+interface SharedOption {
+  readonly flags: string;
+  readonly description: string;
+  readonly choices?: readonly string[] | undefined;
+}
+
+const SHARED_OPTIONS: readonly SharedOption[] = [
+  { flags: '--model <name>', description: 'preset, owner/name[//subfolder][@revision], or a local folder' },
+  { flags: '--transcoders <name>', description: 'transcoder set, named in the same way; it names its model' },
+  { flags: '--revision <name>', description: 'branch, tag or commit of the model' },
+  {
+    flags: '--device <name>',
+    description: 'where to compute',
+    choices: SETTING_RULES.device.choices,
+  },
+  {
+    flags: '--dtype <name>',
+    description: 'arithmetic',
+    choices: SETTING_RULES.dtype.choices,
+  },
+  { flags: '--cache-dir <folder>', description: 'Hugging Face cache to use' },
+  { flags: '--offline', description: 'make no request: use what is in the cache' },
+  { flags: '--max-memory <size>', description: 'memory for weights, such as 8GiB' },
+  { flags: '--json', description: 'one JSON document on standard output, also for errors' },
+  { flags: '--quiet', description: 'no progress, notes or warnings' },
+  { flags: '--verbose', description: 'where settings came from; stack traces of unexpected errors' },
+  { flags: '--no-color', description: 'no colours' },
+];
+
+function makeOption({ flags, description, choices }: SharedOption): Option {
+  const option = new Option(flags, description).helpGroup(GROUP);
+  // Known to completion; checked by the settings, so that flag, variable and file are answered alike.
+  if (choices) option.choices(choices).argParser((value) => value);
+  return option;
+}
+
+export function withSharedOptions(command: Command): Command {
+  for (const option of SHARED_OPTIONS) command.addOption(makeOption(option));
+  return command;
+}
+
+export interface SharedFlags {
+  /** Values of the settings that were typed. */
+  readonly settings: Partial<Record<SettingName, unknown>>;
+  readonly json: boolean;
+  readonly loudness: Loudness;
+  readonly color: boolean;
+}
+
+/** What was typed for a command, in front of its name or behind it; behind wins. */
+export function sharedFlags(command: Command): SharedFlags {
+  const typed: Record<string, unknown> = {};
+  for (let place: Command | null = command; place; place = place.parent) {
+    for (const [name, value] of Object.entries(place.opts<Record<string, unknown>>())) {
+      if (place.getOptionValueSource(name) === 'cli' && !(name in typed)) typed[name] = value;
+    }
+  }
+  const settings: Partial<Record<SettingName, unknown>> = {};
+  for (const name of SETTING_NAMES) if (name in typed) settings[name] = typed[name];
+  return {
+    settings,
+    json: typed['json'] === true,
+    loudness: typed['quiet'] === true ? 'quiet' : typed['verbose'] === true ? 'verbose' : 'normal',
+    color: typed['color'] !== false,
+  };
+}

@@ -1,0 +1,56 @@
+/** Texts of flags to values. Each names its flag, what it expects and what it found. */
+import { UsageError } from '../errors.ts';
+
+const LARGEST_TOKEN_ID = 2 ** 31 - 1;
+
+function badValue(flag: string, expected: string, found: string, hint: string): UsageError {
+  return new UsageError({
+    code: 'bad_value',
+    message: `${flag}: expected ${expected}, found '${found}'`,
+    hint,
+  });
+}
+
+/** A parser of whole numbers from `least` on, for commander. */
+export function wholeNumber(flag: string, least: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d+$/.test(text.trim()) ? Number(text) : NaN;
+    if (!Number.isSafeInteger(value) || value < least) {
+      throw badValue(
+        flag,
+        `a whole number from ${least} on`,
+        text,
+        `Write it as ${flag} ${Math.max(least, 5)}.`,
+      );
+    }
+    return value;
+  };
+}
+
+/** A parser of probabilities, for commander. */
+export function probability(flag: string): (text: string) => number {
+  return (text) => {
+    const value = text.trim() === '' ? NaN : Number(text);
+    if (!(value >= 0 && value <= 1)) {
+      throw badValue(flag, 'a probability from 0 to 1', text, `Write it as ${flag} 0.5.`);
+    }
+    return value;
+  };
+}
+
+/** A parser of token ids, `2,651,18`, for commander. */
+export function tokenIds(flag: string): (text: string) => number[] {
+  return (text) => {
+    const parts = text.split(',').map((part) => part.trim());
+    const ids = parts.map((part) => (/^\d+$/.test(part) ? Number(part) : NaN));
+    if (ids.some((id) => !(id <= LARGEST_TOKEN_ID))) {
+      throw badValue(flag, 'token ids separated by commas', text, `Write it as ${flag} 2,651,18.`);
+    }
+    return ids;
+  };
+}
+
+/** For flags that may be given several times. */
+export function collect(text: string, earlier: readonly string[] = []): string[] {
+  return [...earlier, text];
+}
