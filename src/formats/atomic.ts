@@ -4,8 +4,8 @@ import { constants, rmSync } from 'node:fs';
 import { access, mkdir, open, realpath, rename, rm, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
-import { ExhaustedError, UsageError } from '../errors.ts';
-import { errnoCode } from './byte-source.ts';
+import { UsageError } from '../errors.ts';
+import { errnoCode, writingError } from './system-errors.ts';
 
 /** Where a writer's bytes go, one after the other. */
 export interface FileWriter {
@@ -124,28 +124,4 @@ function writerTo(handle: FileHandle, signal?: AbortSignal): FileWriter {
       }
     },
   };
-}
-
-/** Turns the system's refusals to write into `ExhaustedError`; everything else, such as a failed read, is passed on. */
-function writingError(path: string, error: unknown): unknown {
-  const code = errnoCode(error);
-  if (!code || !(error instanceof Error) || !('syscall' in error) || error.syscall === 'read') return error;
-  switch (code) {
-    case 'ENOSPC':
-    case 'EDQUOT':
-    case 'EFBIG':
-      return new ExhaustedError({
-        code: 'disk_full',
-        message: `${path} cannot be written: ${code === 'ENOSPC' ? 'the disk is full' : 'the limit for files or disk use is reached'}`,
-        hint: 'Free disk space, or write to another disk.',
-        cause: error,
-      });
-    default:
-      return new ExhaustedError({
-        code: 'not_writable',
-        message: `${path} cannot be written: ${error.message}`,
-        hint: 'Choose a folder that your user may write to.',
-        cause: error,
-      });
-  }
 }

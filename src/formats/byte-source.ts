@@ -1,8 +1,8 @@
 /** Files, step 1: bytes at an offset, from a local file or from memory. Everything above reads through `ByteSource`. */
 import { closeSync, constants, fstat as fstatOf, open as openAt, read as readAt } from 'node:fs';
 import { promisify } from 'node:util';
-import { BadFileError, ExhaustedError, NotFoundError } from '../errors.ts';
-import type { TracerError } from '../errors.ts';
+import { BadFileError } from '../errors.ts';
+import { notAFile, openingError, reason } from './system-errors.ts';
 
 const [fstat, open, read] = [promisify(fstatOf), promisify(openAt), promisify(readAt)];
 
@@ -149,62 +149,4 @@ export async function allDone(work: readonly Promise<void>[]): Promise<void> {
   for (const result of await Promise.allSettled(work)) {
     if (result.status === 'rejected') throw result.reason;
   }
-}
-
-function notAFile(path: string, found: string): BadFileError {
-  return new BadFileError({
-    code: 'not_a_file',
-    message: `${path} is ${found}, but a file is expected`,
-    hint: 'Name the file itself.',
-  });
-}
-
-function reason(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
-}
-
-function openingError(path: string, cause: unknown): TracerError | Error {
-  switch (errnoCode(cause)) {
-    case 'ENOENT':
-    case 'ENOTDIR':
-    case 'ENAMETOOLONG':
-    case 'ELOOP':
-      return new NotFoundError({
-        code: 'file_not_found',
-        message: `${path} does not exist`,
-        hint: 'Check the spelling of the path.',
-        cause,
-      });
-    case 'EACCES':
-    case 'EPERM':
-      return new NotFoundError({
-        code: 'file_not_readable',
-        message: `${path} may not be read: permission denied`,
-        hint: 'Give your user permission to read it.',
-        cause,
-      });
-    case 'EISDIR':
-      return notAFile(path, 'a folder');
-    case 'ENXIO':
-      return notAFile(path, 'a device or pipe');
-    case 'EMFILE':
-    case 'ENFILE':
-      return new ExhaustedError({
-        code: 'too_many_open_files',
-        message: `${path} cannot be opened: too many files are open`,
-        hint: 'Raise the limit with `ulimit -n`.',
-        cause,
-      });
-    default:
-      return new BadFileError({
-        code: 'file_unreadable',
-        message: `${path} cannot be opened: ${reason(cause)}`,
-        cause,
-      });
-  }
-}
-
-/** The system's word for what failed (`ENOENT`), or undefined for other errors. */
-export function errnoCode(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
 }

@@ -1,0 +1,86 @@
+/** Files, helper of reading and writing: what the operating system refused, as errors that name the path and the next step. */
+import { BadFileError, ExhaustedError, NotFoundError } from '../errors.ts';
+import type { TracerError } from '../errors.ts';
+
+/** The system's word for what failed (`ENOENT`), or undefined for other errors. */
+export function errnoCode(error: unknown): string | undefined {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+}
+
+export function reason(cause: unknown): string {
+  return cause instanceof Error ? cause.message : String(cause);
+}
+
+export function notAFile(path: string, found: string): BadFileError {
+  return new BadFileError({
+    code: 'not_a_file',
+    message: `${path} is ${found}, but a file is expected`,
+    hint: 'Name the file itself.',
+  });
+}
+
+/** Why a file cannot be opened for reading. */
+export function openingError(path: string, cause: unknown): TracerError {
+  switch (errnoCode(cause)) {
+    case 'ENOENT':
+    case 'ENOTDIR':
+    case 'ENAMETOOLONG':
+    case 'ELOOP':
+      return new NotFoundError({
+        code: 'file_not_found',
+        message: `${path} does not exist`,
+        hint: 'Check the spelling of the path.',
+        cause,
+      });
+    case 'EACCES':
+    case 'EPERM':
+      return new NotFoundError({
+        code: 'file_not_readable',
+        message: `${path} may not be read: permission denied`,
+        hint: 'Give your user permission to read it.',
+        cause,
+      });
+    case 'EISDIR':
+      return notAFile(path, 'a folder');
+    case 'ENXIO':
+      return notAFile(path, 'a device or socket');
+    case 'EMFILE':
+    case 'ENFILE':
+      return new ExhaustedError({
+        code: 'too_many_open_files',
+        message: `${path} cannot be opened: too many files are open`,
+        hint: 'Raise the limit with `ulimit -n`.',
+        cause,
+      });
+    default:
+      return new BadFileError({
+        code: 'file_unreadable',
+        message: `${path} cannot be opened: ${reason(cause)}`,
+        cause,
+      });
+  }
+}
+
+/** Turns the system's refusals to write into `ExhaustedError`; everything else, such as a failed read, is passed on. */
+export function writingError(path: string, error: unknown): unknown {
+  const code = errnoCode(error);
+  if (!code || !(error instanceof Error) || !('syscall' in error) || error.syscall === 'read') return error;
+  switch (code) {
+    case 'ENOSPC':
+    case 'EDQUOT':
+    case 'EFBIG':
+      return new ExhaustedError({
+        code: 'disk_full',
+        message: `${path} cannot be written: ${code === 'ENOSPC' ? 'the disk is full' : 'the limit for files or disk use is reached'}`,
+        hint: 'Free disk space, or write to another disk.',
+        cause: error,
+      });
+    default:
+      return new ExhaustedError({
+        code: 'not_writable',
+        message: `${path} cannot be written: ${error.message}`,
+        hint: 'Choose a folder that your user may write to.',
+        cause: error,
+      });
+  }
+}
