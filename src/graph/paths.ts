@@ -45,9 +45,10 @@ export function strongestPaths(graph: Graph, { from, to, k }: PathQuestion): Str
     });
   }
   const ways = new Ways(graph.layout.n_nodes, k);
-  for (const node of new Set(to)) ways.offer(node, 1, NOWHERE, 0);
+  const targets = new Set(to);
   for (let row = graph.layout.n_rows - 1; row >= 0; row--) {
-    handDown(graph, ways, graph.layout.nodeOfRow(row));
+    const node = graph.layout.nodeOfRow(row);
+    handDown(graph, ways, node, targets.has(node));
   }
   const found = [...new Set(from)].flatMap((node) => ways.of(node));
   return found
@@ -56,13 +57,14 @@ export function strongestPaths(graph: Graph, { from, to, k }: PathQuestion): Str
     .map(({ strength, nodes }) => describePath(graph, strength, nodes));
 }
 
-function handDown(graph: Graph, ways: Ways, target: number): void {
+function handDown(graph: Graph, ways: Ways, target: number, isEnd: boolean): void {
   const row = rowOf(graph, target);
-  if (row === undefined || ways.count(target) === 0) return;
+  if (row === undefined || (ways.count(target) === 0 && !isEnd)) return;
   const sum = absoluteSum(row);
   for (let source = 0; source < graph.layout.logits.start; source++) {
     const share = Math.abs(row[source]!) / sum;
     if (!(share > 0)) continue;
+    if (isEnd) ways.offer(source, share, target, END);
     for (let rank = 0; rank < ways.count(target); rank++) {
       if (!ways.offer(source, ways.strength(target, rank) * share, target, rank)) break;
     }
@@ -81,9 +83,10 @@ function absoluteSum(row: Float32Array): number {
   return row.reduce((sum, weight) => sum + Math.abs(weight), 0);
 }
 
-const NOWHERE = -1;
+/** Instead of a rank: the way ends with the next node. */
+const END = -1;
 
-/** The k strongest ways from each node to a target, strongest first, each as its first step and the rank of the rest. */
+/** The k strongest ways from each node to an end, strongest first, each as its next node and the rank of the rest there. */
 class Ways {
   readonly #k: number;
   readonly #counts: Int32Array;
@@ -126,22 +129,20 @@ class Ways {
     return true;
   }
 
-  /** All ways of a node that have at least one step. */
+  /** All ways of a node. */
   of(node: number): { strength: number; nodes: number[] }[] {
     const ranks = Array.from({ length: this.#counts[node]! }, (_, rank) => rank);
-    return ranks
-      .map((rank) => ({ strength: this.strength(node, rank), nodes: this.#follow(node, rank) }))
-      .filter(({ nodes }) => nodes.length > 1);
+    return ranks.map((rank) => ({ strength: this.strength(node, rank), nodes: this.#follow(node, rank) }));
   }
 
   #follow(node: number, rank: number): number[] {
     const nodes: number[] = [];
     let [at, place] = [node, rank];
-    while (at !== NOWHERE) {
+    while (place !== END) {
       nodes.push(at);
       const entry = at * this.#k + place;
       [at, place] = [this.#nextNodes[entry]!, this.#nextRanks[entry]!];
     }
-    return nodes;
+    return [...nodes, at];
   }
 }
