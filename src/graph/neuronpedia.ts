@@ -139,7 +139,7 @@ function viewerNode({ graph, cumulativeScores }: PrunedGraph, index: number, id:
     run_idx: 0,
     reverse_ctx_idx: 0,
     clerp: '',
-    influence: cumulativeScores[index]!,
+    influence: Math.fround(cumulativeScores[index]!), // as the reference prints it
     activation: null,
   } as const;
   switch (node.kind) {
