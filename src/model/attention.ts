@@ -60,10 +60,10 @@ export function attention(
   const byHead = (t: Tensor3D): Tensor3D => tf.transpose(t, [1, 0, 2]);
   const grouped = tf.reshape<tf.Rank.R3>(byHead(rotatedQ), [n_kv_heads, group * n, d_head]);
   const products = tf.matMul(grouped, byHead(keys), false, true); // [n_kv_heads, group · q_pos, k_pos]
-  const raw = tf.div(tf.reshape<tf.Rank.R3>(products, [n_heads, n, nKeys]), config.attn_scale) as Tensor3D;
+  const raw = tf.div<Tensor3D>(tf.reshape<tf.Rank.R3>(products, [n_heads, n, nKeys]), config.attn_scale);
   const capped = softCap(raw, config.attn_scores_soft_cap);
   const mask = context.masks[config.attn_types[layer]!];
-  const masked = tf.where(tf.greater(mask, 0), capped, tf.fill([1, 1, 1], -Infinity)) as Tensor3D;
+  const masked = tf.where<Tensor3D>(tf.greater(mask, 0), capped, tf.fill([1, 1, 1], -Infinity));
   const scores = hooks.at(blockHook(layer, 'attn.hook_attn_scores'), masked);
   const pattern = hooks.at(blockHook(layer, 'attn.hook_pattern'), tf.softmax(scores, -1)); // [head, q_pos, k_pos]
 

@@ -76,7 +76,7 @@ export function transformerConfig(file: ConfigFile, name: string): TransformerCo
     });
   };
   const activation = file.hidden_activation ?? file.hidden_act ?? family.act_fn;
-  if (activation !== family.act_fn && !(family.act_fn_aliases as readonly string[]).includes(activation)) {
+  if (activation !== family.act_fn && !family.act_fn_aliases.includes(activation)) {
     refuse('hidden_activation', activation, `"${family.act_fn}" for ${file.model_type}`);
   }
   if (file.attention_bias)

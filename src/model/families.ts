@@ -7,6 +7,8 @@ import { GEMMA_2_NAMES, type WeightNames } from './weight-names.ts';
 export interface Family {
   /** `model_type` of config.json. */
   readonly name: string;
+  /** `architectures` of config.json. */
+  readonly architecture: string;
   /** Activation of the gated MLP. */
   readonly act_fn: 'gelu_pytorch_tanh';
   /** Other spellings of the same function in older configurations. */
@@ -22,6 +24,7 @@ export interface Family {
 const FAMILIES: readonly Family[] = [
   {
     name: 'gemma2',
+    architecture: 'Gemma2ForCausalLM',
     act_fn: 'gelu_pytorch_tanh',
     // Early Gemma configurations say "gelu" or "gelu_new" and mean the tanh form.
     act_fn_aliases: ['gelu', 'gelu_new'],

@@ -2,10 +2,10 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Backend, Tensor1D, Weight, WeightSource, WeightType } from '../backend/backend.ts';
 import { MemoryBudget } from '../backend/budget.ts';
-import { BadFileError } from '../errors.ts';
 import { firstNonFinite, widen } from '../formats/dtype.ts';
 import type { StorageType, TensorFile } from '../formats/tensor-file.ts';
 import type { Checkpoint } from './checkpoint.ts';
+import { notFinite } from './not-finite.ts';
 import { Transformer, type BlockWeights } from './transformer.ts';
 import { BLOCK_GAINS, BLOCK_MATRICES, type BlockGain, type BlockMatrix } from './weight-names.ts';
 
@@ -114,33 +114,3 @@ async function allSettled<T>(work: readonly Promise<T>[]): Promise<T[]> {
     return result.value;
   });
 }
-
-/** The error for a parameter with NaN or infinite numbers in it. */
-export function notFinite(fileName: string, key: string): BadFileError {
-  return new BadFileError({
-    code: 'not_finite',
-    message: `${fileName}: ${key} holds NaN or infinite numbers`,
-    hint: 'The file is damaged, or the checkpoint was saved from a run that had diverged.',
-  });
-}
-
-/**
- * The first parameter with a number that is not finite, read from the file piece by piece; undefined when all are
- * finite. For the moment when a result came out not finite: looking at every number of every load would cost more than
- * the load itself.
- */
-export async function findNotFinite(file: TensorFile, keys: Iterable<string>): Promise<string | undefined> {
-  for (const key of keys) {
-    const info = file.tensors.get(key)!;
-    const nRows = info.shape[0] ?? 1;
-    const rowBytes = info.byteLength / Math.max(1, nRows);
-    const rowsAtOnce = Math.max(1, Math.floor(CHECKED_AT_ONCE_BYTES / Math.max(1, rowBytes)));
-    for (let start = 0; start < nRows; start += rowsAtOnce) {
-      const bytes = await file.read(key, { start, stop: Math.min(nRows, start + rowsAtOnce) });
-      if (firstNonFinite(widen(bytes, info.dtype)) >= 0) return key;
-    }
-  }
-  return undefined;
-}
-
-const CHECKED_AT_ONCE_BYTES = 16 * 1024 * 1024;

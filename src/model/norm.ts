@@ -17,6 +17,6 @@ export function rmsNorm(
 ): Tensor2D {
   const meanSquare = tf.mean(tf.square(x), 1, true); // [pos, 1]
   const scale = hooks.at(names.scale, tf.sqrt(tf.add(meanSquare, eps)));
-  const normalized = hooks.at(names.normalized, tf.div(x, scale) as Tensor2D);
+  const normalized = hooks.at(names.normalized, tf.div<Tensor2D>(x, scale));
   return tf.mul(normalized, gain);
 }

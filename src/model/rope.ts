@@ -36,8 +36,8 @@ export function rotate(x: Tensor3D, table: RotaryTable): Tensor3D {
   const { cos, sin } = table;
   return tf.concat(
     [
-      tf.sub(tf.mul(first, cos), tf.mul(second, sin)) as Tensor3D,
-      tf.add(tf.mul(second, cos), tf.mul(first, sin)) as Tensor3D,
+      tf.sub<Tensor3D>(tf.mul(first, cos), tf.mul(second, sin)),
+      tf.add<Tensor3D>(tf.mul(second, cos), tf.mul(first, sin)),
     ],
     2,
   );

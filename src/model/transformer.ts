@@ -37,6 +37,8 @@ export interface ForwardResult extends Disposable {
   /** [pos, d_vocab], after the soft cap; one row with `logits: 'last'`, no row with `'none'`. */
   readonly logits: Tensor2D;
   readonly activations: ActivationCache;
+  /** Logits of the last position, [d_vocab]. */
+  lastLogits(): Promise<Float32Array>;
 }
 
 /** A decoder-only transformer. No batch axis: `[pos, d_model]`. */
@@ -84,6 +86,7 @@ export class Transformer implements Disposable {
       return {
         logits,
         activations,
+        lastLogits: () => lastRow(logits),
         [Symbol.dispose]() {
           logits.dispose();
           activations[Symbol.dispose]();
@@ -145,7 +148,7 @@ export class Transformer implements Disposable {
       const n = residual.shape[0];
       const start = which === 'all' ? 0 : which === 'last' ? n - 1 : n;
       if (start === n) return tf.zeros([0, config.d_vocab]);
-      const wanted = start === 0 ? normalized : (tf.slice(normalized, [start, 0]) as Tensor2D);
+      const wanted = start === 0 ? normalized : tf.slice<tf.Rank.R2, Tensor2D>(normalized, [start, 0]);
       const pre = hooks.at('unembed.hook_pre', wanted);
       const z = hooks.at('unembed.hook_post', W_U.matMul(pre, { transpose: true })); // before the cap
       const logits = softCap(z, config.output_logits_soft_cap);
@@ -156,6 +159,16 @@ export class Transformer implements Disposable {
 
   [Symbol.dispose](): void {
     this.weights[Symbol.dispose]();
+  }
+}
+
+async function lastRow(logits: Tensor2D): Promise<Float32Array> {
+  const [n, d_vocab] = logits.shape;
+  const row = tf.slice(logits, [n - 1, 0], [1, d_vocab]);
+  try {
+    return await row.data<'float32'>();
+  } finally {
+    row.dispose();
   }
 }
 

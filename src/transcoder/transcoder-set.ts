@@ -2,10 +2,12 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Backend, HeldWeight, Tensor1D, Tensor2D, Weight } from '../backend/backend.ts';
 import { MemoryBudget } from '../backend/budget.ts';
-import { firstNonFinite, widen } from '../formats/dtype.ts';
-import { notFinite, weightSource } from '../model/load.ts';
+import { lazyWeight } from '../backend/lazy-weight.ts';
+import { widen } from '../formats/dtype.ts';
+import { weightSource } from '../model/load.ts';
 import { activeFeatures, type Activation, type LayerFeatures } from './activation.ts';
 import type { OpenedSet } from './open.ts';
+import { readActivation, readVector } from './read-vectors.ts';
 import type { SetConfig } from './set-config.ts';
 import type { LayerSource, Located } from './sources/source.ts';
 
@@ -102,12 +104,17 @@ export class TranscoderSet implements Disposable {
 }
 
 export interface LoadSetOptions {
+  /** Reads the encoders now instead of when they are first used. */
+  readonly preload?: boolean;
   readonly budget?: MemoryBudget;
   readonly signal?: AbortSignal;
   readonly onProgress?: (doneLayers: number, totalLayers: number) => void;
 }
 
-/** Reads encoders, biases, thresholds and skips of a set; encoders beyond the budget are read again on every use. */
+/**
+ * Reads biases and thresholds of a set. Encoders and skips are read when they are first used and kept (with `preload`: read
+ * now); those beyond the budget are read again on every use.
+ */
 export async function loadSet(
   backend: Backend,
   opened: OpenedSet,
@@ -118,7 +125,7 @@ export async function loadSet(
   try {
     for (const source of opened.layers) {
       options.signal?.throwIfAborted();
-      layers.push(await loadLayer(backend, source, opened.config, budget));
+      layers.push(await loadLayer(backend, source, opened.config, budget, options.preload ?? false));
       options.onProgress?.(layers.length, opened.layers.length);
     }
     return new TranscoderSet(opened, layers);
@@ -133,15 +140,15 @@ async function loadLayer(
   source: LayerSource,
   config: SetConfig,
   budget: MemoryBudget,
+  preload: boolean,
 ): Promise<Transcoder> {
   const activation = await readActivation(source, config);
   const b_enc = await readVector(source.b_enc);
   const b_dec = await readVector(source.b_dec);
-  const load = ({ file, info }: Located, transposed: boolean): Promise<Weight> => {
+  const load = async ({ file, info }: Located, transposed: boolean): Promise<Weight> => {
     const weight = weightSource(file, info.name, transposed);
-    return budget.take(info.byteLength)
-      ? backend.loadWeight(weight)
-      : Promise.resolve(backend.streamWeight(weight));
+    if (!budget.take(info.byteLength)) return backend.streamWeight(weight);
+    return preload ? await backend.loadWeight(weight) : lazyWeight(backend, weight);
   };
   const W_enc = await load(source.W_enc, source.W_enc.transposed);
   try {
@@ -159,19 +166,4 @@ async function loadLayer(
     W_enc[Symbol.dispose]();
     throw error;
   }
-}
-
-/** The activation of a layer, with its thresholds: named by the set, else JumpReLU where there is a threshold, else ReLU. */
-export async function readActivation(source: LayerSource, config: SetConfig): Promise<Activation> {
-  if (config.activation) return config.activation;
-  if (!source.threshold) return { kind: 'relu' };
-  const values = await readVector(source.threshold);
-  const threshold = values.length === 1 ? new Float32Array(source.d_transcoder).fill(values[0]!) : values;
-  return { kind: 'jumprelu', threshold };
-}
-
-async function readVector({ file, info }: Located): Promise<Float32Array> {
-  const values = widen(await file.read(info.name), info.dtype);
-  if (firstNonFinite(values) >= 0) throw notFinite(file.name, info.name);
-  return values;
 }

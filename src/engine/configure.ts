@@ -1,0 +1,37 @@
+/** Engine, verb `configure`: builds the replacement model and says what it is. */
+import { summarize } from '../replacement/summary.ts';
+import type { ConfigureRequest } from './requests.ts';
+import type { ConfigureResult } from './results.ts';
+import { openSession } from './session.ts';
+import { peakRssBytes } from './stopwatch.ts';
+
+/** Loads everything, encoders included, and counts the summary from what was built. */
+export async function configure(request: ConfigureRequest): Promise<ConfigureResult> {
+  using session = await openSession(request, { preloadEncoders: true });
+  const { replacement, backend, stopwatch, nParameters, storageTypes } = session;
+  const summary = summarize(replacement);
+  const { heldBytes, streamedBytes, ...counted } = summary;
+  return {
+    ...session.description,
+    backend_version: backend.version,
+    ...counted,
+    scan: session.scan,
+    all_mlps_replaced: summary.n_transcoders === summary.n_layers,
+    unembed_replaced: true,
+    parameters_frozen: true,
+    n_parameters: nParameters,
+    bytes: heldBytes,
+    storage: storageOf(storageTypes, streamedBytes),
+    timings_ms: stopwatch.timings_ms,
+    peak_rss_bytes: peakRssBytes(),
+  };
+}
+
+const GIB = 2 ** 30;
+
+function storageOf(types: readonly string[], streamedBytes: number): string {
+  const held = `as stored (${types.join(', ')})${types.some((type) => type !== 'float32') ? ', widened when multiplied' : ''}`;
+  return streamedBytes === 0
+    ? held
+    : `${held}; ${(streamedBytes / GIB).toFixed(1)} GiB beyond --max-memory are read from disk on every use`;
+}

@@ -1,0 +1,76 @@
+/** Engine, a part of `inspect`: one feature, its vectors, and the tokens that its decoder promotes and suppresses. */
+import { selectBackend } from '../backend/select.ts';
+import { widen } from '../formats/dtype.ts';
+import { tokenEffects } from '../model/token-effects.ts';
+import { readActivation, readVector } from '../transcoder/read-vectors.ts';
+import type { LayerSource } from '../transcoder/sources/source.ts';
+import { largestIndices } from './next-tokens.ts';
+import { REQUEST_DEFAULTS, type InspectRequest } from './requests.ts';
+import type { InspectFeatureResult, TokenEffectResult } from './results.ts';
+import { openTokenizer, type OpenedSubject } from './session.ts';
+
+/** Reads only the rows of the feature, and the unembedding once. */
+export async function inspectFeature(
+  request: InspectRequest,
+  opened: OpenedSubject,
+  layer: number,
+  feature: number,
+  top: number = REQUEST_DEFAULTS.featureTokens,
+): Promise<Omit<InspectFeatureResult, 'model' | 'transcoders'>> {
+  const { checkpoint, set, subject } = opened;
+  const source = set.layers[layer]!;
+  const tokenizer = await openTokenizer(subject.model);
+  const activation = await readActivation(source, set.config);
+  const encoder = await encoderRow(source, feature);
+  const decoders = await decoderRows(source, feature, checkpoint.config.d_model);
+  const { backend } = await selectBackend({
+    device: request.device ?? REQUEST_DEFAULTS.device,
+    arithmetic: request.dtype ?? REQUEST_DEFAULTS.dtype,
+  });
+  // What the feature writes into the residual stream altogether: the direct path ends at the last layer either way.
+  const written = decoders.reduce((sum, row) => sum.map((value, i) => value + row[i]!));
+  const effects = await tokenEffects(backend, checkpoint, written);
+  const describe = (ids: number[]): TokenEffectResult[] => {
+    const texts = tokenizer.tokenStrings(ids);
+    return ids.map((token_id, i) => ({ token_id, text: texts[i]!, effect: effects[token_id]! }));
+  };
+  const norms = decoders.map((row, i) => ({ layer: layer + i, norm: Math.hypot(...row) }));
+  return {
+    view: 'feature',
+    layer,
+    feature,
+    activation: activation.kind,
+    encoder_norm: Math.hypot(...encoder),
+    decoder_norm: Math.hypot(...norms.map(({ norm }) => norm)),
+    ...(source.n_written_layers > 1 && { decoder_norms: norms }),
+    threshold: activation.kind === 'jumprelu' ? activation.threshold[feature]! : null,
+    bias: (await readVector(source.b_enc))[feature]!,
+    promotes: describe(largestIndices(effects, top)),
+    suppresses: describe(
+      largestIndices(
+        effects.map((effect) => -effect),
+        top,
+      ),
+    ),
+  };
+}
+
+async function encoderRow({ W_enc, d_transcoder }: LayerSource, feature: number): Promise<Float32Array> {
+  const { file, info, transposed } = W_enc;
+  if (!transposed) return widen(await file.readRows(info.name, [feature]), info.dtype);
+  const all = widen(await file.read(info.name), info.dtype);
+  return Float32Array.from({ length: info.shape[0]! }, (_, i) => all[i * d_transcoder + feature]!);
+}
+
+/** One row for each layer written, [n_written_layers][d_model]. */
+async function decoderRows(
+  { W_dec }: LayerSource,
+  feature: number,
+  d_model: number,
+): Promise<Float32Array[]> {
+  const { file, info } = W_dec;
+  const values = widen(await file.readRows(info.name, [feature]), info.dtype);
+  return Array.from({ length: values.length / d_model }, (_, i) =>
+    values.subarray(i * d_model, (i + 1) * d_model),
+  );
+}

@@ -1,0 +1,222 @@
+/** Engine, step 1: from the names that a request gives to the files that they stand for. */
+import { NotFoundError, UsageError } from '../errors.ts';
+import {
+  HubClient,
+  locate,
+  listPresets,
+  readHubEnvironment,
+  resolveFiles,
+  resolveUris,
+  type LocalFile,
+  type LocalFiles,
+  type Located,
+  type ResolveOptions,
+} from '../hub/resolve.ts';
+import { INDEX_FILE, readConfig, type FileSet } from '../model/checkpoint.ts';
+import type { TransformerConfig } from '../model/config.ts';
+import { readSetConfig, SET_CONFIG_FILE, setFiles } from '../transcoder/open.ts';
+import type { SetConfig } from '../transcoder/set-config.ts';
+import { REQUEST_DEFAULTS, type CommonOptions } from './requests.ts';
+import type { FileResult, SourceResult } from './results.ts';
+
+/** A name, where it led, and the files. */
+export interface NamedFiles {
+  readonly source: SourceResult;
+  readonly files: FileSet;
+  readonly listed: readonly FileResult[];
+  /** Path on this disk of a file that is there. */
+  readonly path: (name: string) => string;
+  readonly randomWeights: boolean;
+}
+
+/** Model and set of a request, with their configurations read and no weight. */
+export interface Subject {
+  readonly model: NamedFiles & { readonly config: TransformerConfig };
+  readonly transcoders: NamedFiles & { readonly config: SetConfig };
+}
+
+export interface ResolveSubjectOptions {
+  /** Fetch nothing: files that are not here are opened over the network, header by header. */
+  readonly dryRun?: boolean;
+}
+
+const MODEL_FILES = [
+  'config.json',
+  'tokenizer.json',
+  'tokenizer_config.json',
+  'special_tokens_map.json',
+  INDEX_FILE,
+];
+
+/** Files of a model that are used; `model*.safetensors` are its weights. */
+function isModelFile(path: string): boolean {
+  return MODEL_FILES.includes(path) || /^model[^/]*\.safetensors$/.test(path);
+}
+
+/**
+ * Follows the names of a request. Throws `UsageError` when a name is missing that cannot be guessed, and what the hub
+ * room throws for names that lead nowhere.
+ */
+export async function resolveSubject(
+  request: CommonOptions,
+  options: ResolveSubjectOptions = {},
+): Promise<Subject> {
+  const hub = hubOptions(request, options.dryRun ?? false);
+  const setName = request.transcoders ?? setNameFor(request.model ?? REQUEST_DEFAULTS.model);
+  const set = locate('transcoders', setName);
+  const setPart = await resolveFiles(set.reference, { ...hub, wanted: [SET_CONFIG_FILE] });
+  const setConfig = await readSetConfig(fileSet(setPart));
+
+  const modelName = request.model ?? modelNameFor(set, setConfig, setName);
+  const model = locate('models', modelName, request.revision);
+  const modelFiles = await resolveFiles(model.reference, { ...hub, wanted: isModelFile });
+  const config = await readConfig(fileSet(modelFiles));
+
+  const transcoders = await resolveSet(setName, set, setConfig, config.n_layers, hub);
+  return {
+    model: { ...named(modelName, model, modelFiles), config },
+    transcoders: { ...transcoders, config: setConfig },
+  };
+}
+
+function hubOptions(request: CommonOptions, dryRun: boolean): ResolveOptions {
+  const { cacheDir, offline, signal, onProgress } = request;
+  const overrides = { cacheDir, ...(offline && { offline }) };
+  return {
+    signal,
+    dryRun,
+    // One client a request: a branch is resolved to a commit once, for all its files.
+    client: new HubClient(readHubEnvironment(overrides), {}),
+    onProgress: ({ file, bytesDone, bytesTotal, bytesPerSecond, secondsLeft }) =>
+      onProgress?.({
+        kind: 'progress',
+        phase: 'download',
+        message: `Fetching ${file}`,
+        done: bytesDone,
+        total: bytesTotal,
+        unit: 'bytes',
+        bytesPerSecond,
+        ...(secondsLeft !== undefined && { secondsLeft }),
+      }),
+  };
+}
+
+/** Weight files of a set: its own, or those of other repositories that it lists by `hf://` address. */
+async function resolveSet(
+  name: string,
+  located: Located,
+  config: SetConfig,
+  n_layers: number,
+  hub: ResolveOptions,
+): Promise<NamedFiles> {
+  const wanted = setFiles(config, n_layers);
+  const addresses = wanted.filter(isAddress);
+  const own = new Set([SET_CONFIG_FILE, ...wanted]);
+  // A file for one layer more than the model has shows that the set was made for another one.
+  const beyond = setFiles({ ...config, transcoders: null }, n_layers + 1);
+  const local = await resolveFiles(located.reference, {
+    ...hub,
+    wanted: (path) => own.has(path) || (config.transcoders === null && beyond.includes(path)),
+  });
+  const base = named(name, located, local);
+  if (addresses.length === 0) return base;
+  const resolved = await resolveUris(addresses, hub);
+  const byAddress = new Map(resolved.map((one) => [one.uri, one]));
+  return {
+    ...base,
+    listed: [...base.listed, ...resolved.map(({ uri, file }) => ({ ...listedFile(file), path: uri }))],
+    files: {
+      name: base.files.name,
+      has: (path) => byAddress.has(path) || base.files.has(path),
+      open: (path) => byAddress.get(path)?.open() ?? base.files.open(path),
+    },
+  };
+}
+
+function isAddress(path: string): boolean {
+  return path.startsWith('hf://');
+}
+
+function named(name: string, { reference, preset }: Located, local: LocalFiles): NamedFiles {
+  const { source } = local;
+  return {
+    source: {
+      name,
+      kind: preset ? 'preset' : source.kind === 'hub' ? 'hub' : 'folder',
+      ...(source.kind === 'hub'
+        ? {
+            repository: source.repo,
+            commit: source.commit,
+            ...(source.subfolder !== undefined && { subfolder: source.subfolder }),
+          }
+        : { folder: source.path }),
+    },
+    files: fileSet(local, reference.kind === 'local' ? reference.path : undefined),
+    listed: local.files.map(listedFile),
+    path: (file) => local.path(file),
+    randomWeights: preset?.randomWeights ?? false,
+  };
+}
+
+function listedFile({ path, bytes, status }: LocalFile): FileResult {
+  return { path, bytes, status };
+}
+
+function fileSet(local: LocalFiles, name?: string): FileSet {
+  const paths = new Set(local.files.map((file) => file.path));
+  const { source } = local;
+  return {
+    name: name ?? (source.kind === 'hub' ? `${source.repo}@${source.revision}` : source.path),
+    has: (path) => paths.has(path),
+    open: (path) => local.open(path),
+  };
+}
+
+/** The set that belongs to a model, when only the model was named. */
+function setNameFor(modelName: string): string {
+  const { preset, reference } = locate('models', modelName);
+  const sets = listPresets('transcoders');
+  const models = listPresets('models');
+  const isSame = (name: string | undefined): boolean => {
+    if (name === undefined) return false;
+    if (preset) return name === preset.name;
+    const other = models.find((one) => one.name === name)?.reference;
+    return reference.kind === 'hub' && other?.kind === 'hub' && other.repo === reference.repo;
+  };
+  // The set that answers to the model's own name comes first; cross-layer sets have to be asked for.
+  const candidates = sets.filter((set) => isSame(set.model));
+  const best =
+    candidates.find((set) => [set.name, ...set.aliases].includes(preset?.name ?? '')) ?? candidates[0];
+  if (best) return best.name;
+  throw new UsageError({
+    code: 'no_transcoders',
+    message: `no transcoder set is known for the model '${modelName}'`,
+    hint: 'Name one with --transcoders: a preset, a Hub repository, or a folder with config.yaml.',
+  });
+}
+
+/** The model that a set was made for, when only the set was named. */
+function modelNameFor(set: Located, config: SetConfig, setName: string): string {
+  if (set.preset?.model) return set.preset.model;
+  if (config.model_name === '') {
+    throw new UsageError({
+      code: 'no_model',
+      message: `the transcoder set '${setName}' does not say which model it was made for`,
+      hint: 'Name the model with --model.',
+    });
+  }
+  const known = listPresets('models').find(
+    ({ reference }) => reference.kind === 'hub' && reference.repo === config.model_name,
+  );
+  return known?.name ?? config.model_name;
+}
+
+/** Refuses a named file that the model folder lacks. */
+export function requiredPath(model: NamedFiles, file: string): string {
+  if (model.files.has(file)) return model.path(file);
+  throw new NotFoundError({
+    code: 'file_not_found',
+    message: `${model.files.name} has no ${file}`,
+    hint: 'A model folder holds config.json, model.safetensors (or its shards and index) and tokenizer.json.',
+  });
+}

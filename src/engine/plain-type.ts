@@ -1,0 +1,12 @@
+/** Engine: storage types in plain words. */
+import type { StorageType } from '../formats/tensor-file.ts';
+
+const PLAIN_TYPES: Partial<Record<StorageType, string>> = {
+  F32: 'float32',
+  F16: 'float16',
+  BF16: 'bfloat16',
+};
+
+export function plainType(dtype: StorageType): string {
+  return PLAIN_TYPES[dtype] ?? dtype.toLowerCase();
+}

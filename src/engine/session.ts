@@ -1,0 +1,223 @@
+/** Engine, step 2: what the names stand for, opened and loaded: the replacement model, its tokenizer and its backend. */
+import { MemoryBudget } from '../backend/budget.ts';
+import type { Backend } from '../backend/backend.ts';
+import { selectBackend } from '../backend/select.ts';
+import { openCheckpoint, type Checkpoint } from '../model/checkpoint.ts';
+import { loadTransformer } from '../model/load.ts';
+import { findNotFinite, notFinite } from '../model/not-finite.ts';
+import { ReplacementModel } from '../replacement/replacement-model.ts';
+import { loadTokenizer } from '../tokenizer/load.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { openSet, type OpenedSet } from '../transcoder/open.ts';
+import type { Located } from '../transcoder/sources/source.ts';
+import { loadSet } from '../transcoder/transcoder-set.ts';
+import { requiredPath, resolveSubject, type NamedFiles, type Subject } from './names.ts';
+import { REQUEST_DEFAULTS, type CommonOptions, type EngineEvent } from './requests.ts';
+import { plainType } from './plain-type.ts';
+import { Stopwatch } from './stopwatch.ts';
+
+/** Headers of a model and its set, checked against each other; no weight was read. */
+export interface OpenedSubject extends Disposable {
+  readonly subject: Subject;
+  readonly checkpoint: Checkpoint;
+  readonly set: OpenedSet;
+}
+
+/** Opens the headers of what a request names. Throws for everything that can be known before a weight is read. */
+export async function openSubject(
+  request: CommonOptions,
+  options: { dryRun?: boolean } = {},
+): Promise<OpenedSubject> {
+  const subject = await resolveSubject(request, options);
+  const checkpoint = await openCheckpoint(subject.model.files);
+  try {
+    const set = await openSet(subject.transcoders.files, subject.transcoders.config, subject.model.config);
+    return {
+      subject,
+      checkpoint,
+      set,
+      [Symbol.dispose]() {
+        set[Symbol.dispose]();
+        checkpoint[Symbol.dispose]();
+      },
+    };
+  } catch (error) {
+    checkpoint[Symbol.dispose]();
+    throw error;
+  }
+}
+
+/** The tokenizer of a model. */
+export async function openTokenizer(model: NamedFiles): Promise<Tokenizer> {
+  const optionalPath = (file: string): string | undefined =>
+    model.files.has(file) ? model.path(file) : undefined;
+  return await loadTokenizer({
+    tokenizerJson: requiredPath(model, 'tokenizer.json'),
+    tokenizerConfig: optionalPath('tokenizer_config.json'),
+    specialTokensMap: optionalPath('special_tokens_map.json'),
+  });
+}
+
+export interface SessionOptions {
+  /** Reads the encoders now instead of when they are first used. */
+  readonly preloadEncoders?: boolean;
+}
+
+/** A loaded replacement model, for as many questions as wanted. Dispose it, or take it with `using`. */
+export class Session implements Disposable {
+  readonly backend: Backend;
+  readonly replacement: ReplacementModel;
+  readonly tokenizer: Tokenizer;
+  readonly stopwatch: Stopwatch;
+  private readonly opened: OpenedSubject;
+
+  constructor(
+    backend: Backend,
+    replacement: ReplacementModel,
+    tokenizer: Tokenizer,
+    opened: OpenedSubject,
+    watch: Stopwatch,
+  ) {
+    this.backend = backend;
+    this.replacement = replacement;
+    this.tokenizer = tokenizer;
+    this.opened = opened;
+    this.stopwatch = watch;
+  }
+
+  get subject(): Subject {
+    return this.opened.subject;
+  }
+
+  /** What of a result says which model and set it is about, and how it was computed. */
+  get description() {
+    const { subject, backend } = this;
+    return {
+      model: subject.model.source.name,
+      transcoders: subject.transcoders.source.name,
+      backend: backend.name,
+      device: backend.device,
+      dtype: backend.arithmetic,
+    };
+  }
+
+  /** Parameters of the model and of its set. */
+  get nParameters(): number {
+    const { checkpoint, set } = this.opened;
+    const count = (shape: readonly number[]): number => shape.reduce((product, size) => product * size, 1);
+    return [...checkpoint.weights, ...setTensors(set)].reduce((sum, { info }) => sum + count(info.shape), 0);
+  }
+
+  /** Types that the matrices are stored in, in plain words, the model's first. */
+  get storageTypes(): string[] {
+    const { checkpoint, set } = this.opened;
+    return [...new Set([...checkpoint.weights, ...setTensors(set)].map(({ info }) => plainType(info.dtype)))];
+  }
+
+  /** What feature pages are looked up under: what the set says, else the name it was loaded by. */
+  get scan(): string {
+    const { config, source } = this.opened.subject.transcoders;
+    return config.scan ?? source.repository ?? source.name;
+  }
+
+  /** Throws `BadFileError` naming the parameter when numbers of a result are not finite. */
+  async checkFinite(values: Float32Array, what: string): Promise<void> {
+    if (values.every(Number.isFinite)) return;
+    const { checkpoint, set } = this.opened;
+    const bad = await findNotFinite(
+      checkpoint.file,
+      checkpoint.weights.map((weight) => weight.key),
+    );
+    if (bad !== undefined) throw notFinite(checkpoint.file.name, bad);
+    for (const { W_enc, W_skip } of set.layers) {
+      for (const located of [W_enc, W_skip]) {
+        if (!located) continue;
+        const name = await findNotFinite(located.file, [located.info.name]);
+        if (name !== undefined) throw notFinite(located.file.name, name);
+      }
+    }
+    throw new Error(`${what} are not finite although all weights are: the pass overflowed float32`);
+  }
+
+  [Symbol.dispose](): void {
+    this.replacement[Symbol.dispose]();
+    this.opened[Symbol.dispose]();
+  }
+}
+
+function setTensors(set: OpenedSet): Located[] {
+  return set.layers
+    .flatMap(({ W_enc, W_dec, b_enc, b_dec, threshold, W_skip }) => [
+      W_enc,
+      W_dec,
+      b_enc,
+      b_dec,
+      threshold,
+      W_skip,
+    ])
+    .filter((located) => located !== null);
+}
+
+/** Resolves, opens and loads what a request names. Errors as `openSubject`, and what backends and reading throw. */
+export async function openSession(request: CommonOptions, options: SessionOptions = {}): Promise<Session> {
+  const { signal } = request;
+  const report = (event: EngineEvent): void => request.onProgress?.(event);
+  const watch = new Stopwatch();
+  const opened = await watch.time('resolve', () => openSubject(request));
+  try {
+    const tokenizer = await watch.time('tokenizer', () => openTokenizer(opened.subject.model));
+    signal?.throwIfAborted();
+    const backend = await watch.time('backend', () => openBackend(request, report));
+    const budget = new MemoryBudget(request.maxMemoryBytes);
+    return await watch.time('load', async () => {
+      const model = await loadTransformer(backend, opened.checkpoint, {
+        budget,
+        ...(signal && { signal }),
+        onProgress: (done, total) =>
+          report({
+            kind: 'progress',
+            phase: 'weights',
+            message: 'Reading the model',
+            done,
+            total,
+            unit: 'bytes',
+          }),
+      });
+      try {
+        const set = await loadSet(backend, opened.set, {
+          budget,
+          preload: options.preloadEncoders ?? false,
+          ...(signal && { signal }),
+          onProgress: (done, total) =>
+            report({
+              kind: 'progress',
+              phase: 'transcoders',
+              message: 'Connecting the transcoders',
+              done,
+              total,
+            }),
+        });
+        return new Session(backend, new ReplacementModel(model, set), tokenizer, opened, watch);
+      } catch (error) {
+        model[Symbol.dispose]();
+        throw error;
+      }
+    });
+  } catch (error) {
+    opened[Symbol.dispose]();
+    throw error;
+  }
+}
+
+async function openBackend(request: CommonOptions, report: (event: EngineEvent) => void): Promise<Backend> {
+  const { backend, refused } = await selectBackend({
+    device: request.device ?? REQUEST_DEFAULTS.device,
+    arithmetic: request.dtype ?? REQUEST_DEFAULTS.dtype,
+  });
+  const why = refused.map(({ device, reason }) => `${device}: ${reason}`).join('; ');
+  report({
+    kind: 'note',
+    message: `Device ${backend.device} (${backend.version})${why ? `. Not taken: ${why}` : ''}`,
+  });
+  return backend;
+}

@@ -1,0 +1,7 @@
+/** Engine: a file that a verb has written, for its result. */
+import { stat } from 'node:fs/promises';
+import type { SavedFileResult } from './results.ts';
+
+export async function writtenFile(path: string): Promise<SavedFileResult> {
+  return { path, bytes: (await stat(path)).size };
+}

@@ -1,0 +1,33 @@
+/** Model: what a direction of the residual stream does to the logits on the direct path. */
+import * as tf from '@tensorflow/tfjs-core';
+import type { Backend } from '../backend/backend.ts';
+import { widen } from '../formats/dtype.ts';
+import type { Checkpoint } from './checkpoint.ts';
+import { weightSource } from './load.ts';
+
+/**
+ * How much each logit (before the cap) grows, relative to the mean over the vocabulary, when `direction` [d_model] is added
+ * to the last residual stream, before the division by the final norm's divisor, which depends on the prompt. [d_vocab]
+ */
+export async function tokenEffects(
+  backend: Backend,
+  checkpoint: Checkpoint,
+  direction: Float32Array,
+): Promise<Float32Array> {
+  const { config, file } = checkpoint;
+  const { W_E, W_U, ln_final } = config.family.weights;
+  const gain = widen(await file.read(ln_final), file.tensors.get(ln_final)!.dtype);
+  const offset = config.family.normGainOffset;
+  const normed = direction.map((value, i) => value * (gain[i]! + offset));
+  using weight = backend.streamWeight(weightSource(file, config.tie_word_embeddings ? W_E : W_U));
+  using held = await weight.acquire();
+  const effects = tf.tidy(() => {
+    const z = held.matMul(tf.tensor2d(normed, [1, config.d_model]), { transpose: true });
+    return tf.reshape(tf.sub(z, tf.mean(z)), [config.d_vocab]);
+  });
+  try {
+    return await effects.data<'float32'>();
+  } finally {
+    effects.dispose();
+  }
+}
