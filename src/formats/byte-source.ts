@@ -2,7 +2,7 @@
 import { closeSync, constants, fstat as fstatOf, open as openAt, read as readAt } from 'node:fs';
 import { promisify } from 'node:util';
 import { BadFileError } from '../errors.ts';
-import { notAFile, openingError, reason } from './system-errors.ts';
+import { messageOf, notAFile, openingError } from './system-errors.ts';
 
 const [fstat, open, read] = [promisify(fstatOf), promisify(openAt), promisify(readAt)];
 
@@ -116,7 +116,7 @@ class FileSource implements ByteSource {
       ).catch((cause: unknown) => {
         throw new BadFileError({
           code: 'file_unreadable',
-          message: `${this.name} cannot be read at offset ${offset + filled}: ${reason(cause)}`,
+          message: `${this.name} cannot be read at offset ${offset + filled}: ${messageOf(cause)}`,
           hint: 'Check the disk, or fetch the file again.',
           cause,
         });

@@ -3,6 +3,7 @@ import { BadFileError } from '../errors.ts';
 import type { ByteSource } from './byte-source.ts';
 import { checkSchema, readText } from './parsed-text.ts';
 import type { Schema } from './parsed-text.ts';
+import { messageOf } from './system-errors.ts';
 
 /** Above every `tokenizer.json` known (35 MB); more means that the wrong file is named. */
 const LARGEST_JSON_BYTES = 128 * 2 ** 20;
@@ -21,7 +22,7 @@ export function parseJson<T>(name: string, text: string, schema: Schema<T>): T {
   } catch (cause) {
     throw new BadFileError({
       code: 'json_syntax',
-      message: `${name} is not JSON: ${cause instanceof Error ? cause.message : String(cause)}`,
+      message: `${name} is not JSON: ${messageOf(cause)}`,
       hint: 'Correct the file, or fetch it again.',
       cause,
     });

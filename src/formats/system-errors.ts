@@ -2,13 +2,28 @@
 import { BadFileError, ExhaustedError, NotFoundError } from '../errors.ts';
 import type { TracerError } from '../errors.ts';
 
-/** The system's word for what failed (`ENOENT`), or undefined for other errors. */
-export function errnoCode(error: unknown): string | undefined {
-  return error instanceof Error && 'code' in error && typeof error.code === 'string' ? error.code : undefined;
+/** What Node adds to an error of the operating system. */
+interface SystemError {
+  /** The system's word for what failed, such as `ENOENT`. */
+  readonly code: string;
+  readonly syscall: string;
+  readonly message: string;
 }
 
-export function reason(cause: unknown): string {
-  return cause instanceof Error ? cause.message : String(cause);
+function isSystemError(error: unknown): error is SystemError {
+  return typeof error === 'object' && error !== null && 'code' in error && 'syscall' in error;
+}
+
+/** The system's word for what failed (`ENOENT`), or undefined for other errors. */
+export function errnoCode(error: unknown): string | undefined {
+  return isSystemError(error) ? error.code : undefined;
+}
+
+/** The message of anything that was thrown. */
+export function messageOf(cause: unknown): string {
+  return typeof cause === 'object' && cause !== null && 'message' in cause
+    ? String(cause.message)
+    : String(cause);
 }
 
 export function notAFile(path: string, found: string): BadFileError {
@@ -55,7 +70,7 @@ export function openingError(path: string, cause: unknown): TracerError {
     default:
       return new BadFileError({
         code: 'file_unreadable',
-        message: `${path} cannot be opened: ${reason(cause)}`,
+        message: `${path} cannot be opened: ${messageOf(cause)}`,
         cause,
       });
   }
@@ -63,15 +78,14 @@ export function openingError(path: string, cause: unknown): TracerError {
 
 /** Turns the system's refusals to write into `ExhaustedError`; everything else, such as a failed read, is passed on. */
 export function writingError(path: string, error: unknown): unknown {
-  const code = errnoCode(error);
-  if (!code || !(error instanceof Error) || !('syscall' in error) || error.syscall === 'read') return error;
-  switch (code) {
+  if (!isSystemError(error) || error.syscall === 'read') return error;
+  switch (error.code) {
     case 'ENOSPC':
     case 'EDQUOT':
     case 'EFBIG':
       return new ExhaustedError({
         code: 'disk_full',
-        message: `${path} cannot be written: ${code === 'ENOSPC' ? 'the disk is full' : 'the limit for files or disk use is reached'}`,
+        message: `${path} cannot be written: ${error.code === 'ENOSPC' ? 'the disk is full' : 'the limit for files or disk use is reached'}`,
         hint: 'Free disk space, or write to another disk.',
         cause: error,
       });

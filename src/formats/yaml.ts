@@ -4,6 +4,7 @@ import { BadFileError } from '../errors.ts';
 import type { ByteSource } from './byte-source.ts';
 import { checkSchema, readText } from './parsed-text.ts';
 import type { Schema } from './parsed-text.ts';
+import { messageOf } from './system-errors.ts';
 
 /** A `config.yaml` of a transcoder set lists some dozens of files. */
 const LARGEST_YAML_BYTES = 2 ** 20;
@@ -29,7 +30,7 @@ function plainValue(name: string, text: string): unknown {
     if (fault) throw fault;
     return document.toJS({ maxAliasCount: MOST_ALIASED_NODES });
   } catch (cause) {
-    const [firstLine] = (cause instanceof Error ? cause.message : String(cause)).split('\n');
+    const [firstLine] = messageOf(cause).split('\n');
     throw new BadFileError({
       code: 'yaml_syntax',
       message: `${name} is not plain YAML: ${firstLine}`,

@@ -5,6 +5,7 @@ import type { Entry, ZipFile } from 'yauzl';
 import { BadFileError, TracerError } from '../errors.ts';
 import type { ByteSource } from './byte-source.ts';
 import { shownName } from './shown.ts';
+import { messageOf } from './system-errors.ts';
 
 export interface ZipMember {
   readonly name: string;
@@ -131,5 +132,5 @@ function damaged(archive: string, fault: string, cause?: unknown): BadFileError 
 /** The zip library tells of damage in plain `Error`s; ours keep their kind. */
 function zipError(where: string, cause: unknown): TracerError {
   if (cause instanceof TracerError) return cause;
-  return damaged(where, cause instanceof Error ? cause.message : String(cause), cause);
+  return damaged(where, messageOf(cause), cause);
 }
