@@ -24,11 +24,11 @@ export interface Answer {
   readonly exitCode?: number;
 }
 
-/** `graph prune` of `tracer graph prune`. */
-export function commandPath(command: Command): string {
+/** `['graph', 'prune']` of `tracer graph prune`. */
+export function commandPath(command: Command): string[] {
   const names: string[] = [];
   for (let place = command; place.parent; place = place.parent) names.unshift(place.name());
-  return names.join(' ');
+  return names;
 }
 
 export async function perform(
@@ -60,7 +60,7 @@ export async function perform(
     shell.signal.throwIfAborted();
     reporter.stop();
     const text = flags.json
-      ? envelopeText({ command: commandPath(command), data: answer.data })
+      ? envelopeText({ command: commandPath(command).join(' '), data: answer.data })
       : `${answer.view(screenFor(host.stdout, host.env, flags))}\n`;
     await writeText(host.stdout, text);
     shell.exitCode = answer.exitCode ?? shell.exitCode;

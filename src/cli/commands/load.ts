@@ -1,0 +1,25 @@
+/** `tracer load`: model and set into the cache, every header checked. */
+import type { Command } from 'commander';
+import { perform } from '../perform.ts';
+import type { Shell } from '../shell.ts';
+
+interface LoadOptions {
+  readonly dryRun?: boolean;
+}
+
+export function addLoad(program: Command, shell: Shell): void {
+  const command = program
+    .command('load')
+    .description('fetch a model and its transcoders, and check every header')
+    .option('--dry-run', 'headers only: what would be fetched, how many bytes, whether it fits');
+  command.action((options: LoadOptions) =>
+    perform(shell, command, async ({ common }) => {
+      const [{ load }, { loadView }] = await Promise.all([
+        import('../../engine/load.ts'),
+        import('../../report/load-view.ts'),
+      ]);
+      const result = await load({ ...common, dryRun: options.dryRun });
+      return { data: result, view: (screen) => loadView(result, screen) };
+    }),
+  );
+}

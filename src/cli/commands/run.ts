@@ -1,0 +1,83 @@
+/** `tracer run PROMPT`: one forward pass of the replacement model. */
+import type { Command } from 'commander';
+import { REQUEST_DEFAULTS } from '../../engine/requests.ts';
+import { UsageError } from '../../errors.ts';
+import { perform } from '../perform.ts';
+import { readPrompt } from '../prompt.ts';
+import type { Shell } from '../shell.ts';
+import { collect, probability, tokenIds, wholeNumber } from '../values.ts';
+
+interface RunOptions {
+  readonly promptFile?: string;
+  readonly tokens?: number[];
+  readonly top: number;
+  readonly features?: number;
+  readonly expect?: string[];
+  readonly expectProb?: number;
+  readonly saveActivations?: string;
+  readonly names?: string[];
+  readonly saveFeatures?: string;
+  readonly repeat?: number;
+}
+
+const HELP = `
+Examples:
+  $ tracer run "Hello, world!" --features 3
+  $ printf 'The capital of Texas is' | tracer run - --expect ' Austin' --expect-prob 0.2
+  $ tracer run --tokens 2,651 --save-activations a.safetensors --names 'blocks.*.hook_mlp_out' logits
+
+Texts are taken as they are: 'echo' adds a line feed, 'printf' does not.`;
+
+export function addRun(program: Command, shell: Shell): void {
+  const command = program
+    .command('run')
+    .description('run a prompt through the replacement model')
+    .argument('[prompt]', "the prompt, or '-' for standard input")
+    .option('--prompt-file <file>', 'read the prompt from a file, as it is')
+    .option('--tokens <ids>', 'token ids instead of text: 2,651,18', tokenIds('--tokens'))
+    .option('--top <k>', 'most likely next tokens to show', wholeNumber('--top', 0), REQUEST_DEFAULTS.top)
+    .option('--features <k>', 'strongest features of each token to show', wholeNumber('--features', 1))
+    .option(
+      '--expect <token>',
+      'fail unless the most likely next token is one of these (repeatable)',
+      collect,
+    )
+    .option('--expect-prob <p>', 'fail unless its probability is at least this', probability('--expect-prob'))
+    .option('--save-activations <file>', 'write hook values to a safetensors file')
+    .option('--names <pattern...>', "hooks to write, such as 'blocks.*.hook_mlp_out' (default: all)")
+    .option('--save-features <file>', 'write all active features to a safetensors file')
+    .option('--repeat <n>', 'time so many later passes', wholeNumber('--repeat', 1))
+    .addHelpText('after', HELP);
+  command.action((argument: string | undefined, options: RunOptions) =>
+    perform(shell, command, async ({ common }) => {
+      const saveActivations = activationFile(options);
+      const input = await readPrompt({ argument, ...options }, shell.host.stdin);
+      const [{ run }, { runView }] = await Promise.all([
+        import('../../engine/run.ts'),
+        import('../../report/run-view.ts'),
+      ]);
+      const result = await run({
+        ...common,
+        input,
+        top: options.top,
+        features: options.features,
+        expect: options.expect,
+        expectProbability: options.expectProb,
+        saveActivations,
+        saveFeatures: options.saveFeatures,
+        repeat: options.repeat,
+      });
+      return { data: result, view: (screen) => runView(result, screen) };
+    }),
+  );
+}
+
+function activationFile({ saveActivations: file, names }: RunOptions) {
+  if (file !== undefined) return { file, names: names ?? [] };
+  if (names === undefined) return undefined;
+  throw new UsageError({
+    code: 'names_without_file',
+    message: '--names chooses what --save-activations writes, which is missing',
+    hint: 'Add --save-activations FILE.',
+  });
+}

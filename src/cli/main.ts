@@ -1,0 +1,67 @@
+/** The command line: from what was typed to an exit code. Everything thrown ends here. */
+import { CommanderError, type Command } from 'commander';
+import { EXIT, UsageError } from '../errors.ts';
+import { describeFailure, type Failure } from './failure.ts';
+import { envelopeText, writeText } from './output.ts';
+import { commandPath } from './perform.ts';
+import { buildProgram } from './program.ts';
+import { Shell, type HostProcess } from './shell.ts';
+import { listenForStop } from './signals.ts';
+
+/** The command that was typed, as deep in the tree as its names exist. */
+function typedCommand(program: Command, words: readonly string[]): Command {
+  let place = program;
+  for (const word of words) place = place.commands.find((command) => command.name() === word) ?? place;
+  return place;
+}
+
+/** Runs one command. `exitNow` ends the process at once, for the second Ctrl-C. */
+export async function main(host: HostProcess, exitNow: (exitCode: number) => void): Promise<number> {
+  using stop = listenForStop(host, exitNow);
+  const shell = new Shell(host, stop.signal);
+  let printed = '';
+  const program = buildProgram(shell, (text) => (printed += text));
+  host.stderr.on('error', () => undefined); // nobody listens any more, and the result is what counts
+  try {
+    try {
+      if (shell.args.length === 0) throw nothingAsked();
+      await program.parseAsync([...shell.args], { from: 'user' });
+    } catch (error) {
+      // Help and version arrive as errors of code 0.
+      if (!(error instanceof CommanderError && error.exitCode === 0)) throw error;
+      await writeText(host.stdout, printed);
+    }
+    return shell.exitCode;
+  } catch (error) {
+    const names = commandPath(typedCommand(program, shell.args));
+    const failure = describeFailure(error, stop.signal, ['tracer', ...names, '--help'].join(' '));
+    await tellFailure(failure, shell, names.join(' ') || 'tracer');
+    return failure.exitCode;
+  }
+}
+
+function nothingAsked(): UsageError {
+  return new UsageError({
+    code: 'missing_command',
+    message: 'a command is missing',
+    hint: 'Try `tracer run "Hello, world!"`; `tracer --help` lists all commands.',
+  });
+}
+
+async function tellFailure(failure: Failure, shell: Shell, command: string): Promise<void> {
+  const { host } = shell;
+  if (shell.typed('--json')) {
+    const { code, message, hint } = failure;
+    await writeText(host.stdout, envelopeText({ command, error: { code, message, hint } })).catch(
+      () => undefined,
+    );
+  }
+  if (shell.typed('--json') && failure.exitCode !== EXIT.unexpected) return;
+  const [{ failureView }, { screenFor }] = await Promise.all([
+    import('../report/failure-view.ts'),
+    import('../report/screen.ts'),
+  ]);
+  const screen = screenFor(host.stderr, host.env, { color: !shell.typed('--no-color') });
+  const stack = shell.typed('--verbose') ? failure.stack : undefined;
+  host.stderr.write(`${failureView({ ...failure, stack }, screen)}\n`);
+}

@@ -1,0 +1,43 @@
+/** The tree of commands. Only descriptions and options are made here: what a command needs is loaded when it runs. */
+import { readFileSync } from 'node:fs';
+import { Command } from 'commander';
+import { addCompletion } from './commands/completion.ts';
+import { addConfigure } from './commands/configure.ts';
+import { addInspect } from './commands/inspect.ts';
+import { addLoad } from './commands/load.ts';
+import { addRun } from './commands/run.ts';
+import { addSetup } from './commands/setup.ts';
+import { withSharedOptions } from './shared-options.ts';
+import type { Shell } from './shell.ts';
+
+const EXAMPLES = `
+Examples:
+  $ tracer run "Hello, world!"
+  $ tracer inspect --layer 0
+  $ tracer load --model gemma-2-2b --transcoders gemma --dry-run
+
+A prompt is an argument, - for standard input, or --prompt-file FILE.
+Exit codes: 0 done, 1 unexpected, 2 usage, 3 not found, 4 bad file, 5 memory or disk, 6 expectation, 69 network.`;
+
+function packageVersion(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+/** `write` takes what commander itself prints: help and version. */
+export function buildProgram(shell: Shell, write: (text: string) => void): Command {
+  const program = new Command('tracer')
+    .description("Trace which features and tokens caused a language model's output.")
+    .version(packageVersion(), '-V, --version', 'print the version')
+    .helpOption('-h, --help', 'print this help')
+    .enablePositionalOptions()
+    .exitOverride()
+    // Mistakes are thrown by exitOverride and shown by main, as text or JSON.
+    .configureOutput({ writeOut: write, writeErr: () => undefined, outputError: () => undefined })
+    .addHelpText('after', EXAMPLES);
+  for (const add of [addLoad, addConfigure, addRun, addInspect, addSetup, addCompletion]) {
+    add(program, shell);
+  }
+  for (const command of [program, ...program.commands]) withSharedOptions(command);
+  return program;
+}
