@@ -1,0 +1,194 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { open } from 'node:fs/promises';
+import { join } from 'node:path';
+import { BadFileError, EXIT, ExhaustedError, UsageError } from '../../src/errors.ts';
+import { writeFileAtomic } from '../../src/formats/atomic.ts';
+import { ELEMENT_BYTES } from '../../src/formats/dtype.ts';
+import { openSafetensors } from '../../src/formats/safetensors.ts';
+import { writeSafetensors } from '../../src/formats/safetensors-writer.ts';
+import type { StorageType } from '../../src/formats/tensor-file.ts';
+import { contentsOf, GOLDEN, refusalOf, temporaryFolder } from './support.ts';
+
+/** A device that is always full. */
+const FULL_DISK = '/dev/full';
+const itOnLinux = existsSync(FULL_DISK) ? it : it.skip; // other systems have no such device
+
+describe('Writing a file', () => {
+  it('makes missing folders and gives the file what was written piece by piece', async () => {
+    using folder = temporaryFolder();
+    const path = join(folder.path, 'a/b/file.txt');
+    await writeFileAtomic(path, async (writer) => {
+      await writer.write('one ');
+      await writer.write(Uint8Array.of(0x32));
+      await writer.write(Uint16Array.of(0x2133).subarray(0));
+    });
+    expect(readFileSync(path, 'utf8')).toBe('one 23!');
+    expect(readdirSync(join(folder.path, 'a/b'))).toEqual(['file.txt']);
+  });
+
+  it('shows the old file until the new one is complete, then replaces it, keeping its permissions', async () => {
+    using folder = temporaryFolder();
+    const path = join(folder.path, 'file');
+    writeFileSync(path, 'old');
+    chmodSync(path, 0o600);
+    await writeFileAtomic(path, async (writer) => {
+      await writer.write('new');
+      expect(readFileSync(path, 'utf8')).toBe('old');
+    });
+    expect(readFileSync(path, 'utf8')).toBe('new');
+    expect(statSync(path).mode & 0o777).toBe(0o600);
+  });
+
+  it('replaces the file behind a link and leaves the link', async () => {
+    using folder = temporaryFolder();
+    writeFileSync(join(folder.path, 'target'), 'old');
+    symlinkSync('target', join(folder.path, 'link'));
+    await writeFileAtomic(join(folder.path, 'link'), 'new');
+    expect(readFileSync(join(folder.path, 'target'), 'utf8')).toBe('new');
+    expect(readdirSync(folder.path).sort()).toEqual(['link', 'target']);
+  });
+
+  it('leaves the old file and no other when the writing fails, and passes the error on', async () => {
+    using folder = temporaryFolder();
+    const path = join(folder.path, 'file');
+    writeFileSync(path, 'old');
+    const reason = new BadFileError({ code: 'x', message: 'the source is damaged' });
+    const failing = writeFileAtomic(path, async (writer) => {
+      await writer.write('half');
+      throw reason;
+    });
+    expect(await refusalOf(failing)).toBe(reason);
+    expect(readFileSync(path, 'utf8')).toBe('old');
+    expect(readdirSync(folder.path)).toEqual(['file']);
+  });
+
+  it('stops when it is aborted, and leaves nothing', async () => {
+    using folder = temporaryFolder();
+    const path = join(folder.path, 'file');
+    const abort = new AbortController();
+    const reason = new Error('interrupted');
+    const writing = writeFileAtomic(
+      path,
+      async (writer) => {
+        await writer.write('half');
+        abort.abort(reason);
+      },
+      { signal: abort.signal },
+    );
+    await expect(writing).rejects.toBe(reason);
+    await expect(writeFileAtomic(path, 'x', { signal: abort.signal })).rejects.toBe(reason);
+    expect(readdirSync(folder.path)).toEqual([]);
+  });
+
+  it('refuses a folder, and a place below a file', async () => {
+    using folder = temporaryFolder();
+    mkdirSync(join(folder.path, 'folder'));
+    writeFileSync(join(folder.path, 'file'), '');
+    const isFolder = await refusalOf(writeFileAtomic(join(folder.path, 'folder'), 'x'));
+    expect(isFolder).toBeInstanceOf(UsageError);
+    const path = join(folder.path, 'file/below');
+    const belowFile = await refusalOf(writeFileAtomic(path, 'x'));
+    expect(belowFile).toBeInstanceOf(ExhaustedError);
+    expect(belowFile).toMatchObject({ exitCode: EXIT.exhausted, code: 'not_writable' });
+    expect(belowFile.message).toContain(path);
+  });
+
+  itOnLinux('says that the disk is full, whether the place is a device or a draft in a folder', async () => {
+    const device = await refusalOf(writeFileAtomic(FULL_DISK, 'x'));
+    expect(device).toMatchObject({ exitCode: EXIT.exhausted, code: 'disk_full' });
+    using folder = temporaryFolder();
+    const path = join(folder.path, 'file');
+    const writing = writeFileAtomic(path, async () => {
+      await using full = await open(FULL_DISK, 'w');
+      await full.write('x');
+    });
+    expect(await refusalOf(writing)).toMatchObject({ exitCode: EXIT.exhausted, code: 'disk_full' });
+    expect(readdirSync(folder.path)).toEqual([]);
+  });
+});
+
+describe('Writing safetensors', () => {
+  it('gives back what was read from a real file', async () => {
+    using folder = temporaryFolder();
+    const original = join(GOLDEN, 'tiny-b/transcoders/plt-jumprelu/layer_0.safetensors');
+    const contents = await contentsOf(openSafetensors(original));
+    const copy = join(folder.path, 'copy.safetensors');
+    const tensors = [...contents.values()].map(({ info, bytes }) => ({ ...info, data: bytes }));
+    await writeSafetensors(copy, tensors, { format: 'pt' });
+    expect(await contentsOf(openSafetensors(copy))).toEqual(contents);
+    using file = await openSafetensors(copy);
+    expect(file.metadata).toEqual({ format: 'pt' });
+  });
+
+  it('gives back any tensors of any type, in pieces or whole, each aligned to its element size', async () => {
+    using folder = temporaryFolder();
+    const path = join(folder.path, 'any.safetensors');
+    const dtypes = fc.constantFrom(...(Object.keys(ELEMENT_BYTES) as StorageType[]));
+    const shapes = fc.array(fc.nat(4), { maxLength: 3 });
+    const tensors = fc.uniqueArray(
+      fc.record({ name: fc.string(), dtype: dtypes, shape: shapes, inPieces: fc.boolean() }),
+      {
+        selector: ({ name }) => name,
+        maxLength: 6,
+      },
+    );
+    const run = async (made: { name: string; dtype: StorageType; shape: number[]; inPieces: boolean }[]) => {
+      const filled = made.map((tensor, i) => {
+        const byteLength = tensor.shape.reduce((product, n) => product * n, ELEMENT_BYTES[tensor.dtype]);
+        return { ...tensor, byteLength, data: new Uint8Array(byteLength).fill(i + 1) };
+      });
+      const pieces = (data: Uint8Array) => () => [data.subarray(0, 1), data.subarray(1)];
+      await writeSafetensors(
+        path,
+        filled.map(({ inPieces, data, ...tensor }) => ({ ...tensor, data: inPieces ? pieces(data) : data })),
+        { note: 'x' },
+      );
+      const contents = await contentsOf(openSafetensors(path));
+      expect(contents.size).toBe(filled.length);
+      for (const { name, dtype, shape, byteLength, data } of filled) {
+        expect(contents.get(name)).toEqual({ info: { name, dtype, shape, byteLength }, bytes: data });
+      }
+      const written = readFileSync(path);
+      const start = 8 + Number(written.readBigUInt64LE());
+      const header = JSON.parse(written.toString('utf8', 8, start)) as Record<
+        string,
+        { data_offsets: number[] }
+      >;
+      for (const { name, dtype } of filled) {
+        expect((start + header[name]!.data_offsets[0]!) % ELEMENT_BYTES[dtype]).toBe(0);
+      }
+    };
+    await fc.assert(fc.asyncProperty(tensors, run), { numRuns: 60, examples: [[[]]] });
+  });
+
+  it('refuses bytes that do not fit the shape, and keeps the old file', async () => {
+    using folder = temporaryFolder();
+    const path = join(folder.path, 'x.safetensors');
+    writeFileSync(path, 'old');
+    const tensor = { name: 'a', dtype: 'F32', shape: [2], data: Float32Array.of(1) } as const;
+    await expect(writeSafetensors(path, [tensor])).rejects.toThrow('tensor a has 8 bytes, but 4 were given');
+    await expect(writeSafetensors(path, [{ ...tensor, name: '__metadata__' }])).rejects.toThrow('is taken');
+    const good = { ...tensor, shape: [1] };
+    await expect(writeSafetensors(path, [good, good])).rejects.toThrow('the tensor name a is taken');
+    expect(readFileSync(path, 'utf8')).toBe('old');
+    expect(readdirSync(folder.path)).toEqual(['x.safetensors']);
+  });
+
+  itOnLinux('says that the disk is full', async () => {
+    const tensor = { name: 'a', dtype: 'U8', shape: [4], data: new Uint8Array(4) } as const;
+    expect(await refusalOf(writeSafetensors(FULL_DISK, [tensor]))).toMatchObject({
+      exitCode: EXIT.exhausted,
+    });
+  });
+});
