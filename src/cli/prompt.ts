@@ -1,5 +1,6 @@
 /** A prompt from where it is: the argument, standard input, a file, or token ids. Texts are taken as they are. */
 import { readFile, stat } from 'node:fs/promises';
+import { addAbortSignal, type Readable } from 'node:stream';
 import type { PromptInput } from '../engine/requests.ts';
 import { BadFileError, NotFoundError, UsageError } from '../errors.ts';
 
@@ -15,7 +16,11 @@ export interface PromptChoice {
 }
 
 /** Throws `UsageError` unless exactly one is given and it is not empty. */
-export async function readPrompt(choice: PromptChoice, stdin: AsyncIterable<Buffer>): Promise<PromptInput> {
+export async function readPrompt(
+  choice: PromptChoice,
+  stdin: Readable,
+  signal: AbortSignal,
+): Promise<PromptInput> {
   const { argument, promptFile, tokens } = choice;
   const given = [
     argument === undefined ? undefined : 'a prompt',
@@ -24,7 +29,7 @@ export async function readPrompt(choice: PromptChoice, stdin: AsyncIterable<Buff
   ].filter((name) => name !== undefined);
   if (given.length !== 1) throw notExactlyOne(given);
   if (tokens !== undefined) return { tokens };
-  const prompt = await readText(argument, promptFile, stdin);
+  const prompt = await readText(argument, promptFile, stdin, signal);
   if (prompt === '') {
     const from = promptFile ?? (argument === STANDARD_INPUT ? 'standard input' : 'the argument');
     throw new UsageError({
@@ -54,13 +59,15 @@ function notExactlyOne(given: readonly string[]): UsageError {
 async function readText(
   argument: string | undefined,
   promptFile: string | undefined,
-  stdin: AsyncIterable<Buffer>,
+  stdin: Readable,
+  signal: AbortSignal,
 ): Promise<string> {
   if (promptFile !== undefined) return decode(promptFile, await readPromptFile(promptFile));
   if (argument !== STANDARD_INPUT) return argument ?? '';
   const chunks: Buffer[] = [];
   let length = 0;
-  for await (const chunk of stdin) {
+  // Ctrl-C while nothing comes has to end the waiting.
+  for await (const chunk of addAbortSignal(signal, stdin) as AsyncIterable<Buffer>) {
     chunks.push(chunk);
     length += chunk.byteLength;
     if (length > LARGEST_PROMPT_BYTES) throw tooLarge('standard input', length);

@@ -1,6 +1,6 @@
 /** What `configure` shows: the notebook's configuration summary, counted from the real replacement model. */
 import type { ConfigureResult } from '../engine/results.ts';
-import { formatBytes, formatCount } from './numbers.ts';
+import { formatAmount, formatBytes, formatCount } from './numbers.ts';
 import type { Screen } from './screen.ts';
 import { facts, sections } from './table.ts';
 import { printable } from './text.ts';
@@ -38,7 +38,10 @@ export function configureView(result: ConfigureResult, screen: Screen): string {
       ['skip connections', String(result.n_skip_connections)],
       ['parameters frozen', `${yesNo(result.parameters_frozen)} (${formatCount(result.n_parameters)})`],
       ['gradient enabled at', printable(foldLayers(result.gradient_enabled_at).join(', '))],
-      ['gradient stopped at', `${result.gradient_stopped_at.length} hooks: ${printable(stopped.join(', '))}`],
+      [
+        'gradient stopped at',
+        [formatAmount(result.gradient_stopped_at.length, 'hook'), ...stopped.map(printable)].join('\n'),
+      ],
       ['bytes held', formatBytes(result.bytes)],
       ...(result.storage === undefined ? [] : [['storage', printable(result.storage)] as const]),
     ],

@@ -12,7 +12,7 @@ import type {
 } from '../engine/results.ts';
 import { unreachable } from '../errors.ts';
 import { activationText } from './load-view.ts';
-import { formatBytes, formatCount, formatDecimal, formatShape } from './numbers.ts';
+import { formatAmount, formatBytes, formatCount, formatDecimal, formatShape } from './numbers.ts';
 import type { Screen } from './screen.ts';
 import { facts, sections, table, type Cell } from './table.ts';
 import { printable, visibleToken } from './text.ts';
@@ -175,9 +175,9 @@ export function inspectView(result: InspectResult, screen: Screen): string {
     case 'feature':
       return featureView(result, screen);
     case 'hooks':
-      return `${hookTable(result.hooks, screen)}\n\n${result.hooks.length} hooks`;
+      return `${hookTable(result.hooks, screen)}\n\n${formatAmount(result.hooks.length, 'hook')}`;
     case 'weights':
-      return `${weightTable(result.weights, screen)}\n\n${result.weights.length} weights, ${formatBytes(result.bytes)}`;
+      return `${weightTable(result.weights, screen)}\n\n${formatAmount(result.weights.length, 'weight')}, ${formatBytes(result.bytes)}`;
     default:
       return unreachable(result);
   }

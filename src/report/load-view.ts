@@ -7,7 +7,7 @@ import type {
   TranscoderLayerResult,
 } from '../engine/results.ts';
 import { unreachable } from '../errors.ts';
-import { formatBytes, formatCount, formatDecimal, NO_NUMBER } from './numbers.ts';
+import { formatAmount, formatBytes, formatCount, formatDecimal, NO_NUMBER } from './numbers.ts';
 import type { Screen } from './screen.ts';
 import { facts, sections, table, type Cell } from './table.ts';
 import { printable } from './text.ts';
@@ -35,7 +35,7 @@ function fileTable(files: readonly FileResult[], screen: Screen): string {
   ]);
   const totalBytes = files.reduce((sum, file) => sum + file.bytes, 0);
   const columns = [{ title: 'file' }, { title: 'size', align: 'right' as const }, { title: 'status' }];
-  return table(columns, [...rows, [`${files.length} files`, formatBytes(totalBytes), '']], screen);
+  return table(columns, [...rows, [formatAmount(files.length, 'file'), formatBytes(totalBytes), '']], screen);
 }
 
 /** One line a layer: activation function, threshold, features, skip. */
@@ -97,7 +97,7 @@ export function loadView(result: LoadResult, screen: Screen): string {
       [null, head],
       [result.dry_run ? 'Files (nothing was fetched)' : 'Files', fileTable(result.files, screen)],
       [keys, result.layers.length === 0 ? null : transcoderTable(result.layers, screen)],
-      ['Room', fitFacts(result, screen)],
+      ['Memory and disk', fitFacts(result, screen)],
     ],
     screen,
   );

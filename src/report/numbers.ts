@@ -73,7 +73,12 @@ export function formatDecimal(value: number | null): string {
     : Number(value.toPrecision(DECIMAL_DIGITS)).toString();
 }
 
-/** 32 x 560, or `pos x 32` */
+/** 1 hook, 2 hooks, 1,024 hooks */
+export function formatAmount(count: number, noun: string): string {
+  return `${formatCount(count)} ${noun}${count === 1 ? '' : 's'}`;
+}
+
+/** [32, 560], or [pos, 32] */
 export function formatShape(shape: readonly (number | string)[]): string {
   return `[${shape.join(', ')}]`;
 }

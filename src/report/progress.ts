@@ -8,6 +8,7 @@ import { printable, printableLines } from './text.ts';
 export type Loudness = 'quiet' | 'normal' | 'verbose';
 
 const MS_PER_SECOND = 1000;
+const SECONDS_PER_MINUTE = 60;
 /** A rate from less than this is noise. */
 const SHORTEST_MEASURED_MS = 500;
 
@@ -72,9 +73,14 @@ export function describeAmount(
     event.secondsLeft ??
     (rate !== undefined && rate > 0 && total !== undefined ? (total - done) / rate : undefined);
   if (secondsLeft !== undefined && secondsLeft > 0) {
-    parts.push(`${formatDuration(Math.ceil(secondsLeft) * MS_PER_SECOND)} left`);
+    parts.push(`${formatSecondsLeft(Math.ceil(secondsLeft))} left`);
   }
   return parts.join(', ');
+}
+
+/** Whole seconds: more digits than that are not known. */
+function formatSecondsLeft(seconds: number): string {
+  return seconds < SECONDS_PER_MINUTE ? `${seconds} s` : formatDuration(seconds * MS_PER_SECOND);
 }
 
 export async function makeReporter(

@@ -65,7 +65,7 @@ function median(values: readonly number[]): number {
 
 function repeatText(repeatsMs: readonly number[]): string {
   const [fastest, slowest] = [Math.min(...repeatsMs), Math.max(...repeatsMs)];
-  return `median ${formatDuration(median(repeatsMs))}, ${formatDuration(fastest)} to ${formatDuration(slowest)}, ${repeatsMs.length} passes`;
+  return `median ${formatDuration(median(repeatsMs))}, ${formatDuration(fastest)} to ${formatDuration(slowest)}, ${repeatsMs.length} ${repeatsMs.length === 1 ? 'pass' : 'passes'}`;
 }
 
 function timingText(timings: Readonly<Record<string, number>>): string {
@@ -74,12 +74,17 @@ function timingText(timings: Readonly<Record<string, number>>): string {
     .join(', ');
 }
 
+/** wasm is its own device. */
+function backendText({ backend, device, dtype }: RunResult): string {
+  return printable(backend === device ? `${backend}, ${dtype}` : `${backend} on ${device}, ${dtype}`);
+}
+
 export function runView(result: RunResult, screen: Screen): string {
   const head = facts(
     [
       ['model', printable(result.model)],
       ['transcoders', printable(result.transcoders)],
-      ['backend', printable(`${result.backend} on ${result.device}, ${result.dtype}`)],
+      ['backend', backendText(result)],
       ['tokens', result.tokens.map((token) => visibleToken(token.text)).join(' ')],
       ['token ids', result.tokens.map((token) => token.id).join(' ')],
       ['output', `${formatShape(result.output.shape)} ${printable(result.output.dtype)}`],

@@ -45,6 +45,14 @@ function textOf(cell: Cell): string {
   return typeof cell === 'string' ? cell : cell.text;
 }
 
+function cellWidth(cell: Cell): number {
+  return Math.max(
+    ...textOf(cell)
+      .split('\n')
+      .map((line) => stringWidth(line)),
+  );
+}
+
 /** Widths that together fit into `available`: the widest column gives first. */
 function fitWidths(natural: readonly number[], available: number): number[] {
   const widths = [...natural];
@@ -61,6 +69,10 @@ function fitWidths(natural: readonly number[], available: number): number[] {
 
 /** Breaks after the last space, comma or slash that fits; paths and tensor names without any break where they must. */
 function wrap(text: string, width: number): string[] {
+  return text.split('\n').flatMap((line) => wrapLine(line, width));
+}
+
+function wrapLine(text: string, width: number): string[] {
   const lines: string[] = [];
   let line = '';
   for (const { segment } of graphemes.segment(text)) {
@@ -83,7 +95,7 @@ function render(
   screen: Screen,
 ): string {
   const natural = alignments.map((_, column) =>
-    Math.max(1, ...rows.map((row) => stringWidth(textOf(row[column] ?? '')))),
+    Math.max(1, ...rows.map((row) => cellWidth(row[column] ?? ''))),
   );
   const widths = fitWidths(natural, screen.columns - GAP.length * (alignments.length - 1));
   const table = new CliTable({
@@ -106,7 +118,7 @@ function render(
     .join('\n');
 }
 
-/** A titled column each, a line a row. Text of cells has to be printable: see `text.ts`. */
+/** A titled column each, a line a row. Text of cells has to be printable (see `text.ts`); line feeds are kept. */
 export function table(
   columns: readonly Column[],
   rows: readonly (readonly Cell[])[],

@@ -36,7 +36,7 @@ export function addRun(program: Command, shell: Shell): void {
     .option('--prompt-file <file>', 'read the prompt from a file, as it is')
     .option('--tokens <ids>', 'token ids instead of text: 2,651,18', tokenIds('--tokens'))
     .option('--top <k>', 'most likely next tokens to show', wholeNumber('--top', 0), REQUEST_DEFAULTS.top)
-    .option('--features <k>', 'strongest features of each token to show', wholeNumber('--features', 1))
+    .option('--features <k>', 'strongest features of each token to show', wholeNumber('--features', 0))
     .option(
       '--expect <token>',
       'fail unless the most likely next token is one of these (repeatable)',
@@ -51,7 +51,7 @@ export function addRun(program: Command, shell: Shell): void {
   command.action((argument: string | undefined, options: RunOptions) =>
     perform(shell, command, async ({ common }) => {
       const saveActivations = activationFile(options);
-      const input = await readPrompt({ argument, ...options }, shell.host.stdin);
+      const input = await readPrompt({ argument, ...options }, shell.host.stdin, shell.signal);
       const [{ run }, { runView }] = await Promise.all([
         import('../../engine/run.ts'),
         import('../../report/run-view.ts'),
