@@ -2,8 +2,9 @@
 import { mkdir, readdir, rename, rm, statfs } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { ExhaustedError, NotFoundError, TracerError, EXIT } from '../errors.ts';
+import { requireCudaDriver } from './cuda.ts';
 import { bindingPackage, buildAddons, findCompiler } from './install/addon.ts';
-import { isSetUp, tensorflowFolder, TENSORFLOW_VERSION } from './install/folder.ts';
+import { glibcVersion, isSetUp, tensorflowFolder, TENSORFLOW_VERSION } from './install/folder.ts';
 import type { NativeDevice } from './install/folder.ts';
 import { takeLock } from './install/lock.ts';
 import { unpackWheels } from './install/unpack.ts';
@@ -46,35 +47,53 @@ const SPARE_BYTES = 200_000_000;
 /**
  * Sets native TensorFlow up, or checks the one that is there with one product. Can be repeated after an interruption;
  * of two runs at once one waits for the other.
- * @throws NotFoundError platform, Python, pip, compiler or package missing; NetworkError; ExhaustedError; BadFileError
+ * @throws NotFoundError platform, driver, Python, pip, compiler or package missing; NetworkError; ExhaustedError; BadFileError
  */
 export async function setUpTensorflow(options: SetupOptions = {}): Promise<SetupReport> {
   const startMs = performance.now();
   const { device = 'cpu', signal } = options;
   const tell = options.onPhase ?? (() => undefined);
   checkPlatform();
+  if (device === 'cuda') requireCudaDriver(); // before gigabytes are fetched that could not be used
   bindingPackage();
   const folder = tensorflowFolder(device, options.dataDir);
 
-  let version = await versionOf(device, folder, tell, signal);
-  const alreadySetUp = version !== undefined;
-  if (version === undefined) {
-    await makeFolder(dirname(folder));
-    await using _lock = await takeLock(`${folder}.lock`, signal, () => {
-      tell({ phase: 'wait', message: 'another setup is at work; waiting for it' });
-    });
-    version = await versionOf(device, folder, tell, signal); // the other one may have finished it
-    version ??= await buildInPlace(device, folder, tell, signal);
-  }
-  return { device, folder, alreadySetUp, version, seconds: (performance.now() - startMs) / 1000 };
+  const there = await versionOf(device, folder, tell, signal); // not built yet, or broken: undefined
+  const result = there ?? (await buildAlone(device, folder, tell, signal));
+  return { device, folder, ...result, seconds: (performance.now() - startMs) / 1000 };
+}
+
+interface Outcome {
+  readonly version: string;
+  readonly alreadySetUp: boolean;
+}
+
+/** Waits until no other process builds, and builds unless that one has done it. */
+async function buildAlone(
+  device: NativeDevice,
+  folder: string,
+  tell: Tell,
+  signal?: AbortSignal,
+): Promise<Outcome> {
+  await makeFolder(dirname(folder));
+  await using _lock = await takeLock(`${folder}.lock`, signal, () => {
+    tell({ phase: 'wait', message: 'another setup is at work; waiting for it' });
+  });
+  const there = await versionOf(device, folder, tell, signal);
+  return there ?? { version: await buildInPlace(device, folder, tell, signal), alreadySetUp: false };
 }
 
 /** Undefined when nothing is there, or when what is there does not work and has to be built again. */
-async function versionOf(device: NativeDevice, folder: string, tell: Tell, signal?: AbortSignal) {
+async function versionOf(
+  device: NativeDevice,
+  folder: string,
+  tell: Tell,
+  signal?: AbortSignal,
+): Promise<Outcome | undefined> {
   if (!isSetUp(folder)) return undefined;
   tell({ phase: 'verify', message: `checking ${folder} with one product` });
   const probe = await probeDevice(device, { folder, signal });
-  return probe.ok ? probe.version : undefined;
+  return probe.ok ? { version: probe.version, alreadySetUp: true } : undefined;
 }
 
 /** Builds in a folder of its own and gives it its name when one product has come out right. */
@@ -92,6 +111,7 @@ async function buildInPlace(device: NativeDevice, folder: string, tell: Tell, si
         hint: 'tracer uses wasm.',
       });
     }
+    await rm(folder, { recursive: true, force: true }); // one that does not work; it was kept until its successor was ready
     await rename(workshop, folder);
     return probe.version;
   } finally {
@@ -129,8 +149,7 @@ type Tell = (progress: SetupProgress) => void;
 /** The wheels hold libraries for Linux on x86-64 with glibc, and for nothing else. */
 function checkPlatform() {
   const { platform, arch } = process;
-  const report = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
-  const hasGlibc = report.header?.glibcVersionRuntime !== undefined;
+  const hasGlibc = glibcVersion() !== undefined;
   if (platform === 'linux' && arch === 'x64' && hasGlibc) return;
   const here = `${platform} ${arch}${platform === 'linux' && !hasGlibc ? ' without glibc' : ''}`;
   throw new NotFoundError({
@@ -164,11 +183,10 @@ async function checkDisk(folder: string, neededBytes: number) {
   });
 }
 
-/** What killed runs left behind, and a finished folder that does not work; the lock is held. */
+/** What killed runs left behind; the lock is held, so nobody works in it. */
 async function removeRemains(folder: string) {
-  const remains = (await readdir(dirname(folder))).filter(
-    (name) => name === basename(folder) || name.startsWith(`${basename(folder)}.partial-`),
-  );
+  const isRemains = (name: string) => name.startsWith(`${basename(folder)}.partial-`);
+  const remains = (await readdir(dirname(folder))).filter(isRemains);
   for (const name of remains) await rm(join(dirname(folder), name), { recursive: true, force: true });
 }
 

@@ -1,7 +1,7 @@
 /** From what the user asks for to an open backend: candidates are tried in order, and each refusal keeps its reason. */
 import { NotFoundError, TracerError, UsageError, unreachable } from '../errors.ts';
 import type { Arithmetic, Backend, Device, DeviceChoice } from './backend.ts';
-import { findCudaDriver } from './cuda.ts';
+import { requireCudaDriver } from './cuda.ts';
 import { isSetUp, tensorflowFolder, type NativeDevice } from './install/folder.ts';
 import { bfloat16Instructions } from './processor.ts';
 
@@ -54,7 +54,7 @@ export async function selectBackend(options: SelectOptions): Promise<Selection> 
 export async function openDevice(device: Device, arithmetic: Arithmetic, dataDir?: string): Promise<Backend> {
   switch (device) {
     case 'cuda':
-      checkCudaDriver();
+      requireCudaDriver();
       return openNative(device, arithmetic, tensorflowFolder(device, dataDir));
     case 'cpu':
       if (arithmetic === 'bfloat16') checkBfloat16();
@@ -101,15 +101,6 @@ export async function openNative(
       cause,
     });
   }
-}
-
-function checkCudaDriver(): void {
-  if (findCudaDriver() !== undefined) return;
-  throw new NotFoundError({
-    code: 'no_cuda_driver',
-    message: 'no NVIDIA driver is installed (libcuda.so.1 was not found)',
-    hint: 'Install the driver of the graphics card, or use --device cpu.',
-  });
 }
 
 /** Without these instructions a bfloat16 product is emulated, up to a hundred times slower than a float32 one. */

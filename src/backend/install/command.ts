@@ -31,8 +31,15 @@ export async function runCommand(
 ): Promise<Finished | undefined> {
   const { signal } = options;
   signal?.throwIfAborted();
-  const child = spawn(program, args, { env: { ...process.env, ...options.env }, stdio: 'pipe' });
-  const stop = () => child.kill('SIGTERM');
+  // A process group of its own, so that an abort also ends what the program started (the compiler behind g++).
+  const detached = process.platform !== 'win32';
+  const env = { ...process.env, ...options.env };
+  const child = spawn(program, args, { env, stdio: 'pipe', detached });
+  const stop = () => {
+    const { pid, exitCode, signalCode } = child;
+    if (pid === undefined || exitCode !== null || signalCode !== null) return; // never began, or has ended
+    process.kill(detached ? -pid : pid, 'SIGTERM');
+  };
   signal?.addEventListener('abort', stop, { once: true });
   let stdout = '';
   let stderr = '';

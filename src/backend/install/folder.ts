@@ -28,3 +28,9 @@ export function tensorflowFolder(device: NativeDevice, dataDir = dataFolder()): 
 export function isSetUp(folder: string): boolean {
   return [ADDON_FILE, GATE_FILE].every((name) => existsSync(join(folder, name)));
 }
+
+/** Version of the GNU C library that Node runs on; undefined on other systems and with other C libraries (musl). */
+export function glibcVersion(): string | undefined {
+  const report = process.report.getReport() as { header?: { glibcVersionRuntime?: string } };
+  return report.header?.glibcVersionRuntime;
+}

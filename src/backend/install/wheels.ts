@@ -1,7 +1,8 @@
 /** Setting TensorFlow up, step 1 of 4: the wheels, fetched by Python's pip and checked against pinned digests. */
-import { mkdir, readdir, stat, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BadFileError, ExhaustedError, NetworkError, NotFoundError } from '../../errors.ts';
+import { folderBytes } from '../disk.ts';
 import { lastLines, runCommand } from './command.ts';
 import type { Finished } from './command.ts';
 import type { Wheel } from './pinned.ts';
@@ -98,7 +99,11 @@ function fetchError(finished: Finished | undefined, wheels: readonly Wheel[]): E
       hint: 'Free some disk, or set TRACER_DATA_DIR.',
     });
   }
-  if (/connection|retrying|timed? ?out|resolution|resolve|proxy|ssl|unreachable|HTTP error/i.test(said)) {
+  if (
+    /connection|retrying|timed? ?out|resol(ution|ve)|proxy|ssl|unreachable|HTTP error|from versions: none/i.test(
+      said,
+    )
+  ) {
     return new NetworkError({
       code: 'network',
       message,
@@ -110,13 +115,4 @@ function fetchError(finished: Finished | undefined, wheels: readonly Wheel[]): E
     message,
     hint: "Check pip's index settings ('pip config list') and run 'tracer setup' again; until then tracer uses wasm.",
   });
-}
-
-/** Bytes of all files below a folder. */
-async function folderBytes(folder: string): Promise<number> {
-  const entries = await readdir(folder, { withFileTypes: true, recursive: true });
-  const sizes = entries
-    .filter((entry) => entry.isFile())
-    .map(async (entry) => (await stat(join(entry.parentPath, entry.name))).size);
-  return (await Promise.all(sizes)).reduce((sum, bytes) => sum + bytes, 0);
 }
