@@ -1,0 +1,54 @@
+/** What `tracer doctor` finds, and what it must never show. */
+import { describe, expect, it } from '@jest/globals';
+import { examine } from '../../src/backend/doctor.ts';
+import { environment, scratchFolder } from '../support/scratch.ts';
+
+describe('the doctor', () => {
+  it('finds wasm working everywhere, and reports plain data', async () => {
+    const report = await examine();
+    expect(report.works).toBe(true);
+    expect(report.backends.map(({ device }) => device)).toEqual(['cuda', 'cpu', 'wasm']);
+    expect(report.backends[2]).toMatchObject({ ok: true, reason: null });
+    for (const { ok, reason } of report.backends) expect(reason === null).toBe(ok);
+    expect(report.node.ok).toBe(true);
+    expect(report.memory.available_bytes).toBeGreaterThan(0);
+    expect(JSON.parse(JSON.stringify(report))).toEqual(report);
+  });
+
+  it('says where a token was found and never shows it', async () => {
+    using _token = environment({ HF_TOKEN: 'hf_veryMuchASecret', HF_HUB_DISABLE_IMPLICIT_TOKEN: undefined });
+    const report = await examine();
+    expect(report.token).toEqual({ present: true, source: 'HF_TOKEN' });
+    expect(JSON.stringify(report)).not.toContain('hf_veryMuchASecret');
+  });
+
+  it('says why a device is refused and what would help', async () => {
+    using scratch = scratchFolder();
+    using _data = environment({ TRACER_DATA_DIR: scratch.path });
+    const { backends, works, folders } = await examine();
+    expect(backends[1]).toMatchObject({
+      device: 'cpu',
+      ok: false,
+      reason: expect.stringContaining('not set up'),
+      hint: expect.stringContaining('tracer setup'),
+    });
+    expect(works).toBe(true);
+    expect(folders[0]).toMatchObject({ name: 'data', path: scratch.path, exists: true, bytes: 0 });
+  });
+
+  it('lists settings that other commands would refuse, instead of failing itself', async () => {
+    using _endpoint = environment({ HF_ENDPOINT: 'not an address' });
+    const { problems } = await examine();
+    expect(problems).toEqual([expect.stringContaining('HF_ENDPOINT')]);
+  });
+
+  it('does not make the folders that it looks for', async () => {
+    using scratch = scratchFolder();
+    const { folders } = await examine({ cacheDir: `${scratch.path}/not/there` });
+    expect(folders.find(({ name }) => name === 'hub_cache')).toMatchObject({
+      exists: false,
+      bytes: 0,
+      writable: true,
+    });
+  });
+});

@@ -1,0 +1,188 @@
+/** What `tracer setup` says where something is missing, and that it leaves nothing half done. */
+import { spawnSync } from 'node:child_process';
+import { chmodSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { ExhaustedError, NetworkError, NotFoundError } from '../../src/errors.ts';
+import { findCudaDriver } from '../../src/backend/cuda.ts';
+import { setUpTensorflow, type SetupOptions } from '../../src/backend/install.ts';
+import { runCommand } from '../../src/backend/install/command.ts';
+import { isSetUp, tensorflowFolder } from '../../src/backend/install/folder.ts';
+import { takeLock } from '../../src/backend/install/lock.ts';
+import { probeDevice } from '../../src/backend/probing.ts';
+import { environment, scratchFolder } from '../support/scratch.ts';
+
+const isServed = process.platform === 'linux' && process.arch === 'x64';
+const hasPip = spawnSync('python3', ['-m', 'pip', '--version']).status === 0;
+const hasDriver = findCudaDriver() !== undefined;
+
+/** A test that some machines cannot run, which then say why. */
+function itIf(possible: boolean, reason: string, name: string, work: () => Promise<void>): void {
+  if (possible) it(name, work);
+  else it.skip(`${name} (skipped: ${reason})`, work);
+}
+
+/** The error of a setup that cannot succeed; fails when it leaves files behind. */
+async function refusedSetup(options: SetupOptions & { dataDir: string }): Promise<unknown> {
+  const error = await setUpTensorflow(options).then(
+    () => new Error('the setup succeeded'),
+    (reason: unknown) => reason,
+  );
+  expect(readdirSync(join(options.dataDir, 'tensorflow'))).toEqual([]);
+  return error;
+}
+
+(isServed ? describe : describe.skip)('setting TensorFlow up', () => {
+  it('names Python where there is none', async () => {
+    using scratch = scratchFolder();
+    using empty = scratchFolder();
+    using _path = environment({ PATH: empty.path });
+    const error = await refusedSetup({ dataDir: scratch.path });
+    expect(error).toBeInstanceOf(NotFoundError);
+    expect(error).toMatchObject({ code: 'python_missing', exitCode: 3 });
+  });
+
+  it('names pip where Python is there without it', async () => {
+    using scratch = scratchFolder();
+    using programs = scratchFolder();
+    const python = join(programs.path, 'python3');
+    writeFileSync(python, '#!/bin/sh\necho "No module named pip" >&2\nexit 1\n');
+    chmodSync(python, 0o755);
+    using _path = environment({ PATH: programs.path });
+    expect(await refusedSetup({ dataDir: scratch.path })).toMatchObject({ code: 'pip_missing', exitCode: 3 });
+  });
+
+  itIf(hasPip, 'no pip here', 'names the compiler where there is none', async () => {
+    using scratch = scratchFolder();
+    using _compiler = environment({ CXX: join(scratch.path, 'no-compiler') });
+    const error = await refusedSetup({ dataDir: scratch.path });
+    expect(error).toMatchObject({ code: 'compiler_missing', exitCode: 3 });
+  });
+
+  itIf(hasPip, 'no pip here', 'says so where the package index cannot be reached', async () => {
+    using scratch = scratchFolder();
+    using _index = environment({
+      CXX: process.execPath, // only asked for its version: the download comes first
+      PIP_CONFIG_FILE: '/dev/null',
+      PIP_FIND_LINKS: undefined,
+      PIP_INDEX_URL: 'http://127.0.0.1:9/simple',
+      PIP_EXTRA_INDEX_URL: undefined,
+      PIP_RETRIES: '0',
+    });
+    const error = await refusedSetup({ dataDir: scratch.path });
+    expect(error).toBeInstanceOf(NetworkError);
+    expect(error).toMatchObject({ code: 'network', exitCode: 69 });
+  });
+
+  itIf(!hasDriver, 'a driver is here', 'fetches nothing for CUDA where there is no driver', async () => {
+    using scratch = scratchFolder();
+    const phases: string[] = [];
+    const setup = setUpTensorflow({
+      device: 'cuda',
+      dataDir: scratch.path,
+      onPhase: ({ phase }) => phases.push(phase),
+    });
+    await expect(setup).rejects.toMatchObject({ code: 'no_cuda_driver', exitCode: 3 });
+    expect(phases).toEqual([]);
+  });
+
+  it('names a data folder that cannot be made', async () => {
+    using scratch = scratchFolder();
+    const file = join(scratch.path, 'file');
+    writeFileSync(file, '');
+    const setup = setUpTensorflow({ dataDir: join(file, 'data') });
+    await expect(setup).rejects.toBeInstanceOf(ExhaustedError);
+  });
+
+  it('stops when it is told to, before it has begun', async () => {
+    using scratch = scratchFolder();
+    const signal = AbortSignal.abort(new Error('interrupted'));
+    expect(await refusedSetup({ dataDir: scratch.path, signal })).toEqual(new Error('interrupted'));
+  });
+
+  itIf(
+    isSetUp(tensorflowFolder('cpu')),
+    'TensorFlow is not set up',
+    'only checks what is there already',
+    async () => {
+      const phases: string[] = [];
+      const report = await setUpTensorflow({ onPhase: ({ phase }) => phases.push(phase) });
+      expect(report).toMatchObject({ device: 'cpu', alreadySetUp: true, version: 'TensorFlow 2.21.0' });
+      expect(phases).toEqual(['verify']);
+    },
+  );
+});
+
+describe('a device that is tried in a process of its own', () => {
+  it('is told of as working with its version', async () => {
+    expect(await probeDevice('wasm')).toMatchObject({
+      ok: true,
+      version: expect.stringMatching(/^TF\.js/),
+    });
+  });
+
+  it('is told of as not working, with the reason and what helps', async () => {
+    using scratch = scratchFolder();
+    const result = await probeDevice('cpu', { folder: scratch.path });
+    expect(result).toMatchObject({ ok: false, reason: expect.stringContaining('not set up') });
+  });
+});
+
+describe('the lock between two setups', () => {
+  it('is held by one at a time', async () => {
+    using scratch = scratchFolder();
+    const path = join(scratch.path, 'setup.lock');
+    const order: string[] = [];
+    const first = await takeLock(path);
+    const second = takeLock(path, undefined, () => order.push('second waits')).then((lock) => {
+      order.push('second has it');
+      return lock;
+    });
+    while (order.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
+    order.push('first gives it back');
+    await first[Symbol.asyncDispose]();
+    await (await second)[Symbol.asyncDispose]();
+    expect(order).toEqual(['second waits', 'first gives it back', 'second has it']);
+    expect(readdirSync(scratch.path)).toEqual([]);
+  });
+
+  it('is taken from a holder that was killed', async () => {
+    using scratch = scratchFolder();
+    const path = join(scratch.path, 'setup.lock');
+    writeFileSync(path, '');
+    const longAgo = new Date(Date.now() - 60_000);
+    utimesSync(path, longAgo, longAgo);
+    await using lock = await takeLock(path);
+    expect(lock.path).toBe(path);
+  });
+
+  it('is not waited for after an abort', async () => {
+    using scratch = scratchFolder();
+    const path = join(scratch.path, 'setup.lock');
+    await using _held = await takeLock(path);
+    const abort = new AbortController();
+    await expect(takeLock(path, abort.signal, () => abort.abort())).rejects.toMatchObject({
+      name: 'AbortError',
+    });
+  });
+});
+
+(process.platform === 'win32' ? describe.skip : describe)('a program of the system', () => {
+  it('is told of as undefined where it does not exist', async () => {
+    expect(await runCommand('tracer-no-such-program', [])).toBeUndefined();
+  });
+
+  it('gives what it printed and how it ended', async () => {
+    const finished = await runCommand('sh', ['-c', 'cat; echo oops >&2; exit 3'], { input: 'hello' });
+    expect(finished).toEqual({ exitCode: 3, endedBy: null, stdout: 'hello', stderr: 'oops\n' });
+  });
+
+  it('ends with everything it has started when it is aborted', async () => {
+    const abort = new AbortController();
+    const startMs = Date.now();
+    setTimeout(() => abort.abort(new Error('interrupted')), 100);
+    const command = runCommand('sh', ['-c', 'sleep 30 & wait'], { signal: abort.signal });
+    await expect(command).rejects.toThrow('interrupted');
+    expect(Date.now() - startMs).toBeLessThan(10_000);
+  });
+});
