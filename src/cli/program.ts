@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { addCompletion } from './commands/completion.ts';
 import { addConfigure } from './commands/configure.ts';
+import { addDoctor } from './commands/doctor.ts';
 import { addInspect } from './commands/inspect.ts';
 import { addLoad } from './commands/load.ts';
 import { addRun } from './commands/run.ts';
@@ -35,7 +36,7 @@ export function buildProgram(shell: Shell, write: (text: string) => void): Comma
     // Mistakes are thrown by exitOverride and shown by main, as text or JSON.
     .configureOutput({ writeOut: write, writeErr: () => undefined, outputError: () => undefined })
     .addHelpText('after', EXAMPLES);
-  for (const add of [addLoad, addConfigure, addRun, addInspect, addSetup, addCompletion]) {
+  for (const add of [addLoad, addConfigure, addRun, addInspect, addSetup, addDoctor, addCompletion]) {
     add(program, shell);
   }
   for (const command of [program, ...program.commands]) withSharedOptions(command);
