@@ -1,10 +1,10 @@
 /** Engine, a part of `inspect`: one feature, its vectors, and the tokens that its decoder promotes and suppresses. */
 import { selectBackend } from '../backend/select.ts';
 import { widen } from '../formats/dtype.ts';
+import { largestIndices } from '../model/logits.ts';
 import { tokenEffects } from '../model/token-effects.ts';
 import { readActivation, readVector } from '../transcoder/read-vectors.ts';
 import type { LayerSource } from '../transcoder/sources/source.ts';
-import { largestIndices } from './next-tokens.ts';
 import { REQUEST_DEFAULTS, type InspectRequest } from './requests.ts';
 import type { InspectFeatureResult, TokenEffectResult } from './results.ts';
 import { openTokenizer, type OpenedSubject } from './session.ts';

@@ -1,0 +1,160 @@
+import { describe, expect, it } from '@jest/globals';
+import * as tf from '@tensorflow/tfjs-core';
+import { readFileSync } from 'node:fs';
+import { attribute } from '../../src/attribution/attribute.ts';
+import type { TargetChoice } from '../../src/attribution/targets.ts';
+import { openCheckpoint } from '../../src/model/checkpoint.ts';
+import { loadTransformer } from '../../src/model/load.ts';
+import { ReplacementModel } from '../../src/replacement/replacement-model.ts';
+import { loadTokenizer } from '../../src/tokenizer/load.ts';
+import { openSet, readSetConfig } from '../../src/transcoder/open.ts';
+import { loadSet } from '../../src/transcoder/transcoder-set.ts';
+import { goldenIds, readGolden } from '../graph/golden.ts';
+import { openBackend, TEST_DEVICES } from '../support/backends.ts';
+import { folder, goldenPath, prompts, tolerances, type Fixture, type PromptName } from '../support/golden.ts';
+import { expectValues, readTensors } from '../support/tensors.ts';
+
+interface GoldenTargets {
+  readonly kind: 'strings' | 'token_ids' | 'custom';
+  readonly value: readonly (string | number | { token_str: string; prob: number; vec: number[] })[];
+}
+
+interface Entry {
+  readonly set: string;
+  readonly prompt: PromptName;
+  readonly options: {
+    readonly max_n_logits: number;
+    readonly desired_logit_prob: number;
+    readonly batch_size: number;
+    readonly max_feature_nodes: number | null;
+    readonly update_interval: number;
+  };
+  readonly attribution_targets: GoldenTargets | null;
+}
+
+function choice({ attribution_targets: given, options }: Entry): TargetChoice {
+  switch (given?.kind) {
+    case undefined:
+      return {
+        kind: 'most_likely',
+        maxLogits: options.max_n_logits,
+        desiredProbability: options.desired_logit_prob,
+      };
+    case 'strings':
+      return { kind: 'strings', texts: given.value as string[] };
+    case 'token_ids':
+      return { kind: 'tokens', ids: given.value as number[] };
+    case 'custom': {
+      const directions = given.value as { token_str: string; prob: number; vec: number[] }[];
+      return {
+        kind: 'custom',
+        directions: directions.map(({ token_str, prob, vec }) => ({
+          label: token_str,
+          probability: prob,
+          vector: vec,
+        })),
+      };
+    }
+  }
+}
+
+function entryOf(fixture: Fixture, id: string): Entry {
+  const all = JSON.parse(readFileSync(goldenPath(fixture, 'expected', 'graphs.json'), 'utf8')) as Record<
+    string,
+    Entry
+  >;
+  return all[id]!;
+}
+
+async function loadGolden(device: (typeof TEST_DEVICES)[number], fixture: Fixture, setName: string) {
+  const backend = await openBackend(device);
+  const checkpoint = await openCheckpoint(folder(goldenPath(fixture, 'model')));
+  const files = folder(goldenPath(fixture, 'transcoders', setName));
+  const opened = await openSet(files, await readSetConfig(files), checkpoint.config);
+  const model = await loadTransformer(backend, checkpoint);
+  const replacement = new ReplacementModel(model, await loadSet(backend, opened));
+  const tokenizer = await loadTokenizer({
+    tokenizerJson: goldenPath(fixture, 'model', 'tokenizer.json'),
+    tokenizerConfig: goldenPath(fixture, 'model', 'tokenizer_config.json'),
+    specialTokensMap: goldenPath(fixture, 'model', 'special_tokens_map.json'),
+  });
+  return {
+    replacement,
+    tokenizer,
+    [Symbol.dispose]() {
+      replacement[Symbol.dispose]();
+      opened[Symbol.dispose]();
+      checkpoint[Symbol.dispose]();
+    },
+  };
+}
+
+describe.each(TEST_DEVICES)('attribution on %s', (device) => {
+  it.each(goldenIds())('finds features, targets and edges of $fixture $id', async ({ fixture, id }) => {
+    const entry = entryOf(fixture, id);
+    const golden = await readGolden(fixture, id);
+    const tolerance = tolerances(fixture);
+    using loaded = await loadGolden(device, fixture, entry.set);
+    const tokens = prompts(fixture)[entry.prompt].token_ids;
+    const before = tf.memory().numTensors;
+    {
+      using result = await attribute(loaded.replacement, loaded.tokenizer, tokens, {
+        targets: choice(entry),
+        maxFeatureNodes: entry.options.max_feature_nodes ?? 0,
+        batchSize: entry.options.batch_size,
+        updateInterval: entry.options.update_interval,
+        selection: 'reference',
+      });
+      const { graph } = golden;
+      expect([...result.components.features.indices]).toEqual([...graph.active_features]);
+      expectValues(
+        'activations',
+        result.components.features.values,
+        graph.activation_values,
+        tolerance.transcoder,
+      );
+      expect(result.targets.ids).toEqual([...graph.logit_token_ids]);
+      expectValues(
+        'logit probabilities',
+        result.targets.probabilities,
+        graph.logit_probabilities,
+        tolerance.probabilities_influence_scores,
+      );
+      expect([...result.selected]).toEqual([...graph.selected_features]);
+      expectValues('edges', result.edges, graph.edges, tolerance.adjacency);
+    }
+    expect(tf.memory().numTensors - before).toBe(0);
+  });
+
+  it.each(goldenIds().filter(({ id }) => /^graph-[a-z-]+-p2$/.test(id)))(
+    'reconstructs what the MLPs wrote in $fixture $id up to the error vectors of the reference',
+    async ({ fixture, id }) => {
+      const entry = entryOf(fixture, id);
+      const expected = await readTensors(
+        goldenPath(fixture, 'expected', `transcoder-${entry.set}.safetensors`),
+      );
+      using loaded = await loadGolden(device, fixture, entry.set);
+      using result = await attribute(loaded.replacement, loaded.tokenizer, prompts(fixture).p2.token_ids, {
+        targets: { kind: 'most_likely', maxLogits: 1, desiredProbability: 0.1 },
+        maxFeatureNodes: 1,
+        batchSize: 8,
+        updateInterval: 1,
+        selection: 'reference',
+      });
+      const errors = Float32Array.from(result.components.errorVectors.flatMap((layer) => [...layer]));
+      expectValues(
+        'error_vectors',
+        errors,
+        expected.get('p2/error_vectors')!.values,
+        tolerances(fixture).transcoder,
+      );
+      const tokenVectors = await result.components.tokenVectors.data();
+      expectValues(
+        'token_vectors',
+        tokenVectors,
+        expected.get('p2/token_vectors')!.values,
+        tolerances(fixture).transcoder,
+      );
+    },
+  );
+});
