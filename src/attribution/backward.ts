@@ -161,15 +161,15 @@ class RowBlock {
   /** As `collect`, with gradients [n, d_model] at one position. */
   async collectAt(layer: number, position: number, g: Tensor2D): Promise<void> {
     const { vectors, columns } = this.components.writers[layer]![position]!;
-    await this.add(tf.matMul(g, vectors, false, true), [columns]);
+    await this.add(tf.matMul<Tensor2D>(g, vectors, false, true), [columns]);
   }
 
   /** Meets the tokens, with gradients [n_pos, n, d_model] at the embedding. */
   async collectTokens(g: Tensor3D, tokenVectors: Tensor2D): Promise<void> {
     const [n_pos, n, d_model] = g.shape;
-    const met = tf.tidy(() => {
+    const met: Tensor2D = tf.tidy(() => {
       const vectors = tf.reshape(tf.slice(tokenVectors, [0, 0], [n_pos, d_model]), [n_pos, d_model, 1]);
-      return tf.transpose<Tensor2D>(tf.reshape(tf.matMul(g, vectors), [n_pos, n]));
+      return tf.transpose(tf.reshape<tf.Rank.R2>(tf.matMul(g, vectors), [n_pos, n]));
     });
     const columns = Int32Array.from({ length: n_pos }, (_, position) =>
       columnOfToken(this.components.layout, position),
