@@ -1,6 +1,20 @@
 /** Text to token ids and back, with the reference's two rules about the beginning-of-sequence token. */
 
+export interface DecodeOptions {
+  /** Leaves out the tokens that `tokenizer.json` marks special; `<mask>` is among them. Default false. */
+  readonly skipSpecialTokens?: boolean;
+}
+
+/** Decodes tokens as they come; all returned pieces joined are what `decode` gives for all ids at once. */
+export interface DecodeStream {
+  /** Text that this token completes: empty while the bytes of a character are still arriving. */
+  push(id: number): string;
+  /** What is left at the end: bytes that never became a character are shown as `�`. */
+  end(): string;
+}
+
 export interface Tokenizer {
+  /** Ids run from 0 to `vocabularySize - 1`, without holes. */
   readonly vocabularySize: number;
   readonly bosId: number;
   readonly eosId: number;
@@ -10,11 +24,18 @@ export interface Tokenizer {
   encode(text: string): number[];
   /** What a forward pass reads: the post-processor always puts BOS in front. */
   modelInput(text: string): number[];
-  /** What attribution reads: BOS in front unless the first id is a special token already. */
+  /**
+   * What attribution reads: BOS in front unless the first id is a special token already.
+   * Throws `UsageError` when the text is empty.
+   */
   attributionInput(text: string): number[];
-  decode(ids: ArrayLike<number>, options?: { readonly skipSpecialTokens?: boolean }): string;
+  /** The id of a text that is exactly one token without BOS. Throws `UsageError` that shows how it splits. */
+  singleToken(text: string): number;
+  /** Ids outside the vocabulary (a model may have more rows than its tokenizer has tokens) give no text. */
+  decode(ids: ArrayLike<number>, options?: DecodeOptions): string;
+  decodeStream(options?: DecodeOptions): DecodeStream;
   /** One readable string a token (`'<bos>'`, `' capital'`), as the reference's `token_strings`. */
   tokenStrings(ids: ArrayLike<number>): string[];
-  /** The vocabulary entries themselves (`'▁capital'`), as the reference's `token_pieces`. */
+  /** The vocabulary entries themselves (`'▁capital'`), as the reference's `token_pieces`; `''` outside the vocabulary. */
   pieces(ids: ArrayLike<number>): string[];
 }

@@ -1,0 +1,126 @@
+/** Tokenizer, all steps together: text → added tokens and normalized text → pieces → ids, and back. */
+import { BadFileError, UsageError } from '../errors.ts';
+import { AddedTokens } from './added-tokens.ts';
+import { BOS_RULES, withBos } from './bos.ts';
+import { Bpe } from './bpe.ts';
+import { Decoder } from './decoder.ts';
+import type { Rules } from './rules.ts';
+import type { SpecialTokens } from './special-tokens.ts';
+import { pieceOf, vocabularySize } from './tables.ts';
+import type { BpeTables } from './tables.ts';
+import type { DecodeOptions, DecodeStream, Tokenizer } from './tokenizer.ts';
+
+const LONE_SURROGATE = /\p{Surrogate}/gu;
+
+export class BpeTokenizer implements Tokenizer {
+  readonly vocabularySize: number;
+  readonly bosId: number;
+  readonly eosId: number;
+  readonly specialIds: ReadonlySet<number>;
+  readonly #special: SpecialTokens;
+  readonly #tables: BpeTables;
+  readonly #addedTokens: AddedTokens;
+  /** Where the text is split before merging, each part with its separator at the end; undefined: not at all. */
+  readonly #separator: string | undefined;
+  readonly #bpe: Bpe;
+  readonly #decoder: Decoder;
+
+  constructor(rules: Rules, tables: BpeTables, special: SpecialTokens, file: string) {
+    checkPostProcessor(rules, special.bosId, file);
+    this.vocabularySize = vocabularySize(tables);
+    this.bosId = special.bosId;
+    this.eosId = special.eosId;
+    this.specialIds = special.ids;
+    this.#special = special;
+    this.#tables = tables;
+    this.#addedTokens = new AddedTokens(rules);
+    this.#separator = rules.pre_tokenizer?.pattern.String;
+    this.#bpe = new Bpe(tables, rules, file);
+    // Not the declared ones: `<mask>` is left out too when special tokens are.
+    const skipped = new Set(rules.added_tokens.filter((token) => token.special).map((token) => token.id));
+    this.#decoder = new Decoder(rules.decoder, (id, { skipSpecialTokens }) =>
+      skipSpecialTokens && skipped.has(id) ? undefined : pieceOf(tables, id),
+    );
+  }
+
+  encode(text: string): number[] {
+    const ids: number[] = [];
+    for (const span of this.#addedTokens.split(text.replace(LONE_SURROGATE, '\ufffd'))) {
+      if (typeof span === 'number') ids.push(span);
+      else for (const part of this.#parts(span)) for (const id of this.#bpe.encode(part)) ids.push(id);
+    }
+    return ids;
+  }
+
+  modelInput(text: string): number[] {
+    return withBos(this.encode(text), BOS_RULES.modelInput, this.#special);
+  }
+
+  attributionInput(text: string): number[] {
+    if (text === '') {
+      throw new UsageError({
+        code: 'empty_prompt',
+        message: 'the prompt is empty',
+        hint: 'Attribution needs at least one token: give a text.',
+      });
+    }
+    return withBos(this.encode(text), BOS_RULES.attributionInput, this.#special);
+  }
+
+  singleToken(text: string): number {
+    const ids = this.encode(text);
+    if (ids.length === 1) return ids[0]!;
+    const split = this.tokenStrings(ids).map((token, i) => `${JSON.stringify(token)} (${ids[i]})`);
+    throw new UsageError({
+      code: 'not_one_token',
+      message: `${JSON.stringify(text)} is ${ids.length} tokens, but one is needed: ${split.join(' + ') || 'none'}`,
+      hint: 'Most words need a space in front to be one token. Token ids can be given instead.',
+    });
+  }
+
+  decode(ids: ArrayLike<number>, options?: DecodeOptions): string {
+    return this.#decoder.decode(Array.from(ids), options);
+  }
+
+  decodeStream(options?: DecodeOptions): DecodeStream {
+    return this.#decoder.stream(options);
+  }
+
+  tokenStrings(ids: ArrayLike<number>): string[] {
+    return Array.from(ids, (id) => this.#decoder.decode([id]));
+  }
+
+  pieces(ids: ArrayLike<number>): string[] {
+    return Array.from(ids, (id) => pieceOf(this.#tables, id) ?? '');
+  }
+
+  #parts(text: string): string[] {
+    const separator = this.#separator;
+    if (separator === undefined) return [text];
+    const parts = text.split(separator);
+    return parts
+      .map((part, i) => (i + 1 < parts.length ? part + separator : part))
+      .filter((part) => part !== '');
+  }
+}
+
+/** `modelInput` puts BOS in front and nothing else: the only template that is understood. Null means the same. */
+function checkPostProcessor({ post_processor: processor }: Rules, bosId: number, file: string): void {
+  if (processor === null) return;
+  const [bos, text] = processor.single;
+  if (
+    processor.single.length === 2 &&
+    bos !== undefined &&
+    'SpecialToken' in bos &&
+    text !== undefined &&
+    'Sequence' in text
+  ) {
+    const ids = processor.special_tokens[bos.SpecialToken.id]?.ids;
+    if (ids?.length === 1 && ids[0] === bosId) return;
+  }
+  throw new BadFileError({
+    code: 'tokenizer_field',
+    message: `${file}: field post_processor.single: expected the BOS token (id ${bosId}), then the text; found ${JSON.stringify(processor.single)}`,
+    hint: 'Only tokenizers that put BOS in front, and nothing else around the text, are supported.',
+  });
+}

@@ -1,0 +1,52 @@
+/** Tokenizer, between starts: where compiled tokenizers are kept. The cache may fail in every way; it only costs time. */
+import { createHash } from 'node:crypto';
+import { readFile, realpath, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import envPaths from 'env-paths';
+import { writeFileAtomic } from '../formats/atomic.ts';
+import { readCompiled, writeCompiled } from './compiled-file.ts';
+import type { CompiledTokenizer } from './compiled-file.ts';
+
+/** Smaller sources are parsed faster than a cache is looked up. */
+const SMALLEST_CACHED_BYTES = 2 ** 20;
+const NAME_LENGTH = 32;
+
+/** One compiled tokenizer a source path: a source that changed takes the place of its older form. */
+export class CompiledCache {
+  readonly #path: string;
+  readonly #source: string;
+
+  private constructor(path: string, source: string) {
+    this.#path = path;
+    this.#source = source;
+  }
+
+  /** Undefined when there is nothing to gain, or no such file: then reading it will say what is wrong. */
+  static async of(tokenizerJson: string, cacheDir?: string): Promise<CompiledCache | undefined> {
+    try {
+      const path = await realpath(tokenizerJson);
+      const { size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
+      if (size < SMALLEST_CACHED_BYTES) return undefined;
+      const name = createHash('sha256').update(path).digest('hex').slice(0, NAME_LENGTH);
+      const folder = cacheDir ?? envPaths('tracer', { suffix: '' }).cache;
+      // ctime sees also what a copy that keeps mtime put in place.
+      return new CompiledCache(
+        join(folder, 'tokenizers', `${name}.bin`),
+        `${path} ${size} ${mtimeNs} ${ctimeNs}`,
+      );
+    } catch {
+      return undefined;
+    }
+  }
+
+  async read(): Promise<CompiledTokenizer | undefined> {
+    const bytes = await readFile(this.#path).catch(() => undefined);
+    return bytes === undefined ? undefined : readCompiled(bytes, this.#source);
+  }
+
+  async write(compiled: CompiledTokenizer): Promise<void> {
+    const bytes = writeCompiled(compiled, this.#source);
+    // An unwritable or full cache folder is no error: the next start parses the source again.
+    await writeFileAtomic(this.#path, bytes).catch(() => undefined);
+  }
+}

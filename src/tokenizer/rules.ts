@@ -1,0 +1,119 @@
+/**
+ * Tokenizer, step 1: the parts of `tokenizer.json` beside vocabulary and merges, checked. What this room does not do
+ * is refused here by the name of its field, so that a text is never tokenized by other rules than the file asks for.
+ *
+ * Format: the serialised `Tokenizer` of Hugging Face's `tokenizers` library.
+ */
+import * as v from 'valibot';
+import { checkSchema } from '../formats/parsed-text.ts';
+
+const NonEmptyText = v.pipe(v.string(), v.minLength(1));
+const TokenId = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+/** Absent, null and the value that means "nothing" are the same. */
+const offOr = <const T extends string | number>(nothing: T) => v.nullish(v.literal(nothing));
+
+const Replace = v.object({
+  type: v.literal('Replace'),
+  pattern: v.object({ String: NonEmptyText }),
+  content: v.string(),
+});
+
+const Normalizer = v.variant('type', [
+  Replace,
+  v.object({ type: v.literal('Sequence'), normalizers: v.array(Replace) }),
+]);
+
+const PreTokenizer = v.object({
+  type: v.literal('Split'),
+  pattern: v.object({ String: NonEmptyText }),
+  behavior: v.literal('MergedWithPrevious'),
+  invert: v.literal(false),
+});
+
+const TemplatePiece = v.union([
+  v.object({ SpecialToken: v.object({ id: v.string() }) }),
+  v.object({ Sequence: v.object({ id: v.literal('A') }) }),
+]);
+
+const PostProcessor = v.object({
+  type: v.literal('TemplateProcessing'),
+  single: v.array(TemplatePiece),
+  special_tokens: v.record(v.string(), v.object({ ids: v.array(TokenId) })),
+});
+
+const DecoderStep = v.variant('type', [
+  Replace,
+  v.object({ type: v.literal('ByteFallback') }),
+  v.object({ type: v.literal('Fuse') }),
+]);
+
+/** Bytes are found in the replaced pieces, and fused pieces have no bounds any more: the only order that is understood. */
+const STEP_ORDER = ['Replace', 'ByteFallback', 'Fuse'] as const;
+
+const Decoder = v.object({
+  type: v.literal('Sequence'),
+  decoders: v.pipe(
+    v.array(DecoderStep),
+    v.check(
+      (steps) =>
+        steps.every(
+          (step, i) => i === 0 || STEP_ORDER.indexOf(steps[i - 1]!.type) <= STEP_ORDER.indexOf(step.type),
+        ),
+      `expected in the order ${STEP_ORDER.join(', ')}`,
+    ),
+  ),
+});
+
+const AddedTokenSchema = v.object({
+  id: TokenId,
+  content: NonEmptyText,
+  single_word: v.boolean(),
+  lstrip: v.boolean(),
+  rstrip: v.boolean(),
+  normalized: v.boolean(),
+  special: v.boolean(),
+});
+
+const Model = v.object({
+  type: v.literal('BPE'),
+  unk_token: v.nullish(v.string(), null),
+  fuse_unk: v.nullish(v.boolean(), false),
+  byte_fallback: v.nullish(v.boolean(), false),
+  ignore_merges: v.nullish(v.boolean(), false),
+  dropout: offOr(0),
+  continuing_subword_prefix: offOr(''),
+  end_of_word_suffix: offOr(''),
+});
+
+const RulesSchema = v.object({
+  normalizer: v.nullish(Normalizer, null),
+  pre_tokenizer: v.nullish(PreTokenizer, null),
+  post_processor: v.nullish(PostProcessor, null),
+  decoder: Decoder,
+  added_tokens: v.nullish(v.array(AddedTokenSchema), []),
+  model: Model,
+});
+
+/** `tokenizer.json` without vocabulary and merges, in the file's own words. */
+export type Rules = v.InferOutput<typeof RulesSchema>;
+export type AddedToken = v.InferOutput<typeof AddedTokenSchema>;
+export type ReplaceRule = v.InferOutput<typeof Replace>;
+
+/** Throws `BadFileError` that names the file, the first field that does not fit, what was expected and found. */
+export function parseRules(document: unknown, file: string): Rules {
+  return checkSchema(file, document, RulesSchema);
+}
+
+/** The replacements that turn a text into what the vocabulary is written in (`' '` is `'▁'`), in order. */
+export function normalizerSteps({ normalizer }: Rules): readonly ReplaceRule[] {
+  if (normalizer === null) return [];
+  return normalizer.type === 'Sequence' ? normalizer.normalizers : [normalizer];
+}
+
+export function replaceAll(text: string, steps: readonly ReplaceRule[]): string {
+  // The replacement is a function because `$&` in a plain string would have a meaning.
+  return steps.reduce(
+    (result, { pattern, content }) => result.replaceAll(pattern.String, () => content),
+    text,
+  );
+}

@@ -1,0 +1,55 @@
+/**
+ * Tokenizer, step 2: vocabulary and merges as typed arrays. They are looked up by binary search in sorted rows: no
+ * object a token has to be made at the start, and no choice of pieces makes a look-up slow, as it can with hashing.
+ */
+
+export interface BpeTables {
+  /** [n + 1] where each piece starts in `pieceBytes`, by id. */
+  readonly pieceStarts: Uint32Array;
+  /** All pieces in UTF-8, in the order of their ids. */
+  readonly pieceBytes: Uint8Array;
+  /** Ascending code points that are pieces on their own, and their ids. */
+  readonly charPoints: Uint32Array;
+  readonly charIds: Uint32Array;
+  /** [n + 1] the row of merges that start with this left id: [mergeRows[left], mergeRows[left + 1]). */
+  readonly mergeRows: Uint32Array;
+  /** Right ids, ascending within a row; then the merge's rank (its place in the file) and the id that it makes. */
+  readonly mergeRights: Uint32Array;
+  readonly mergeRanks: Uint32Array;
+  readonly mergeResults: Uint32Array;
+}
+
+/** Place of `value` in `sorted`, between `from` and `to` (excluded); -1 when it is not there. */
+export function findSorted(sorted: Uint32Array, value: number, from: number, to: number): number {
+  while (from < to) {
+    const middle = (from + to) >>> 1;
+    const found = sorted[middle]!;
+    if (found === value) return middle;
+    if (found < value) from = middle + 1;
+    else to = middle;
+  }
+  return -1;
+}
+
+export function vocabularySize(tables: BpeTables): number {
+  return tables.pieceStarts.length - 1;
+}
+
+export function pieceOf(tables: BpeTables, id: number): string | undefined {
+  const [start, end] = [tables.pieceStarts[id], tables.pieceStarts[id + 1]];
+  if (start === undefined || end === undefined) return undefined;
+  const { buffer, byteOffset } = tables.pieceBytes;
+  return Buffer.from(buffer, byteOffset + start, end - start).toString('utf8');
+}
+
+/** Looks through all pieces: for the few names that are asked for once. */
+export function idOfPiece(tables: BpeTables, piece: string): number | undefined {
+  const wanted = Buffer.from(piece, 'utf8');
+  const { pieceStarts, pieceBytes } = tables;
+  for (let id = 0; id < vocabularySize(tables); id++) {
+    const start = pieceStarts[id]!;
+    if (pieceStarts[id + 1]! - start !== wanted.length) continue;
+    if (wanted.every((byte, i) => pieceBytes[start + i] === byte)) return id;
+  }
+  return undefined;
+}
