@@ -147,7 +147,7 @@ class RowBlock {
       tf.concat(
         writers.map(({ vectors }, position) => {
           const at = tf.reshape<tf.Rank.R2>(tf.slice(g, [position, 0, 0], [1, n, d_model]), [n, d_model]);
-          return tf.matMul(at, vectors, false, true); // [n, columns]
+          return tf.matMul<Tensor2D>(at, vectors, false, true); // [n, columns]
         }),
         1,
       ),
