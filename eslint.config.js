@@ -22,7 +22,15 @@ const ROOMS = [
 
 /** Packages that only some rooms may know. */
 const PACKAGE_OWNERS = {
-  '@tensorflow/*': ['backend', 'model', 'transcoder', 'replacement', 'attribution', 'intervention', 'generation'],
+  '@tensorflow/*': [
+    'backend',
+    'model',
+    'transcoder',
+    'replacement',
+    'attribution',
+    'intervention',
+    'generation',
+  ],
   chalk: ['report'],
   ora: ['report'],
   'cli-table3': ['report'],
@@ -45,7 +53,10 @@ const roomRules = ROOMS.map((room, place) => ({
           })),
           ...Object.entries(PACKAGE_OWNERS)
             .filter(([, owners]) => !owners.includes(room))
-            .map(([name, owners]) => ({ group: [name], message: `Only ${owners.join(', ')} may import ${name}.` })),
+            .map(([name, owners]) => ({
+              group: [name],
+              message: `Only ${owners.join(', ')} may import ${name}.`,
+            })),
         ],
       },
     ],
@@ -64,8 +75,14 @@ export default tseslint.config(
     rules: {
       eqeqeq: 'error',
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
-      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
-      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
+      '@typescript-eslint/switch-exhaustiveness-check': [
+        'error',
+        { considerDefaultExhaustiveForUnions: true },
+      ],
+      '@typescript-eslint/restrict-template-expressions': [
+        'error',
+        { allowNumber: true, allowBoolean: true },
+      ],
       '@typescript-eslint/no-non-null-assertion': 'off',
     },
   },
@@ -78,8 +95,9 @@ export default tseslint.config(
       'no-restricted-syntax': [
         'error',
         {
-          selector: "CallExpression[callee.property.name=/^(dataSync|arraySync)$/]",
-          message: 'Values are read with await tensor.data(): a backend may not be able to read synchronously.',
+          selector: 'CallExpression[callee.property.name=/^(dataSync|arraySync)$/]',
+          message:
+            'Values are read with await tensor.data(): a backend may not be able to read synchronously.',
         },
       ],
     },
