@@ -36,10 +36,14 @@ function colorLevel(stream: OutputStream, environment: Environment, wantsColor: 
   return stream.isTTY === true ? 1 : 0;
 }
 
-/** In CI a terminal may be attached although nobody watches: its log would keep every frame of a spinner. */
+/**
+ * In CI a terminal may be attached although nobody watches: its log would keep every frame of a spinner. A terminal of no
+ * columns (some containers and recorders) has no lines that could be counted and taken back.
+ */
 function movesCursor(stream: OutputStream, environment: Environment): boolean {
   const inCi = Boolean(environment['CI']) && environment['CI'] !== 'false';
-  return stream.isTTY === true && environment['TERM'] !== 'dumb' && !inCi;
+  const hasLines = stream.isTTY === true && stream.columns !== 0;
+  return hasLines && environment['TERM'] !== 'dumb' && !inCi;
 }
 
 export function screenFor(

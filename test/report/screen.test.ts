@@ -31,6 +31,7 @@ describe('the cursor', () => {
     expect(screenFor(terminal, { CI: 'true' }).interactive).toBe(false);
     expect(screenFor(terminal, { TERM: 'dumb' }).interactive).toBe(false);
     expect(screenFor(pipe, { FORCE_COLOR: '1' }).interactive).toBe(false);
+    expect(screenFor({ isTTY: true, columns: 0 }, {}).interactive).toBe(false);
   });
 });
 

@@ -1,0 +1,72 @@
+/** Starts the real binary, in an environment where only the given variables speak. */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+export const BINARY = fileURLToPath(new URL('../../bin/tracer.js', import.meta.url));
+export const FIXTURE = fileURLToPath(new URL('../fixtures/golden/tiny-a', import.meta.url));
+
+/** Variables of the machine that would change what is tested. */
+const SILENCED = /^(?:TRACER_(?:MODEL|TRANSCODERS|DEVICE|DTYPE)|HF_.*|CI|FORCE_COLOR|NO_COLOR|NODE_OPTIONS)$/;
+
+export interface Finished {
+  readonly exitCode: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface StartOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly cwd?: string;
+  /** Written to standard input, which is then closed. */
+  readonly input?: string | Buffer;
+}
+
+/** An empty folder to work in, where no settings are found. */
+const emptyFolder = mkdtempSync(join(tmpdir(), 'tracer-cli-'));
+process.on('exit', () => rmSync(emptyFolder, { recursive: true, force: true }));
+
+export function start(args: readonly string[], options: StartOptions = {}): ChildProcess {
+  const inherited = Object.entries(process.env).filter(([name]) => !SILENCED.test(name));
+  return spawn(process.execPath, [BINARY, ...args], {
+    cwd: options.cwd ?? emptyFolder,
+    env: {
+      ...Object.fromEntries(inherited),
+      XDG_CONFIG_HOME: emptyFolder,
+      HF_HUB_OFFLINE: '1',
+      ...options.env,
+    },
+  });
+}
+
+export function finish(child: ChildProcess): Promise<Finished> {
+  return new Promise((resolve, reject) => {
+    let stdout = '';
+    let stderr = '';
+    child.stdout?.setEncoding('utf8').on('data', (text: string) => (stdout += text));
+    child.stderr?.setEncoding('utf8').on('data', (text: string) => (stderr += text));
+    child.on('error', reject);
+    child.on('close', (exitCode) => resolve({ exitCode, stdout, stderr }));
+  });
+}
+
+/** Runs `tracer ARGS` to its end. */
+export async function tracer(args: readonly string[], options: StartOptions = {}): Promise<Finished> {
+  const child = start(args, options);
+  child.stdin?.end(options.input ?? '');
+  return await finish(child);
+}
+
+export interface Envelope {
+  readonly schema_version: number;
+  readonly command: string;
+  readonly data?: Record<string, unknown>;
+  readonly error?: { readonly code: string; readonly message: string; readonly hint?: string };
+}
+
+/** The one document on standard output; throws when there is more or less than that. */
+export function envelope({ stdout }: Finished): Envelope {
+  return JSON.parse(stdout) as Envelope;
+}

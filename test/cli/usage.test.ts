@@ -1,0 +1,112 @@
+import { spawn } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
+import { describe, expect, it } from '@jest/globals';
+import { envelope, finish, tracer } from './start.ts';
+
+const COMMANDS = ['load', 'configure', 'run', 'inspect', 'setup', 'doctor', 'completion'];
+const SHARED = [
+  '--model', '--transcoders', '--revision', '--device', '--dtype', '--cache-dir', '--offline', '--max-memory',
+  '--json', '--quiet', '--verbose', '--no-color',
+]; // prettier-ignore
+
+describe('help and version', () => {
+  it('list all commands and shared options on standard output', async () => {
+    const { exitCode, stdout, stderr } = await tracer(['--help']);
+    expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+    for (const name of [...COMMANDS, ...SHARED]) expect(stdout).toContain(name);
+  });
+
+  it.each(COMMANDS)('of %s show the options that all commands share', async (command) => {
+    const { exitCode, stdout } = await tracer([command, '--help']);
+    expect(exitCode).toBe(0);
+    for (const flag of SHARED) expect(stdout).toContain(flag);
+  });
+
+  it('name the version of the package', async () => {
+    const text = await readFile(new URL('../../package.json', import.meta.url), 'utf8');
+    const { stdout, exitCode } = await tracer(['--version']);
+    expect({ stdout, exitCode }).toEqual({
+      stdout: `${(JSON.parse(text) as { version: string }).version}\n`,
+      exitCode: 0,
+    });
+  });
+
+  it('add less than 0.1 s to what Node itself needs', async () => {
+    const fastest = async (work: () => Promise<unknown>) => {
+      let best = Infinity;
+      for (let i = 0; i < 8; i++) {
+        const startMs = performance.now();
+        await work();
+        best = Math.min(best, performance.now() - startMs);
+      }
+      return best;
+    };
+    const help = await fastest(() => tracer(['--help']));
+    const bare = await fastest(() => finish(spawn(process.execPath, ['-e', '0'])));
+    expect(help - bare).toBeLessThan(100);
+  });
+});
+
+describe('a mistake in the line', () => {
+  it.each([
+    [['rnu'], "unknown command 'rnu'", "Did you mean 'run'?"],
+    [['run', 'x', '--featurs', '3'], "unknown option '--featurs'", "Did you mean '--features'?"],
+    [['inspect', '--modle', 'x'], "unknown option '--modle'", "Did you mean '--model'?"],
+    [['completion', 'bahs'], "'bahs' is invalid", "Did you mean 'bash'?"],
+    [
+      ['run', 'x', '--device', 'cudaa'],
+      '--device: expected auto, cpu, cuda or wasm, found "cudaa"',
+      "Did you mean 'cuda'?",
+    ],
+    [['run', 'x', '--dtype', 'int8'], '--dtype: expected float32 or bfloat16, found "int8"', 'Give float32'],
+    [['run', 'x', '--top', '-1'], '--top', 'Write it as --top'],
+    [['run', 'x', '--expect-prob', '2'], '--expect-prob: expected a probability from 0 to 1', '0.5'],
+    [['run', '--tokens', '2,x'], '--tokens: expected token ids', '--tokens 2,651,18'],
+    [['run', 'x', '--max-memory', '8 apples'], '--max-memory: expected a size', 'such as 8GiB'],
+    [['run'], 'a prompt is missing', '--prompt-file'],
+    [['run', ''], 'the prompt is empty', 'at least one character'],
+    [['run', 'x', '--tokens', '2'], 'a prompt and --tokens', 'Leave out all but one'],
+    [['run', 'x', 'y'], 'too many arguments', 'tracer run --help'],
+    [['run', 'x', '--names', '*'], '--save-activations', 'Add --save-activations FILE'],
+    [['inspect', '--feature', '3'], '--feature needs the layer', '--layer 0 --feature 3'],
+    [['inspect', '--layer', '1', '--hooks'], '--layer and --hooks', "--hooks 'blocks.3.*'"],
+    [['setup', '--device', 'wasm'], '--device wasm needs no setup', '--device cpu'],
+    [[], 'a command is missing', 'tracer --help'],
+  ])('%j exits with 2, names what is wrong and the next step', async (args, message, hint) => {
+    const { exitCode, stdout, stderr } = await tracer(args);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
+    const lines = stderr.split('\n');
+    expect(lines[0]).toContain(message);
+    expect(lines[0]).toMatch(/^error: /);
+    expect(lines[1]).toContain(hint);
+    expect(lines[1]).toMatch(/^hint: /);
+  });
+
+  it.each([
+    [['run', '--json', '--tpo', '3', 'x'], 'run', 'unknown_option'],
+    [['--json', 'rnu'], 'tracer', 'unknown_command'],
+    [['inspect', '--json', '--layer', 'one'], 'inspect', 'bad_value'],
+    [['run', '--json'], 'run', 'missing_prompt'],
+    [['completion', '--json'], 'completion', 'missing_argument'],
+  ])('%j is answered with one JSON document', async (args, command, code) => {
+    const finished = await tracer(args);
+    expect(finished.exitCode).toBe(2);
+    expect(finished.stderr).toBe('');
+    expect(envelope(finished)).toMatchObject({ schema_version: 1, command, error: { code } });
+    expect(envelope(finished)).not.toHaveProperty('data');
+  });
+
+  it('is not looked for in JSON when --json is part of the prompt', async () => {
+    const { stdout, stderr, exitCode } = await tracer(['run', '--device', 'no', '--', '--json']);
+    expect({ stdout, exitCode }).toEqual({ stdout: '', exitCode: 2 });
+    expect(stderr).toContain('--device');
+  });
+});
+
+describe('shared options', () => {
+  it('may stand in front of the command', async () => {
+    const finished = await tracer(['--json', 'completion', 'bash']);
+    expect(finished.exitCode).toBe(0);
+    expect(envelope(finished)).toMatchObject({ command: 'completion', data: { shell: 'bash' } });
+  });
+});
