@@ -3,15 +3,10 @@ import * as tf from '@tensorflow/tfjs-core';
 import { readFileSync } from 'node:fs';
 import { attribute } from '../../src/attribution/attribute.ts';
 import type { TargetChoice } from '../../src/attribution/targets.ts';
-import { openCheckpoint } from '../../src/model/checkpoint.ts';
-import { loadTransformer } from '../../src/model/load.ts';
-import { ReplacementModel } from '../../src/replacement/replacement-model.ts';
-import { loadTokenizer } from '../../src/tokenizer/load.ts';
-import { openSet, readSetConfig } from '../../src/transcoder/open.ts';
-import { loadSet } from '../../src/transcoder/transcoder-set.ts';
 import { goldenIds, readGolden } from '../graph/golden.ts';
-import { openBackend, TEST_DEVICES } from '../support/backends.ts';
-import { folder, goldenPath, prompts, tolerances, type Fixture, type PromptName } from '../support/golden.ts';
+import { TEST_DEVICES } from '../support/backends.ts';
+import { goldenPath, prompts, tolerances, type Fixture, type PromptName } from '../support/golden.ts';
+import { loadFixture } from '../support/replacement.ts';
 import { expectValues, readTensors } from '../support/tensors.ts';
 
 interface GoldenTargets {
@@ -66,35 +61,12 @@ function entryOf(fixture: Fixture, id: string): Entry {
   return all[id]!;
 }
 
-async function loadGolden(device: (typeof TEST_DEVICES)[number], fixture: Fixture, setName: string) {
-  const backend = await openBackend(device);
-  const checkpoint = await openCheckpoint(folder(goldenPath(fixture, 'model')));
-  const files = folder(goldenPath(fixture, 'transcoders', setName));
-  const opened = await openSet(files, await readSetConfig(files), checkpoint.config);
-  const model = await loadTransformer(backend, checkpoint);
-  const replacement = new ReplacementModel(model, await loadSet(backend, opened));
-  const tokenizer = await loadTokenizer({
-    tokenizerJson: goldenPath(fixture, 'model', 'tokenizer.json'),
-    tokenizerConfig: goldenPath(fixture, 'model', 'tokenizer_config.json'),
-    specialTokensMap: goldenPath(fixture, 'model', 'special_tokens_map.json'),
-  });
-  return {
-    replacement,
-    tokenizer,
-    [Symbol.dispose]() {
-      replacement[Symbol.dispose]();
-      opened[Symbol.dispose]();
-      checkpoint[Symbol.dispose]();
-    },
-  };
-}
-
 describe.each(TEST_DEVICES)('attribution on %s', (device) => {
   it.each(goldenIds())('finds features, targets and edges of $fixture $id', async ({ fixture, id }) => {
     const entry = entryOf(fixture, id);
     const golden = await readGolden(fixture, id);
     const tolerance = tolerances(fixture);
-    using loaded = await loadGolden(device, fixture, entry.set);
+    using loaded = await loadFixture(device, fixture, entry.set);
     const tokens = prompts(fixture)[entry.prompt].token_ids;
     const before = tf.memory().numTensors;
     {
@@ -133,7 +105,7 @@ describe.each(TEST_DEVICES)('attribution on %s', (device) => {
       const expected = await readTensors(
         goldenPath(fixture, 'expected', `transcoder-${entry.set}.safetensors`),
       );
-      using loaded = await loadGolden(device, fixture, entry.set);
+      using loaded = await loadFixture(device, fixture, entry.set);
       using result = await attribute(loaded.replacement, loaded.tokenizer, prompts(fixture).p2.token_ids, {
         targets: { kind: 'most_likely', maxLogits: 1, desiredProbability: 0.1 },
         maxFeatureNodes: 1,
