@@ -1,0 +1,65 @@
+/** Hub: is there room on the disk, and what a refused write means to the person who started it. */
+import { statfs } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { ExhaustedError } from '../errors.ts';
+
+/** Bytes that this user may still write below `folder`, which need not exist yet. */
+export async function freeDiskBytes(folder: string): Promise<number> {
+  try {
+    const { bavail, bsize } = await statfs(folder);
+    return bavail * bsize;
+  } catch (error) {
+    const parent = dirname(folder);
+    if (errorCode(error) !== 'ENOENT' || parent === folder) throw diskError(error, folder);
+    return freeDiskBytes(parent);
+  }
+}
+
+/** Throws `ExhaustedError` when fewer than `neededBytes` are free below `folder`. */
+export async function requireDiskSpace(folder: string, neededBytes: number): Promise<void> {
+  const freeBytes = await freeDiskBytes(folder);
+  if (freeBytes >= neededBytes) return;
+  throw new ExhaustedError({
+    code: 'disk_full',
+    message: `${folder} has ${inGigabytes(freeBytes)} free, the download needs ${inGigabytes(neededBytes)}`,
+    hint: 'Make room, or choose another disk with --cache-dir or HF_HUB_CACHE.',
+  });
+}
+
+/** A failed write as the error that it stands for; what is no matter of the disk comes back as it was. */
+export function diskError(error: unknown, path: string): unknown {
+  switch (errorCode(error)) {
+    case 'ENOSPC':
+    case 'EDQUOT':
+    case 'EFBIG':
+      return new ExhaustedError({
+        code: 'disk_full',
+        message: `the disk or quota is full: ${path} could not be written`,
+        hint: 'Make room and start again: what was fetched so far is kept. --cache-dir or HF_HUB_CACHE choose another disk.',
+        cause: error,
+      });
+    case 'EACCES':
+    case 'EPERM':
+    case 'EROFS':
+    case 'ENOTDIR':
+      return new ExhaustedError({
+        code: 'cache_unwritable',
+        message: `${path} cannot be written (${errorCode(error)})`,
+        hint: 'Choose a folder that you may write with --cache-dir or HF_HUB_CACHE.',
+        cause: error,
+      });
+    default:
+      return error;
+  }
+}
+
+/** `code` of a system error. Not by `instanceof`: such errors may come from another realm. */
+export function errorCode(error: unknown): string | undefined {
+  return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string'
+    ? error.code
+    : undefined;
+}
+
+function inGigabytes(bytes: number): string {
+  return `${(bytes / 1e9).toFixed(2)} GB`;
+}

@@ -1,0 +1,56 @@
+/** Hub: the files of a folder on this machine, by the same relative paths as those of a repository. */
+import { readdir, realpath, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { NotFoundError } from '../errors.ts';
+import type { CachedFile } from './cache.ts';
+import { errorCode } from './disk.ts';
+
+/**
+ * Every file below a folder, links followed, hidden ones (`.git`, `.cache`) left out, sorted by path.
+ * Throws `NotFoundError` when the folder is not there, is none or may not be read.
+ */
+export async function listLocalFolder(root: string): Promise<CachedFile[]> {
+  try {
+    if (!(await stat(root)).isDirectory()) throw notAFolder(root, 'is a file, not a folder');
+    const files = await filesBelow(root, '', new Set());
+    return files.sort((a, b) => (a.path < b.path ? -1 : 1));
+  } catch (error) {
+    switch (errorCode(error)) {
+      case 'ENOENT':
+        throw notAFolder(root, 'does not exist', error);
+      case 'EACCES':
+        throw notAFolder(root, 'may not be read', error);
+      default:
+        throw error;
+    }
+  }
+}
+
+/** `above`: the real paths of the folders that lead here, since links may form a circle. */
+async function filesBelow(root: string, folder: string, above: ReadonlySet<string>): Promise<CachedFile[]> {
+  const real = await realpath(join(root, folder));
+  if (above.has(real)) return [];
+  const inside = new Set([...above, real]);
+  const names = await readdir(join(root, folder));
+  const found = names
+    .filter((name) => !name.startsWith('.'))
+    .map(async (name): Promise<CachedFile[]> => {
+      const path = folder === '' ? name : `${folder}/${name}`;
+      const entry = await stat(join(root, path)).catch((error: unknown) => {
+        if (errorCode(error) === 'ENOENT') return undefined; // a link that leads nowhere is not a file
+        throw error;
+      });
+      if (entry?.isDirectory()) return filesBelow(root, path, inside);
+      return entry?.isFile() ? [{ path, bytes: entry.size }] : [];
+    });
+  return (await Promise.all(found)).flat();
+}
+
+function notAFolder(path: string, what: string, cause?: unknown): NotFoundError {
+  return new NotFoundError({
+    code: 'folder_not_found',
+    message: `${path} ${what}`,
+    hint: 'Give the folder that holds config.json (a model) or config.yaml (a transcoder set).',
+    cause,
+  });
+}

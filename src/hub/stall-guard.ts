@@ -1,0 +1,46 @@
+/** Hub: breaks a connection off that brings nothing for too long, or that the user no longer wants. */
+
+export class StallGuard implements Disposable {
+  readonly #controller = new AbortController();
+  readonly #stallMs: number;
+  readonly #outer: AbortSignal | undefined;
+  readonly #onOuterAbort = (): void => this.#controller.abort(this.#outer?.reason);
+  #timer: NodeJS.Timeout | undefined;
+  #stalled = false;
+
+  constructor(stallMs: number, outer?: AbortSignal) {
+    this.#stallMs = stallMs;
+    this.#outer = outer;
+    outer?.throwIfAborted();
+    outer?.addEventListener('abort', this.#onOuterAbort);
+    this.watch();
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  /** Whether it was the silence that ended the connection. */
+  get stalled(): boolean {
+    return this.#stalled;
+  }
+
+  /** Starts (again) to count the silence. */
+  watch(): void {
+    this.rest();
+    this.#timer = setTimeout(() => {
+      this.#stalled = true;
+      this.#controller.abort();
+    }, this.#stallMs);
+  }
+
+  /** Stops counting while the other side is not the one that is waited for. */
+  rest(): void {
+    clearTimeout(this.#timer);
+  }
+
+  [Symbol.dispose](): void {
+    this.rest();
+    this.#outer?.removeEventListener('abort', this.#onOuterAbort);
+  }
+}

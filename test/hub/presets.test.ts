@@ -1,0 +1,80 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, describe, expect, it } from '@jest/globals';
+import { BadFileError, NotFoundError, UsageError } from '../../src/errors.ts';
+import { listPresets, locate, readPreset } from '../../src/hub/presets.ts';
+import { resolveFiles } from '../../src/hub/resolve.ts';
+
+const configs = mkdtempSync(join(tmpdir(), 'tracer-presets-'));
+mkdirSync(join(configs, 'models'));
+afterAll(() => rmSync(configs, { recursive: true }));
+
+describe('the presets that ship', () => {
+  it('are models and transcoder sets, each with one line about it', () => {
+    expect(listPresets('models').map(({ name }) => name)).toEqual(['embedded', 'gemma-2-2b']);
+    const sets = listPresets('transcoders').map(({ name }) => name);
+    expect(sets).toEqual(['clt-2.5m', 'clt-426k', 'embedded', 'gemma-npz', 'gemma']);
+    for (const kind of ['models', 'transcoders'] as const) {
+      for (const { description } of listPresets(kind)) expect(description).toMatch(/^\S[^\n]*\.$/);
+    }
+  });
+
+  it('have no name twice', () => {
+    for (const kind of ['models', 'transcoders'] as const) {
+      const names = listPresets(kind).flatMap(({ name, aliases }) => [name, ...aliases]);
+      expect(new Set(names).size).toBe(names.length);
+    }
+  });
+
+  it('name a model preset for every transcoder set', () => {
+    for (const { model } of listPresets('transcoders'))
+      expect(readPreset('models', model ?? '').name).toBe(model);
+  });
+
+  it.each(['gemma', 'gemma-2-2b'])("let '%s' stand for the model and for its transcoders", (name) => {
+    expect(locate('models', name).reference).toMatchObject({ kind: 'hub', repo: 'google/gemma-2-2b' });
+    expect(locate('transcoders', name).reference).toMatchObject({ repo: 'mwhanna/gemma-scope-transcoders' });
+  });
+
+  it('hold the embedded model and its transcoders, marked as random', async () => {
+    for (const [kind, file] of [
+      ['models', 'config.json'],
+      ['transcoders', 'config.yaml'],
+    ] as const) {
+      const { reference, preset } = locate(kind, 'embedded');
+      const files = await resolveFiles(reference, { wanted: () => true });
+      expect(files.path(file)).toContain('embedded');
+      expect(preset?.randomWeights).toBe(true);
+    }
+  });
+
+  it('answer a mistyped name with the nearest one', () => {
+    const named = expect.objectContaining({ hint: "Did you mean 'clt-426k'?" });
+    expect(() => readPreset('transcoders', 'clt426k')).toThrow(NotFoundError);
+    expect(() => readPreset('transcoders', 'clt426k')).toThrow(named);
+    expect(() => locate('transcoders', 'clt426k')).toThrow(named);
+  });
+});
+
+describe('--revision', () => {
+  it('wins over the revision of a preset and of a name', () => {
+    expect(locate('models', 'gemma', 'refs/pr/3').reference).toMatchObject({ revision: 'refs/pr/3' });
+    expect(locate('models', 'a/b@old', 'new').reference).toMatchObject({ repo: 'a/b', revision: 'new' });
+  });
+
+  it('is refused for a local folder', () => {
+    expect(() => locate('models', './folder', 'v1')).toThrow(UsageError);
+  });
+});
+
+it.each([
+  ['no JSON', '{'],
+  ['no place', '{"description": "x"}'],
+  ['two places', '{"description": "x", "repo": "a/b", "path": "c"}'],
+  ['an unknown key', '{"description": "x", "repo": "a/b", "revison": "c"}'],
+])('a preset file with %s is refused by its name', (_, text) => {
+  writeFileSync(join(configs, 'models', 'mine.json'), text);
+  expect(() => listPresets('models', configs)).toThrow(BadFileError);
+  expect(() => listPresets('models', configs)).toThrow(/mine\.json/);
+});

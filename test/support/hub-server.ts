@@ -1,0 +1,333 @@
+/**
+ * A server on loopback that speaks the Hub's API: revisions, listings, paths-info, files with their etags, ranges, and
+ * a redirect of large files to a content network on another origin. Faults are injected by the test.
+ */
+import { createHash } from 'node:crypto';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as wait } from 'node:timers/promises';
+
+export interface SeenRequest {
+  readonly host: 'hub' | 'cdn';
+  readonly method: string;
+  readonly path: string;
+  readonly authorization: string | undefined;
+  readonly range: string | undefined;
+}
+
+export type Fault =
+  /** Another status instead of the answer. */
+  | { readonly kind: 'status'; readonly status: number; readonly headers?: Record<string, string> }
+  /** The connection is reset after so many bytes of the body. */
+  | { readonly kind: 'cut'; readonly afterBytes: number }
+  /** So many bytes of the body, then silence. */
+  | { readonly kind: 'stall'; readonly afterBytes: number }
+  /** Every bit of the first byte of the body is turned over. */
+  | { readonly kind: 'wrongBytes' }
+  /** More bytes than promised. */
+  | { readonly kind: 'excess' }
+  /** The whole file in answer to a range. */
+  | { readonly kind: 'noRange' }
+  /** Chunks of this size with a pause between them. */
+  | { readonly kind: 'slow'; readonly chunkBytes: number; readonly pauseMs: number };
+
+export interface RepoOptions {
+  /** Tokens that accepted the terms; anybody else is refused. Absent: open to all. */
+  readonly gatedFor?: readonly string[];
+  /** Names beside `main` that stand for this commit. */
+  readonly revisions?: readonly string[];
+}
+
+interface StoredFile {
+  readonly bytes: Buffer;
+  readonly oid: string;
+  readonly sha256: string | undefined;
+  readonly listedBytes: number;
+}
+
+interface Repo {
+  readonly options: RepoOptions;
+  readonly revisions: Map<string, string>;
+  readonly commits: Map<string, Map<string, StoredFile>>;
+}
+
+const LARGE_FILE = /\.(safetensors|npz|bin)$/;
+const PAGE_ENTRIES = 3; // small, so that listings come in pages
+
+export class HubServer implements AsyncDisposable {
+  readonly requests: SeenRequest[] = [];
+  /** The largest number of files that were being sent at the same time. */
+  mostAtOnce = 0;
+  /** Answer every request for a part with the whole. */
+  ignoreRanges = false;
+  #sending = 0;
+  readonly #repos = new Map<string, Repo>();
+  readonly #faults: { match: string; fault: Fault; times: number }[] = [];
+  readonly #hub = createServer((request, response) => void this.#serve('hub', request, response));
+  readonly #cdn = createServer((request, response) => void this.#serve('cdn', request, response));
+
+  static async start(): Promise<HubServer> {
+    const server = new HubServer();
+    await Promise.all([listen(server.#hub), listen(server.#cdn)]);
+    return server;
+  }
+
+  get endpoint(): string {
+    return addressOf(this.#hub);
+  }
+
+  /** Adds a commit to a repository and moves `main` (and the other names given) to it. Returns its hash. */
+  commit(name: string, files: Record<string, Uint8Array | string>, options: RepoOptions = {}): string {
+    const repo = this.#repos.get(name) ?? {
+      options,
+      revisions: new Map<string, string>(),
+      commits: new Map(),
+    };
+    this.#repos.set(name, repo);
+    const stored = new Map(
+      Object.entries(files).map(([path, content]) => [path, store(path, Buffer.from(content))]),
+    );
+    const commit = sha1(JSON.stringify([...stored].map(([path, { oid }]) => [path, oid])));
+    repo.commits.set(commit, stored);
+    for (const revision of ['main', ...(options.revisions ?? [])]) repo.revisions.set(revision, commit);
+    return commit;
+  }
+
+  /** Lists a file with another size than it has. */
+  pretendSize(name: string, path: string, size: number): void {
+    for (const files of this.#repos.get(name)?.commits.values() ?? []) {
+      const file = files.get(path);
+      if (file) files.set(path, { ...file, listedBytes: size });
+    }
+  }
+
+  /** The next `times` requests whose `host method path` contains `match` meet this fault. */
+  inject(match: string, fault: Fault, times = 1): void {
+    this.#faults.push({ match, fault, times });
+  }
+
+  /** Requests so far whose `host method path` contains `match`. */
+  seen(match: string): SeenRequest[] {
+    return this.requests.filter(({ host, method, path }) => `${host} ${method} ${path}`.includes(match));
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const server of [this.#hub, this.#cdn]) {
+      server.closeAllConnections();
+      await new Promise((resolve) => server.close(resolve));
+    }
+  }
+
+  async #serve(host: 'hub' | 'cdn', request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const { method = 'GET', url = '/' } = request;
+    const { authorization, range } = request.headers;
+    this.requests.push({ host, method, path: url, authorization, range });
+    response.on('error', () => undefined); // a client may leave at any time
+    if (url.includes('/resolve/')) {
+      this.mostAtOnce = Math.max(this.mostAtOnce, ++this.#sending);
+      response.once('finish', () => (this.#sending -= 1)); // handed over, before the client can ask again
+    }
+    const body = await readBody(request);
+    const fault = this.#takeFault(`${host} ${method} ${url}`);
+    if (this.ignoreRanges) delete request.headers.range;
+    if (fault?.kind === 'status') {
+      response.writeHead(fault.status, fault.headers).end();
+      return;
+    }
+    const { pathname, searchParams } = new URL(url, 'http://localhost');
+    const place = `${method} ${pathname}`;
+    const api = /^\w+ \/api\/models\/([^/]+\/[^/]+)\/(revision|tree|paths-info)\/([^/]+)$/.exec(place);
+    const file = /^\w+ \/([^/]+\/[^/]+)\/resolve\/([^/]+)\/(.+)$/.exec(place);
+    const token = authorization?.replace('Bearer ', '');
+    if (host === 'cdn') this.#serveBlob(pathname.slice(1), request, response, fault);
+    else if (api)
+      this.#serveApi(api[1]!, api[2]!, decodeURIComponent(api[3]!), { body, searchParams, token }, response);
+    else if (file) {
+      const path = file[3]!.split('/').map(decodeURIComponent).join('/');
+      this.#serveFile(file[1]!, decodeURIComponent(file[2]!), path, token, request, response, fault);
+    } else refuse(response, 404, 'NoSuchPlace');
+  }
+
+  #takeFault(text: string): Fault | undefined {
+    const found = this.#faults.find(({ match, times }) => times > 0 && text.includes(match));
+    if (found) found.times -= 1;
+    return found?.fault;
+  }
+
+  #find(name: string, revision: string, token: string | undefined, response: ServerResponse) {
+    const repo = this.#repos.get(name);
+    // The Hub does not tell a stranger whether a repository exists.
+    if (!repo) return refuse(response, token ? 404 : 401, 'RepoNotFound');
+    const commit = repo.revisions.get(revision) ?? revision;
+    const files = repo.commits.get(commit);
+    if (!files) return refuse(response, 404, 'RevisionNotFound');
+    return { repo, commit, files };
+  }
+
+  #serveApi(
+    name: string,
+    verb: string,
+    revision: string,
+    { body, searchParams, token }: { body: string; searchParams: URLSearchParams; token: string | undefined },
+    response: ServerResponse,
+  ): void {
+    const found = this.#find(name, revision, token, response);
+    if (!found) return;
+    const gated = found.repo.options.gatedFor ? 'manual' : false;
+    const about = { _id: '0', id: name, sha: found.commit, private: false, gated, downloads: 0, likes: 0 };
+    const entries = [...found.files].map(([path, file]) => entryOf(path, file));
+    if (verb === 'revision') return json(response, { ...about, lastModified: '2024-01-01T00:00:00.000Z' });
+    if (verb === 'paths-info') {
+      const { paths } = JSON.parse(body) as { paths: string[] };
+      return json(
+        response,
+        entries.filter(({ path }) => paths.includes(path)),
+      );
+    }
+    const from = Number(searchParams.get('cursor') ?? 0);
+    const folders = [...new Set([...found.files.keys()].flatMap(foldersOf))];
+    const all = [
+      ...folders.map((path) => ({ type: 'directory', path, size: 0, oid: sha1(path) })),
+      ...entries,
+    ];
+    if (from + PAGE_ENTRIES < all.length) {
+      const next = `${this.endpoint}/api/models/${name}/tree/${revision}?recursive=true&cursor=${from + PAGE_ENTRIES}`;
+      response.setHeader('Link', `<${next}>; rel="next"`);
+    }
+    json(response, all.slice(from, from + PAGE_ENTRIES));
+  }
+
+  #serveFile(
+    name: string,
+    revision: string,
+    path: string,
+    token: string | undefined,
+    request: IncomingMessage,
+    response: ServerResponse,
+    fault: Fault | undefined,
+  ): void {
+    const found = this.#find(name, revision, token, response);
+    if (!found) return;
+    const { gatedFor } = found.repo.options;
+    if (gatedFor && (token === undefined || !gatedFor.includes(token))) {
+      const message = `Access to model ${name} is restricted.`;
+      return refuse(response, token ? 403 : 401, 'GatedRepo', message);
+    }
+    const file = found.files.get(path);
+    if (!file) return refuse(response, 404, 'EntryNotFound');
+    response.setHeader('X-Repo-Commit', found.commit);
+    if (file.sha256 === undefined) return sendBytes(file.bytes, file.oid, request, response, fault);
+    response.setHeader('X-Linked-Etag', `"${file.sha256}"`);
+    response.setHeader('X-Linked-Size', file.bytes.length);
+    response.writeHead(302, { location: `${addressOf(this.#cdn)}/${file.sha256}?signature=secret` }).end();
+  }
+
+  #serveBlob(
+    sha256: string,
+    request: IncomingMessage,
+    response: ServerResponse,
+    fault: Fault | undefined,
+  ): void {
+    for (const { commits } of this.#repos.values()) {
+      for (const files of commits.values()) {
+        const file = [...files.values()].find((each) => each.sha256 === sha256);
+        // The etag of a content network has nothing to do with the content's hash.
+        if (file) return sendBytes(file.bytes, `multipart-${file.bytes.length}`, request, response, fault);
+      }
+    }
+    refuse(response, 404, 'NoSuchBlob');
+  }
+}
+
+function store(path: string, bytes: Buffer): StoredFile {
+  const oid = createHash('sha1').update(`blob ${bytes.length}\0`).update(bytes).digest('hex');
+  const large = LARGE_FILE.test(path);
+  return {
+    bytes,
+    listedBytes: bytes.length,
+    oid,
+    sha256: large ? createHash('sha256').update(bytes).digest('hex') : undefined,
+  };
+}
+
+function entryOf(path: string, { listedBytes: size, oid, sha256 }: StoredFile) {
+  const lfs = sha256 === undefined ? {} : { lfs: { oid: sha256, size, pointerSize: 130 } };
+  return { type: 'file', path, size, oid, ...lfs };
+}
+
+function foldersOf(path: string): string[] {
+  const parts = path.split('/').slice(0, -1);
+  return parts.map((_, at) => parts.slice(0, at + 1).join('/'));
+}
+
+function sendBytes(
+  whole: Buffer,
+  etag: string,
+  request: IncomingMessage,
+  response: ServerResponse,
+  fault: Fault | undefined,
+): void {
+  const asked = /^bytes=(\d+)-(\d*)$/.exec(request.headers.range ?? '');
+  const ranged = asked !== null && fault?.kind !== 'noRange';
+  const start = ranged ? Number(asked[1]) : 0;
+  if (ranged && start >= whole.length) {
+    response.writeHead(416, { 'content-range': `bytes */${whole.length}` }).end();
+    return;
+  }
+  const stop = ranged && asked[2] ? Math.min(Number(asked[2]) + 1, whole.length) : whole.length;
+  const body = Buffer.from(whole.subarray(start, stop));
+  if (fault?.kind === 'wrongBytes') body[0]! ^= 0xff;
+  const sent = fault?.kind === 'excess' ? Buffer.concat([body, Buffer.from('!')]) : body;
+  response.writeHead(ranged ? 206 : 200, {
+    'accept-ranges': 'bytes',
+    etag: `"${etag}"`,
+    'content-length': sent.length,
+    ...(ranged && { 'content-range': `bytes ${start}-${stop - 1}/${whole.length}` }),
+  });
+  if (request.method === 'HEAD') response.end();
+  else if (fault?.kind === 'cut')
+    response.write(sent.subarray(0, fault.afterBytes), () => response.destroy());
+  else if (fault?.kind === 'stall') response.write(sent.subarray(0, fault.afterBytes));
+  else if (fault?.kind === 'slow') void sendSlowly(sent, fault.chunkBytes, fault.pauseMs, response);
+  else response.end(sent);
+}
+
+async function sendSlowly(
+  body: Buffer,
+  chunkBytes: number,
+  pauseMs: number,
+  response: ServerResponse,
+): Promise<void> {
+  let at = 0;
+  for (; at + chunkBytes < body.length && !response.destroyed; at += chunkBytes) {
+    response.write(body.subarray(at, at + chunkBytes));
+    await wait(pauseMs);
+  }
+  response.end(body.subarray(at));
+}
+
+async function readBody(request: IncomingMessage): Promise<string> {
+  let text = '';
+  for await (const chunk of request) text += String(chunk);
+  return text;
+}
+
+function json(response: ServerResponse, value: unknown): void {
+  response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(value));
+}
+
+function refuse(response: ServerResponse, status: number, code: string, message = code): undefined {
+  response.writeHead(status, { 'x-error-code': code, 'x-error-message': message }).end();
+}
+
+async function listen(server: Server): Promise<void> {
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+}
+
+function addressOf(server: Server): string {
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+}
+
+function sha1(text: string): string {
+  return createHash('sha1').update(text).digest('hex');
+}
