@@ -1,4 +1,5 @@
 /** Attribution, step 4 of 4, and the room's door: the phases in the order of the paper (Ameisen et al. 2025), as a graph's data. */
+import { letEventsIn } from '../backend/event-loop.ts';
 import { KnownRows } from '../graph/known-rows.ts';
 import type { ReplacementModel } from '../replacement/replacement-model.ts';
 import { ignoredPositions } from '../tokenizer/bos.ts';
@@ -77,9 +78,8 @@ export async function attribute(
     const compute = async (asked: Int32Array): Promise<void> => {
       const missing = asked.filter((feature) => !known.has(feature));
       for (const batch of planBatches(features, missing, batchSize, linear.d_model)) {
+        await letEventsIn();
         signal?.throwIfAborted();
-        // The event loop gets its turn: a signal cannot arrive while TensorFlow computes.
-        await new Promise((resolve) => setImmediate(resolve));
         const rows = await featureRows(context, batch);
         known.append(batch.features, rows);
         await options.store?.keep({ features: batch.features, rows });

@@ -1,5 +1,6 @@
 /** Replacement: a model and the transcoders that describe its MLPs, as one thing that can be run. */
 import type { Tensor2D } from '../backend/backend.ts';
+import { letEventsIn } from '../backend/event-loop.ts';
 import { blockHook, type HookName } from '../model/hooks.ts';
 import type { ForwardOptions, ForwardResult, Transformer } from '../model/transformer.ts';
 import type { TranscoderSet } from '../transcoder/transcoder-set.ts';
@@ -72,6 +73,7 @@ export class ReplacementModel implements Disposable {
   async encode(forward: ForwardResult, options: RunOptions = {}): Promise<ActiveFeatures> {
     const parts = [];
     for (let layer = 0; layer < this.model.config.n_layers; layer++) {
+      await letEventsIn();
       options.signal?.throwIfAborted();
       const input = forward.activations.get<Tensor2D>(this.inputHook(layer));
       parts.push(await this.transcoders.encode(layer, input, options.firstPosition ?? 0));
