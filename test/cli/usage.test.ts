@@ -1,7 +1,9 @@
 import { spawn } from 'node:child_process';
-import { readFile } from 'node:fs/promises';
+import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { envelope, finish, tracer } from './start.ts';
+import { BINARY, envelope, finish, tracer } from './start.ts';
 
 const COMMANDS = ['load', 'configure', 'run', 'inspect', 'setup', 'doctor', 'completion'];
 const SHARED = [
@@ -108,5 +110,21 @@ describe('shared options', () => {
     const finished = await tracer(['--json', 'completion', 'bash']);
     expect(finished.exitCode).toBe(0);
     expect(envelope(finished)).toMatchObject({ command: 'completion', data: { shell: 'bash' } });
+  });
+});
+
+describe('a clone that was not built', () => {
+  it('says in one line what to do', async () => {
+    const clone = await mkdtemp(join(tmpdir(), 'tracer-clone-'));
+    await mkdir(join(clone, 'bin'));
+    await copyFile(BINARY, join(clone, 'bin', 'tracer.js'));
+    await writeFile(join(clone, 'package.json'), '{"type":"module"}');
+    const finished = await finish(spawn(process.execPath, [join(clone, 'bin', 'tracer.js'), '--help']));
+    await rm(clone, { recursive: true });
+    expect(finished).toEqual({
+      exitCode: 1,
+      stdout: '',
+      stderr: 'error: tracer is not built yet: run `npm run build`\n',
+    });
   });
 });

@@ -26,7 +26,9 @@ Examples:
   $ printf 'The capital of Texas is' | tracer run - --expect ' Austin' --expect-prob 0.2
   $ tracer run --tokens 2,651 --save-activations a.safetensors --names 'blocks.*.hook_mlp_out' logits
 
-Texts are taken as they are: 'echo' adds a line feed, 'printf' does not.`;
+Texts are taken as they are: 'echo' adds a line feed, 'printf' does not.
+An expectation that is not met exits with 6 and says what came instead, with --json as an error.
+--save-features writes position 0 as it is; files are written before expectations are looked at.`;
 
 export function addRun(program: Command, shell: Shell): void {
   const command = program

@@ -1,0 +1,62 @@
+import { describe, expect, it } from '@jest/globals';
+import type { ConfigureResult } from '../../src/engine/results.ts';
+import { configureView, foldLayers } from '../../src/report/configure-view.ts';
+import { plain, subject } from './shown.ts';
+
+describe('the view of configure', () => {
+  const result: ConfigureResult = {
+    ...subject,
+    device: 'cpu',
+    backend: 'tensorflow',
+    backend_version: 'TensorFlow 2.21.0',
+    dtype: 'float32',
+    n_layers: 2,
+    n_transcoders: 2,
+    feature_input_hook: 'ln2.hook_normalized',
+    feature_output_hook: 'hook_mlp_out',
+    scan: null,
+    all_mlps_replaced: true,
+    unembed_replaced: true,
+    n_skip_connections: 0,
+    parameters_frozen: true,
+    n_parameters: 52224,
+    gradient_enabled_at: ['hook_embed'],
+    gradient_stopped_at: ['blocks.0.attn.hook_pattern', 'blocks.1.attn.hook_pattern', 'ln_final.hook_scale'],
+    bytes: 5 * 2 ** 20,
+    timings_ms: {},
+    peak_rss_bytes: 1,
+  };
+
+  it("lists every line of the notebook's summary", () => {
+    const text = configureView(result, { ...plain, columns: 120 });
+    const expected = [
+      ['device', 'cpu'],
+      ['backend', 'tensorflow (TensorFlow 2.21.0)'],
+      ['layers', '2'],
+      ['transcoders', '2'],
+      ['feature input hook', 'ln2.hook_normalized'],
+      ['feature output hook', 'hook_mlp_out'],
+      ['scan', 'none'],
+      ['dtype', 'float32'],
+      ['all MLPs replaced', 'yes'],
+      ['unembed replaced', 'yes'],
+      ['skip connections', '0'],
+      ['parameters frozen', 'yes (52,224)'],
+      ['gradient enabled at', 'hook_embed'],
+      ['gradient stopped at', '3 hooks'],
+      ['bytes held', '5.00 MiB'],
+    ];
+    const lines = text.split('\n').map((line) => line.trim().split(/ {2,}/));
+    for (const line of [...expected, ['blocks.*.attn.hook_pattern (2)'], ['ln_final.hook_scale']]) {
+      expect(lines).toContainEqual(line);
+    }
+  });
+
+  it('counts hooks that differ in their layer only', () => {
+    expect(foldLayers(['blocks.0.a', 'blocks.10.a', 'b', 'blocks.0.c'])).toEqual([
+      'blocks.*.a (2)',
+      'b',
+      'blocks.*.c (1)',
+    ]);
+  });
+});
