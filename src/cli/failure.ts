@@ -49,7 +49,9 @@ const GIVEN_VALUE = /value '([^']*)' is invalid/;
 /** commander's `error: unknown option '--tpo'\n(Did you mean --top?)`, code `commander.unknownOption`. */
 function fromCommander(error: CommanderError, help: string): Failure {
   const text = error.message.replace(/^error: /, '');
-  const message = text.replace(SUGGESTION, '');
+  // `tracer help nope` throws a help page without a message.
+  const message =
+    error.code === 'commander.help' ? 'help was asked for an unknown command' : text.replace(SUGGESTION, '');
   const choices = CHOICES.exec(text)?.[1]?.split(', ') ?? [];
   const suggestion = SUGGESTION.exec(text)?.[1] ?? nearest(GIVEN_VALUE.exec(text)?.[1] ?? '', choices);
   return {

@@ -73,6 +73,7 @@ describe('a mistake in the line', () => {
     [['inspect', '--feature', '3'], '--feature needs the layer', '--layer 0 --feature 3'],
     [['inspect', '--layer', '1', '--hooks'], '--layer and --hooks', "--hooks 'blocks.3.*'"],
     [['setup', '--device', 'wasm'], '--device wasm needs no setup', '--device cpu'],
+    [['help', 'nope'], 'unknown command', 'tracer --help'],
     [[], 'a command is missing', 'tracer --help'],
   ])('%j exits with 2, names what is wrong and the next step', async (args, message, hint) => {
     const { exitCode, stdout, stderr } = await tracer(args);
