@@ -21,7 +21,7 @@ export async function requireDiskSpace(folder: string, neededBytes: number): Pro
   if (freeBytes >= neededBytes) return;
   throw new ExhaustedError({
     code: 'disk_full',
-    message: `${folder} has ${inGigabytes(freeBytes)} free, the download needs ${inGigabytes(neededBytes)}`,
+    message: `${folder} has ${readable(freeBytes)} free, the download needs ${readable(neededBytes)}`,
     hint: 'Make room, or choose another disk with --cache-dir or HF_HUB_CACHE.',
   });
 }
@@ -60,6 +60,6 @@ export function errorCode(error: unknown): string | undefined {
     : undefined;
 }
 
-function inGigabytes(bytes: number): string {
-  return `${(bytes / 1e9).toFixed(2)} GB`;
+function readable(bytes: number): string {
+  return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(1)} GB`;
 }

@@ -45,8 +45,14 @@ export async function acquireLock(path: string, options: LockOptions = {}): Prom
 async function createNew(path: string): Promise<FileHandle | undefined> {
   try {
     const handle = await open(path, 'wx');
-    await handle.writeFile(`${process.pid}\n${hostname()}\n`);
-    return handle;
+    try {
+      await handle.writeFile(`${process.pid}\n${hostname()}\n`);
+      return handle;
+    } catch (error) {
+      await handle.close();
+      await rm(path, { force: true });
+      throw error;
+    }
   } catch (error) {
     if (errorCode(error) === 'EEXIST') return undefined;
     throw diskError(error, path);
