@@ -1,6 +1,7 @@
 /** The tree of commands. Only descriptions and options are made here: what a command needs is loaded when it runs. */
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { addAttribute } from './commands/attribute.ts';
 import { addCompletion } from './commands/completion.ts';
 import { addConfigure } from './commands/configure.ts';
 import { addDoctor } from './commands/doctor.ts';
@@ -36,7 +37,16 @@ export function buildProgram(shell: Shell, write: (text: string) => void): Comma
     // Mistakes are thrown by exitOverride and shown by main, as text or JSON.
     .configureOutput({ writeOut: write, writeErr: () => undefined, outputError: () => undefined })
     .addHelpText('after', EXAMPLES);
-  for (const add of [addLoad, addConfigure, addRun, addInspect, addSetup, addDoctor, addCompletion]) {
+  for (const add of [
+    addLoad,
+    addConfigure,
+    addRun,
+    addInspect,
+    addAttribute,
+    addSetup,
+    addDoctor,
+    addCompletion,
+  ]) {
     add(program, shell);
   }
   for (const command of [program, ...program.commands]) withSharedOptions(command);

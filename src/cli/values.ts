@@ -54,3 +54,12 @@ export function tokenIds(flag: string): (text: string) => number[] {
 export function collect(text: string, earlier: readonly string[] = []): string[] {
   return [...earlier, text];
 }
+
+/** A parser of whole numbers, negative ones included, for commander. */
+export function signedNumber(flag: string): (text: string) => number {
+  return (text) => {
+    const value = /^-?\d+$/.test(text.trim()) ? Number(text) : NaN;
+    if (Number.isSafeInteger(value)) return value;
+    throw badValue(flag, 'a whole number', text, `Write it as ${flag} -1.`);
+  };
+}

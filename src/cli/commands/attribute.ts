@@ -1,0 +1,108 @@
+/** `tracer attribute PROMPT`: the attribution graph of a prompt. */
+import { Option, type Command } from 'commander';
+import { ATTRIBUTE_DEFAULTS } from '../../engine/attribute-types.ts';
+import { perform } from '../perform.ts';
+import { readPrompt } from '../prompt.ts';
+import type { Shell } from '../shell.ts';
+import { readTargets, type TargetFlags } from '../targets.ts';
+import { probability, signedNumber, tokenIds, wholeNumber } from '../values.ts';
+
+interface AttributeOptions extends TargetFlags {
+  readonly promptFile?: string;
+  readonly tokens?: number[];
+  readonly targetPosition?: number;
+  readonly output?: string;
+  readonly graphDir?: string;
+  readonly slug?: string;
+  readonly scan?: string;
+  readonly batchSize: number;
+  readonly updateInterval: number;
+  readonly maxFeatureNodes: number;
+  readonly selection: 'reference' | 'exact';
+  readonly nodeThreshold: number;
+  readonly edgeThreshold: number;
+}
+
+const HELP = `
+Examples:
+  $ tracer attribute "The capital of the state containing Dallas is" --output dallas.safetensors
+  $ tracer attribute "The opposite of hot is" --graph-dir graphs --slug opposite
+  $ tracer attribute "Paris is in" --target-difference ' France' ' Italy'`;
+
+export function addAttribute(program: Command, shell: Shell): void {
+  const defaults = ATTRIBUTE_DEFAULTS;
+  const command = program
+    .command('attribute')
+    .description('trace which features and tokens caused the next token')
+    .argument('[prompt]', "the prompt, or '-' for standard input")
+    .option('--prompt-file <file>', 'read the prompt from a file, as it is')
+    .option('--tokens <ids>', 'token ids instead of text: 2,651,18', tokenIds('--tokens'))
+    .option('--output <file>', 'write the graph (safetensors)')
+    .option('--graph-dir <dir>', "write the viewer's file and graph-metadata.json; needs --slug")
+    .option('--slug <name>', 'name of the graph in --graph-dir')
+    .option('--scan <name>', 'what feature pages are looked up under (default: as the set says)')
+    .option(
+      '--max-n-logits <n>',
+      'most likely tokens to explain',
+      wholeNumber('--max-n-logits', 1),
+      defaults.maxLogits,
+    )
+    .option(
+      '--desired-logit-prob <p>',
+      'explain tokens until their probabilities add up to this',
+      probability('--desired-logit-prob'),
+      defaults.desiredProbability,
+    )
+    .option('--target-tokens <ids>', 'explain these token ids: 315,541', tokenIds('--target-tokens'))
+    .option('--target-strings <text...>', "explain these tokens: ' to' 'hn'")
+    .option('--targets <file>', 'explain directions: JSON [{"token_str":…,"prob":…,"vec":[…]}]')
+    .option('--target-difference <text...>', "explain the difference of two logits: ' Austin' ' Dallas'")
+    .option(
+      '--target-position <pos>',
+      'explain this position, -2 for the last but one',
+      signedNumber('--target-position'),
+    )
+    .option('--batch-size <n>', 'rows computed together', wholeNumber('--batch-size', 1), defaults.batchSize)
+    .option(
+      '--update-interval <n>',
+      'batches between two rankings of features',
+      wholeNumber('--update-interval', 1),
+      defaults.updateInterval,
+    )
+    .option(
+      '--max-feature-nodes <n>',
+      'features in the graph at most; 0: no limit',
+      wholeNumber('--max-feature-nodes', 0),
+      defaults.maxFeatureNodes,
+    )
+    .addOption(
+      new Option('--selection <how>', 'how features are chosen under the limit')
+        .choices(['reference', 'exact'])
+        .default(defaults.selection),
+    )
+    .option(
+      '--node-threshold <p>',
+      "share of influence kept in the viewer's file",
+      probability('--node-threshold'),
+      defaults.nodeThreshold,
+    )
+    .option(
+      '--edge-threshold <p>',
+      'share of edge scores kept',
+      probability('--edge-threshold'),
+      defaults.edgeThreshold,
+    )
+    .addHelpText('after', HELP);
+  command.action((argument: string | undefined, options: AttributeOptions) =>
+    perform(shell, command, async ({ common }) => {
+      const input = await readPrompt({ argument, ...options }, shell.host.stdin, shell.signal);
+      const targets = await readTargets(options);
+      const [{ attribute }, { attributeView }] = await Promise.all([
+        import('../../engine/attribute.ts'),
+        import('../../report/attribute-view.ts'),
+      ]);
+      const result = await attribute({ ...common, ...options, targets, input });
+      return { data: result, view: (screen) => attributeView(result, screen) };
+    }),
+  );
+}

@@ -1,0 +1,78 @@
+/** Engine: where a graph came from, exactly enough to make it again. */
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import type { TargetChoice } from '../attribution/targets.ts';
+import type { JsonValue, Provenance, SourceReference } from '../graph/graph.ts';
+import { CONFIG_FILE } from '../model/checkpoint.ts';
+import { SET_CONFIG_FILE } from '../transcoder/open.ts';
+import { ATTRIBUTE_DEFAULTS, type GraphOptions } from './attribute-types.ts';
+import type { NamedFiles } from './names.ts';
+import type { Session } from './session.ts';
+
+export async function graphProvenance(
+  session: Session,
+  tokens: readonly number[],
+  logitLabels: readonly string[],
+  targets: TargetChoice,
+  options: GraphOptions,
+): Promise<Provenance> {
+  const { tokenizer, subject, replacement, description } = session;
+  return {
+    tracer_version: packageVersion(),
+    model: await reference(subject.model, CONFIG_FILE),
+    transcoders: await reference(subject.transcoders, SET_CONFIG_FILE),
+    backend: description.backend,
+    device: description.device,
+    dtype: description.dtype,
+    options: recordedOptions(targets, options),
+    prompt: tokenizer.decode(tokens),
+    token_strings: tokenizer.tokenStrings(tokens),
+    logit_labels: logitLabels,
+    vocabulary_size: replacement.model.config.d_vocab,
+    scan: options.scan ?? session.scan,
+    created: new Date().toISOString(),
+  };
+}
+
+/** The version of this package. */
+export function packageVersion(): string {
+  const text = readFileSync(new URL('../../package.json', import.meta.url), 'utf8');
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+/** Options by their flag names with underscores; vectors of custom directions are left out. */
+function recordedOptions(targets: TargetChoice, options: GraphOptions): Record<string, JsonValue> {
+  return {
+    batch_size: options.batchSize ?? ATTRIBUTE_DEFAULTS.batchSize,
+    update_interval: options.updateInterval ?? ATTRIBUTE_DEFAULTS.updateInterval,
+    max_feature_nodes: options.maxFeatureNodes ?? ATTRIBUTE_DEFAULTS.maxFeatureNodes,
+    selection: options.selection ?? ATTRIBUTE_DEFAULTS.selection,
+    target_position: options.targetPosition ?? null,
+    ...recordedTargets(targets),
+  };
+}
+
+function recordedTargets(targets: TargetChoice): Record<string, JsonValue> {
+  switch (targets.kind) {
+    case 'most_likely':
+      return { max_n_logits: targets.maxLogits, desired_logit_prob: targets.desiredProbability };
+    case 'tokens':
+      return { target_tokens: targets.ids };
+    case 'strings':
+      return { target_strings: targets.texts };
+    case 'difference':
+      return { target_difference: [targets.plus, targets.minus] };
+    case 'custom':
+      return { targets: targets.directions.map(({ label }) => label) };
+  }
+}
+
+/** A commit for what comes from the Hub, the hash of the configuration for a local folder. */
+async function reference({ source, files }: NamedFiles, configFile: string): Promise<SourceReference> {
+  const name = source.repository ?? source.name;
+  if (source.commit !== undefined) return { name, revision: source.commit, config_sha256: null };
+  using config = await files.open(configFile);
+  const bytes = new Uint8Array(config.size);
+  await config.read(0, bytes);
+  return { name, revision: null, config_sha256: createHash('sha256').update(bytes).digest('hex') };
+}
