@@ -62,21 +62,22 @@ export async function resolveSubject(
   options: ResolveSubjectOptions = {},
 ): Promise<Subject> {
   const hub = hubOptions(request, options.dryRun ?? false);
-  const setName = request.transcoders ?? setNameFor(request.model ?? REQUEST_DEFAULTS.model);
-  const set = locate('transcoders', setName);
-  const setPart = await resolveFiles(set.reference, { ...hub, wanted: [SET_CONFIG_FILE] });
-  const setConfig = await readSetConfig(fileSet(setPart));
-
-  const modelName = request.model ?? modelNameFor(set, setConfig, setName);
-  const model = locate('models', modelName, request.revision);
-  const modelFiles = await resolveFiles(model.reference, { ...hub, wanted: isModelFile });
-  const config = await readConfig(fileSet(modelFiles));
-
-  const transcoders = await resolveSet(setName, set, setConfig, config.n_layers, hub);
-  return {
-    model: { ...named(modelName, model, modelFiles), config },
-    transcoders: { ...transcoders, config: setConfig },
+  const openModel = async (name: string): Promise<Subject['model']> => {
+    const located = locate('models', name, request.revision);
+    const local = await resolveFiles(located.reference, { ...hub, wanted: isModelFile });
+    return { ...named(name, located, local), config: await readConfig(fileSet(local)) };
   };
+  // A model that is named is looked up first: where there is none, no set for it has to be guessed.
+  const modelName = request.model ?? (request.transcoders === undefined ? REQUEST_DEFAULTS.model : undefined);
+  const first = modelName === undefined ? undefined : await openModel(modelName);
+
+  const setName = request.transcoders ?? setNameFor(modelName!);
+  const located = locate('transcoders', setName);
+  const setPart = await resolveFiles(located.reference, { ...hub, wanted: [SET_CONFIG_FILE] });
+  const config = await readSetConfig(fileSet(setPart));
+  const model = first ?? (await openModel(modelNameFor(located, config, setName)));
+  const transcoders = await resolveSet(setName, located, config, model.config.n_layers, hub);
+  return { model, transcoders: { ...transcoders, config } };
 }
 
 function hubOptions(request: CommonOptions, dryRun: boolean): ResolveOptions {
@@ -86,7 +87,9 @@ function hubOptions(request: CommonOptions, dryRun: boolean): ResolveOptions {
     signal,
     dryRun,
     // One client a request: a branch is resolved to a commit once, for all its files.
-    client: new HubClient(readHubEnvironment(overrides), {}),
+    client: new HubClient(readHubEnvironment(overrides), {
+      onNotice: (message) => onProgress?.({ kind: 'warning', message }),
+    }),
     onProgress: ({ file, bytesDone, bytesTotal, bytesPerSecond, secondsLeft }) =>
       onProgress?.({
         kind: 'progress',

@@ -23,12 +23,27 @@ export interface OpenedSubject extends Disposable {
   readonly set: OpenedSet;
 }
 
-/** Opens the headers of what a request names. Throws for everything that can be known before a weight is read. */
+/**
+ * Opens the headers of what a request names. Throws for everything that can be known before a weight is read: what does
+ * not fit together is refused from its headers, where they are, before anything large is fetched.
+ */
 export async function openSubject(
   request: CommonOptions,
-  options: { dryRun?: boolean } = {},
+  options: { readonly dryRun?: boolean } = {},
 ): Promise<OpenedSubject> {
-  const subject = await resolveSubject(request, options);
+  const found = await resolveSubject(request, { dryRun: true });
+  if (options.dryRun || !isIncomplete(found)) return await openHeaders(found);
+  (await openHeaders(found))[Symbol.dispose]();
+  return await openHeaders(await resolveSubject(request));
+}
+
+function isIncomplete({ model, transcoders }: Subject): boolean {
+  return [...model.listed, ...transcoders.listed].some(
+    ({ status }) => status === 'missing' || status === 'partial',
+  );
+}
+
+async function openHeaders(subject: Subject): Promise<OpenedSubject> {
   const checkpoint = await openCheckpoint(subject.model.files);
   try {
     const set = await openSet(subject.transcoders.files, subject.transcoders.config, subject.model.config);

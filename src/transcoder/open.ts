@@ -98,17 +98,27 @@ function perLayer(file: TensorFile, layer: number): LayerSource {
   return isGemmaScope(file) ? gemmaScope(file, layer) : singleLayer(file, layer);
 }
 
-/** A set for a deeper model has one file more than this model has layers; a list says its length itself. */
+/**
+ * Refuses a set for a deeper or a shallower model, as its list or its files tell. A file that is missing in the middle is
+ * no such case: it is reported as missing when it is opened.
+ */
 function checkDepth(files: FileSet, config: SetConfig, model: ModelShape): void {
-  const next =
-    config.kind === 'cross_layer_transcoder' ? encoderFile(model.n_layers) : layerFile(model.n_layers);
-  const listed = config.transcoders?.length;
-  if (listed === undefined ? !files.has(next) : listed === model.n_layers) return;
+  const found = config.transcoders?.length ?? countLayers(files, config, model.n_layers);
+  if (found === model.n_layers) return;
   throw new BadFileError({
     code: 'layer_count',
-    message: `${files.name} has ${listed === undefined ? `more than ${model.n_layers}` : listed} transcoders; the model has ${model.n_layers} layers`,
+    message: `${files.name} has ${found > model.n_layers && !config.transcoders ? 'at least ' : ''}${found} transcoders; the model has ${model.n_layers} layers`,
     hint: 'Was this set made for another model?',
   });
+}
+
+/** Layers with a file, up to one more than the model has; as many as the model has when there is a gap between them. */
+function countLayers(files: FileSet, { kind }: SetConfig, n_layers: number): number {
+  const fileOf = kind === 'cross_layer_transcoder' ? encoderFile : layerFile;
+  const present = Array.from({ length: n_layers + 1 }, (_, layer) => files.has(fileOf(layer)));
+  const first = present.indexOf(false);
+  if (first < 0) return n_layers + 1;
+  return first > 0 && present.lastIndexOf(true) < first ? first : n_layers;
 }
 
 const WEIGHT_TYPES: readonly StorageType[] = ['F32', 'F16', 'BF16'];
