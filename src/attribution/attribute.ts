@@ -4,7 +4,7 @@ import { KnownRows } from '../graph/known-rows.ts';
 import type { ReplacementModel } from '../replacement/replacement-model.ts';
 import { ignoredPositions } from '../tokenizer/bos.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
-import { featureRows, logitRows } from './backward.ts';
+import { backwardContext, featureRows, logitRows } from './backward.ts';
 import { planBatches } from './batches.ts';
 import { prepareComponents, type Components } from './components.ts';
 import { LinearModel } from './linear-model.ts';
@@ -67,7 +67,7 @@ export async function attribute(
       n_columns: layout.n_columns,
       logitProbabilities: targets.probabilities,
     });
-    const context = { replacement, linear, components };
+    using context = backwardContext(replacement, linear, components);
     known.appendLogits(await logitRows(context, { vectors: targets.vectors }));
     for (const stored of options.store?.known ?? []) known.append(stored.features, stored.rows);
 

@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor2D, Tensor3D } from '../backend/backend.ts';
 import type { ReplacementModel } from '../replacement/replacement-model.ts';
-import { columnOfToken, type Components } from './components.ts';
+import { columnOfToken, type Components, type Writers } from './components.ts';
 import type { LinearModel } from './linear-model.ts';
 
 /** Active features whose rows are wanted, by their index, in an order that `planBatches` made. */
@@ -19,11 +19,44 @@ export interface LogitBatch {
   readonly vectors: Tensor2D;
 }
 
-/** What rows are computed from. */
-export interface BackwardContext {
+/** What rows are computed from. Dispose it, or take it with `using`. */
+export interface BackwardContext extends Disposable {
   readonly replacement: ReplacementModel;
   readonly linear: LinearModel;
   readonly components: Components;
+  /**
+   * What tokens write into hook_resid_mid of layer 0, [position]. Below the first attention there are only the tokens, so
+   * taking these few forwards through it once is cheaper than taking every row backwards. Null where they would need too
+   * much memory: then rows walk on to the embedding.
+   */
+  readonly tokenWriters: readonly Writers[] | null;
+}
+
+/** Vectors of tokens after the first attention are n_pos² / 2 rows; up to this size they are made. */
+const LARGEST_TOKEN_WRITERS_BYTES = 256 * 1024 * 1024;
+
+export function backwardContext(
+  replacement: ReplacementModel,
+  linear: LinearModel,
+  components: Components,
+  { largestTokenWritersBytes = LARGEST_TOKEN_WRITERS_BYTES } = {},
+): BackwardContext {
+  const { layout, tokenVectors } = components;
+  const bytes = ((layout.n_pos * (layout.n_pos + 1)) / 2) * linear.d_model * 4;
+  const tokenWriters =
+    bytes > largestTokenWritersBytes
+      ? null
+      : Array.from({ length: layout.n_pos }, (_, q): Writers => ({
+          vectors: linear.writtenByTokens(q, tokenVectors),
+          columns: Int32Array.from({ length: q + 1 }, (_, position) => columnOfToken(layout, position)),
+        }));
+  return {
+    replacement,
+    linear,
+    components,
+    tokenWriters,
+    [Symbol.dispose]: () => tokenWriters?.forEach(({ vectors }) => vectors.dispose()),
+  };
 }
 
 /** Rows of logit targets over all columns, [n_logits, n_columns]. */
@@ -38,7 +71,7 @@ export async function logitRows(context: BackwardContext, { vectors }: LogitBatc
     const scale = components.forward.activations.get<Tensor2D>('ln_final.hook_scale');
     return tf.div<Tensor2D>(tf.mul(vectors, ln_final), tf.slice(scale, [last, 0], [1, 1]));
   });
-  await rows.collectAt(top, last, g);
+  await rows.meetAt(components.writers[top]![last]!, g, 0);
   const atMid = linear.throughMlpAt(top, last, g);
   g.dispose();
   const positions = new Int32Array(vectors.shape[0]).fill(last);
@@ -84,11 +117,11 @@ interface Joining {
 }
 
 /**
- * Walks all rows down to the embedding. `joining` is ordered from the highest layer down, and is disposed. A row costs
- * nothing above its own layer, one query position in it, and no position beyond `n_pos` anywhere.
+ * Walks all rows down to the tokens. `joining` is ordered from the highest layer down, and is disposed. A row costs nothing
+ * above its own layer, one query position in it, and no position beyond `n_pos` anywhere.
  */
 async function walkDown(
-  { components, linear }: BackwardContext,
+  { components, linear, tokenWriters }: BackwardContext,
   n_pos: number,
   rows: RowBlock,
   joining: readonly Joining[],
@@ -97,27 +130,36 @@ async function walkDown(
   const waiting = [...joining];
   try {
     for (let layer = waiting[0]?.layer ?? -1; layer >= 0; layer--) {
+      const entering = waiting[0]?.layer === layer ? waiting[0] : undefined;
+      const endsHere = layer === 0 && tokenWriters !== null;
       if (g) {
-        await rows.collect(layer, g);
+        await rows.meet(components.writers[layer]!, g);
         g = replace(g, (at) => linear.throughMlp(layer, at));
-        g = replace(g, (at) => linear.throughAttention(layer, at));
+        if (endsHere) await rows.meet(tokenWriters, g);
+        else g = replace(g, (at) => linear.throughAttention(layer, at));
       }
-      if (waiting[0]?.layer === layer) {
-        const { positions, g: entering } = waiting.shift()!;
-        const entered = linear.throughAttentionAt(layer, positions, n_pos, entering);
-        entering.dispose();
-        const before: Tensor3D | undefined = g;
-        g = before ? tf.concat([before, entered], 1) : entered;
-        if (before) {
-          before.dispose();
-          entered.dispose();
-        }
+      if (entering && endsHere) {
+        await rows.meetAtOwnPositions(tokenWriters, entering.g, entering.positions, g?.shape[1] ?? 0);
+      } else if (entering) {
+        const entered = linear.throughAttentionAt(layer, entering.positions, n_pos, entering.g);
+        g = g ? joined(g, entered) : entered;
       }
+      if (entering) waiting.shift()!.g.dispose();
     }
-    if (g) await rows.collectTokens(g, components.tokenVectors);
+    if (g && !tokenWriters) await rows.meetTokens(g, components.tokenVectors);
   } finally {
     g?.dispose();
     for (const { g: unused } of waiting) unused.dispose();
+  }
+}
+
+/** Rows of both, the first ones first; disposes its inputs. */
+function joined(first: Tensor3D, second: Tensor3D): Tensor3D {
+  try {
+    return tf.concat([first, second], 1);
+  } finally {
+    first.dispose();
+    second.dispose();
   }
 }
 
@@ -139,13 +181,13 @@ class RowBlock {
     this.values = new Float32Array(n * components.layout.n_columns);
   }
 
-  /** Meets everything that writes into `layer`, with gradients [n_pos, n, d_model] of the first n rows. */
-  async collect(layer: number, g: Tensor3D): Promise<void> {
+  /** Meets writers [position], with gradients [n_pos, n, d_model] of the first n rows. */
+  async meet(writers: readonly Writers[], g: Tensor3D): Promise<void> {
     const [n_pos, n, d_model] = g.shape;
-    const writers = this.components.writers[layer]!.slice(0, n_pos);
+    const reached = writers.slice(0, n_pos);
     const met = tf.tidy(() =>
       tf.concat(
-        writers.map(({ vectors }, position) => {
+        reached.map(({ vectors }, position) => {
           const at = tf.reshape<tf.Rank.R2>(tf.slice(g, [position, 0, 0], [1, n, d_model]), [n, d_model]);
           return tf.matMul<Tensor2D>(at, vectors, false, true); // [n, columns]
         }),
@@ -154,18 +196,36 @@ class RowBlock {
     );
     await this.add(
       met,
-      writers.map(({ columns }) => columns),
+      reached.map(({ columns }) => columns),
+      0,
     );
   }
 
-  /** As `collect`, with gradients [n, d_model] at one position. */
-  async collectAt(layer: number, position: number, g: Tensor2D): Promise<void> {
-    const { vectors, columns } = this.components.writers[layer]![position]!;
-    await this.add(tf.matMul<Tensor2D>(g, vectors, false, true), [columns]);
+  /** Meets the writers of one position, with gradients [n, d_model] of n rows from `firstRow` on. */
+  async meetAt({ vectors, columns }: Writers, g: Tensor2D, firstRow: number): Promise<void> {
+    await this.add(tf.matMul<Tensor2D>(g, vectors, false, true), [columns], firstRow);
+  }
+
+  /** Meets writers [position], each of n rows from `firstRow` on at its own position only; g is [n, d_model]. */
+  async meetAtOwnPositions(
+    writers: readonly Writers[],
+    g: Tensor2D,
+    positions: Int32Array,
+    firstRow: number,
+  ): Promise<void> {
+    const d_model = g.shape[1];
+    for (let start = 0; start < positions.length;) {
+      let stop = start + 1;
+      while (stop < positions.length && positions[stop] === positions[start]) stop++;
+      const part = tf.slice<tf.Rank.R2, Tensor2D>(g, [start, 0], [stop - start, d_model]);
+      await this.meetAt(writers[positions[start]!]!, part, firstRow + start);
+      part.dispose();
+      start = stop;
+    }
   }
 
   /** Meets the tokens, with gradients [n_pos, n, d_model] at the embedding. */
-  async collectTokens(g: Tensor3D, tokenVectors: Tensor2D): Promise<void> {
+  async meetTokens(g: Tensor3D, tokenVectors: Tensor2D): Promise<void> {
     const [n_pos, n, d_model] = g.shape;
     const met: Tensor2D = tf.tidy(() => {
       const vectors = tf.reshape(tf.slice(tokenVectors, [0, 0], [n_pos, d_model]), [n_pos, d_model, 1]);
@@ -174,11 +234,11 @@ class RowBlock {
     const columns = Int32Array.from({ length: n_pos }, (_, position) =>
       columnOfToken(this.components.layout, position),
     );
-    await this.add(met, [columns]);
+    await this.add(met, [columns], 0);
   }
 
-  /** Adds values [n, all columns side by side] to the first n rows, and disposes them. */
-  private async add(met: Tensor2D, columns: readonly Int32Array[]): Promise<void> {
+  /** Adds values [n, all columns side by side] to n rows from `firstRow` on, and disposes them. */
+  private async add(met: Tensor2D, columns: readonly Int32Array[], firstRow: number): Promise<void> {
     const [n, width] = met.shape;
     const found = await met.data<'float32'>();
     met.dispose();
@@ -187,7 +247,7 @@ class RowBlock {
     for (const part of columns) {
       for (let row = 0; row < n; row++) {
         for (let i = 0; i < part.length; i++) {
-          this.values[row * n_columns + part[i]!]! += found[row * width + from + i]!;
+          this.values[(firstRow + row) * n_columns + part[i]!]! += found[row * width + from + i]!;
         }
       }
       from += part.length;

@@ -144,6 +144,29 @@ export class LinearModel implements Disposable {
     return tf.reshape<tf.Rank.R3>(product, [n_pos, n, this.d_model]);
   }
 
+  /**
+   * What tokens write into hook_resid_mid of layer 0 at position `q`, directly and through its attention: one row for each
+   * token up to q, [q + 1, d_model], of token vectors [pos, d_model].
+   */
+  writtenByTokens(q: number, tokenVectors: Tensor2D): Tensor2D {
+    const { W_O, W_V, pattern } = this.layers[0]!;
+    const [n_kv_heads, , group] = pattern.shape;
+    const d_head = W_O.shape[1] / (n_kv_heads * group);
+    const n = q + 1;
+    return tf.tidy(() => {
+      const seen = tf.slice(tokenVectors, [0, 0], [n, this.d_model]);
+      const values = tf.reshape(tf.matMul(seen, W_V, false, true), [n, n_kv_heads, 1, d_head]);
+      const weights = tf.transpose(tf.slice(pattern, [0, q, 0, 0], [n_kv_heads, 1, group, n]), [3, 0, 2, 1]);
+      const z = tf.reshape<tf.Rank.R2>(tf.mul(weights, values), [n, n_kv_heads * group * d_head]);
+      const attended = tf.matMul(z, W_O, false, true); // [n, d_model]
+      const own = tf.pad2d(tf.slice(tokenVectors, [q, 0], [1, this.d_model]), [
+        [q, 0],
+        [0, 0],
+      ]);
+      return tf.add<Tensor2D>(attended, own);
+    });
+  }
+
   [Symbol.dispose](): void {
     disposeLayers(this.layers);
   }
