@@ -24,7 +24,7 @@ export function parseYaml<T>(name: string, text: string, schema: Schema<T>): T {
 
 function plainValue(name: string, text: string): unknown {
   try {
-    const document = parseDocument(text, { logLevel: 'silent', schema: 'core', uniqueKeys: true });
+    const document = parseDocument(text, { logLevel: 'error', schema: 'core', uniqueKeys: true });
     // An unknown tag such as `!!python/object` is only a warning to the parser.
     const fault = document.errors[0] ?? document.warnings[0];
     if (fault) throw fault;

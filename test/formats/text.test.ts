@@ -1,0 +1,159 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { truncateSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as v from 'valibot';
+import { BadFileError, EXIT, NotFoundError, TracerError } from '../../src/errors.ts';
+import { memorySource } from '../../src/formats/byte-source.ts';
+import { parseJson, readJson } from '../../src/formats/json.ts';
+import { parseYaml, readYaml } from '../../src/formats/yaml.ts';
+import { gemmaScopePath, GOLDEN, refusalOf, temporaryFolder } from './support.ts';
+
+const setSchema = v.object({
+  model_name: v.string(),
+  model_kind: v.picklist(['transcoder_set', 'cross_layer_transcoder']),
+  transcoders: v.optional(v.array(v.string())),
+});
+
+/** What `work` throws, which has to be a `TracerError`. */
+function refusal(work: () => unknown): TracerError {
+  try {
+    work();
+  } catch (error) {
+    expect(error).toBeInstanceOf(TracerError);
+    return error as TracerError;
+  }
+  throw new Error('nothing was refused');
+}
+
+describe('JSON and YAML files', () => {
+  it('are read into the type of the schema', async () => {
+    const config = await readJson(
+      join(GOLDEN, 'tiny-a/model/config.json'),
+      v.object({ hidden_size: v.number() }),
+    );
+    expect(config).toEqual({ hidden_size: 32 });
+    const set = await readYaml(join(GOLDEN, 'tiny-b/transcoders/gemmascope/config.yaml'), setSchema);
+    expect(set.model_kind).toBe('transcoder_set');
+    expect(set.transcoders).toHaveLength(3);
+    expect(gemmaScopePath('tiny-b', 2)).toContain(set.transcoders![2]!);
+  });
+
+  it('may come from any source of bytes, with a byte order mark', async () => {
+    const source = memorySource('config.json', Buffer.from('\ufeff{"a":1}'));
+    expect(await readJson(source, v.object({ a: v.number() }))).toEqual({ a: 1 });
+  });
+
+  it.each([
+    ['config.json', readJson],
+    ['config.yaml', readYaml],
+  ] as const)('are refused when missing, too large or not UTF-8 (%s)', async (name, read) => {
+    using folder = temporaryFolder();
+    const path = join(folder.path, name);
+    const missing = await refusalOf(read(path, v.unknown()));
+    expect(missing).toBeInstanceOf(NotFoundError);
+    expect(missing.message).toContain(path);
+    writeFileSync(path, Uint8Array.of(0x22, 0xff, 0x22));
+    expect(await refusalOf(read(path, v.unknown()))).toMatchObject({
+      exitCode: EXIT.badFile,
+      code: 'not_utf8',
+    });
+    truncateSync(path, 2 ** 32); // takes no place on the disk
+    const large = await refusalOf(read(path, v.unknown()));
+    expect(large).toMatchObject({ exitCode: EXIT.badFile, code: 'file_too_large' });
+    expect(large.message).toContain(path);
+  });
+
+  const fields: [string, unknown, string, string][] = [
+    [
+      'a wrong element',
+      { model_kind: 'transcoder_set', transcoders: ['a', 'b', 'c', 4] },
+      'transcoders[3]',
+      'found 4',
+    ],
+    ['a wrong choice', { model_kind: 'transcoder' }, 'model_kind', '"cross_layer_transcoder"'],
+    ['a missing key', {}, 'model_kind', 'found undefined'],
+    ['two faults', { model_kind: 1, transcoders: 2 }, 'model_kind', '(and 1 more)'],
+  ];
+  it.each(fields)('name file, field, what was expected and found: %s', (_, value, field, found) => {
+    const text = JSON.stringify({ model_name: 'x', ...(value as object) });
+    for (const parse of [parseJson, parseYaml]) {
+      const error = refusal(() => parse('some/config', text, setSchema));
+      expect(error).toBeInstanceOf(BadFileError);
+      expect(error).toMatchObject({ exitCode: EXIT.badFile, code: 'bad_field' });
+      expect(error.message).toContain(`some/config: field ${field}: expected`);
+      expect(error.message).toContain(found);
+    }
+  });
+
+  it('name the whole document when it is of another kind, and repeat the words of a schema', () => {
+    expect(refusal(() => parseJson('x.json', '3', setSchema)).message).toContain(
+      'the whole document: expected Object',
+    );
+    const even = v.object({
+      n: v.pipe(
+        v.number(),
+        v.check((n) => n % 2 === 0, 'n must be even'),
+      ),
+    });
+    expect(refusal(() => parseJson('x.json', '{"n":3}', even)).message).toBe(
+      'x.json: field n: n must be even',
+    );
+  });
+});
+
+describe('JSON', () => {
+  it('is refused with the place of the mistake', () => {
+    const error = refusal(() => parseJson('x.json', '{"a": }', v.unknown()));
+    expect(error).toMatchObject({ exitCode: EXIT.badFile, code: 'json_syntax' });
+    expect(error.message).toMatch(/x\.json is not JSON: .*\}/);
+  });
+});
+
+describe('YAML', () => {
+  const laughs = Array.from({ length: 12 }, (_, i) => `l${i + 1}: &l${i + 1} [${`*l${i},`.repeat(9)}]`).join(
+    '\n',
+  );
+  const refused: [string, string][] = [
+    ['a mistake in the syntax', 'a: [1, 2'],
+    ['a key given twice', 'a: 1\na: 2'],
+    ['a tag of another program', '!!python/object/apply:os.system ["id"]'],
+    ['aliases that multiply', `l0: &l0 x\n${laughs}`],
+    ['an alias of nothing', 'a: *b'],
+    ['two documents', 'a: 1\n---\nb: 2'],
+    ['lists without end', '['.repeat(20_000)],
+  ];
+  it.each(refused)('is refused for %s, in one line', (_, text) => {
+    const error = refusal(() => parseYaml('config.yaml', text, v.unknown()));
+    expect(error).toBeInstanceOf(BadFileError);
+    expect(error).toMatchObject({ exitCode: EXIT.badFile, code: 'yaml_syntax' });
+    expect(error.message).toMatch(/^config\.yaml is not plain YAML: [^\n]+$/);
+  });
+
+  it('reads a few anchors, and keeps a dangerous key harmless', () => {
+    const value = parseYaml('x.yaml', 'a: &a [1]\nb: *a\n__proto__: {polluted: true}', v.unknown());
+    expect(value).toMatchObject({ a: [1], b: [1] });
+    expect(({} as { polluted?: boolean }).polluted).toBeUndefined();
+  });
+
+  it('gives a value or a typed error for any text', () => {
+    const texts = fc.oneof(
+      fc.string({ unit: 'grapheme' }),
+      fc.array(fc.constantFrom(...'abc:-[]{}&*!|>?,#\'"%@\n\t \\01~')).map((signs) => signs.join('')),
+    );
+    fc.assert(
+      fc.property(texts, (text) => {
+        for (const parse of [parseYaml, parseJson]) {
+          let outcome: unknown;
+          try {
+            outcome = { value: parse('any', text, v.unknown()) };
+          } catch (error) {
+            outcome = error;
+          }
+          expect(outcome instanceof BadFileError || Object.hasOwn(outcome as object, 'value')).toBe(true);
+        }
+      }),
+      { numRuns: 400 },
+    );
+  });
+});
