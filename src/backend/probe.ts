@@ -3,17 +3,14 @@ import * as tf from '@tensorflow/tfjs-core';
 import { TracerError } from '../errors.ts';
 import type { Device } from './backend.ts';
 import type { ProbeResult } from './probing.ts';
-import { openDevice, openNative } from './select.ts';
+import { openDevice } from './select.ts';
 
 const [, , device, folder] = process.argv;
 process.stdout.write(JSON.stringify(await probe(device as Device, folder)));
 
 async function probe(name: Device, libraryFolder: string | undefined): Promise<ProbeResult> {
   try {
-    const backend =
-      name !== 'wasm' && libraryFolder !== undefined
-        ? await openNative(name, 'float32', libraryFolder)
-        : await openDevice(name, 'float32');
+    const backend = await openDevice(name, 'float32', undefined, libraryFolder);
     const wrong = await wrongElements();
     if (wrong > 0)
       return { ok: false, reason: `${wrong} elements of a small product are wrong`, hint: undefined };

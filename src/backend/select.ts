@@ -36,11 +36,14 @@ export async function selectBackend(options: SelectOptions): Promise<Selection> 
   const { device, arithmetic, dataDir } = options;
   if (device !== 'auto') return { backend: await openDevice(device, arithmetic, dataDir), refused: [] };
   const refused: Refusal[] = [];
+  let nativeFolder: string | undefined;
   for (const candidate of AUTO_ORDER) {
     try {
-      return { backend: await openDevice(candidate, arithmetic, dataDir), refused };
+      return { backend: await openDevice(candidate, arithmetic, dataDir, nativeFolder), refused };
     } catch (error) {
       if (!(error instanceof TracerError)) throw error;
+      // The library for CUDA is loaded by now, and a process can load only one; without a device it serves the processor.
+      if (error.code === 'no_cuda_device') nativeFolder = tensorflowFolder('cuda', dataDir);
       refused.push({ device: candidate, reason: error.message, hint: error.hint });
     }
   }
@@ -50,15 +53,23 @@ export async function selectBackend(options: SelectOptions): Promise<Selection> 
   throw new UsageError({ code: 'dtype_unsupported', ...details, hint: 'Leave --dtype at float32.' });
 }
 
-/** Opens one device, or throws why it cannot be used and what to do about it. */
-export async function openDevice(device: Device, arithmetic: Arithmetic, dataDir?: string): Promise<Backend> {
+/**
+ * Opens one device, or throws why it cannot be used and what to do about it. `nativeFolder` names a TensorFlow that does
+ * not lie at its place in `dataDir`.
+ */
+export async function openDevice(
+  device: Device,
+  arithmetic: Arithmetic,
+  dataDir?: string,
+  nativeFolder?: string,
+): Promise<Backend> {
   switch (device) {
     case 'cuda':
       requireCudaDriver();
-      return openNative(device, arithmetic, tensorflowFolder(device, dataDir));
+      return openNative(device, arithmetic, nativeFolder ?? tensorflowFolder(device, dataDir));
     case 'cpu':
       if (arithmetic === 'bfloat16') checkBfloat16();
-      return openNative(device, arithmetic, tensorflowFolder(device, dataDir));
+      return openNative(device, arithmetic, nativeFolder ?? tensorflowFolder(device, dataDir));
     case 'wasm': {
       if (arithmetic === 'bfloat16') {
         throw new UsageError({
@@ -76,11 +87,7 @@ export async function openDevice(device: Device, arithmetic: Arithmetic, dataDir
 }
 
 /** Opens the TensorFlow that lies in `folder`. */
-export async function openNative(
-  device: NativeDevice,
-  arithmetic: Arithmetic,
-  folder: string,
-): Promise<Backend> {
+async function openNative(device: NativeDevice, arithmetic: Arithmetic, folder: string): Promise<Backend> {
   if (!isSetUp(folder)) {
     const command = `tracer setup --device ${device}`;
     throw new NotFoundError({
