@@ -25,6 +25,8 @@ const STORED = 0;
 const DEFLATED = 8;
 /** What deflate can reach at best (zlib's technical notes); a larger claim is a lie, and is known before anything is allocated. */
 const MOST_INFLATION = 1032;
+/** Signature before each entry of the directory. */
+const DIRECTORY_ENTRY = 0x02014b50;
 const READ_BYTES = 2 ** 20;
 
 /** Lets yauzl read from a `ByteSource`. */
@@ -76,6 +78,8 @@ export async function readZip(source: ByteSource): Promise<ZipMember[]> {
       const member = await readMember(source, zip, entry);
       members.push({ ...member, headerStart: entry.relativeOffsetOfLocalHeader });
     }
+    // A number, whatever its type declaration says: the place after the last entry that was counted.
+    await checkDirectoryEnds(source, zip.readEntryCursor as unknown as number);
   } catch (cause) {
     throw zipError(source.name, cause);
   }
@@ -90,6 +94,15 @@ export async function readZip(source: ByteSource): Promise<ZipMember[]> {
     free = dataStart + compressedBytes;
   }
   return members;
+}
+
+/** The directory gives its number of entries elsewhere; a number too small would hide members. */
+async function checkDirectoryEnds(source: ByteSource, end: number): Promise<void> {
+  const signature = Buffer.alloc(4);
+  await source.read(end, signature);
+  if (signature.readUInt32LE() === DIRECTORY_ENTRY) {
+    throw damaged(source.name, 'its directory has more members than it counts');
+  }
 }
 
 async function readMember(source: ByteSource, zip: ZipFile, entry: Entry): Promise<ZipMember> {

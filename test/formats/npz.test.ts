@@ -135,6 +135,8 @@ describe('An npz archive that is wrong', () => {
   const array = (text: string, data = four) => zip([{ name: 'a.npy', bytes: npy({ header: text, data }) }]);
   const member = { name: 'a.npy', bytes: one };
   const bomb = { ...member, deflate: true, claims: { byteLength: 2 ** 31 } };
+  const miscounted = zip([member, { ...member, name: 'b.npy' }]);
+  miscounted[miscounted.length - 12] = 1; // entries in all, in the record at the end
   const long = npy({ header: ' '.repeat(60_000), data: four });
   const cases: [string, Uint8Array, string, string][] = [
     ['no zip', new Uint8Array(100), 'zip_damaged', 'End of central directory'],
@@ -167,6 +169,7 @@ describe('An npz archive that is wrong', () => {
       'zip_damaged',
       'another name',
     ],
+    ['a directory that counts too few', miscounted, 'zip_damaged', 'more members'],
     ['a member that leads out', zip([{ ...member, name: '../a.npy' }]), 'zip_damaged', 'relative path'],
     [
       'a member without content',
