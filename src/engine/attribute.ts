@@ -27,7 +27,8 @@ import { writtenFile } from './written-file.ts';
 /** Loads what the request names and traces the prompt. Throws `UsageError` for what cannot be traced. */
 export async function attribute(request: AttributeRequest): Promise<AttributeResult> {
   checkRequest(request);
-  using session = await openSession(request);
+  // Every encoder is needed, so they are read with the model.
+  using session = await openSession(request, { preloadEncoders: true });
   return await attributeIn(session, request);
 }
 
