@@ -9,8 +9,9 @@ const ENOUGH_ROWS = 128;
 const LARGEST_GRADIENT_BYTES = 128 * 1024 * 1024;
 
 /**
- * Cuts features into batches of at most `batchSize` rows: by position, and within a batch from the highest layer down,
- * which is the order in which they enter the walk. The rows themselves do not depend on the cut.
+ * Cuts features into batches of about `batchSize` rows: by position, and within a batch from the highest layer down, which
+ * is the order in which they enter the walk. The rows of one position are cut into equal parts, so that no small rest is
+ * computed at half the speed; a batch can be half as large again as asked. The rows themselves do not depend on the cut.
  */
 export function planBatches(
   { indices }: ActiveFeatures,
@@ -20,26 +21,32 @@ export function planBatches(
 ): FeatureBatch[] {
   const layerOf = (feature: number): number => indices[3 * feature]!;
   const positionOf = (feature: number): number => indices[3 * feature + 1]!;
+  const batches: FeatureBatch[] = [];
+  const finish = (members: number[], position: number): void => {
+    const n_pos = position + 1;
+    const largest = Math.max(1, Math.floor(LARGEST_GRADIENT_BYTES / (n_pos * d_model * 4)));
+    const parts = Math.max(1, Math.round(members.length / batchSize), Math.ceil(members.length / largest));
+    for (let part = 0; part < parts; part++) {
+      const start = Math.round((part * members.length) / parts);
+      const stop = Math.round(((part + 1) * members.length) / parts);
+      const features = Int32Array.from(members.slice(start, stop));
+      features.sort((a, b) => layerOf(b) - layerOf(a) || a - b);
+      if (features.length > 0) batches.push({ features, n_pos });
+    }
+  };
   const byPosition = wanted
     .slice()
     .sort((a, b) => positionOf(a) - positionOf(b) || layerOf(b) - layerOf(a) || a - b);
-  const batches: FeatureBatch[] = [];
-  for (let start = 0; start < byPosition.length;) {
-    let stop = start;
-    while (stop < byPosition.length) {
-      const rows = stop - start;
-      const position = positionOf(byPosition[stop]!);
-      const gradientBytes = (position + 1) * (rows + 1) * d_model * 4;
-      const isNewPosition = rows > 0 && position !== positionOf(byPosition[stop - 1]!);
-      if (rows > 0 && (rows >= batchSize || gradientBytes > LARGEST_GRADIENT_BYTES)) break;
-      if (isNewPosition && rows >= ENOUGH_ROWS) break;
-      stop++;
+  let members: number[] = [];
+  for (const feature of byPosition) {
+    const last = members.at(-1);
+    const isNewPosition = last !== undefined && positionOf(last) !== positionOf(feature);
+    if (isNewPosition && members.length >= Math.min(batchSize, ENOUGH_ROWS)) {
+      finish(members, positionOf(last));
+      members = [];
     }
-    const members = byPosition.slice(start, stop);
-    const n_pos = positionOf(members[members.length - 1]!) + 1;
-    members.sort((a, b) => layerOf(b) - layerOf(a) || a - b);
-    batches.push({ features: members, n_pos });
-    start = stop;
+    members.push(feature);
   }
+  if (members.length > 0) finish(members, positionOf(members.at(-1)!));
   return batches;
 }
