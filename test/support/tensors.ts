@@ -10,7 +10,12 @@ export interface Expected {
 }
 
 /** Throws unless both are equal within `tolerance` (largest absolute difference; infinities have to be equal). */
-export function expectValues(name: string, found: ArrayLike<number>, expected: ArrayLike<number>, tolerance: number): void {
+export function expectValues(
+  name: string,
+  found: ArrayLike<number>,
+  expected: ArrayLike<number>,
+  tolerance: number,
+): void {
   if (found.length !== expected.length) {
     throw new Error(`${name}: ${found.length} values, expected ${expected.length}`);
   }
@@ -26,12 +31,19 @@ export function expectValues(name: string, found: ArrayLike<number>, expected: A
     }
   }
   if (!(worst <= tolerance)) {
-    throw new Error(`${name}: element ${at} is ${found[at]}, expected ${expected[at]} (off by ${worst}, tolerance ${tolerance})`);
+    throw new Error(
+      `${name}: element ${at} is ${found[at]}, expected ${expected[at]} (off by ${worst}, tolerance ${tolerance})`,
+    );
   }
 }
 
 /** As `expectValues`, for a tensor, whose shape has to be equal too. */
-export async function expectTensor(name: string, found: Tensor, expected: Expected, tolerance: number): Promise<void> {
+export async function expectTensor(
+  name: string,
+  found: Tensor,
+  expected: Expected,
+  tolerance: number,
+): Promise<void> {
   if (found.shape.join() !== expected.shape.join()) {
     throw new Error(`${name}: shape [${found.shape.join()}], expected [${expected.shape.join()}]`);
   }
