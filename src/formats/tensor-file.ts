@@ -25,7 +25,7 @@ export interface TensorFile extends Disposable {
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   /**
    * The stored little-endian bytes of a tensor, or of a range of its rows, in a new buffer that starts at an
-   * offset of its ArrayBuffer divisible by 64 (so that any typed array can be laid over it).
+   * offset of its ArrayBuffer divisible by 64 (so that any typed array can be laid over it). Rows follow one another, also where the file has columns.
    * Throws `BadFileError` for an unknown name and for bytes that cannot be read.
    */
   read(name: string, rows?: RowRange): Promise<Uint8Array>;
