@@ -5,6 +5,7 @@ import { addAttribute } from './commands/attribute.ts';
 import { addCompletion } from './commands/completion.ts';
 import { addConfigure } from './commands/configure.ts';
 import { addDoctor } from './commands/doctor.ts';
+import { addGraph } from './commands/graph.ts';
 import { addInspect } from './commands/inspect.ts';
 import { addLoad } from './commands/load.ts';
 import { addRun } from './commands/run.ts';
@@ -43,12 +44,18 @@ export function buildProgram(shell: Shell, write: (text: string) => void): Comma
     addRun,
     addInspect,
     addAttribute,
+    addGraph,
     addSetup,
     addDoctor,
     addCompletion,
   ]) {
     add(program, shell);
   }
-  for (const command of [program, ...program.commands]) withSharedOptions(command);
+  for (const command of allCommands(program)) withSharedOptions(command);
   return program;
+}
+
+/** A command and everything below it. */
+function allCommands(command: Command): Command[] {
+  return [command, ...command.commands.flatMap(allCommands)];
 }

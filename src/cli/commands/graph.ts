@@ -1,0 +1,178 @@
+/** `tracer graph …`: questions to a graph file. No model is loaded. */
+import { Option, type Command } from 'commander';
+import type { ExportFormat } from '../../engine/graph.ts';
+import { perform } from '../perform.ts';
+import type { Shell } from '../shell.ts';
+import { collect, probability, wholeNumber } from '../values.ts';
+
+const DEFAULT_NODE_THRESHOLD = 0.8;
+const DEFAULT_EDGE_THRESHOLD = 0.98;
+const FORMATS = ['neuronpedia', 'graphml', 'dot', 'csv'] as const satisfies readonly ExportFormat[];
+
+interface ThresholdFlags {
+  readonly nodeThreshold: number;
+  readonly edgeThreshold: number;
+}
+
+const HELP = `
+Nodes are named by the string of a token or logit (' Austin'), as LAYER:POSITION:FEATURE, or by a viewer's id.
+
+Examples:
+  $ tracer graph top dallas.safetensors
+  $ tracer graph paths dallas.safetensors --from Dallas --to ' Austin' --k 5
+  $ tracer graph export dallas.safetensors --format graphml`;
+
+export function addGraph(program: Command, shell: Shell): void {
+  const graph = program
+    .command('graph')
+    .description('ask a graph file: strongest features, paths, scores, differences');
+  graph.addHelpText('after', HELP);
+  addPrune(graph, shell);
+  addScores(graph, shell);
+  addTop(graph, shell);
+  addPaths(graph, shell);
+  addDiff(graph, shell);
+  addMerge(graph, shell);
+  addExport(graph, shell);
+}
+
+function withThresholds(command: Command): Command {
+  return command
+    .option(
+      '--node-threshold <p>',
+      'share of influence kept',
+      probability('--node-threshold'),
+      DEFAULT_NODE_THRESHOLD,
+    )
+    .option(
+      '--edge-threshold <p>',
+      'share of edge scores kept',
+      probability('--edge-threshold'),
+      DEFAULT_EDGE_THRESHOLD,
+    );
+}
+
+function addPrune(graph: Command, shell: Shell): void {
+  const command = withThresholds(graph.command('prune'))
+    .description('what pruning keeps')
+    .argument('<file>', 'graph file')
+    .option('--output <file>', 'write what is kept as a graph file');
+  command.action((file: string, options: ThresholdFlags & { output?: string }) =>
+    perform(shell, command, async () => {
+      const [{ pruneFile }, { pruneView }] = await engineAndViews();
+      const result = await pruneFile(file, options);
+      return { data: result, view: (screen) => pruneView(result, screen) };
+    }),
+  );
+}
+
+function addScores(graph: Command, shell: Shell): void {
+  const command = graph
+    .command('scores')
+    .description('replacement and completeness score, of the whole graph and of pinned nodes')
+    .argument('<files...>', 'graph files')
+    .option('--pinned <node>', 'count every other feature as error (repeatable)', collect);
+  command.action((files: string[], options: { pinned?: string[] }) =>
+    perform(shell, command, async () => {
+      const [{ scoreFiles }, { scoresView }] = await engineAndViews();
+      const result = await scoreFiles(files, options.pinned);
+      return { data: result, view: (screen) => scoresView(result, screen) };
+    }),
+  );
+}
+
+function addTop(graph: Command, shell: Shell): void {
+  const command = graph
+    .command('top')
+    .description('strongest features by influence')
+    .argument('<file>', 'graph file')
+    .option('--k <n>', 'how many', wholeNumber('--k', 1), 20);
+  command.action((file: string, options: { k: number }) =>
+    perform(shell, command, async () => {
+      const [{ topOfFile }, { topView }] = await engineAndViews();
+      const result = await topOfFile(file, options.k);
+      return { data: result, view: (screen) => topView(result, screen) };
+    }),
+  );
+}
+
+function addPaths(graph: Command, shell: Shell): void {
+  const command = graph
+    .command('paths')
+    .description('strongest paths between nodes, by the product of normalised weights')
+    .argument('<file>', 'graph file')
+    .option('--from <node>', 'where paths start (repeatable; default: all tokens)', collect)
+    .option('--to <node>', 'where paths end (repeatable; default: all explained tokens)', collect)
+    .option('--k <n>', 'how many', wholeNumber('--k', 1), 10);
+  command.action((file: string, options: { from?: string[]; to?: string[]; k: number }) =>
+    perform(shell, command, async () => {
+      const [{ pathsOfFile }, { pathsView }] = await engineAndViews();
+      const result = await pathsOfFile(file, { from: options.from ?? [], to: options.to ?? [] }, options.k);
+      return { data: result, view: (screen) => pathsView(result, screen) };
+    }),
+  );
+}
+
+function addDiff(graph: Command, shell: Shell): void {
+  const command = withThresholds(graph.command('diff'))
+    .description('features that appeared, vanished or changed from one prompt to another')
+    .argument('<before>', 'graph file')
+    .argument('<after>', 'graph file');
+  command.action((before: string, after: string, options: ThresholdFlags) =>
+    perform(shell, command, async () => {
+      const [{ diffFiles }, { diffView }] = await engineAndViews();
+      const result = await diffFiles(before, after, options);
+      return { data: result, view: (screen) => diffView(result, screen) };
+    }),
+  );
+}
+
+function addMerge(graph: Command, shell: Shell): void {
+  const command = withThresholds(graph.command('merge'))
+    .description('several graphs as one, averaged over prompts')
+    .argument('<files...>', 'graph files')
+    .option('--output <file>', 'write it')
+    .addOption(new Option('--format <name>', 'format of --output').choices(FORMATS).default('graphml'));
+  command.action((files: string[], options: ThresholdFlags & { output?: string; format: ExportFormat }) =>
+    perform(shell, command, async () => {
+      const [{ mergeFiles }, { mergeView }] = await engineAndViews();
+      const result = await mergeFiles(files, options);
+      return { data: result, view: (screen) => mergeView(result, screen) };
+    }),
+  );
+}
+
+function addExport(graph: Command, shell: Shell): void {
+  const command = withThresholds(graph.command('export'))
+    .description('write the pruned graph for other programs')
+    .argument('<file>', 'graph file')
+    .addOption(new Option('--format <name>', 'format').choices(FORMATS).makeOptionMandatory())
+    .option(
+      '--output <file>',
+      'file to write (default: beside the graph); csv: the nodes go to NAME.nodes.csv',
+    )
+    .option('--graph-dir <dir>', 'neuronpedia: folder with graph-metadata.json')
+    .option('--slug <name>', 'neuronpedia: name of the graph (default: that of the file)')
+    .option('--scan <name>', 'neuronpedia: what feature pages are looked up under');
+  command.action(
+    (
+      file: string,
+      options: ThresholdFlags & {
+        format: ExportFormat;
+        output?: string;
+        graphDir?: string;
+        slug?: string;
+        scan?: string;
+      },
+    ) =>
+      perform(shell, command, async () => {
+        const [{ exportFile }, { exportView }] = await engineAndViews();
+        const result = await exportFile(file, options);
+        return { data: result, view: (screen) => exportView(result, screen) };
+      }),
+  );
+}
+
+function engineAndViews() {
+  return Promise.all([import('../../engine/graph.ts'), import('../../report/graph-view.ts')]);
+}

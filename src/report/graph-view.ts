@@ -1,0 +1,236 @@
+/** What `graph` shows: one view a question. */
+import type {
+  DiffResult,
+  ExportResult,
+  MergeResult,
+  PathsResult,
+  PruneResult,
+  ScoresResult,
+  TopResult,
+} from '../engine/graph.ts';
+import type { SavedFileResult } from '../engine/results.ts';
+import type { NodeResult } from '../graph/nodes.ts';
+import type { FeatureTotal } from '../graph/totals.ts';
+import { formatBytes, formatDecimal, formatProbability } from './numbers.ts';
+import type { Screen } from './screen.ts';
+import { facts, sections, table, type Column } from './table.ts';
+import { printable, visibleToken } from './text.ts';
+
+const right = 'right' as const;
+
+function written(files: readonly SavedFileResult[]): [string, string][] {
+  return files.map(({ path, bytes }) => ['written', `${printable(path)} (${formatBytes(bytes)})`]);
+}
+
+export function pruneView(result: PruneResult, screen: Screen): string {
+  return facts(
+    [
+      ['graph', printable(result.file)],
+      ['thresholds', `nodes ${result.node_threshold}, edges ${result.edge_threshold}`],
+      ['kept', `${result.n_nodes} nodes (${result.n_features} features), ${result.n_edges} edges`],
+      ['replacement', formatDecimal(result.scores.replacement)],
+      ['completeness', formatDecimal(result.scores.completeness)],
+      ...written(result.files),
+    ],
+    screen,
+  );
+}
+
+export function scoresView({ graphs }: ScoresResult, screen: Screen): string {
+  const isPinned = graphs.some(({ pinned }) => pinned);
+  const columns: Column[] = [
+    { title: 'graph' },
+    { title: 'features', align: right },
+    { title: 'replacement', align: right },
+    { title: 'completeness', align: right },
+    ...(isPinned
+      ? [
+          { title: 'pinned', align: right },
+          { title: 'replacement', align: right },
+          { title: 'completeness', align: right },
+        ]
+      : []),
+  ];
+  const rows = graphs.map(({ file, n_features, scores, pinned }) => [
+    printable(file),
+    String(n_features),
+    formatDecimal(scores.replacement),
+    formatDecimal(scores.completeness),
+    ...(pinned
+      ? [
+          String(pinned.n_nodes),
+          formatDecimal(pinned.scores.replacement),
+          formatDecimal(pinned.scores.completeness),
+        ]
+      : []),
+  ]);
+  return table(columns, rows, screen);
+}
+
+export function topView({ prompt, top }: TopResult, screen: Screen): string {
+  const columns: Column[] = [
+    { title: 'layer', align: right },
+    { title: 'position', align: right },
+    { title: 'token' },
+    { title: 'feature', align: right },
+    { title: 'activation', align: right },
+    { title: 'influence', align: right },
+    { title: 'share so far', align: right },
+  ];
+  const rows = top.map((feature) => [
+    String(feature.layer),
+    String(feature.position),
+    visibleToken(feature.token),
+    String(feature.feature),
+    feature.activation === null ? '' : formatDecimal(feature.activation),
+    formatDecimal(feature.influence),
+    formatProbability(feature.cumulative_share),
+  ]);
+  return sections(
+    [
+      [null, facts([['prompt', printable(prompt)]], screen)],
+      [null, table(columns, rows, screen)],
+    ],
+    screen,
+  );
+}
+
+/** `Dallas` for a token, `2:9:510` for a feature, `error 2:9`, `→ Austin` for a logit. */
+function nodeName({ kind, layer, position, feature, token }: NodeResult): string {
+  switch (kind) {
+    case 'feature':
+      return `${layer}:${position}:${feature} on ${visibleToken(token)}`;
+    case 'error':
+      return `error ${layer}:${position} on ${visibleToken(token)}`;
+    case 'token':
+    case 'logit':
+      return visibleToken(token);
+  }
+}
+
+export function pathsView({ paths }: PathsResult, screen: Screen): string {
+  if (paths.length === 0) return 'There is no path between them.';
+  const columns: Column[] = [
+    { title: '#', align: right },
+    { title: 'strength', align: right },
+    { title: 'path' },
+  ];
+  const rows = paths.map(({ strength, nodes, steps }, place) => [
+    String(place + 1),
+    formatDecimal(strength),
+    nodes
+      .map((node, i) =>
+        i === 0 ? nodeName(node) : `→ ${nodeName(node)} (${formatDecimal(steps[i - 1]!.weight)})`,
+      )
+      .join('\n'),
+  ]);
+  return table(columns, rows, screen);
+}
+
+/** At most so many features of each kind are listed; `--json` has all. */
+const LISTED = 20;
+
+export function diffView(result: DiffResult, screen: Screen): string {
+  const totals = (features: readonly FeatureTotal[]): string | null => {
+    if (features.length === 0) return null;
+    const columns: Column[] = [
+      { title: 'layer', align: right },
+      { title: 'feature', align: right },
+      { title: 'activation', align: right },
+      { title: 'influence', align: right },
+    ];
+    const rows = features
+      .slice(0, LISTED)
+      .map(({ layer, feature, activation, influence }) => [
+        String(layer),
+        String(feature),
+        formatDecimal(activation),
+        formatDecimal(influence),
+      ]);
+    return table(columns, rows, screen);
+  };
+  const changedColumns: Column[] = [
+    { title: 'layer', align: right },
+    { title: 'feature', align: right },
+    { title: 'influence before', align: right },
+    { title: 'after', align: right },
+    { title: 'activation before', align: right },
+    { title: 'after', align: right },
+  ];
+  const changed = result.changed
+    .slice(0, LISTED)
+    .map(({ layer, feature, before, after }) => [
+      String(layer),
+      String(feature),
+      formatDecimal(before.influence),
+      formatDecimal(after.influence),
+      formatDecimal(before.activation),
+      formatDecimal(after.activation),
+    ]);
+  return sections(
+    [
+      [
+        null,
+        facts(
+          [
+            ['before', printable(result.before)],
+            ['after', printable(result.after)],
+            [
+              'features',
+              `${result.n_common} in both, ${result.appeared.length} appeared, ${result.vanished.length} vanished`,
+            ],
+          ],
+          screen,
+        ),
+      ],
+      ['Appeared', totals(result.appeared)],
+      ['Vanished', totals(result.vanished)],
+      ['Changed most', changed.length > 0 ? table(changedColumns, changed, screen) : null],
+    ],
+    screen,
+  );
+}
+
+export function mergeView(result: MergeResult, screen: Screen): string {
+  const columns: Column[] = [
+    { title: 'node' },
+    { title: 'graphs', align: right },
+    { title: 'influence', align: right },
+  ];
+  const rows = result.merged.nodes
+    .slice(0, LISTED)
+    .map(({ label, n_graphs, influence }) => [
+      visibleToken(label),
+      String(n_graphs),
+      formatDecimal(influence),
+    ]);
+  return sections(
+    [
+      [
+        null,
+        facts(
+          [
+            ['graphs', String(result.graphs.length)],
+            ['merged', `${result.n_nodes} nodes, ${result.n_links} links`],
+            ...written(result.files),
+          ],
+          screen,
+        ),
+      ],
+      ['Most influential', rows.length > 0 ? table(columns, rows, screen) : null],
+    ],
+    screen,
+  );
+}
+
+export function exportView(result: ExportResult, screen: Screen): string {
+  return facts(
+    [
+      ['graph', printable(result.file)],
+      ['format', result.format],
+      ['kept', `${result.n_nodes} nodes, ${result.n_links} links`],
+      ...written(result.files),
+    ],
+    screen,
+  );
+}
