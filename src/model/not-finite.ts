@@ -1,6 +1,6 @@
 /** Model: parameters that are NaN or infinite, found and named. */
 import { BadFileError } from '../errors.ts';
-import { firstNonFinite, widen } from '../formats/dtype.ts';
+import { firstNonFiniteStored } from '../formats/dtype.ts';
 import type { TensorFile } from '../formats/tensor-file.ts';
 
 const CHECKED_AT_ONCE_BYTES = 16 * 1024 * 1024;
@@ -27,7 +27,7 @@ export async function findNotFinite(file: TensorFile, keys: Iterable<string>): P
     const rowsAtOnce = Math.max(1, Math.floor(CHECKED_AT_ONCE_BYTES / Math.max(1, rowBytes)));
     for (let start = 0; start < nRows; start += rowsAtOnce) {
       const bytes = await file.read(key, { start, stop: Math.min(nRows, start + rowsAtOnce) });
-      if (firstNonFinite(widen(bytes, info.dtype)) >= 0) return key;
+      if (firstNonFiniteStored(bytes, info.dtype) >= 0) return key;
     }
   }
   return undefined;
