@@ -3,7 +3,7 @@
  * constant except for skips (`gradientFlow`), so what is left of a layer is a linear map; here are its steps backwards.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import type { HeldWeight, Tensor2D, Tensor3D } from '../backend/backend.ts';
+import type { Arithmetic, HeldWeight, Tensor1D, Tensor2D, Tensor3D, Weight } from '../backend/backend.ts';
 import { blockHook } from '../model/hooks.ts';
 import type { ForwardResult } from '../model/transformer.ts';
 import type { ReplacementModel } from '../replacement/replacement-model.ts';
@@ -13,15 +13,22 @@ import type { ReplacementModel } from '../replacement/replacement-model.ts';
  * pattern, so that a step consists of two products with parameters and one with the pattern.
  */
 interface LinearLayer {
-  /** [d_model, n_heads · d_head]: ln1_post gain ∘ W_O. */
-  readonly W_O: Tensor2D;
-  /** [n_kv_heads · d_head, d_model]: W_V ∘ ln1 gain. */
-  readonly W_V: Tensor2D;
+  /** ln1_post gain ∘ W_O, [d_model, n_heads · d_head]. */
+  readonly W_O: Projection;
+  /** W_V ∘ ln1 gain, [n_kv_heads · d_head, d_model]. */
+  readonly W_V: Projection;
   /** [n_kv_heads, q_pos, group, k_pos]: pattern / (ln1_post divisor of q · ln1 divisor of k). */
   readonly pattern: tf.Tensor4D;
   /** 1 / ln2 divisor, [pos], where features read the normalised residual; null where they read the residual itself. */
   readonly inputScale: tf.Tensor1D | null;
   readonly W_skip: HeldWeight | null;
+}
+
+/** A parameter with a norm's gain folded into it. */
+interface Projection extends Disposable {
+  readonly shape: readonly [number, number];
+  /** x · W, or x · Wᵀ with `transpose`. */
+  matMul(x: Tensor2D, transpose?: boolean): Tensor2D;
 }
 
 export class LinearModel implements Disposable {
@@ -35,12 +42,19 @@ export class LinearModel implements Disposable {
     this.layers = layers;
   }
 
-  /** Freezes the model at a pass whose patterns and divisors were captured. */
-  static async freeze(replacement: ReplacementModel, forward: ForwardResult): Promise<LinearModel> {
+  /**
+   * Freezes the model at a pass whose patterns and divisors were captured. With bfloat16, products with parameters are
+   * those of the backend's arithmetic; edges are float32 either way.
+   */
+  static async freeze(
+    replacement: ReplacementModel,
+    forward: ForwardResult,
+    arithmetic: Arithmetic = 'float32',
+  ): Promise<LinearModel> {
     const layers: LinearLayer[] = [];
     try {
       for (let layer = 0; layer < replacement.model.config.n_layers; layer++) {
-        layers.push(await freezeLayer(replacement, forward, layer));
+        layers.push(await freezeLayer(replacement, forward, layer, arithmetic));
       }
       return new LinearModel(replacement, layers);
     } catch (error) {
@@ -104,7 +118,7 @@ export class LinearModel implements Disposable {
     const [n_kv_heads, , group] = pattern.shape;
     const d_head = W_O.shape[1] / (n_kv_heads * group);
     return tf.tidy(() => {
-      const z = tf.matMul(tf.reshape<tf.Rank.R2>(g, [n_pos * n, d_model]), W_O);
+      const z = W_O.matMul(tf.reshape<tf.Rank.R2>(g, [n_pos * n, d_model]));
       const byHead = tf.transpose(tf.reshape(z, [n_pos, n, n_kv_heads, group, d_head]), [2, 0, 3, 1, 4]);
       const queries = tf.reshape<tf.Rank.R3>(byHead, [n_kv_heads, n_pos * group, n * d_head]);
       const weights = tf.reshape<tf.Rank.R3>(
@@ -123,7 +137,7 @@ export class LinearModel implements Disposable {
     const [n_kv_heads, , group] = pattern.shape;
     const d_head = W_O.shape[1] / (n_kv_heads * group);
     return tf.tidy(() => {
-      const z = tf.reshape(tf.matMul(g, W_O), [n, n_kv_heads, group, d_head]);
+      const z = tf.reshape(W_O.matMul(g), [n, n_kv_heads, group, d_head]);
       const queries = tf.reshape<tf.Rank.R3>(tf.transpose(z, [1, 0, 2, 3]), [n_kv_heads * n, group, d_head]);
       const rows = tf.gather(
         tf.slice(pattern, [0, 0, 0, 0], [n_kv_heads, -1, group, n_pos]),
@@ -140,7 +154,7 @@ export class LinearModel implements Disposable {
   private fromValues(layer: number, values: Tensor3D): Tensor3D {
     const { W_V } = this.layers[layer]!;
     const [n_pos, n, width] = values.shape;
-    const product = tf.matMul(tf.reshape<tf.Rank.R2>(values, [n_pos * n, width]), W_V);
+    const product = W_V.matMul(tf.reshape<tf.Rank.R2>(values, [n_pos * n, width]));
     return tf.reshape<tf.Rank.R3>(product, [n_pos, n, this.d_model]);
   }
 
@@ -154,11 +168,11 @@ export class LinearModel implements Disposable {
     const d_head = W_O.shape[1] / (n_kv_heads * group);
     const n = q + 1;
     return tf.tidy(() => {
-      const seen = tf.slice(tokenVectors, [0, 0], [n, this.d_model]);
-      const values = tf.reshape(tf.matMul(seen, W_V, false, true), [n, n_kv_heads, 1, d_head]);
+      const seen = tf.slice<tf.Rank.R2, Tensor2D>(tokenVectors, [0, 0], [n, this.d_model]);
+      const values = tf.reshape(W_V.matMul(seen, true), [n, n_kv_heads, 1, d_head]);
       const weights = tf.transpose(tf.slice(pattern, [0, q, 0, 0], [n_kv_heads, 1, group, n]), [3, 0, 2, 1]);
       const z = tf.reshape<tf.Rank.R2>(tf.mul(weights, values), [n, n_kv_heads * group * d_head]);
-      const attended = tf.matMul(z, W_O, false, true); // [n, d_model]
+      const attended = W_O.matMul(z, true); // [n, d_model]
       const own = tf.pad2d(tf.slice(tokenVectors, [q, 0], [1, this.d_model]), [
         [q, 0],
         [0, 0],
@@ -183,47 +197,70 @@ async function freezeLayer(
   { model, transcoders }: ReplacementModel,
   { activations }: ForwardResult,
   layer: number,
+  arithmetic: Arithmetic,
 ): Promise<LinearLayer> {
   const { n_kv_heads, n_heads } = model.config;
   const block = model.weights.blocks[layer]!;
-  const W_O = await block.W_O.rows(range(block.W_O.shape[0]));
-  const W_V = await block.W_V.rows(range(block.W_V.shape[0]));
+  const W_O = await foldGain(block.W_O, block.ln1_post, 'rows', arithmetic);
+  const W_V = await foldGain(block.W_V, block.ln1, 'columns', arithmetic);
   const W_skip = await transcoders.acquireSkip(layer);
   const scale = (norm: 'ln1' | 'ln1_post' | 'ln2'): Tensor2D =>
     activations.get(blockHook(layer, `${norm}.hook_scale`));
-  const folded = tf.tidy(() => {
-    const pattern = activations.get<Tensor3D>(blockHook(layer, 'attn.hook_pattern'));
-    const n_pos = pattern.shape[1];
+  const pattern = tf.tidy(() => {
+    const captured = activations.get<Tensor3D>(blockHook(layer, 'attn.hook_pattern'));
+    const n_pos = captured.shape[1];
     const divided = tf.div(
-      tf.div(pattern, tf.reshape(scale('ln1_post'), [1, n_pos, 1])),
+      tf.div(captured, tf.reshape(scale('ln1_post'), [1, n_pos, 1])),
       tf.reshape(scale('ln1'), [1, 1, n_pos]),
     );
     const grouped = tf.reshape<tf.Rank.R4>(divided, [n_kv_heads, n_heads / n_kv_heads, n_pos, n_pos]);
-    return {
-      W_O: tf.mul<Tensor2D>(W_O, tf.reshape(block.ln1_post, [-1, 1])),
-      W_V: tf.mul<Tensor2D>(W_V, block.ln1),
-      pattern: tf.transpose<tf.Tensor4D>(grouped, [0, 2, 1, 3]),
-    };
+    return tf.transpose<tf.Tensor4D>(grouped, [0, 2, 1, 3]);
   });
   const inputScale =
     transcoders.config.feature_input_hook === 'ln2.hook_normalized'
       ? tf.tidy(() => tf.reshape<tf.Rank.R1>(tf.reciprocal(scale('ln2')), [-1]))
       : null;
-  W_O.dispose();
-  W_V.dispose();
-  return { ...folded, inputScale, W_skip };
+  return { W_O, W_V, pattern, inputScale, W_skip };
+}
+
+/**
+ * A weight with a gain on its rows or columns. In float32 both are multiplied once and kept widened, 28 MB a layer of
+ * Gemma-2-2B; in bfloat16 the weight stays as it is stored and the gain is applied beside it.
+ */
+async function foldGain(
+  weight: Weight,
+  gain: Tensor1D,
+  side: 'rows' | 'columns',
+  arithmetic: Arithmetic,
+): Promise<Projection> {
+  if (arithmetic === 'bfloat16') {
+    const held = await weight.acquire();
+    return {
+      shape: held.shape,
+      matMul: (x, transpose = false) =>
+        // The gain stands before the product where x meets it, behind it otherwise.
+        (side === 'rows') === transpose
+          ? tf.mul<Tensor2D>(held.matMul(x, { transpose }), gain)
+          : held.matMul(tf.mul<Tensor2D>(x, gain), { transpose }),
+      [Symbol.dispose]: () => held[Symbol.dispose](),
+    };
+  }
+  const wide = await weight.rows(Int32Array.from({ length: weight.shape[0] }, (_, i) => i));
+  const folded = tf.tidy(() => tf.mul<Tensor2D>(wide, side === 'rows' ? tf.reshape(gain, [-1, 1]) : gain));
+  wide.dispose();
+  return {
+    shape: folded.shape,
+    matMul: (x, transpose = false) => tf.matMul(x, folded, false, transpose),
+    [Symbol.dispose]: () => folded.dispose(),
+  };
 }
 
 function disposeLayers(layers: readonly LinearLayer[]): void {
   for (const { W_O, W_V, pattern, inputScale, W_skip } of layers) {
-    W_O.dispose();
-    W_V.dispose();
+    W_O[Symbol.dispose]();
+    W_V[Symbol.dispose]();
     pattern.dispose();
     inputScale?.dispose();
     W_skip?.[Symbol.dispose]();
   }
-}
-
-function range(n: number): Int32Array {
-  return Int32Array.from({ length: n }, (_, i) => i);
 }

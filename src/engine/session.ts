@@ -2,6 +2,7 @@
 import { MemoryBudget } from '../backend/budget.ts';
 import type { Backend } from '../backend/backend.ts';
 import { selectBackend } from '../backend/select.ts';
+import { firstNonFinite } from '../formats/dtype.ts';
 import { openCheckpoint, type Checkpoint } from '../model/checkpoint.ts';
 import { loadTransformer } from '../model/load.ts';
 import { findNotFinite, notFinite } from '../model/not-finite.ts';
@@ -137,19 +138,16 @@ export class Session implements Disposable {
 
   /** Throws `BadFileError` naming the parameter when numbers of a result are not finite. */
   async checkFinite(values: Float32Array, what: string): Promise<void> {
-    if (values.every(Number.isFinite)) return;
+    if (firstNonFinite(values) < 0) return;
     const { checkpoint, set } = this.opened;
     const bad = await findNotFinite(
       checkpoint.file,
       checkpoint.weights.map((weight) => weight.key),
     );
     if (bad !== undefined) throw notFinite(checkpoint.file.name, bad);
-    for (const { W_enc, W_skip } of set.layers) {
-      for (const located of [W_enc, W_skip]) {
-        if (!located) continue;
-        const name = await findNotFinite(located.file, [located.info.name]);
-        if (name !== undefined) throw notFinite(located.file.name, name);
-      }
+    for (const { file, info } of setTensors(set)) {
+      const name = await findNotFinite(file, [info.name]);
+      if (name !== undefined) throw notFinite(file.name, name);
     }
     throw new Error(`${what} are not finite although all weights are: the pass overflowed float32`);
   }
