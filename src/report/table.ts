@@ -76,15 +76,17 @@ function wrapLine(text: string, width: number): string[] {
   const lines: string[] = [];
   let line = '';
   for (const { segment } of graphemes.segment(text)) {
-    if (line !== '' && stringWidth(line + segment) > width) {
+    let next = segment;
+    // What is left after an early break can still be too wide for a wide letter behind it.
+    while (line !== '' && stringWidth(line + next) > width) {
       const breakAfter =
-        segment === ' ' ? line.length : Math.max(...BREAKS.map((mark) => line.lastIndexOf(mark))) + 1;
+        next === ' ' ? line.length : Math.max(...BREAKS.map((mark) => line.lastIndexOf(mark))) + 1;
       const kept = breakAfter > 0 ? line.slice(0, breakAfter) : line;
       lines.push(kept.trimEnd());
-      line = line.slice(kept.length) + (segment === ' ' ? '' : segment);
-    } else {
-      line += segment;
+      line = line.slice(kept.length);
+      if (next === ' ') next = '';
     }
+    line += next;
   }
   return [...lines, line];
 }

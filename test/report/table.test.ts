@@ -35,6 +35,14 @@ describe('a table', () => {
     expect(lines.join('')).toContain('\x1b[31m');
   });
 
+  it('breaks once more where a wide letter does not fit behind an early break', () => {
+    const rows = [[' !!abc⺀', 'x'.repeat(20)]];
+    for (const columns of [12, 13, 14]) {
+      const lines = table([{ title: 'a' }, { title: 'b' }], rows, screenOf(columns)).split('\n');
+      for (const line of lines) expect(stringWidth(line)).toBeLessThanOrEqual(columns);
+    }
+  });
+
   it('fits every screen that has room for its columns, and loses no letter', () => {
     const cell = fc.string({ unit: 'grapheme', maxLength: 60 }).map((text) => printable(text));
     fc.assert(
