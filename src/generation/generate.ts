@@ -1,0 +1,126 @@
+/** Generation, step 2 of 2, and the room's door: a continuation token by token, with keys and values kept (golden README, section 8). */
+import { UsageError } from '../errors.ts';
+import { FeatureChanges } from '../intervention/changes.ts';
+import { Freeze } from '../intervention/freeze.ts';
+import { changedPass, needsOriginal, originalPass } from '../intervention/intervene.ts';
+import { joinInputs } from '../intervention/observe.ts';
+import type { InterventionPlan } from '../intervention/plan.ts';
+import type { ActivationCache } from '../model/activation-cache.ts';
+import type { HookName } from '../model/hooks.ts';
+import { KeyValueCache } from '../model/kv-cache.ts';
+import type { ForwardOptions, ForwardResult } from '../model/transformer.ts';
+import type { ReplacementModel } from '../replacement/replacement-model.ts';
+import type { TokenChoice } from './sampling.ts';
+
+export interface GenerateOptions {
+  readonly maxNewTokens: number;
+  readonly choose: TokenChoice;
+  /** Ends the text; it is the last token then. */
+  readonly stopToken?: number | undefined;
+  /** What is changed in the pass over the prompt; open ranges go on in generated tokens. */
+  readonly plan: InterventionPlan;
+  readonly freeze: Freeze;
+  /** Keeps the feature inputs of every pass for `Continuation.inputs`. */
+  readonly keepInputs?: boolean | undefined;
+  /** Called with each token as soon as it is known. */
+  readonly onToken?: ((id: number) => void | Promise<void>) | undefined;
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** Dispose it, or take it with `using`. */
+export interface Continuation extends Disposable {
+  readonly newTokens: readonly number[];
+  /** One row a generated token, [n_new][d_vocab]: the logits that it was chosen from. */
+  readonly logits: readonly Float32Array[];
+  /** Feature inputs of the prompt and of every generated token but the last, which is not run; null unless asked for. */
+  readonly inputs: ActivationCache | null;
+}
+
+/** Throws `UsageError` when prompt and continuation are longer than the context, and what `forward` throws. */
+export async function generateTokens(
+  replacement: ReplacementModel,
+  tokens: readonly number[],
+  options: GenerateOptions,
+): Promise<Continuation> {
+  checkLength(tokens.length, options.maxNewTokens, replacement.model.config.n_ctx);
+  const { choose, onToken, stopToken, maxNewTokens } = options;
+  using cache = new KeyValueCache();
+  const passes: ForwardResult[] = [];
+  const newTokens: number[] = [];
+  const logits: Float32Array[] = [];
+  try {
+    let pass = await promptPass(replacement, tokens, cache, options);
+    for (;;) {
+      const row = await pass.lastLogits();
+      if (options.keepInputs) passes.push(pass);
+      else pass[Symbol.dispose]();
+      const token = choose(row);
+      newTokens.push(token);
+      logits.push(row);
+      await onToken?.(token);
+      if (newTokens.length >= maxNewTokens || token === stopToken) break;
+      pass = await tokenPass(replacement, token, cache, options);
+    }
+    const inputs = options.keepInputs
+      ? joinInputs(
+          replacement,
+          passes.map(({ activations }) => activations),
+        )
+      : null;
+    return { newTokens, logits, inputs, [Symbol.dispose]: () => inputs?.[Symbol.dispose]() };
+  } finally {
+    for (const pass of passes) pass[Symbol.dispose]();
+  }
+}
+
+/** The pass over the prompt: an intervention as any other. */
+async function promptPass(
+  replacement: ReplacementModel,
+  tokens: readonly number[],
+  cache: KeyValueCache,
+  { plan, freeze, signal }: GenerateOptions,
+): Promise<ForwardResult> {
+  const common: ForwardOptions = { logits: 'last', ...(signal && { signal }) };
+  if (!needsOriginal(plan, freeze)) {
+    return await changedPass(replacement, tokens, plan, freeze, undefined, { ...common, cache });
+  }
+  using original = await originalPass(replacement, tokens, freeze, { ...common, logits: 'none' });
+  return await changedPass(replacement, tokens, plan, freeze, original, { ...common, cache });
+}
+
+/** One generated token: only open ranges act, nothing is held fixed, no position counts as inactive. */
+async function tokenPass(
+  replacement: ReplacementModel,
+  token: number,
+  cache: KeyValueCache,
+  { plan, keepInputs, signal }: GenerateOptions,
+): Promise<ForwardResult> {
+  const inputs = new Set<HookName>();
+  if (keepInputs) {
+    for (let layer = 0; layer < replacement.model.config.n_layers; layer++)
+      inputs.add(replacement.inputHook(layer));
+  }
+  const nothing = new Freeze({ freezeAttention: false }, replacement.model.config.n_layers);
+  using changes = new FeatureChanges(replacement, plan, nothing, {
+    first: cache.length,
+    n_pos: 1,
+    ignored: 0,
+  });
+  return await replacement.forward([token], {
+    cache,
+    logits: 'last',
+    edits: changes.edits,
+    capture: (name) => inputs.has(name),
+    ...(signal && { signal }),
+  });
+}
+
+/** The last token is not run, so that it may be the first one beyond the context. */
+function checkLength(n_pos: number, maxNewTokens: number, n_ctx: number): void {
+  if (n_pos + maxNewTokens - 1 <= n_ctx) return;
+  throw new UsageError({
+    code: 'continuation_too_long',
+    message: `${n_pos} tokens of the prompt and ${maxNewTokens} new ones are more than the model's context of ${n_ctx}`,
+    hint: `At most ${Math.max(0, n_ctx - n_pos + 1)} new tokens are possible.`,
+  });
+}

@@ -1,0 +1,91 @@
+/** Generation, step 1 of 2: which token follows, from a row of logits. Repeatable: the same seed gives the same tokens. */
+import { UsageError } from '../errors.ts';
+import { largestIndices, softmax } from '../model/logits.ts';
+
+export interface SamplingOptions {
+  /** 0: the most likely token, always. */
+  readonly temperature: number;
+  /** Only the k most likely tokens can be drawn. */
+  readonly topK?: number | undefined;
+  /** Only the most likely tokens can be drawn, until their probabilities add up to this; that one is included. */
+  readonly topP?: number | undefined;
+  readonly seed: number;
+}
+
+/** The token of a row of logits [d_vocab]. */
+export type TokenChoice = (logits: Float32Array) => number;
+
+/** Throws `UsageError` for a temperature, top-k or top-p that makes no sense. */
+export function tokenChoice(options: SamplingOptions): TokenChoice {
+  checkSampling(options);
+  const { temperature } = options;
+  if (temperature === 0) return (logits) => largestIndices(logits, 1)[0]!;
+  const random = randomNumbers(options.seed);
+  return (logits) => drawn(candidates(logits, options), random());
+}
+
+/** Tokens that can be drawn, with probabilities that need not add up to 1. */
+interface Candidates {
+  readonly ids: readonly number[] | null;
+  readonly probabilities: Float64Array;
+}
+
+function candidates(logits: Float32Array, { temperature, topK, topP }: SamplingOptions): Candidates {
+  const probabilities = softmax(logits.map((logit) => logit / temperature));
+  if (topK === undefined && topP === undefined) return { ids: null, probabilities };
+  const most = Math.min(topK ?? logits.length, logits.length);
+  const ids = largestIndices(probabilities, most);
+  const own = Float64Array.from(ids, (id) => probabilities[id]!);
+  return topP === undefined ? { ids, probabilities: own } : upTo(topP, ids, own);
+}
+
+/** The first of them whose share of their sum reaches `topP`. */
+function upTo(topP: number, ids: readonly number[], probabilities: Float64Array): Candidates {
+  const wanted = topP * probabilities.reduce((sum, p) => sum + p, 0);
+  let sum = 0;
+  let n = 0;
+  while (n < ids.length && (n === 0 || sum < wanted)) sum += probabilities[n++]!;
+  return { ids: ids.slice(0, n), probabilities: probabilities.subarray(0, n) };
+}
+
+/** @param random from 0 to below 1 */
+function drawn({ ids, probabilities }: Candidates, random: number): number {
+  let left = random * probabilities.reduce((sum, p) => sum + p, 0);
+  let place = 0;
+  // Rounding may leave a rest at the end; the last possible token takes it.
+  for (let i = 0; i < probabilities.length; i++) {
+    if (probabilities[i] === 0) continue;
+    place = i;
+    left -= probabilities[i]!;
+    if (left < 0) break;
+  }
+  return ids ? ids[place]! : place;
+}
+
+const UINT32 = 2 ** 32;
+
+/** Numbers from 0 to below 1 with 53 random bits, two steps of Mulberry32 each (Tommy Ettinger's generator of 32 bits). */
+export function randomNumbers(seed: number): () => number {
+  let state = seed >>> 0;
+  const next = (): number => {
+    state = (state + 0x6d2b79f5) >>> 0;
+    let t = Math.imul(state ^ (state >>> 15), state | 1);
+    t = (t + Math.imul(t ^ (t >>> 7), t | 61)) ^ t;
+    return (t ^ (t >>> 14)) >>> 0;
+  };
+  const HIGH_BITS = 2 ** 21;
+  return () => ((next() % HIGH_BITS) * UINT32 + next()) / (HIGH_BITS * UINT32);
+}
+
+function checkSampling({ temperature, topK, topP, seed }: SamplingOptions): void {
+  const refuse = (name: string, found: number, expected: string): never => {
+    throw new UsageError({ code: 'bad_value', message: `${name}: expected ${expected}, found ${found}` });
+  };
+  if (!(temperature >= 0 && Number.isFinite(temperature)))
+    refuse('temperature', temperature, 'a number from 0 on');
+  if (topK !== undefined && !(Number.isInteger(topK) && topK >= 1))
+    refuse('top-k', topK, 'a whole number from 1 on');
+  if (topP !== undefined && !(topP > 0 && topP <= 1)) refuse('top-p', topP, 'a number above 0, up to 1');
+  if (!(Number.isInteger(seed) && seed >= 0 && seed < UINT32))
+    refuse('seed', seed, `a whole number from 0 to ${UINT32 - 1}`);
+}

@@ -1,0 +1,113 @@
+/** Interventions, step 2 of 4: checked against a model and a prompt; every later step trusts them. */
+import { UsageError } from '../errors.ts';
+import { addressText, type Change, type Intervention } from './intervention.ts';
+
+/** What interventions have to fit. */
+export interface Extent {
+  readonly n_layers: number;
+  readonly d_transcoder: number;
+  /** Tokens of the prompt. */
+  readonly n_pos: number;
+  /** Positions that an open range may begin at besides the prompt's: those of tokens still to be generated. */
+  readonly n_generated?: number;
+}
+
+/** An intervention at absolute positions [start, stop); `stop` is Infinity for an open range. */
+export interface ResolvedIntervention {
+  readonly layer: number;
+  readonly feature: number;
+  readonly start: number;
+  readonly stop: number;
+  readonly change: Change;
+}
+
+/** Throws `UsageError` that names the intervention and the valid range of what is outside it. */
+export function resolveInterventions(
+  interventions: readonly Intervention[],
+  extent: Extent,
+): ResolvedIntervention[] {
+  return interventions.map((intervention) => {
+    const { layer, feature, change } = intervention;
+    checkIndex(intervention, 'layer', layer, extent.n_layers);
+    checkIndex(intervention, 'feature', feature, extent.d_transcoder);
+    checkChange(intervention);
+    return { layer, feature, ...absolute(intervention, extent), change };
+  });
+}
+
+/** Interventions of which a part is overruled by a later one. */
+export function overruled(resolved: readonly ResolvedIntervention[]): ResolvedIntervention[] {
+  return resolved.filter((earlier, i) =>
+    resolved
+      .slice(i + 1)
+      .some(
+        (later) =>
+          later.layer === earlier.layer &&
+          later.feature === earlier.feature &&
+          later.start < earlier.stop &&
+          earlier.start < later.stop,
+      ),
+  );
+}
+
+function checkIndex(
+  intervention: Intervention,
+  name: 'layer' | 'feature',
+  index: number,
+  count: number,
+): void {
+  if (Number.isInteger(index) && index >= 0 && index < count) return;
+  const where = name === 'layer' ? 'the model' : 'each layer';
+  throw new UsageError({
+    code: `${name}_out_of_range`,
+    message: `intervention ${addressText(intervention)}: ${name} ${index} does not exist; ${where} has ${count} ${name}s`,
+    hint: `Give a ${name} from 0 to ${count - 1}.`,
+  });
+}
+
+function checkChange(intervention: Intervention): void {
+  const { change } = intervention;
+  const number =
+    change.kind === 'set' ? change.value : change.kind === 'scale' ? change.factor : change.amount;
+  // What float32 cannot hold would arrive as infinite.
+  if (Number.isFinite(Math.fround(number))) return;
+  throw new UsageError({
+    code: 'bad_intervention',
+    message: `intervention ${addressText(intervention)}: ${number} is no finite number`,
+    hint: 'Give a finite number that float32 can hold.',
+  });
+}
+
+function absolute(intervention: Intervention, extent: Extent): { start: number; stop: number } {
+  const { pos } = intervention;
+  const { n_pos } = extent;
+  const fromStart = (position: number): number => (position < 0 ? n_pos + position : position);
+  if (typeof pos === 'number') {
+    const start = fromStart(pos);
+    if (!Number.isInteger(start) || start < 0 || start >= n_pos) throw badPosition(intervention, pos, n_pos);
+    return { start, stop: start + 1 };
+  }
+  const start = fromStart(pos.start);
+  const last = pos.stop === null ? n_pos + (extent.n_generated ?? 0) : n_pos;
+  if (!Number.isInteger(start) || start < 0 || start >= last)
+    throw badPosition(intervention, pos.start, n_pos);
+  if (pos.stop === null) return { start, stop: Infinity };
+  const stop = fromStart(pos.stop);
+  if (!Number.isInteger(stop) || stop > n_pos) throw badPosition(intervention, pos.stop, n_pos);
+  if (stop <= start) {
+    throw new UsageError({
+      code: 'position_out_of_range',
+      message: `intervention ${addressText(intervention)}: the range is empty`,
+      hint: 'The end of a range is excluded: 2..5 is 2, 3 and 4.',
+    });
+  }
+  return { start, stop };
+}
+
+function badPosition(intervention: Intervention, position: number, n_pos: number): UsageError {
+  return new UsageError({
+    code: 'position_out_of_range',
+    message: `intervention ${addressText(intervention)}: position ${position} does not exist; the prompt has ${n_pos} tokens`,
+    hint: `Give a position from 0 to ${n_pos - 1}, or from -${n_pos} to -1 counted from the end.`,
+  });
+}
