@@ -27,6 +27,11 @@ export interface PassContext {
   readonly rotary: RotaryTable;
   /** 1 where a query may see a key, [1, q_pos, k_pos]; one mask an attention type. */
   readonly masks: Readonly<Record<AttentionType, Tensor3D>>;
+  /**
+   * How many prompts of equal length lie one after the other in `pos`; 1 when left out. Each attends to itself alone, the
+   * masks are those of one, and attention scores and patterns are [sequences · n_heads, q_pos, k_pos]. For training.
+   */
+  readonly sequences?: number;
   /** Called with the keys and values of the pass, of all positions so far; they stay the pass's. */
   readonly onKeysValues?: (layer: number, keys: Tensor3D, values: Tensor3D) => void;
 }
@@ -52,25 +57,45 @@ export function attention(
   const keys = past ? tf.concat([past.keys, rotatedK], 0) : rotatedK; // [k_pos, n_kv_heads, d_head]
   const values = past ? tf.concat([past.values, v], 0) : v;
   context.onKeysValues?.(layer, keys, values);
-  const nKeys = keys.shape[0];
+  const sequences = context.sequences ?? 1;
+  const nQueries = n / sequences;
+  const nKeys = keys.shape[0] / sequences;
 
   // Query heads of one key/value head lie side by side, so that each key/value head is one matrix product:
-  // [n_kv_heads, group · q_pos, d_head] · [n_kv_heads, d_head, k_pos].
+  // [sequences · n_kv_heads, group · q_pos, d_head] · [sequences · n_kv_heads, d_head, k_pos].
   const group = n_heads / n_kv_heads;
-  const byHead = (t: Tensor3D): Tensor3D => tf.transpose(t, [1, 0, 2]);
-  const grouped = tf.reshape<tf.Rank.R3>(byHead(rotatedQ), [n_kv_heads, group * n, d_head]);
-  const products = tf.matMul(grouped, byHead(keys), false, true); // [n_kv_heads, group · q_pos, k_pos]
-  const raw = tf.div<Tensor3D>(tf.reshape<tf.Rank.R3>(products, [n_heads, n, nKeys]), config.attn_scale);
+  const products = tf.matMul(
+    tf.reshape<tf.Rank.R3>(byHead(rotatedQ, sequences), [sequences * n_kv_heads, group * nQueries, d_head]),
+    byHead(keys, sequences),
+    false,
+    true,
+  );
+  const raw = tf.div<Tensor3D>(
+    tf.reshape<tf.Rank.R3>(products, [sequences * n_heads, nQueries, nKeys]),
+    config.attn_scale,
+  );
   const capped = softCap(raw, config.attn_scores_soft_cap);
   const mask = context.masks[config.attn_types[layer]!];
   const masked = tf.where<Tensor3D>(tf.greater(mask, 0), capped, tf.fill([1, 1, 1], -Infinity));
   const scores = hooks.at(blockHook(layer, 'attn.hook_attn_scores'), masked);
   const pattern = hooks.at(blockHook(layer, 'attn.hook_pattern'), tf.softmax(scores, -1)); // [head, q_pos, k_pos]
 
-  const mixed = tf.matMul(tf.reshape<tf.Rank.R3>(pattern, [n_kv_heads, group * n, nKeys]), byHead(values));
-  const z = tf.transpose(tf.reshape<tf.Rank.R3>(mixed, [n_heads, n, d_head]), [1, 0, 2]); // [pos, head, d_head]
+  const mixed = tf.matMul(
+    tf.reshape<tf.Rank.R3>(pattern, [sequences * n_kv_heads, group * nQueries, nKeys]),
+    byHead(values, sequences),
+  );
+  const bySequence = tf.reshape<tf.Rank.R4>(mixed, [sequences, n_heads, nQueries, d_head]);
+  const z = tf.reshape<tf.Rank.R3>(tf.transpose(bySequence, [0, 2, 1, 3]), [n, n_heads, d_head]); // [pos, head, d_head]
   const hookedZ = hooks.at(blockHook(layer, 'attn.hook_z'), z);
   return weights.W_O.matMul(tf.reshape<tf.Rank.R2>(hookedZ, [n, n_heads * d_head]), { transpose: true });
+}
+
+/** From [sequences · pos, heads, d_head] to [sequences · heads, pos, d_head]. */
+function byHead(t: Tensor3D, sequences: number): Tensor3D {
+  const [n, heads, d_head] = t.shape;
+  const nPositions = n / sequences;
+  const split = tf.reshape<tf.Rank.R4>(t, [sequences, nPositions, heads, d_head]);
+  return tf.reshape(tf.transpose(split, [0, 2, 1, 3]), [sequences * heads, nPositions, d_head]);
 }
 
 /** The mask for queries at positions [first, first + n) over all keys up to them. */

@@ -1,0 +1,64 @@
+/** Training: token rows of different length as one batch, with all that a pass needs to know of it. */
+import * as tf from '@tensorflow/tfjs-core';
+import { attentionMask, type PassContext } from '../model/attention.ts';
+import type { HookPoints } from '../model/activation-cache.ts';
+import type { TransformerConfig } from '../model/config.ts';
+import { rotaryTable } from '../model/rope.ts';
+
+/** Rows padded at their end to one length; causal attention keeps the padding from being seen. */
+export interface Batch {
+  readonly n_rows: number;
+  /** Tokens a row, padding included. */
+  readonly length: number;
+  /** [n_rows · length] */
+  readonly tokens: Int32Array;
+  /** Places in `tokens` that have a next token, and that token. */
+  readonly places: Int32Array;
+  readonly targets: Int32Array;
+  /** Places of tokens that are neither padding nor the first of their row. */
+  readonly inner: Int32Array;
+}
+
+const PADDING = 0;
+
+export function batchOf(rows: readonly ArrayLike<number>[]): Batch {
+  const length = Math.max(...rows.map((row) => row.length));
+  const tokens = new Int32Array(rows.length * length).fill(PADDING);
+  const places: number[] = [];
+  const targets: number[] = [];
+  const inner: number[] = [];
+  for (const [r, row] of rows.entries()) {
+    for (let i = 0; i < row.length; i++) {
+      const place = r * length + i;
+      tokens[place] = row[i]!;
+      if (i > 0) inner.push(place);
+      if (i + 1 === row.length) continue;
+      places.push(place);
+      targets.push(row[i + 1]!);
+    }
+  }
+  return {
+    n_rows: rows.length,
+    length,
+    tokens,
+    places: Int32Array.from(places),
+    targets: Int32Array.from(targets),
+    inner: Int32Array.from(inner),
+  };
+}
+
+/** Masks and angles of a batch. Called inside a tidy, which owns them. */
+export function batchContext(config: TransformerConfig, batch: Batch, hooks: HookPoints): PassContext {
+  const { n_rows, length } = batch;
+  const { cos, sin } = rotaryTable(0, length, config.d_head, config.rotary_base);
+  return {
+    config,
+    hooks,
+    sequences: n_rows,
+    rotary: { cos: tf.tile(cos, [n_rows, 1, 1]), sin: tf.tile(sin, [n_rows, 1, 1]), [Symbol.dispose]() {} },
+    masks: {
+      local: attentionMask(0, length, 'local', config.window_size),
+      global: attentionMask(0, length, 'global', config.window_size),
+    },
+  };
+}

@@ -1,0 +1,134 @@
+/**
+ * Training, step 3: model and transcoders together. The model learns to be rebuilt by few features: its MLPs' outputs are
+ * to be explained, it is to predict as well with all MLPs replaced, and features are to carry what is looked up.
+ */
+import * as tf from '@tensorflow/tfjs-core';
+import type { Tensor2D } from '../backend/backend.ts';
+import type { TransformerConfig } from '../model/config.ts';
+import { batchOf, type Batch } from './batch.ts';
+import { capturingPass, rowsAt, type MlpValues } from './capture.ts';
+import { interchangeLoss, type Interchange } from './interchange.ts';
+import { descend, type LoopOptions } from './loop.ts';
+import { modelOfVariables, type BatchModel } from './model-parameters.ts';
+import { Variables, type Parameter } from './parameters.ts';
+import { predictionLoss, type Prediction } from './pass.ts';
+import type { Random } from './random.ts';
+import { reconstruct, steer, type Reconstruction } from './reconstruction.ts';
+import type { RowSource } from './train-model.ts';
+import { countSilent, REVIVE_EVERY_STEPS, REVIVING_SHARE } from './train-transcoders.ts';
+import {
+  decode,
+  encode,
+  listOf,
+  transcoderOfVariables,
+  type LayerTranscoder,
+  type TranscoderParameters,
+} from './transcoder-parameters.ts';
+
+/** Weights of the losses beside the model's own, which has weight 1. */
+export interface LossWeights {
+  /** Of the loss with all MLPs replaced. */
+  readonly replaced: number;
+  /** Of the mean unexplained variance. */
+  readonly reconstruction: number;
+  readonly interchange: number;
+}
+
+export interface JointTrainingOptions extends LoopOptions {
+  readonly rowsAStep: number;
+  readonly n_silent: number;
+  readonly activeFeatures: number;
+  readonly random: Random;
+  /** Weights of a step. Replacing before the transcoders are faithful makes the model learn by heart. */
+  readonly weights: (step: number, steps: number) => LossWeights;
+  readonly interchange: () => Interchange;
+}
+
+/** Changes the arrays of model and transcoders in place. */
+export async function trainJointly(
+  config: TransformerConfig,
+  parameters: readonly Parameter[],
+  layers: readonly TranscoderParameters[],
+  corpus: RowSource,
+  options: JointTrainingOptions,
+): Promise<void> {
+  const { rowsAStep, n_silent, activeFeatures, random, steps } = options;
+  using variables = new Variables([...parameters, ...layers.flatMap(listOf)]);
+  await descend(
+    variables,
+    (step) => {
+      const rows = corpus.batch(rowsAStep);
+      const interchange = options.interchange();
+      return () => {
+        const batch = batchOf(rows);
+        const wanted: Prediction = { places: batch.places, targets: batch.targets, n_silent };
+        const weights = options.weights(step, steps);
+        const kept: Reconstruction['kept'][] = [];
+        const parts: Record<string, tf.Scalar> = {};
+        const loss = (): tf.Scalar => {
+          const model = modelOfVariables(config, variables);
+          const transcoders = layers.map((layer) => transcoderOfVariables(layer, variables));
+          const weighted = (name: string, value: tf.Scalar, weight: number): tf.Scalar => {
+            parts[name] = tf.keep(value.clone());
+            return tf.mul(value, weight);
+          };
+          const plain = capturingPass(model, batch);
+          const losses = [weighted('plain', predictionLoss(model, plain.residual, wanted), 1)];
+          for (const [l, transcoder] of transcoders.entries()) {
+            const x = rowsAt(plain.inputs[l]!, batch.inner);
+            const one = reconstruct(transcoder, x, rowsAt(plain.outputs[l]!, batch.inner));
+            kept[l] = one.kept;
+            losses.push(tf.mul(one.unexplained, weights.reconstruction / layers.length));
+          }
+          if (weights.replaced > 0) {
+            const residual = replacedPass(model, transcoders, batch, plain);
+            losses.push(weighted('replaced', predictionLoss(model, residual, wanted), weights.replaced));
+          }
+          if (weights.interchange > 0) {
+            const value = interchangeLoss(model, transcoders, interchange, n_silent);
+            losses.push(weighted('interchange', value, weights.interchange));
+          }
+          return tf.addN(losses);
+        };
+        const isReviving = step % REVIVE_EVERY_STEPS === REVIVE_EVERY_STEPS - 1 && step < REVIVING_SHARE * steps;
+        const sparsity = { target: activeFeatures, reviveAfterSteps: isReviving ? REVIVE_EVERY_STEPS : null };
+        return {
+          loss,
+          after: async (optimizer) => {
+            const measures: Record<string, number> = {};
+            for (const [name, value] of Object.entries(parts)) {
+              measures[name] = (await value.data())[0]!;
+              value.dispose();
+            }
+            for (const [l, layer] of layers.entries()) {
+              const { unexplained, L0 } = await steer(layer, kept[l]!, sparsity, optimizer, random);
+              measures[`EV${l}`] = 1 - unexplained;
+              measures[`L0_${l}`] = L0;
+              measures[`silent${l}`] = countSilent(layer);
+            }
+            return measures;
+          },
+        };
+      };
+    },
+    options,
+  );
+}
+
+/** The last residual stream when features write what MLPs would, except at the first token of a row. */
+export function replacedPass(
+  model: BatchModel,
+  transcoders: readonly LayerTranscoder[],
+  batch: Batch,
+  plain: MlpValues,
+): Tensor2D {
+  const { n_rows, length } = batch;
+  const first = new Uint8Array(n_rows * length);
+  for (let row = 0; row < n_rows; row++) first[row * length] = 1;
+  const isFirst = tf.tensor2d(first, [n_rows * length, 1], 'bool');
+  return capturingPass(model, batch, (layer, input, _output) => {
+    // The first token sees only itself, so that its MLPs write the same in both passes and in every row.
+    const atFirst = tf.slice<tf.Rank.R2, Tensor2D>(plain.outputs[layer]!, [0, 0], [1, -1]);
+    return tf.where(isFirst, atFirst, decode(transcoders[layer]!, encode(transcoders[layer]!, input)));
+  }).residual;
+}

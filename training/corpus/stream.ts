@@ -1,0 +1,72 @@
+/** Corpus: an endless stream of training rows. A relation is drawn by its weight, then its next sentence. */
+import type { Random } from '../../src/training/random.ts';
+import { RELATIONS, type Facts, type Relation } from './facts.ts';
+
+/** A row has one sentence, or with these shares two or three. */
+const TWO_SENTENCES = 0.2;
+const THREE_SENTENCES = 0.1;
+/** So many batches are drawn at once and cut by length, so that little padding is needed. */
+const POOLED_BATCHES = 8;
+
+export interface TokenizedCorpus {
+  /** Token ids of a sentence alone, and of a sentence after a space. */
+  readonly sentences: Readonly<Record<Relation, readonly { first: readonly number[]; later: readonly number[] }[]>>;
+  readonly bos: number;
+  readonly eos: number;
+}
+
+export class RowStream {
+  private readonly corpus: TokenizedCorpus;
+  private readonly random: Random;
+  private readonly weights: readonly (readonly [Relation, number])[];
+  private readonly left = new Map<Relation, number[]>();
+  private pool: number[][][] = [];
+
+  constructor(corpus: TokenizedCorpus, facts: Facts, random: Random) {
+    this.corpus = corpus;
+    this.random = random;
+    this.weights = RELATIONS.map((relation) => [relation, facts.templates[relation].w] as const);
+  }
+
+  /** The next batch: rows of similar length, each `<bos>`, sentences, `<eos>`. */
+  batch(n_rows: number): number[][] {
+    if (this.pool.length === 0) {
+      const rows = Array.from({ length: POOLED_BATCHES * n_rows }, () => this.row());
+      rows.sort((a, b) => a.length - b.length);
+      const batches = Array.from({ length: POOLED_BATCHES }, (_, i) => rows.slice(i * n_rows, (i + 1) * n_rows));
+      this.pool = this.random.shuffled(batches);
+    }
+    return this.pool.pop()!;
+  }
+
+  row(): number[] {
+    const draw = this.random.next();
+    const n = draw < THREE_SENTENCES ? 3 : draw < THREE_SENTENCES + TWO_SENTENCES ? 2 : 1;
+    const parts = Array.from({ length: n }, (_, i) => {
+      const sentence = this.sentence();
+      return i === 0 ? sentence.first : sentence.later;
+    });
+    return [this.corpus.bos, ...parts.flat(), this.corpus.eos];
+  }
+
+  private sentence() {
+    const relation = this.relation();
+    const sentences = this.corpus.sentences[relation];
+    let left = this.left.get(relation) ?? [];
+    // Each sentence once before any returns.
+    if (left.length === 0) left = this.random.shuffled([...sentences.keys()]);
+    const index = left.pop()!;
+    this.left.set(relation, left);
+    return sentences[index]!;
+  }
+
+  private relation(): Relation {
+    const total = this.weights.reduce((sum, [, weight]) => sum + weight, 0);
+    let place = this.random.next() * total;
+    for (const [relation, weight] of this.weights) {
+      place -= weight;
+      if (place < 0) return relation;
+    }
+    return this.weights.at(-1)![0];
+  }
+}

@@ -1,0 +1,129 @@
+/** The steps of the training, with their settings. Each leaves a checkpoint in the run's folder, so that it can go on. */
+import { appendFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { TransformerConfig } from '../src/model/config.ts';
+import type { StepRecord } from '../src/training/loop.ts';
+import { modelOfVariables, modelParameters } from '../src/training/model-parameters.ts';
+import { Variables, type Parameter } from '../src/training/parameters.ts';
+import { Random } from '../src/training/random.ts';
+import { trainJointly, type LossWeights } from '../src/training/train-jointly.ts';
+import { trainModel } from '../src/training/train-model.ts';
+import { trainTranscoders } from '../src/training/train-transcoders.ts';
+import type { TranscoderParameters } from '../src/training/transcoder-parameters.ts';
+import { interchangeSource } from './corpus/interchanges.ts';
+import { nameTokens, type Prepared } from './corpus/prepare.ts';
+import { RowStream } from './corpus/stream.ts';
+import { N_FEATURES, shapeOf } from './shape.ts';
+
+export interface Run {
+  readonly folder: string;
+  readonly seed: number;
+  /** Factor on the number of steps: small for trying, 1 for what is shipped. */
+  readonly stepsScale: number;
+  readonly prepared: Prepared;
+}
+
+const BETAS = { beta1: 0.9, beta2: 0.98, clipNorm: 1 };
+const LOG_EVERY_STEPS = 20;
+
+/** Tokens that no sentence holds: their embedding is 0. */
+export function silentTokens({ tokenizer, used }: Prepared): number {
+  return tokenizer.vocabularySize - used.length;
+}
+
+export function scaled(run: Run, steps: number): number {
+  return Math.max(2, Math.round(steps * run.stepsScale));
+}
+
+/** Writes the curve, one JSON object a step, and now and then a line for people. */
+export function curve(run: Run, phase: string): (record: StepRecord) => void {
+  return (record) => {
+    appendFileSync(join(run.folder, 'curve.jsonl'), `${JSON.stringify({ phase, ...record })}\n`);
+    if (record.step % LOG_EVERY_STEPS !== 0 && record.step !== record.steps) return;
+    const measures = Object.entries(record.measures).map(([name, value]) => `${name} ${value.toFixed(3)}`);
+    const parts = [`loss ${record.loss.toFixed(3)}`, ...measures, `${record.seconds.toFixed(2)} s a step`];
+    console.log(`${phase} ${record.step}/${record.steps}: ${parts.join(', ')}`);
+  };
+}
+
+/** The model's parameters at their start. Names keep their random embedding, so that facts have to be looked up by MLPs. */
+export function startModel(run: Run): { config: TransformerConfig; parameters: Parameter[] } {
+  const config = shapeOf(run.prepared.used.length);
+  const frozenEmbeddings = nameTokens(run.prepared);
+  return { config, parameters: modelParameters(config, new Random(run.seed), { frozenEmbeddings }) };
+}
+
+export async function modelStep(run: Run, config: TransformerConfig, parameters: Parameter[]): Promise<void> {
+  const { tokenized, facts } = run.prepared;
+  await trainModel(config, parameters, new RowStream(tokenized, facts, new Random(run.seed + 1)), {
+    steps: scaled(run, 1500),
+    peakRate: 3e-3,
+    optimizer: { ...BETAS, weightDecay: 0.3 },
+    rowsAStep: 192,
+    n_silent: silentTokens(run.prepared),
+    checkpoint: join(run.folder, 'model-step.safetensors'),
+    onStep: curve(run, 'model'),
+  });
+}
+
+/** Active features a token and layer: the bound is 8, and the last steps settle a little above their target. */
+const ACTIVE_FEATURES = 7.5;
+
+export async function transcoderStep(
+  run: Run,
+  config: TransformerConfig,
+  parameters: readonly Parameter[],
+): Promise<TranscoderParameters[]> {
+  const { tokenized, facts } = run.prepared;
+  using variables = new Variables(parameters);
+  const model = modelOfVariables(config, variables);
+  try {
+    return await trainTranscoders(model, new RowStream(tokenized, facts, new Random(run.seed + 2)), {
+      steps: scaled(run, 400),
+      peakRate: 2e-3,
+      optimizer: { ...BETAS, beta2: 0.99, weightDecay: 0 },
+      rowsAStep: 128,
+      d_transcoder: N_FEATURES,
+      activeFeatures: ACTIVE_FEATURES,
+      random: new Random(run.seed + 3),
+      checkpoint: join(run.folder, 'transcoder-step.safetensors'),
+      onStep: curve(run, 'transcoders'),
+    });
+  } finally {
+    for (const { ln1, ln1_post, ln2, ln2_post } of model.blocks) {
+      for (const gain of [ln1, ln1_post, ln2, ln2_post]) gain.dispose();
+    }
+    model.ln_final.dispose();
+  }
+}
+
+/** First the outputs are to become explicable; only then MLPs are replaced and features exchanged. */
+const REPLACING_FROM = 0.2;
+
+function jointWeights(step: number, steps: number): LossWeights {
+  return step < REPLACING_FROM * steps
+    ? { reconstruction: 1.5, replaced: 0, interchange: 0.5 }
+    : { reconstruction: 1.5, replaced: 0.3, interchange: 1 };
+}
+
+export async function jointStep(
+  run: Run,
+  config: TransformerConfig,
+  parameters: readonly Parameter[],
+  layers: readonly TranscoderParameters[],
+): Promise<void> {
+  const { tokenized, facts } = run.prepared;
+  await trainJointly(config, parameters, layers, new RowStream(tokenized, facts, new Random(run.seed + 4)), {
+    steps: scaled(run, 700),
+    peakRate: 1.5e-3,
+    optimizer: { ...BETAS, weightDecay: 0.3 },
+    rowsAStep: 128,
+    n_silent: silentTokens(run.prepared),
+    activeFeatures: ACTIVE_FEATURES,
+    random: new Random(run.seed + 5),
+    weights: jointWeights,
+    interchange: interchangeSource(run.prepared, new Random(run.seed + 6)),
+    checkpoint: join(run.folder, 'joint-step.safetensors'),
+    onStep: curve(run, 'joint'),
+  });
+}

@@ -1,0 +1,29 @@
+/** `npm run train:embedded`: from the facts to the files that ship. */
+import { mkdir, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { parseArgs } from 'node:util';
+import { selectBackend } from '../src/backend/select.ts';
+import { readFacts } from './corpus/facts.ts';
+import { prepare } from './corpus/prepare.ts';
+import { jointStep, modelStep, startModel, transcoderStep, type Run } from './steps.ts';
+
+const { values } = parseArgs({
+  options: {
+    resume: { type: 'boolean', default: false },
+    seed: { type: 'string', default: '1' },
+    'steps-scale': { type: 'string', default: '1' },
+    folder: { type: 'string', default: 'training/run' },
+  },
+});
+const folder = values.folder;
+if (!values.resume) await rm(folder, { recursive: true, force: true });
+await mkdir(folder, { recursive: true });
+const seed = Number(values.seed);
+const prepared = await prepare(readFacts('training'), join(folder, 'model'), seed);
+const { backend } = await selectBackend({ device: 'auto', arithmetic: 'float32' });
+console.log(`Device ${backend.device} (${backend.version})`);
+const run: Run = { folder, seed, stepsScale: Number(values['steps-scale']), prepared };
+const { config, parameters } = startModel(run);
+await modelStep(run, config, parameters);
+const layers = await transcoderStep(run, config, parameters);
+await jointStep(run, config, parameters, layers);
