@@ -1,31 +1,16 @@
 /** Engine, verbs of `tracer graph`: questions to graph files. None of them loads a model or TF.js. */
-import path from 'node:path';
-import { unreachable, UsageError } from '../errors.ts';
-import { writeFileAtomic } from '../formats/atomic.ts';
+import type { AtomicOptions } from '../formats/atomic.ts';
 import { diffGraphs, type GraphDiff } from '../graph/diff.ts';
-import { linksToCsv, nodesToCsv, toDot, toGraphml } from '../graph/export.ts';
 import { readGraph, writeGraph } from '../graph/files.ts';
-import type { Graph } from '../graph/graph.ts';
-import { mergeGraphs, type MergedGraph } from '../graph/merge.ts';
-import { sanitiseName, viewerGraph } from '../graph/neuronpedia.ts';
 import { strongestPaths, type StrongPath } from '../graph/paths.ts';
-import { EDGE_FIELDS, PRUNE_DEFAULTS, pruneGraph, type PrunedGraph } from '../graph/prune.ts';
+import { EDGE_FIELDS, pruneGraph, type PruneOptions } from '../graph/prune.ts';
 import { graphScores, subgraphScores, type GraphScores } from '../graph/scores.ts';
 import { selectAll, selectNodes } from '../graph/select.ts';
 import { graphOfPruned } from '../graph/subgraph.ts';
 import { topFeatures, type TopFeature } from '../graph/top.ts';
-import { viewOf, type GraphView } from '../graph/view.ts';
-import { writeViewerGraph } from '../graph/viewer-files.ts';
 import type { SavedFileResult } from './results.ts';
+import { refuseInputs } from './graph-export.ts';
 import { writtenFile } from './written-file.ts';
-
-export const EXPORT_FORMATS = ['neuronpedia', 'graphml', 'dot', 'csv'] as const;
-export type ExportFormat = (typeof EXPORT_FORMATS)[number];
-
-export interface Thresholds {
-  readonly nodeThreshold?: number | undefined;
-  readonly edgeThreshold?: number | undefined;
-}
 
 export interface PruneResult {
   readonly file: string;
@@ -34,6 +19,9 @@ export interface PruneResult {
   readonly n_nodes: number;
   readonly n_features: number;
   readonly n_edges: number;
+  /** Of the graph as it was, before pruning. */
+  readonly before: { readonly n_nodes: number; readonly n_features: number; readonly n_edges: number };
+  /** Of the graph as it was: after pruning they would say less. */
   readonly scores: GraphScores;
   readonly files: readonly SavedFileResult[];
 }
@@ -41,11 +29,12 @@ export interface PruneResult {
 /** What pruning keeps; with `output`, the kept part as a graph file of its own. */
 export async function pruneFile(
   file: string,
-  options: Thresholds & { readonly output?: string | undefined },
+  options: PruneOptions & AtomicOptions & { readonly output?: string | undefined },
 ): Promise<PruneResult> {
-  const pruned = pruneWith(await readGraph(file), options);
+  if (options.output !== undefined) await refuseInputs([options.output], [file]);
+  const pruned = pruneGraph(await readGraph(file), options);
   const { graph, nodeMask, edges } = pruned;
-  if (options.output !== undefined) await writeGraph(options.output, graphOfPruned(pruned));
+  if (options.output !== undefined) await writeGraph(options.output, graphOfPruned(pruned), options);
   return {
     file,
     node_threshold: pruned.nodeThreshold,
@@ -53,6 +42,11 @@ export async function pruneFile(
     n_nodes: count(nodeMask),
     n_features: count(nodeMask.subarray(0, graph.layout.n_features)),
     n_edges: edges.length / EDGE_FIELDS,
+    before: {
+      n_nodes: graph.layout.n_nodes,
+      n_features: graph.layout.n_features,
+      n_edges: graph.edges.reduce((sum, weight) => sum + (weight === 0 ? 0 : 1), 0),
+    },
     scores: graphScores(graph),
     files: options.output === undefined ? [] : [await writtenFile(options.output)],
   };
@@ -124,137 +118,33 @@ export async function pathsOfFile(
 export interface DiffResult extends GraphDiff {
   readonly before: string;
   readonly after: string;
+  /** Of all, listed or not. */
+  readonly n_appeared: number;
+  readonly n_vanished: number;
+  readonly n_changed: number;
 }
 
-/** What differs between what matters in two graphs: both are pruned first. */
-export async function diffFiles(before: string, after: string, thresholds: Thresholds): Promise<DiffResult> {
+/** What differs between what matters in two graphs: both are pruned first. With `k`, at most so many of each kind are listed. */
+export async function diffFiles(
+  before: string,
+  after: string,
+  options: PruneOptions & { readonly k?: number | undefined },
+): Promise<DiffResult> {
   const [first, second] = [await readGraph(before), await readGraph(after)].map((graph) =>
-    graphOfPruned(pruneWith(graph, thresholds)),
+    graphOfPruned(pruneGraph(graph, options)),
   );
-  return { before, after, ...diffGraphs(first!, second!) };
-}
-
-export interface MergeResult {
-  readonly graphs: readonly string[];
-  readonly n_nodes: number;
-  readonly n_links: number;
-  readonly merged: MergedGraph;
-  readonly files: readonly SavedFileResult[];
-}
-
-/** Several graphs as one, each pruned first; with `output`, written in a format of `export` (not neuronpedia). */
-export async function mergeFiles(
-  files: readonly string[],
-  options: Thresholds & { readonly output?: string | undefined; readonly format?: ExportFormat | undefined },
-): Promise<MergeResult> {
-  const pruned: PrunedGraph[] = [];
-  for (const file of files) pruned.push(pruneWith(await readGraph(file), options));
-  const merged = mergeGraphs(pruned);
-  const { output, format = 'graphml' } = options;
-  const written = output === undefined ? [] : await writeView(merged, format, output);
+  const { appeared, vanished, changed, n_common } = diffGraphs(first!, second!);
   return {
-    graphs: files,
-    n_nodes: merged.nodes.length,
-    n_links: merged.links.length,
-    merged,
-    files: written,
+    before,
+    after,
+    n_common,
+    n_appeared: appeared.length,
+    n_vanished: vanished.length,
+    n_changed: changed.length,
+    appeared: appeared.slice(0, options.k),
+    vanished: vanished.slice(0, options.k),
+    changed: changed.slice(0, options.k),
   };
-}
-
-export interface ExportOptions extends Thresholds {
-  readonly format: ExportFormat;
-  /** File to write; for `neuronpedia` a folder and `slug` may be given instead. */
-  readonly output?: string | undefined;
-  readonly graphDir?: string | undefined;
-  readonly slug?: string | undefined;
-  readonly scan?: string | undefined;
-}
-
-export interface ExportResult {
-  readonly file: string;
-  readonly format: ExportFormat;
-  readonly n_nodes: number;
-  readonly n_links: number;
-  readonly files: readonly SavedFileResult[];
-}
-
-export async function exportFile(file: string, options: ExportOptions): Promise<ExportResult> {
-  const pruned = pruneWith(await readGraph(file), options);
-  const view = viewOf(pruned);
-  return {
-    file,
-    format: options.format,
-    n_nodes: view.nodes.length,
-    n_links: view.links.length,
-    files:
-      options.format === 'neuronpedia'
-        ? await writeViewer(pruned, file, options)
-        : await writeView(view, options.format, outputOf(file, options)),
-  };
-}
-
-async function writeViewer(
-  pruned: PrunedGraph,
-  file: string,
-  options: ExportOptions,
-): Promise<SavedFileResult[]> {
-  const slug = options.slug ?? sanitiseName(path.parse(file).name);
-  const viewer = viewerGraph(pruned, { slug, scan: options.scan });
-  if (options.graphDir !== undefined) {
-    const { graph, metadata } = await writeViewerGraph(options.graphDir, viewer);
-    return [await writtenFile(graph), await writtenFile(metadata)];
-  }
-  const output = outputOf(file, options);
-  await writeFileAtomic(output, `${JSON.stringify(viewer)}\n`);
-  return [await writtenFile(output)];
-}
-
-/** Writes nodes and links. CSV is two tables: `NAME.csv` with the links, and `NAME.nodes.csv`. */
-async function writeView(view: GraphView, format: ExportFormat, output: string): Promise<SavedFileResult[]> {
-  switch (format) {
-    case 'graphml':
-      await writeFileAtomic(output, toGraphml(view));
-      return [await writtenFile(output)];
-    case 'dot':
-      await writeFileAtomic(output, toDot(view));
-      return [await writtenFile(output)];
-    case 'csv': {
-      const { dir, name } = path.parse(output);
-      const nodes = path.join(dir, `${name}.nodes.csv`);
-      await writeFileAtomic(nodes, nodesToCsv(view));
-      await writeFileAtomic(output, linksToCsv(view));
-      return [await writtenFile(output), await writtenFile(nodes)];
-    }
-    case 'neuronpedia':
-      throw new UsageError({
-        code: 'bad_format',
-        message: 'a merged graph has no positions, so it cannot be written for the viewer',
-        hint: 'Use --format graphml, dot or csv.',
-      });
-    default:
-      return unreachable(format);
-  }
-}
-
-const EXTENSIONS: Readonly<Record<ExportFormat, string>> = {
-  neuronpedia: '.json',
-  graphml: '.graphml',
-  dot: '.dot',
-  csv: '.csv',
-};
-
-/** The file named, else one beside the graph with the format's extension. */
-function outputOf(file: string, { output, format }: ExportOptions): string {
-  if (output !== undefined) return output;
-  const { dir, name } = path.parse(file);
-  return path.join(dir, name + EXTENSIONS[format]);
-}
-
-function pruneWith(graph: Graph, { nodeThreshold, edgeThreshold }: Thresholds): PrunedGraph {
-  return pruneGraph(graph, {
-    nodeThreshold: nodeThreshold ?? PRUNE_DEFAULTS.nodeThreshold,
-    edgeThreshold: edgeThreshold ?? PRUNE_DEFAULTS.edgeThreshold,
-  });
 }
 
 function count(mask: Uint8Array): number {

@@ -1,17 +1,11 @@
 /** What `graph` shows: one view a question. */
-import type {
-  DiffResult,
-  ExportResult,
-  MergeResult,
-  PathsResult,
-  PruneResult,
-  ScoresResult,
-  TopResult,
-} from '../engine/graph.ts';
+import type { DiffResult, PathsResult, PruneResult, ScoresResult, TopResult } from '../engine/graph.ts';
+import type { ExportResult, MergeResult } from '../engine/graph-export.ts';
+import { unreachable } from '../errors.ts';
 import type { SavedFileResult } from '../engine/results.ts';
 import type { NodeResult } from '../graph/nodes.ts';
 import type { FeatureTotal } from '../graph/totals.ts';
-import { formatBytes, formatDecimal, formatProbability } from './numbers.ts';
+import { formatBytes, formatCount, formatDecimal, formatProbability } from './numbers.ts';
 import type { Screen } from './screen.ts';
 import { facts, sections, table, type Column } from './table.ts';
 import { printable, visibleToken } from './text.ts';
@@ -22,12 +16,18 @@ function written(files: readonly SavedFileResult[]): [string, string][] {
   return files.map(({ path, bytes }) => ['written', `${printable(path)} (${formatBytes(bytes)})`]);
 }
 
+function keptText(kept: number, before: number): string {
+  return `${formatCount(kept)} of ${formatCount(before)} kept`;
+}
+
 export function pruneView(result: PruneResult, screen: Screen): string {
   return facts(
     [
       ['graph', printable(result.file)],
       ['thresholds', `nodes ${result.node_threshold}, edges ${result.edge_threshold}`],
-      ['kept', `${result.n_nodes} nodes (${result.n_features} features), ${result.n_edges} edges`],
+      ['nodes', keptText(result.n_nodes, result.before.n_nodes)],
+      ['features', keptText(result.n_features, result.before.n_features)],
+      ['edges', keptText(result.n_edges, result.before.n_edges)],
       ['replacement', formatDecimal(result.scores.replacement)],
       ['completeness', formatDecimal(result.scores.completeness)],
       ...written(result.files),
@@ -105,6 +105,8 @@ function nodeName({ kind, layer, position, feature, token }: NodeResult): string
     case 'token':
     case 'logit':
       return visibleToken(token);
+    default:
+      return unreachable(kind);
   }
 }
 
@@ -127,10 +129,11 @@ export function pathsView({ paths }: PathsResult, screen: Screen): string {
   return table(columns, rows, screen);
 }
 
-/** At most so many features of each kind are listed; `--json` has all. */
+/** At most so many are listed unless more are asked for; `--json` has all. */
 const LISTED = 20;
 
-export function diffView(result: DiffResult, screen: Screen): string {
+/** `listed`: lines of each kind. */
+export function diffView(result: DiffResult, screen: Screen, listed: number = LISTED): string {
   const totals = (features: readonly FeatureTotal[]): string | null => {
     if (features.length === 0) return null;
     const columns: Column[] = [
@@ -138,14 +141,16 @@ export function diffView(result: DiffResult, screen: Screen): string {
       { title: 'feature', align: right },
       { title: 'activation', align: right },
       { title: 'influence', align: right },
+      { title: 'on' },
     ];
     const rows = features
-      .slice(0, LISTED)
-      .map(({ layer, feature, activation, influence }) => [
+      .slice(0, listed)
+      .map(({ layer, feature, activation, influence, tokens }) => [
         String(layer),
         String(feature),
         formatDecimal(activation),
         formatDecimal(influence),
+        tokens.map(visibleToken).join(' '),
       ]);
     return table(columns, rows, screen);
   };
@@ -158,7 +163,7 @@ export function diffView(result: DiffResult, screen: Screen): string {
     { title: 'after', align: right },
   ];
   const changed = result.changed
-    .slice(0, LISTED)
+    .slice(0, listed)
     .map(({ layer, feature, before, after }) => [
       String(layer),
       String(feature),
@@ -167,6 +172,10 @@ export function diffView(result: DiffResult, screen: Screen): string {
       formatDecimal(before.activation),
       formatDecimal(after.activation),
     ]);
+  const title = (text: string, found: readonly unknown[], all: number): string => {
+    const shown = Math.min(found.length, listed);
+    return shown < all ? `${text} (${shown} of ${formatCount(all)})` : text;
+  };
   return sections(
     [
       [
@@ -177,15 +186,18 @@ export function diffView(result: DiffResult, screen: Screen): string {
             ['after', printable(result.after)],
             [
               'features',
-              `${result.n_common} in both, ${result.appeared.length} appeared, ${result.vanished.length} vanished`,
+              `${result.n_common} in both (${result.n_changed} changed), ${result.n_appeared} appeared, ${result.n_vanished} vanished`,
             ],
           ],
           screen,
         ),
       ],
-      ['Appeared', totals(result.appeared)],
-      ['Vanished', totals(result.vanished)],
-      ['Changed most', changed.length > 0 ? table(changedColumns, changed, screen) : null],
+      [title('Appeared', result.appeared, result.n_appeared), totals(result.appeared)],
+      [title('Vanished', result.vanished, result.n_vanished), totals(result.vanished)],
+      [
+        title('Changed most', result.changed, result.n_changed),
+        changed.length > 0 ? table(changedColumns, changed, screen) : null,
+      ],
     ],
     screen,
   );

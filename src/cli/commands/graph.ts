@@ -1,13 +1,15 @@
 /** `tracer graph …`: questions to a graph file. No model is loaded. */
 import { Option, type Command } from 'commander';
-import type { ExportFormat } from '../../engine/graph.ts';
+import { ATTRIBUTE_DEFAULTS } from '../../engine/attribute-types.ts';
+import type { ExportFormat, ViewFormat } from '../../engine/graph-export.ts';
 import { perform } from '../perform.ts';
 import type { Shell } from '../shell.ts';
 import { collect, probability, wholeNumber } from '../values.ts';
 
-const DEFAULT_NODE_THRESHOLD = 0.8;
-const DEFAULT_EDGE_THRESHOLD = 0.98;
-const FORMATS = ['neuronpedia', 'graphml', 'dot', 'csv'] as const satisfies readonly ExportFormat[];
+const VIEW_FORMATS = ['graphml', 'dot', 'csv'] as const satisfies readonly ViewFormat[];
+const EXPORT_FORMATS = ['neuronpedia', ...VIEW_FORMATS] as const satisfies readonly ExportFormat[];
+const DEFAULT_TOP = 20;
+const DEFAULT_PATHS = 10;
 
 interface ThresholdFlags {
   readonly nodeThreshold: number;
@@ -42,13 +44,13 @@ function withThresholds(command: Command): Command {
       '--node-threshold <p>',
       'share of influence kept',
       probability('--node-threshold'),
-      DEFAULT_NODE_THRESHOLD,
+      ATTRIBUTE_DEFAULTS.nodeThreshold,
     )
     .option(
       '--edge-threshold <p>',
       'share of edge scores kept',
       probability('--edge-threshold'),
-      DEFAULT_EDGE_THRESHOLD,
+      ATTRIBUTE_DEFAULTS.edgeThreshold,
     );
 }
 
@@ -59,8 +61,8 @@ function addPrune(graph: Command, shell: Shell): void {
     .option('--output <file>', 'write what is kept as a graph file');
   command.action((file: string, options: ThresholdFlags & { output?: string }) =>
     perform(shell, command, async () => {
-      const [{ pruneFile }, { pruneView }] = await engineAndViews();
-      const result = await pruneFile(file, options);
+      const [{ pruneFile }, , { pruneView }] = await engineAndViews();
+      const result = await pruneFile(file, { ...options, signal: shell.signal });
       return { data: result, view: (screen) => pruneView(result, screen) };
     }),
   );
@@ -71,10 +73,10 @@ function addScores(graph: Command, shell: Shell): void {
     .command('scores')
     .description('replacement and completeness score, of the whole graph and of pinned nodes')
     .argument('<files...>', 'graph files')
-    .option('--pinned <node>', 'count every other feature as error (repeatable)', collect);
+    .option('--pinned <nodes...>', 'count every other feature as error');
   command.action((files: string[], options: { pinned?: string[] }) =>
     perform(shell, command, async () => {
-      const [{ scoreFiles }, { scoresView }] = await engineAndViews();
+      const [{ scoreFiles }, , { scoresView }] = await engineAndViews();
       const result = await scoreFiles(files, options.pinned);
       return { data: result, view: (screen) => scoresView(result, screen) };
     }),
@@ -86,10 +88,10 @@ function addTop(graph: Command, shell: Shell): void {
     .command('top')
     .description('strongest features by influence')
     .argument('<file>', 'graph file')
-    .option('--k <n>', 'how many', wholeNumber('--k', 1), 20);
+    .option('--k <n>', 'how many', wholeNumber('--k', 1), DEFAULT_TOP);
   command.action((file: string, options: { k: number }) =>
     perform(shell, command, async () => {
-      const [{ topOfFile }, { topView }] = await engineAndViews();
+      const [{ topOfFile }, , { topView }] = await engineAndViews();
       const result = await topOfFile(file, options.k);
       return { data: result, view: (screen) => topView(result, screen) };
     }),
@@ -103,10 +105,10 @@ function addPaths(graph: Command, shell: Shell): void {
     .argument('<file>', 'graph file')
     .option('--from <node>', 'where paths start (repeatable; default: all tokens)', collect)
     .option('--to <node>', 'where paths end (repeatable; default: all explained tokens)', collect)
-    .option('--k <n>', 'how many', wholeNumber('--k', 1), 10);
+    .option('--k <n>', 'how many', wholeNumber('--k', 1), DEFAULT_PATHS);
   command.action((file: string, options: { from?: string[]; to?: string[]; k: number }) =>
     perform(shell, command, async () => {
-      const [{ pathsOfFile }, { pathsView }] = await engineAndViews();
+      const [{ pathsOfFile }, , { pathsView }] = await engineAndViews();
       const result = await pathsOfFile(file, { from: options.from ?? [], to: options.to ?? [] }, options.k);
       return { data: result, view: (screen) => pathsView(result, screen) };
     }),
@@ -117,12 +119,13 @@ function addDiff(graph: Command, shell: Shell): void {
   const command = withThresholds(graph.command('diff'))
     .description('features that appeared, vanished or changed from one prompt to another')
     .argument('<before>', 'graph file')
-    .argument('<after>', 'graph file');
-  command.action((before: string, after: string, options: ThresholdFlags) =>
+    .argument('<after>', 'graph file')
+    .option('--k <n>', 'how many of each kind', wholeNumber('--k', 1));
+  command.action((before: string, after: string, options: ThresholdFlags & { k?: number }) =>
     perform(shell, command, async () => {
-      const [{ diffFiles }, { diffView }] = await engineAndViews();
+      const [{ diffFiles }, , { diffView }] = await engineAndViews();
       const result = await diffFiles(before, after, options);
-      return { data: result, view: (screen) => diffView(result, screen) };
+      return { data: result, view: (screen) => diffView(result, screen, options.k) };
     }),
   );
 }
@@ -132,11 +135,11 @@ function addMerge(graph: Command, shell: Shell): void {
     .description('several graphs as one, averaged over prompts')
     .argument('<files...>', 'graph files')
     .option('--output <file>', 'write it')
-    .addOption(new Option('--format <name>', 'format of --output').choices(FORMATS).default('graphml'));
-  command.action((files: string[], options: ThresholdFlags & { output?: string; format: ExportFormat }) =>
+    .addOption(new Option('--format <name>', 'format of --output (default: graphml)').choices(VIEW_FORMATS));
+  command.action((files: string[], options: ThresholdFlags & { output?: string; format?: ViewFormat }) =>
     perform(shell, command, async () => {
-      const [{ mergeFiles }, { mergeView }] = await engineAndViews();
-      const result = await mergeFiles(files, options);
+      const [, { mergeFiles }, { mergeView }] = await engineAndViews();
+      const result = await mergeFiles(files, { ...options, signal: shell.signal });
       return { data: result, view: (screen) => mergeView(result, screen) };
     }),
   );
@@ -146,7 +149,7 @@ function addExport(graph: Command, shell: Shell): void {
   const command = withThresholds(graph.command('export'))
     .description('write the pruned graph for other programs')
     .argument('<file>', 'graph file')
-    .addOption(new Option('--format <name>', 'format').choices(FORMATS).makeOptionMandatory())
+    .addOption(new Option('--format <name>', 'format').choices(EXPORT_FORMATS).makeOptionMandatory())
     .option(
       '--output <file>',
       'file to write (default: beside the graph); csv: the nodes go to NAME.nodes.csv',
@@ -166,13 +169,17 @@ function addExport(graph: Command, shell: Shell): void {
       },
     ) =>
       perform(shell, command, async () => {
-        const [{ exportFile }, { exportView }] = await engineAndViews();
-        const result = await exportFile(file, options);
+        const [, { exportFile }, { exportView }] = await engineAndViews();
+        const result = await exportFile(file, { ...options, signal: shell.signal });
         return { data: result, view: (screen) => exportView(result, screen) };
       }),
   );
 }
 
 function engineAndViews() {
-  return Promise.all([import('../../engine/graph.ts'), import('../../report/graph-view.ts')]);
+  return Promise.all([
+    import('../../engine/graph.ts'),
+    import('../../engine/graph-export.ts'),
+    import('../../report/graph-view.ts'),
+  ]);
 }
