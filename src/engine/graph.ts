@@ -8,8 +8,8 @@ import { graphScores, subgraphScores, type GraphScores } from '../graph/scores.t
 import { selectAll, selectNodes } from '../graph/select.ts';
 import { graphOfPruned } from '../graph/subgraph.ts';
 import { topFeatures, type TopFeature } from '../graph/top.ts';
-import type { SavedFileResult } from './results.ts';
 import { refuseInputs } from './graph-export.ts';
+import type { SavedFileResult } from './results.ts';
 import { writtenFile } from './written-file.ts';
 
 export interface PruneResult {
@@ -21,7 +21,7 @@ export interface PruneResult {
   readonly n_edges: number;
   /** Of the graph as it was, before pruning. */
   readonly before: { readonly n_nodes: number; readonly n_features: number; readonly n_edges: number };
-  /** Of the graph as it was: after pruning they would say less. */
+  /** Of the graph as it was: that is what they are defined on. */
   readonly scores: GraphScores;
   readonly files: readonly SavedFileResult[];
 }
@@ -57,11 +57,12 @@ export interface ScoresResult {
     readonly file: string;
     readonly n_features: number;
     readonly scores: GraphScores;
-    /** Only with pinned nodes: everything else counted as error. */
-    readonly pinned?: { readonly n_nodes: number; readonly scores: GraphScores };
+    /** Only with pinned nodes: every other feature counts as error. Nodes that are no features change nothing. */
+    readonly pinned?: { readonly n_nodes: number; readonly n_features: number; readonly scores: GraphScores };
   }[];
 }
 
+/** Replacement and completeness score of each file, in the order given. Pinned nodes are looked for in every one of them. */
 export async function scoreFiles(
   files: readonly string[],
   pinned: readonly string[] = [],
@@ -74,7 +75,13 @@ export async function scoreFiles(
       file,
       n_features: graph.layout.n_features,
       scores: graphScores(graph),
-      ...(pinned.length > 0 && { pinned: { n_nodes: nodes.length, scores: subgraphScores(graph, nodes) } }),
+      ...(pinned.length > 0 && {
+        pinned: {
+          n_nodes: nodes.length,
+          n_features: nodes.filter((node) => node < graph.layout.n_features).length,
+          scores: subgraphScores(graph, nodes),
+        },
+      }),
     });
   }
   return { graphs };
@@ -86,6 +93,7 @@ export interface TopResult {
   readonly top: readonly TopFeature[];
 }
 
+/** The k features of most influence, best first. */
 export async function topOfFile(file: string, k: number): Promise<TopResult> {
   const graph = await readGraph(file);
   return { file, prompt: graph.provenance.prompt, top: topFeatures(graph, k) };

@@ -4,6 +4,7 @@ import type { ExportResult, MergeResult } from '../engine/graph-export.ts';
 import { unreachable } from '../errors.ts';
 import type { SavedFileResult } from '../engine/results.ts';
 import type { NodeResult } from '../graph/nodes.ts';
+import type { GraphScores } from '../graph/scores.ts';
 import type { FeatureTotal } from '../graph/totals.ts';
 import { formatBytes, formatCount, formatDecimal, formatProbability } from './numbers.ts';
 import type { Screen } from './screen.ts';
@@ -36,33 +37,23 @@ export function pruneView(result: PruneResult, screen: Screen): string {
   );
 }
 
+/** A line a graph, and under it one for its pinned nodes. */
 export function scoresView({ graphs }: ScoresResult, screen: Screen): string {
-  const isPinned = graphs.some(({ pinned }) => pinned);
   const columns: Column[] = [
     { title: 'graph' },
     { title: 'features', align: right },
     { title: 'replacement', align: right },
     { title: 'completeness', align: right },
-    ...(isPinned
-      ? [
-          { title: 'pinned', align: right },
-          { title: 'replacement', align: right },
-          { title: 'completeness', align: right },
-        ]
-      : []),
   ];
-  const rows = graphs.map(({ file, n_features, scores, pinned }) => [
-    printable(file),
-    String(n_features),
-    formatDecimal(scores.replacement),
-    formatDecimal(scores.completeness),
-    ...(pinned
-      ? [
-          String(pinned.n_nodes),
-          formatDecimal(pinned.scores.replacement),
-          formatDecimal(pinned.scores.completeness),
-        ]
-      : []),
+  const line = (name: string, features: number, { replacement, completeness }: GraphScores): string[] => [
+    name,
+    formatCount(features),
+    formatDecimal(replacement),
+    formatDecimal(completeness),
+  ];
+  const rows = graphs.flatMap(({ file, n_features, scores, pinned }) => [
+    line(printable(file), n_features, scores),
+    ...(pinned ? [line('  pinned only', pinned.n_features, pinned.scores)] : []),
   ]);
   return table(columns, rows, screen);
 }
@@ -211,11 +202,7 @@ export function mergeView(result: MergeResult, screen: Screen): string {
   ];
   const rows = result.merged.nodes
     .slice(0, LISTED)
-    .map(({ label, n_graphs, influence }) => [
-      visibleToken(label),
-      String(n_graphs),
-      formatDecimal(influence),
-    ]);
+    .map(({ label, n_graphs, influence }) => [printable(label), String(n_graphs), formatDecimal(influence)]);
   return sections(
     [
       [

@@ -80,6 +80,7 @@ describe('scores of pinned features', () => {
     expect(Math.abs(pinned!.scores.replacement - scores.replacement)).toBeLessThanOrEqual(tolerance);
     expect(Math.abs(pinned!.scores.completeness - scores.completeness)).toBeLessThanOrEqual(tolerance);
     const none = await scoreFiles([p2], ['Dallas']);
+    expect(none.graphs[0]!.pinned).toMatchObject({ n_nodes: 1, n_features: 0 });
     expect(none.graphs[0]!.pinned!.scores.replacement).toBeLessThan(scores.replacement);
   });
 });
