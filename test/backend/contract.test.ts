@@ -129,10 +129,12 @@ describeEachBackend('a weight', (backend, device) => {
     const W = wholeNumbers(1117, 2069, 13);
     for (const isTransposed of [false, true]) {
       using weight = await backend().loadWeight(memorySource(W, dtype, isTransposed));
-      const x = wholeNumbers(2, 1117, 14);
-      expectExact(await multiply(weight, x, false), product(x, W).exact);
-      const y = wholeNumbers(2, 2069, 15);
-      expectExact(await multiply(weight, y, true), product(y, transposed(W)).exact);
+      for (const n of [2, 20]) {
+        const x = wholeNumbers(n, 1117, 14);
+        expectExact(await multiply(weight, x, false), product(x, W).exact);
+        const y = wholeNumbers(n, 2069, 15);
+        expectExact(await multiply(weight, y, true), product(y, transposed(W)).exact);
+      }
     }
   });
 

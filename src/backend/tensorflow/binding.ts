@@ -131,9 +131,10 @@ export class RawOps {
     return result;
   }
 
-  concatColumns(ids: readonly number[]): number {
+  /** Float32 matrices under each other (axis 0) or side by side (axis 1). */
+  concat(ids: readonly number[], alongAxis: 0 | 1): number {
     const { TF_INT32, TF_ATTR_INT } = this.binding;
-    const axis = this.binding.createTensor([], TF_INT32, Int32Array.of(1));
+    const axis = this.binding.createTensor([], TF_INT32, Int32Array.of(alongAxis));
     const attributes = [
       { name: 'N', type: TF_ATTR_INT, value: ids.length },
       this.type('T', this.FLOAT),

@@ -5,7 +5,13 @@ import type { KernelBackend, RawOps } from './binding.ts';
 import { elementBytes, shareableBytes, StoredMatrix } from './stored-matrix.ts';
 
 /** From this many rows of x on, a product is bound by arithmetic and one large product is faster than many blocks. */
-const MANY_ROWS = 64;
+const MANY_ROWS = 256;
+
+/**
+ * x · Wᵀ is fast in TensorFlow for a few rows of x and for many; in between, (W · xᵀ)ᵀ takes half to two thirds of its
+ * time. Widening is a fixed part of the time of other types, so there it pays later. (`bench/README.md` has the figures.)
+ */
+const SWAPPED_FROM_ROWS = { float32: 5, widened: 12 };
 
 /** A matrix of at most this many numbers is widened in one piece (256 MiB of float32) when x has many rows. */
 const LARGEST_WIDENED_WHOLE = 64 * 1024 * 1024;
@@ -65,6 +71,7 @@ class Product {
     let id: number;
     if (arithmetic === 'bfloat16' && this.stored.dtype === raw.BFLOAT16)
       id = this.inBfloat16(xId, overColumns);
+    else if (overColumns && this.isSwapped(n)) id = this.swapped(xId);
     else if (!this.stored.needsWidening) id = raw.matMul(xId, this.stored.whole(), overColumns, raw.FLOAT);
     else if (this.isWidenedWhole(n)) id = this.widened(xId, this.stored.whole(), overColumns);
     else id = overColumns ? this.blocksOfColumns(xId) : this.blocksOfRows(xId, n);
@@ -77,10 +84,36 @@ class Product {
     return this.engine.copiesToDevice || (n >= MANY_ROWS && size <= LARGEST_WIDENED_WHOLE);
   }
 
+  private isSwapped(n: number): boolean {
+    const from = this.stored.needsWidening ? SWAPPED_FROM_ROWS.widened : SWAPPED_FROM_ROWS.float32;
+    return !this.engine.copiesToDevice && n >= from && n < MANY_ROWS;
+  }
+
+  /** x · storedᵀ as (stored · xᵀ)ᵀ: each block gives some rows of the product in brackets. */
+  private swapped(xId: number): number {
+    const { raw } = this.engine;
+    const xTransposed = raw.transpose(xId, raw.FLOAT);
+    const multiply = (wideId: number): number => raw.matMul(wideId, xTransposed, false, raw.FLOAT);
+    const product = this.stored.needsWidening
+      ? this.combine(
+          this.stored.blocks().map((block) => this.withWide(block.id, multiply)),
+          (ids) => raw.concat(ids, 0),
+        )
+      : multiply(this.stored.whole());
+    const result = raw.transpose(product, raw.FLOAT);
+    raw.delete(xTransposed, product);
+    return result;
+  }
+
   private widened(xId: number, storedId: number, overColumns: boolean): number {
     const { raw } = this.engine;
+    return this.withWide(storedId, (wide) => raw.matMul(xId, wide, overColumns, raw.FLOAT));
+  }
+
+  private withWide(storedId: number, multiply: (wideId: number) => number): number {
+    const { raw } = this.engine;
     const wide = raw.cast(storedId, this.stored.dtype, raw.FLOAT);
-    const result = raw.matMul(xId, wide, overColumns, raw.FLOAT);
+    const result = multiply(wide);
     raw.delete(wide);
     return result;
   }
@@ -88,7 +121,7 @@ class Product {
   /** x · storedᵀ: each block gives some columns of the result. */
   private blocksOfColumns(xId: number): number {
     const parts = this.stored.blocks().map((block) => this.widened(xId, block.id, true));
-    return this.combine(parts, (ids) => this.engine.raw.concatColumns(ids));
+    return this.combine(parts, (ids) => this.engine.raw.concat(ids, 1));
   }
 
   /** x · stored: each block takes some columns of x and adds to the whole result. */
