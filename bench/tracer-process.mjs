@@ -1,0 +1,43 @@
+/** Benchmark: the real command line in a process of its own. */
+import { spawn } from 'node:child_process';
+import path from 'node:path';
+
+const BINARY = path.join(import.meta.dirname, '..', 'bin', 'tracer.js');
+
+/** Runs `tracer` and waits for it. Throws with what it wrote on stderr when it fails. */
+export async function tracer(args) {
+  const startMs = performance.now();
+  const child = spawn(process.execPath, [BINARY, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const [out, err] = [[], []];
+  child.stdout.on('data', (bytes) => out.push(bytes));
+  child.stderr.on('data', (bytes) => err.push(bytes));
+  const [exitCode, signal] = await new Promise((resolve, reject) => {
+    child.on('error', reject);
+    child.on('close', (code, name) => resolve([code, name]));
+  });
+  const wallSeconds = (performance.now() - startMs) / 1000;
+  if (exitCode !== 0) {
+    const text = Buffer.concat([...err, ...out]).toString();
+    throw new Error(`tracer ${args.join(' ')} ended with ${signal ?? exitCode}:\n${text}`);
+  }
+  return { wallSeconds, stdout: Buffer.concat(out).toString() };
+}
+
+/** As `tracer`, with the `data` of its JSON answer. */
+export async function tracerData(args) {
+  const { wallSeconds, stdout } = await tracer([...args, '--json', '--quiet']);
+  return { wallSeconds, data: JSON.parse(stdout).data };
+}
+
+/** Several runs, one after the other; each in a fresh process. */
+export async function repeated(runs, work) {
+  const results = [];
+  for (let i = 0; i < runs; i++) results.push(await work());
+  return results;
+}
+
+export function median(values) {
+  const sorted = [...values].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
