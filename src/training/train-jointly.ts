@@ -122,6 +122,18 @@ export function replacedPass(
   batch: Batch,
   plain: MlpValues,
 ): Tensor2D {
+  return withOutputs(model, batch, plain, (layer, input) =>
+    decode(transcoders[layer]!, encode(transcoders[layer]!, input)),
+  );
+}
+
+/** The last residual stream when MLPs write `written`, except at the first token of a row. */
+export function withOutputs(
+  model: BatchModel,
+  batch: Batch,
+  plain: MlpValues,
+  written: (layer: number, input: Tensor2D) => Tensor2D,
+): Tensor2D {
   const { n_rows, length } = batch;
   const first = new Uint8Array(n_rows * length);
   for (let row = 0; row < n_rows; row++) first[row * length] = 1;
@@ -129,6 +141,6 @@ export function replacedPass(
   return capturingPass(model, batch, (layer, input, _output) => {
     // The first token sees only itself, so that its MLPs write the same in both passes and in every row.
     const atFirst = tf.slice<tf.Rank.R2, Tensor2D>(plain.outputs[layer]!, [0, 0], [1, -1]);
-    return tf.where(isFirst, atFirst, decode(transcoders[layer]!, encode(transcoders[layer]!, input)));
+    return tf.where(isFirst, atFirst, written(layer, input));
   }).residual;
 }

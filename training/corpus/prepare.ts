@@ -20,9 +20,12 @@ export interface Prepared {
   readonly tokenized: TokenizedCorpus;
 }
 
+/** Of the sentences that are drawn at random. All runs have the same corpus; their own seeds are for what they do with it. */
+const CORPUS_SEED = 1;
+
 /** Writes the tokenizer into `folder` and reads it back the way `tracer` does. */
-export async function prepare(facts: Facts, folder: string, seed: number): Promise<Prepared> {
-  const corpus = allSentences(facts, new Random(seed));
+export async function prepare(facts: Facts, folder: string): Promise<Prepared> {
+  const corpus = allSentences(facts, new Random(CORPUS_SEED));
   const texts = RELATIONS.flatMap((relation) => corpus[relation]);
   await mkdir(folder, { recursive: true });
   const tokenizerJson = join(folder, 'tokenizer.json');
@@ -37,6 +40,12 @@ export async function prepare(facts: Facts, folder: string, seed: number): Promi
     specialTokensMap,
     cacheDir: join(folder, 'compiled'),
   });
+  return { facts, corpus, tokenizer, ...tokenize(corpus, tokenizer) };
+}
+
+/** The same for a tokenizer that is there already. */
+export function prepareWith(facts: Facts, tokenizer: Tokenizer): Prepared {
+  const corpus = allSentences(facts, new Random(CORPUS_SEED));
   return { facts, corpus, tokenizer, ...tokenize(corpus, tokenizer) };
 }
 

@@ -1,0 +1,51 @@
+/** Training: a loaded model and its transcoders as a batch pass uses them, to measure many prompts at once. */
+import * as tf from '@tensorflow/tfjs-core';
+import type { HeldWeight } from '../backend/backend.ts';
+import { BLOCK_MATRICES, type BlockMatrix } from '../model/weight-names.ts';
+import type { ReplacementModel } from '../replacement/replacement-model.ts';
+import type { BatchModel } from './model-parameters.ts';
+import type { LayerTranscoder } from './transcoder-parameters.ts';
+
+export interface LoadedSubject extends Disposable {
+  readonly model: BatchModel;
+  readonly transcoders: readonly LayerTranscoder[];
+}
+
+/**
+ * Acquires all weights. Dispose it before the replacement model. For tied embeddings and JumpReLU transcoders that write
+ * into their own layer.
+ */
+export async function holdSubject({ model, transcoders }: ReplacementModel): Promise<LoadedSubject> {
+  const { config, weights } = model;
+  const acquired: HeldWeight[] = [];
+  const blocks = [];
+  for (const stored of weights.blocks) {
+    const matrices = {} as Record<BlockMatrix, HeldWeight>;
+    for (const name of BLOCK_MATRICES) acquired.push((matrices[name] = await stored[name].acquire()));
+    const { ln1, ln1_post, ln2, ln2_post } = stored;
+    blocks.push({ ...matrices, ln1, ln1_post, ln2, ln2_post });
+  }
+  const all = (n: number): Int32Array => Int32Array.from({ length: n }, (_, i) => i);
+  const W_E = await weights.W_E.rows(all(config.d_vocab));
+  const layers: LayerTranscoder[] = [];
+  const features = all(transcoders.d_transcoder);
+  for (const { layer, activation, b_enc, b_dec } of transcoders.layers) {
+    if (activation.kind !== 'jumprelu') throw new Error(`layer ${layer}: ${activation.kind} features are not measured`);
+    layers.push({
+      W_enc: await transcoders.encoderRows(layer, features),
+      W_dec: tf.tensor2d(await transcoders.decoderRows(layer, features), [features.length, config.d_model]),
+      threshold: tf.tensor1d(activation.threshold),
+      b_enc,
+      b_dec,
+    });
+  }
+  return {
+    model: { config, W_E, blocks, ln_final: weights.ln_final },
+    transcoders: layers,
+    [Symbol.dispose]() {
+      for (const weight of acquired) weight[Symbol.dispose]();
+      W_E.dispose();
+      for (const { W_enc, W_dec, threshold } of layers) for (const t of [W_enc, W_dec, threshold]) t.dispose();
+    },
+  };
+}
