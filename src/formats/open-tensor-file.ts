@@ -12,6 +12,8 @@ const INDEX_SUFFIX = '.index.json';
 /** First bytes as Latin-1. What matches none is opened as safetensors, whose errors are exact. */
 const ZIP = 'PK';
 const PICKLE = '\x80';
+/** Where the header of a safetensors file begins; its first 8 bytes can be those of a pickle by chance. */
+const HEADER_PLACE = 8;
 const GIT_LFS_POINTER = 'version https://git-lfs';
 
 /**
@@ -34,7 +36,7 @@ async function openerOf(source: ByteSource) {
   const bytes = Buffer.alloc(Math.min(source.size, GIT_LFS_POINTER.length));
   await source.read(0, bytes);
   const start = bytes.toString('latin1');
-  if (start.startsWith(PICKLE) && !source.name.endsWith('.safetensors')) {
+  if (start.startsWith(PICKLE) && start[HEADER_PLACE] !== '{') {
     throw notWeights(source, 'a Python pickle', 'Convert it to safetensors: pickled files are never read.');
   }
   if (start === GIT_LFS_POINTER) {

@@ -2,7 +2,7 @@
 import { BadFileError, NotFoundError } from '../errors.ts';
 import type { ByteSource } from '../formats/byte-source.ts';
 import { readJson } from '../formats/json.ts';
-import { openSafetensors } from '../formats/safetensors.ts';
+import { openTensorFile } from '../formats/open-tensor-file.ts';
 import { openSharded } from '../formats/sharded.ts';
 import type { StorageType, TensorFile, TensorInfo } from '../formats/tensor-file.ts';
 import { ConfigFile, transformerConfig, type TransformerConfig } from './config.ts';
@@ -75,10 +75,10 @@ async function openWeights(files: FileSet): Promise<TensorFile> {
           hint: 'Fetch the checkpoint again: a part of it is missing.',
         });
       }
-      return await openSafetensors(await files.open(shard));
+      return await openTensorFile(await files.open(shard));
     });
   }
-  if (files.has(WEIGHTS_FILE)) return await openSafetensors(await files.open(WEIGHTS_FILE));
+  if (files.has(WEIGHTS_FILE)) return await openTensorFile(await files.open(WEIGHTS_FILE));
   throw new NotFoundError({
     code: 'no_weights',
     message: `${files.name} has neither ${WEIGHTS_FILE} nor ${INDEX_FILE}`,
