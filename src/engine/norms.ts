@@ -1,5 +1,6 @@
 /** Engine: lengths of encoder and decoder rows, read from their files piece by piece. */
-import { widen } from '../formats/dtype.ts';
+import { firstNonFinite, widen } from '../formats/dtype.ts';
+import { notFinite } from '../model/not-finite.ts';
 import type { LayerSource, Located } from '../transcoder/sources/source.ts';
 
 /** Stored numbers that are widened at a time: 16 MiB of float32. */
@@ -27,7 +28,10 @@ export async function decoderNorms(source: LayerSource): Promise<Float64Array> {
   return sums.map(Math.sqrt);
 }
 
-/** Goes through a tensor in pieces of whole rows (first axis); `columns` is the number of values a row. */
+/**
+ * Goes through a tensor in pieces of whole rows (first axis); `columns` is the number of values a row. Throws
+ * `BadFileError` for numbers that are not finite.
+ */
 async function eachPiece(
   { file, info }: Located,
   visit: (values: Float32Array, firstRow: number, columns: number) => void,
@@ -37,6 +41,8 @@ async function eachPiece(
   const rowsAtOnce = Math.max(1, Math.floor(NUMBERS_AT_ONCE / columns));
   for (let start = 0; start < rows; start += rowsAtOnce) {
     const stop = Math.min(rows, start + rowsAtOnce);
-    visit(widen(await file.read(info.name, { start, stop }), info.dtype), start, columns);
+    const values = widen(await file.read(info.name, { start, stop }), info.dtype);
+    if (firstNonFinite(values) >= 0) throw notFinite(file.name, info.name);
+    visit(values, start, columns);
   }
 }

@@ -1,13 +1,15 @@
 /** Model: what a direction of the residual stream does to the logits on the direct path. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Backend } from '../backend/backend.ts';
-import { widen } from '../formats/dtype.ts';
+import { firstNonFinite, widen } from '../formats/dtype.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { weightSource } from './load.ts';
+import { findNotFinite, notFinite } from './not-finite.ts';
 
 /**
  * How much each logit (before the cap) grows, relative to the mean over the vocabulary, when `direction` [d_model] is added
  * to the last residual stream, before the division by the final norm's divisor, which depends on the prompt. [d_vocab]
+ * Throws `BadFileError` when a parameter on the way holds numbers that are not finite.
  */
 export async function tokenEffects(
   backend: Backend,
@@ -16,17 +18,21 @@ export async function tokenEffects(
 ): Promise<Float32Array> {
   const { config, file } = checkpoint;
   const { W_E, W_U, ln_final } = config.family.weights;
+  const unembedding = config.tie_word_embeddings ? W_E : W_U;
   const gain = widen(await file.read(ln_final), file.tensors.get(ln_final)!.dtype);
   const offset = config.family.normGainOffset;
   const normed = direction.map((value, i) => value * (gain[i]! + offset));
-  using weight = backend.streamWeight(weightSource(file, config.tie_word_embeddings ? W_E : W_U));
+  using weight = backend.streamWeight(weightSource(file, unembedding));
   using held = await weight.acquire();
   const effects = tf.tidy(() => {
     const z = held.matMul(tf.tensor2d(normed, [1, config.d_model]), { transpose: true });
     return tf.reshape(tf.sub(z, tf.mean(z)), [config.d_vocab]);
   });
   try {
-    return await effects.data<'float32'>();
+    const values = await effects.data<'float32'>();
+    const bad = firstNonFinite(values) < 0 ? undefined : await findNotFinite(file, [ln_final, unembedding]);
+    if (bad !== undefined) throw notFinite(file.name, bad);
+    return values;
   } finally {
     effects.dispose();
   }

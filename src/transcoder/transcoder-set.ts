@@ -3,8 +3,9 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Backend, HeldWeight, Tensor1D, Tensor2D, Weight } from '../backend/backend.ts';
 import { MemoryBudget } from '../backend/budget.ts';
 import { lazyWeight } from '../backend/lazy-weight.ts';
-import { widen } from '../formats/dtype.ts';
+import { firstNonFinite, widen } from '../formats/dtype.ts';
 import { weightSource } from '../model/load.ts';
+import { findNotFinite, notFinite } from '../model/not-finite.ts';
 import { activeFeatures, type Activation, type LayerFeatures } from './activation.ts';
 import type { OpenedSet } from './open.ts';
 import { readActivation, readVector } from './read-vectors.ts';
@@ -46,11 +47,15 @@ export class TranscoderSet implements Disposable {
     return tf.tidy(() => tf.add<Tensor2D>(held.matMul(x, { transpose: true }), b_enc));
   }
 
-  /** Active features of a layer; positions before `firstPosition` count as inactive. */
+  /**
+   * Active features of a layer; positions before `firstPosition` count as inactive. Throws `BadFileError` when the
+   * encoder holds numbers that are not finite: NaN is not above any threshold, so that its feature would just be missing.
+   */
   async encode(layer: number, x: Tensor2D, firstPosition = 0): Promise<LayerFeatures> {
     const pre = await this.preActivations(layer, x);
     try {
       const values = (await pre.data()) as Float32Array;
+      if (firstNonFinite(values) >= 0) await this.checkEncoder(layer);
       return activeFeatures(
         values,
         x.shape[0],
@@ -61,6 +66,12 @@ export class TranscoderSet implements Disposable {
     } finally {
       pre.dispose();
     }
+  }
+
+  private async checkEncoder(layer: number): Promise<void> {
+    const { file, info } = this.layers[layer]!.source.W_enc;
+    const bad = await findNotFinite(file, [info.name]);
+    if (bad !== undefined) throw notFinite(file.name, bad);
   }
 
   /** Encoder rows of features, float32 [features.length, d_model]. Belongs to the caller. */
