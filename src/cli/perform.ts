@@ -14,6 +14,8 @@ export interface CommandContext {
   readonly settings: Settings;
   readonly shell: Shell;
   readonly report: (event: EngineEvent) => void;
+  /** Shows a part of the result before all of it is there; what the answer's view shows follows. Null with --json. */
+  readonly stream: ((text: string) => Promise<void>) | null;
 }
 
 export interface Answer {
@@ -55,7 +57,11 @@ export async function perform(
     if (flags.loudness === 'verbose') noteOrigins(settings, reporter);
     const report = (event: EngineEvent) => reporter.report(event);
     const common = commonOptions(settings, shell.signal, report);
-    const answer = await work({ common, settings, shell, report });
+    const stream = async (text: string): Promise<void> => {
+      reporter.stop();
+      await writeText(host.stdout, text);
+    };
+    const answer = await work({ common, settings, shell, report, stream: flags.json ? null : stream });
     // A command that did not notice the signal has not been asked for its answer any more.
     shell.signal.throwIfAborted();
     reporter.stop();

@@ -5,8 +5,10 @@ import { addAttribute } from './commands/attribute.ts';
 import { addCompletion } from './commands/completion.ts';
 import { addConfigure } from './commands/configure.ts';
 import { addDoctor } from './commands/doctor.ts';
+import { addGenerate } from './commands/generate.ts';
 import { addGraph } from './commands/graph.ts';
 import { addInspect } from './commands/inspect.ts';
+import { addIntervene } from './commands/intervene.ts';
 import { addLoad } from './commands/load.ts';
 import { addRun } from './commands/run.ts';
 import { addSetup } from './commands/setup.ts';
@@ -45,6 +47,8 @@ export function buildProgram(shell: Shell, write: (text: string) => void): Comma
     addInspect,
     addAttribute,
     addGraph,
+    addIntervene,
+    addGenerate,
     addSetup,
     addDoctor,
     addCompletion,

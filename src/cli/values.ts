@@ -38,6 +38,17 @@ export function probability(flag: string): (text: string) => number {
   };
 }
 
+/** A parser of numbers from 0 on, for commander. */
+export function nonNegative(flag: string): (text: string) => number {
+  return (text) => {
+    const value = text.trim() === '' ? NaN : Number(text);
+    if (!(value >= 0 && Number.isFinite(value))) {
+      throw badValue(flag, 'a number from 0 on', text, `Write it as ${flag} 0.7.`);
+    }
+    return value;
+  };
+}
+
 /** A parser of token ids, `2,651,18`, for commander. */
 export function tokenIds(flag: string): (text: string) => number[] {
   return (text) => {

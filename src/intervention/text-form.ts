@@ -22,7 +22,7 @@ export function parseAddress(flag: string, text: string): Address {
   const parts = ADDRESS.exec(text);
   const pos = parts ? parsePlace(parts[2]!) : undefined;
   if (!parts || pos === undefined) {
-    throw badText(flag, 'LAYER:POSITION:FEATURE', text, `${flag} 20:10:15589, or 20:2..5:15589 for a range`);
+    throw badText(flag, 'LAYER:POSITION:FEATURE', text, '20:10:15589, or 20:2..5:15589 for a range');
   }
   return { layer: Number(parts[1]), pos, feature: Number(parts[3]) };
 }
@@ -41,7 +41,7 @@ export function parseSweep(flag: string, text: string): Sweep {
   const [from, to] = [numberOf(parts?.[1]), numberOf(parts?.[2])];
   const count = Number(parts?.[3]);
   if (from === undefined || to === undefined || !(count >= 2)) {
-    throw badText(flag, 'a range of two values or more', text, `${flag} 20:10:15589=-4..4/9`);
+    throw badText(flag, 'a range of two values or more', text, '20:10:15589=-4..4/9');
   }
   const changes = Array.from({ length: count }, (_, i) =>
     changeOf(sign, from + ((to - from) * i) / (count - 1)),
@@ -53,7 +53,7 @@ export function parseSweep(flag: string, text: string): Sweep {
 export function parseChange(flag: string, text: string): Change {
   const sign = /^[*+]/.exec(text)?.[0] ?? '';
   const value = numberOf(text.slice(sign.length));
-  if (value === undefined) throw badText(flag, 'a finite number', text, `${flag} …=30.9, =*-2 or =+5`);
+  if (value === undefined) throw badText(flag, 'a finite number', text, '20:10:15589=30.9, =*-2 or =+5');
   return changeOf(sign, value);
 }
 
@@ -77,7 +77,7 @@ function numberOf(text: string | undefined): number | undefined {
 
 function split(flag: string, text: string): [string, string] {
   const at = text.indexOf('=');
-  if (at < 0) throw badText(flag, 'LAYER:POSITION:FEATURE=VALUE', text, `${flag} 20:10:15589=30.9`);
+  if (at < 0) throw badText(flag, 'LAYER:POSITION:FEATURE=VALUE', text, '20:10:15589=30.9');
   return [text.slice(0, at), text.slice(at + 1)];
 }
 

@@ -1,0 +1,96 @@
+/** `tracer generate PROMPT`: a greedy or sampled continuation, optionally under interventions. */
+import type { Command } from 'commander';
+import { GENERATE_DEFAULTS } from '../../engine/generate-types.ts';
+import {
+  INTERVENTION_HELP,
+  readInterventionFlags,
+  withInterventionFlags,
+  type InterventionFlags,
+} from '../interventions.ts';
+import { perform } from '../perform.ts';
+import { readPrompt } from '../prompt.ts';
+import type { Shell } from '../shell.ts';
+import { nonNegative, probability, tokenIds, wholeNumber } from '../values.ts';
+
+interface GenerateOptions extends InterventionFlags {
+  readonly promptFile?: string;
+  readonly tokens?: number[];
+  readonly maxNewTokens: number;
+  readonly temperature: number;
+  readonly topK?: number;
+  readonly topP?: number;
+  readonly seed?: number;
+  readonly stopAtEos: boolean;
+  readonly preActivations?: boolean;
+  readonly output?: string;
+}
+
+const HELP = `
+Examples:
+  $ tracer generate "Once upon a time" --max-new-tokens 30
+  $ tracer generate "Once upon a time" --temperature 0.8 --top-p 0.9 --seed 1
+  $ tracer generate "Once upon a time" --set 1:2..:30=12
+${INTERVENTION_HELP}
+Open ranges (2..) go on in generated tokens, where a factor is one of the activation found there.`;
+
+export function addGenerate(program: Command, shell: Shell): void {
+  const command = program
+    .command('generate')
+    .description('continue a prompt, optionally with changed features')
+    .argument('[prompt]', "the prompt, or '-' for standard input")
+    .option('--prompt-file <file>', 'read the prompt from a file, as it is')
+    .option('--tokens <ids>', 'token ids instead of text: 2,651,18', tokenIds('--tokens'))
+    .option(
+      '--max-new-tokens <n>',
+      'tokens to add at most',
+      wholeNumber('--max-new-tokens', 1),
+      GENERATE_DEFAULTS.maxNewTokens,
+    )
+    .option(
+      '--temperature <t>',
+      '0: always the most likely token',
+      nonNegative('--temperature'),
+      GENERATE_DEFAULTS.temperature,
+    )
+    .option('--top-k <k>', 'draw among the k most likely tokens', wholeNumber('--top-k', 1))
+    .option(
+      '--top-p <p>',
+      'draw among the most likely tokens that together have this probability',
+      probability('--top-p'),
+    )
+    .option('--seed <n>', 'the same seed draws the same tokens', wholeNumber('--seed', 0))
+    .option('--no-stop-at-eos', 'go on after the end of the text');
+  withInterventionFlags(command)
+    .option('--output <file>', 'write logits, activations and tokens to a safetensors file')
+    .option('--pre-activations', 'write the numbers before the activation function instead')
+    .addHelpText('after', HELP);
+  command.action((argument: string | undefined, options: GenerateOptions) =>
+    perform(shell, command, async ({ common, stream }) => {
+      const input = await readPrompt({ argument, ...options }, shell.host.stdin, shell.signal);
+      const choice = await readInterventionFlags(options);
+      const [{ generate }, { generateView }, { printableLines }] = await Promise.all([
+        import('../../engine/generate.ts'),
+        import('../../report/generate-view.ts'),
+        import('../../report/text.ts'),
+      ]);
+      // A terminal must not be steered by what a model writes; a file gets the text as it is.
+      const shown = shell.host.stdout.isTTY ? printableLines : (text: string) => text;
+      const { maxNewTokens, temperature, topK, topP, seed, stopAtEos, output, preActivations } = options;
+      const result = await generate({
+        ...common,
+        ...choice,
+        input,
+        maxNewTokens,
+        temperature,
+        topK,
+        topP,
+        seed,
+        stopAtEos,
+        output,
+        preActivations,
+        onText: stream ? (piece) => stream(shown(piece)) : undefined,
+      });
+      return { data: result, view: (screen) => generateView(result, screen) };
+    }),
+  );
+}

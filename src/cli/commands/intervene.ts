@@ -1,0 +1,175 @@
+/** `tracer intervene PROMPT`: sets features and reports what changed. */
+import type { Command } from 'commander';
+import { INTERVENE_DEFAULTS, type InterventionChoice } from '../../engine/intervene-types.ts';
+import type { CommonOptions } from '../../engine/requests.ts';
+import { EXIT, UsageError } from '../../errors.ts';
+import { parseSweep, type Sweep } from '../../intervention/text-form.ts';
+import {
+  INTERVENTION_HELP,
+  readInterventionFlags,
+  withInterventionFlags,
+  type InterventionFlags,
+} from '../interventions.ts';
+import { perform, type Answer } from '../perform.ts';
+import { readPrompt } from '../prompt.ts';
+import type { Shell } from '../shell.ts';
+import { collect, probability, tokenIds, wholeNumber } from '../values.ts';
+
+interface InterveneOptions extends InterventionFlags {
+  readonly promptFile?: string;
+  readonly tokens?: number[];
+  readonly preActivations?: boolean;
+  readonly output?: string;
+  readonly top: number;
+  readonly features: number;
+  readonly expect?: string[];
+  readonly expectProb?: number;
+  readonly sweep?: Sweep;
+  readonly csv?: string;
+  readonly batch?: string;
+}
+
+const HELP = `
+Examples:
+  $ tracer intervene "The capital of the state containing Dallas is" --set '2:8:15=*-2' --ablate 3:-1:40
+  $ tracer intervene "Hello, world!" --sweep 1:2:30=-4..4/9
+  $ tracer intervene --batch circuits.jsonl
+${INTERVENTION_HELP}
+A line of --batch: {"prompt":"…","interventions":["2:8:15=*-2"],"expect":" Austin","expect_not":"…","expect_prob":0.2}.
+An expectation that does not come true exits with 6; the other lines of a batch still run.`;
+
+export function addIntervene(program: Command, shell: Shell): void {
+  const command = program
+    .command('intervene')
+    .description('change features of a prompt and see what follows')
+    .argument('[prompt]', "the prompt, or '-' for standard input")
+    .option('--prompt-file <file>', 'read the prompt from a file, as it is')
+    .option('--tokens <ids>', 'token ids instead of text: 2,651,18', tokenIds('--tokens'));
+  withInterventionFlags(command)
+    .option('--sweep <range>', 'try a range: LAYER:POS:FEATURE=FROM..TO/COUNT', (text: string) =>
+      parseSweep('--sweep', text),
+    )
+    .option('--csv <file>', 'write the table of --sweep as CSV')
+    .option('--batch <file>', 'many prompts with what is expected of each, one JSON object a line')
+    .option(
+      '--top <k>',
+      'most likely next tokens to compare',
+      wholeNumber('--top', 1),
+      INTERVENE_DEFAULTS.top,
+    )
+    .option(
+      '--features <k>',
+      'features that changed most to show',
+      wholeNumber('--features', 0),
+      INTERVENE_DEFAULTS.features,
+    )
+    .option(
+      '--expect <token>',
+      'fail unless the most likely next token is then one of these (repeatable)',
+      collect,
+    )
+    .option('--expect-prob <p>', 'fail unless its probability is at least this', probability('--expect-prob'))
+    .option('--output <file>', 'write logits and activations to a safetensors file')
+    .option('--pre-activations', 'write the numbers before the activation function instead')
+    .addHelpText('after', HELP);
+  command.action((argument: string | undefined, options: InterveneOptions) =>
+    perform(shell, command, async ({ common }) => {
+      checkTogether(argument, options);
+      const choice = await readInterventionFlags(options);
+      if (options.batch !== undefined) return await runBatch(options.batch, options, common);
+      const input = await readPrompt({ argument, ...options }, shell.host.stdin, shell.signal);
+      return options.sweep
+        ? await runSweep({ ...common, ...choice, input, sweep: options.sweep }, options)
+        : await runOnce({ ...common, ...choice, input }, options);
+    }),
+  );
+}
+
+type Asked = CommonOptions & InterventionChoice & { input: Awaited<ReturnType<typeof readPrompt>> };
+
+async function runOnce(asked: Asked, options: InterveneOptions): Promise<Answer> {
+  const [{ intervene }, { interveneView }] = await Promise.all([
+    import('../../engine/intervene.ts'),
+    import('../../report/intervene-view.ts'),
+  ]);
+  const { top, features, output, preActivations, expect, expectProb } = options;
+  const result = await intervene({
+    ...asked,
+    top,
+    features,
+    output,
+    preActivations,
+    expect,
+    expectProbability: expectProb,
+  });
+  return { data: result, view: (screen) => interveneView(result, screen) };
+}
+
+async function runSweep(asked: Asked & { sweep: Sweep }, { top, csv }: InterveneOptions): Promise<Answer> {
+  const [{ sweep }, { sweepView }] = await Promise.all([
+    import('../../engine/intervene-sweep.ts'),
+    import('../../report/sweep-view.ts'),
+  ]);
+  const result = await sweep({ ...asked, top, csv });
+  return { data: result, view: (screen) => sweepView(result, screen) };
+}
+
+async function runBatch(file: string, { top }: InterveneOptions, common: CommonOptions): Promise<Answer> {
+  const [{ interveneBatch, readBatch }, { batchView }] = await Promise.all([
+    import('../../engine/intervene-batch.ts'),
+    import('../../report/batch-view.ts'),
+  ]);
+  const result = await interveneBatch({ ...common, cases: await readBatch(file), top });
+  return {
+    data: result,
+    view: (screen) => batchView(result, screen),
+    exitCode: result.n_failed > 0 ? EXIT.expectation : EXIT.done,
+  };
+}
+
+/** Each way to ask has its own flags: what another one would ignore is refused. */
+function checkTogether(argument: string | undefined, options: InterveneOptions): void {
+  const given = (names: Readonly<Record<string, unknown>>): string[] =>
+    Object.entries(names).flatMap(([name, value]) => (value === undefined ? [] : [name]));
+  const changes = given({
+    '--set': options.set,
+    '--ablate': options.ablate,
+    '--interventions': options.interventions,
+    '--supernode': options.supernode,
+    '--free-attention': options.freeAttention,
+    '--constrained-layers': options.constrainedLayers,
+  });
+  const prompts = given({
+    'a prompt': argument,
+    '--prompt-file': options.promptFile,
+    '--tokens': options.tokens,
+  });
+  const single = given({
+    '--output': options.output,
+    '--pre-activations': options.preActivations,
+    '--expect': options.expect,
+    '--expect-prob': options.expectProb,
+  });
+  const sweep = given({ '--sweep': options.sweep, '--csv': options.csv });
+  if (options.batch !== undefined) refuseWith('--batch', [...prompts, ...changes, ...single, ...sweep]);
+  else if (options.sweep !== undefined) refuseWith('--sweep', single);
+  else if (options.csv !== undefined) {
+    throw new UsageError({
+      code: 'csv_without_sweep',
+      message: '--csv writes the table of --sweep, which is missing',
+      hint: 'Add --sweep LAYER:POS:FEATURE=FROM..TO/COUNT.',
+    });
+  }
+}
+
+function refuseWith(flag: string, others: readonly string[]): void {
+  if (others.length === 0) return;
+  throw new UsageError({
+    code: 'flags_exclude_each_other',
+    message: `${flag} cannot be combined with ${others.join(', ')}`,
+    hint:
+      flag === '--batch'
+        ? 'The lines of the file say it: prompt, interventions, free_attention, constrained_layers, expect, expect_prob.'
+        : 'Leave out one of them.',
+  });
+}

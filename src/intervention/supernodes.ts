@@ -1,0 +1,102 @@
+/** Interventions, step 1 of 4: groups of features as graph viewers save them, `[name, ids…]`, scaled together. */
+import * as v from 'valibot';
+import { UsageError } from '../errors.ts';
+import { nearest } from '../nearest.ts';
+import { readJson } from '../formats/json.ts';
+import { asUsage } from './json-form.ts';
+import type { Intervention } from './intervention.ts';
+
+/** Features that stand for one thing. */
+export interface Supernode {
+  readonly name: string;
+  /** Node ids of a graph; a feature's is `<layer>_<feature>_<position>`. */
+  readonly ids: readonly string[];
+}
+
+/** A group and what its activations are multiplied by. */
+export interface ScaledSupernode extends Supernode {
+  readonly factor: number;
+}
+
+const Group = v.pipe(v.array(v.string()), v.minLength(1));
+const Groups = v.array(Group);
+
+/** One group, a list of groups, a viewer's selection, or a whole graph of the viewer. */
+const SupernodeFile = v.union([
+  Groups,
+  Group,
+  v.object({ supernodes: Groups }),
+  v.object({ qParams: v.object({ supernodes: Groups }) }),
+]);
+
+/** Throws `NotFoundError` without the file, `UsageError` for a file without groups. */
+export async function readSupernodes(path: string): Promise<Supernode[]> {
+  const file = await asUsage(() => readJson(path, SupernodeFile));
+  const groups = Array.isArray(file)
+    ? file
+    : 'supernodes' in file
+      ? file.supernodes
+      : file.qParams.supernodes;
+  const list = groups.every((group) => typeof group === 'string') ? [groups] : groups;
+  const supernodes = list.map(([name, ...ids]) => ({ name: name ?? '', ids }));
+  if (supernodes.length > 0) return supernodes;
+  throw new UsageError({
+    code: 'no_supernodes',
+    message: `${path} has no supernodes`,
+    hint: 'Group features in the viewer and save them, or write [["name","20_15589_10"]].',
+  });
+}
+
+/**
+ * The groups that factors are given for; a factor without a name is for all groups that have none of their own. Without
+ * any factor, all are switched off. Throws `UsageError` for a name that no group has.
+ */
+export function scaleSupernodes(
+  groups: readonly Supernode[],
+  factors: readonly { readonly name: string | null; readonly factor: number }[],
+): ScaledSupernode[] {
+  for (const { name } of factors) {
+    if (name === null || groups.some((group) => group.name === name)) continue;
+    const near = nearest(
+      name,
+      groups.map((group) => group.name),
+    );
+    throw new UsageError({
+      code: 'unknown_supernode',
+      message: `--scale: no supernode is called '${name}'`,
+      hint: near
+        ? `Did you mean '${near}'?`
+        : `There are ${groups.map((group) => `'${group.name}'`).join(', ')}.`,
+    });
+  }
+  const general = factors.length === 0 ? 0 : factors.findLast(({ name }) => name === null)?.factor;
+  return groups.flatMap((group) => {
+    const factor = factors.findLast(({ name }) => name === group.name)?.factor ?? general;
+    return factor === undefined ? [] : [{ ...group, factor }];
+  });
+}
+
+const FEATURE_ID = /^(\d+)_(\d+)_(\d+)$/;
+
+/**
+ * A group as interventions, and the ids that no feature stands behind (tokens, errors, logits: a logit's layer lies beyond
+ * the last). Throws `UsageError` for a group without features.
+ */
+export function supernodeInterventions(
+  { name, ids, factor }: ScaledSupernode,
+  n_layers: number,
+): { interventions: Intervention[]; others: string[] } {
+  const interventions: Intervention[] = [];
+  const others: string[] = [];
+  for (const id of ids) {
+    const [layer, feature, pos] = (FEATURE_ID.exec(id) ?? []).slice(1).map(Number);
+    if (layer === undefined || layer >= n_layers) others.push(id);
+    else interventions.push({ layer, feature: feature!, pos: pos!, change: { kind: 'scale', factor } });
+  }
+  if (interventions.length > 0) return { interventions, others };
+  throw new UsageError({
+    code: 'no_features',
+    message: `supernode '${name}' has no feature among its ${ids.length} ids`,
+    hint: 'The id of a feature is <layer>_<feature>_<position>, such as 20_15589_10.',
+  });
+}
