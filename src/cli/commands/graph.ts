@@ -1,10 +1,11 @@
-/** `tracer graph …`: questions to a graph file. No model is loaded. */
+/** `tracer graph …`: questions to a graph file. No model is loaded, except to validate it. */
 import { Option, type Command } from 'commander';
 import { ATTRIBUTE_DEFAULTS } from '../../engine/attribute-types.ts';
 import type { ExportFormat, ViewFormat } from '../../engine/graph-export.ts';
 import { perform } from '../perform.ts';
 import type { Shell } from '../shell.ts';
 import { collect, probability, wholeNumber } from '../values.ts';
+import { addValidate } from './graph-validate.ts';
 
 const VIEW_FORMATS = ['graphml', 'dot', 'csv'] as const satisfies readonly ViewFormat[];
 const EXPORT_FORMATS = ['neuronpedia', ...VIEW_FORMATS] as const satisfies readonly ExportFormat[];
@@ -36,6 +37,7 @@ export function addGraph(program: Command, shell: Shell): void {
   addDiff(graph, shell);
   addMerge(graph, shell);
   addExport(graph, shell);
+  addValidate(graph, shell);
 }
 
 function withThresholds(command: Command): Command {
