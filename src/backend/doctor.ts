@@ -90,7 +90,8 @@ export interface DoctorOptions {
 }
 
 const DEVICES: readonly Device[] = ['cuda', 'cpu', 'wasm'];
-const OLDEST_NODE_MAJOR = 20;
+/** As `engines` of package.json says. */
+const OLDEST_NODE = [20, 15] as const;
 
 /** Examines the machine; each backend is tried in a process of its own. Takes about a second. */
 export async function examine(options: DoctorOptions = {}): Promise<DoctorReport> {
@@ -175,8 +176,10 @@ async function examineFolders(cacheDir: string | undefined, problems: string[]):
 
 function examineNode(): DoctorReport['node'] {
   const { version } = process;
-  const ok = Number.parseInt(version.slice(1), 10) >= OLDEST_NODE_MAJOR;
-  return { version, needed: `>=${OLDEST_NODE_MAJOR}`, ok };
+  const [major = 0, minor = 0] = version.slice(1).split('.').map(Number);
+  const [oldestMajor, oldestMinor] = OLDEST_NODE;
+  const ok = major > oldestMajor || (major === oldestMajor && minor >= oldestMinor);
+  return { version, needed: `>=${OLDEST_NODE.join('.')}`, ok };
 }
 
 function examineMemory(): DoctorReport['memory'] {

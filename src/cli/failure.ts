@@ -49,9 +49,11 @@ const GIVEN_VALUE = /value '([^']*)' is invalid/;
 /** commander's `error: unknown option '--tpo'\n(Did you mean --top?)`, code `commander.unknownOption`. */
 function fromCommander(error: CommanderError, help: string): Failure {
   const text = error.message.replace(/^error: /, '');
-  // `tracer help nope` throws a help page without a message.
+  // A help page is thrown without a message: for `tracer` alone, `tracer graph`, `tracer help nope`.
   const message =
-    error.code === 'commander.help' ? 'help was asked for an unknown command' : text.replace(SUGGESTION, '');
+    error.code === 'commander.help'
+      ? 'a command is missing, or is an unknown command'
+      : text.replace(SUGGESTION, '');
   const choices = CHOICES.exec(text)?.[1]?.split(', ') ?? [];
   const suggestion = SUGGESTION.exec(text)?.[1] ?? nearest(GIVEN_VALUE.exec(text)?.[1] ?? '', choices);
   return {

@@ -21,17 +21,14 @@ export async function configure(request: ConfigureRequest): Promise<ConfigureRes
     parameters_frozen: true,
     n_parameters: nParameters,
     bytes: heldBytes,
-    storage: storageOf(storageTypes, streamedBytes),
+    streamed_bytes: streamedBytes,
+    storage: storageOf(storageTypes),
     timings_ms: stopwatch.timings_ms,
     peak_rss_bytes: peakRssBytes(),
   };
 }
 
-const GIB = 2 ** 30;
-
-function storageOf(types: readonly string[], streamedBytes: number): string {
-  const held = `as stored (${types.join(', ')})${types.some((type) => type !== 'float32') ? ', widened when multiplied' : ''}`;
-  return streamedBytes === 0
-    ? held
-    : `${held}; ${(streamedBytes / GIB).toFixed(1)} GiB beyond --max-memory are read from disk on every use`;
+function storageOf(types: readonly string[]): string {
+  const widens = types.some((type) => type !== 'float32');
+  return `as stored (${types.join(', ')})${widens ? ', widened when multiplied' : ''}`;
 }

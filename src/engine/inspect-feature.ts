@@ -1,25 +1,28 @@
 /** Engine, a part of `inspect`: one feature, its vectors, and the tokens that its decoder promotes and suppresses. */
 import { selectBackend } from '../backend/select.ts';
+import type { HubClient } from '../hub/resolve.ts';
 import { widen } from '../formats/dtype.ts';
 import { largestIndices } from '../model/logits.ts';
 import { tokenEffects } from '../model/token-effects.ts';
 import { readActivation, readVector } from '../transcoder/read-vectors.ts';
 import type { LayerSource } from '../transcoder/sources/source.ts';
+import { fetchTokenizer } from './names.ts';
 import { REQUEST_DEFAULTS, type InspectRequest } from './requests.ts';
 import type { InspectFeatureResult, TokenEffectResult } from './results.ts';
 import { openTokenizer, type OpenedSubject } from './session.ts';
 
-/** Reads only the rows of the feature, and the unembedding once. */
+/** Reads only the rows of the feature, the tokenizer, and the unembedding once. */
 export async function inspectFeature(
   request: InspectRequest,
   opened: OpenedSubject,
+  client: HubClient,
   layer: number,
   feature: number,
   top: number = REQUEST_DEFAULTS.featureTokens,
 ): Promise<Omit<InspectFeatureResult, 'model' | 'transcoders'>> {
   const { checkpoint, set, subject } = opened;
   const source = set.layers[layer]!;
-  const tokenizer = await openTokenizer(subject.model);
+  const tokenizer = await openTokenizer(await fetchTokenizer(request, subject.model, client));
   const activation = await readActivation(source, set.config);
   const encoder = await encoderRow(source, feature);
   const decoders = await decoderRows(source, feature, checkpoint.config.d_model);

@@ -17,6 +17,8 @@ import type {
   InspectSummaryResult,
   WeightResult,
 } from './results.ts';
+
+import { hubClient } from './names.ts';
 import { openSubject, type OpenedSubject } from './session.ts';
 import { spreadOf } from './spread.ts';
 import { readVector } from '../transcoder/read-vectors.ts';
@@ -24,7 +26,9 @@ import { readVector } from '../transcoder/read-vectors.ts';
 /** Shows the part of a model and set that `request.show` names. No weight is read but those of a layer that is shown. */
 export async function inspect(request: InspectRequest): Promise<InspectResult> {
   const { show } = request;
-  using opened = await openSubject(request, { dryRun: show.view !== 'feature' });
+  // Headers, and of what is shown the rows, are read where they are: nothing large is fetched.
+  const client = hubClient(request);
+  using opened = await openSubject(request, { dryRun: true, client });
   const subject = {
     model: opened.subject.model.source.name,
     transcoders: opened.subject.transcoders.source.name,
@@ -43,7 +47,7 @@ export async function inspect(request: InspectRequest): Promise<InspectResult> {
         `layer ${layer} has`,
         'features',
       );
-      return { ...subject, ...(await inspectFeature(request, opened, layer, feature, show.top)) };
+      return { ...subject, ...(await inspectFeature(request, opened, client, layer, feature, show.top)) };
     }
     case 'hooks': {
       const pattern = show.pattern ?? null;

@@ -38,15 +38,12 @@ export interface Subject {
 export interface ResolveSubjectOptions {
   /** Fetch nothing: files that are not here are opened over the network, header by header. */
   readonly dryRun?: boolean;
+  readonly client: HubClient;
 }
 
-const MODEL_FILES = [
-  'config.json',
-  'tokenizer.json',
-  'tokenizer_config.json',
-  'special_tokens_map.json',
-  INDEX_FILE,
-];
+const TOKENIZER_FILES = ['tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json'];
+
+const MODEL_FILES = ['config.json', ...TOKENIZER_FILES, INDEX_FILE];
 
 /** Files of a model that are used; `model*.safetensors` are its weights. */
 function isModelFile(path: string): boolean {
@@ -59,9 +56,9 @@ function isModelFile(path: string): boolean {
  */
 export async function resolveSubject(
   request: CommonOptions,
-  options: ResolveSubjectOptions = {},
+  options: ResolveSubjectOptions,
 ): Promise<Subject> {
-  const hub = hubOptions(request, options.dryRun ?? false);
+  const hub = hubOptions(request, options);
   const openModel = async (name: string): Promise<Subject['model']> => {
     const located = locate('models', name, request.revision);
     const local = await resolveFiles(located.reference, { ...hub, wanted: isModelFile });
@@ -80,20 +77,26 @@ export async function resolveSubject(
   return { model, transcoders: { ...transcoders, config } };
 }
 
-function hubOptions(request: CommonOptions, dryRun: boolean): ResolveOptions {
-  const { cacheDir, offline, signal, onProgress } = request;
-  const overrides = { cacheDir, ...(offline && { offline }) };
+/** The Hub as one request sees it: a branch is resolved to a commit once, for all its files and every look at them. */
+export function hubClient({ cacheDir, offline, onProgress }: CommonOptions): HubClient {
+  return new HubClient(readHubEnvironment({ cacheDir, ...(offline && { offline }) }), {
+    onNotice: (message) => onProgress?.({ kind: 'warning', message }),
+  });
+}
+
+function hubOptions(
+  { signal, onProgress }: CommonOptions,
+  { dryRun = false, client }: ResolveSubjectOptions,
+): ResolveOptions {
   return {
     signal,
     dryRun,
-    // One client a request: a branch is resolved to a commit once, for all its files.
-    client: new HubClient(readHubEnvironment(overrides), {
-      onNotice: (message) => onProgress?.({ kind: 'warning', message }),
-    }),
+    client,
     onProgress: ({ file, bytesDone, bytesTotal, bytesPerSecond, secondsLeft }) =>
       onProgress?.({
         kind: 'progress',
-        phase: 'download',
+        // A phase a file: off a terminal, each is announced in a line of its own.
+        phase: `download ${file}`,
         message: `Fetching ${file}`,
         done: bytesDone,
         total: bytesTotal,
@@ -102,6 +105,24 @@ function hubOptions(request: CommonOptions, dryRun: boolean): ResolveOptions {
         ...(secondsLeft !== undefined && { secondsLeft }),
       }),
   };
+}
+
+/** The tokenizer's files of a model, fetched where only headers were looked at so far. */
+export async function fetchTokenizer(
+  request: CommonOptions,
+  model: NamedFiles,
+  client: HubClient,
+): Promise<NamedFiles> {
+  const isHere = model.listed.every(
+    ({ path: file, status }) => !TOKENIZER_FILES.includes(file) || status !== 'missing',
+  );
+  if (isHere) return model;
+  const located = locate('models', model.source.name, request.revision);
+  const local = await resolveFiles(located.reference, {
+    ...hubOptions(request, { client }),
+    wanted: TOKENIZER_FILES,
+  });
+  return named(model.source.name, located, local);
 }
 
 /** Weight files of a set: its own, or those of other repositories that it lists by `hf://` address. */
@@ -127,6 +148,14 @@ async function resolveSet(
   const byAddress = new Map(resolved.map((one) => [one.uri, one]));
   return {
     ...base,
+    source: {
+      ...base.source,
+      linked: resolved.map(({ uri, source }) => ({
+        file: uri,
+        repository: source.repo,
+        commit: source.commit,
+      })),
+    },
     listed: [...base.listed, ...resolved.map(({ uri, file }) => ({ ...listedFile(file), path: uri }))],
     files: {
       name: base.files.name,

@@ -19,6 +19,12 @@ export interface SourceResult {
   readonly subfolder?: string;
   /** The commit that a branch or tag stood for. */
   readonly commit?: string;
+  /** Files that a set lists from other repositories, with the commits they came from. */
+  readonly linked?: readonly {
+    readonly file: string;
+    readonly repository: string;
+    readonly commit: string;
+  }[];
   /** The folder on this machine, once the files are there. */
   readonly folder?: string;
 }
@@ -102,6 +108,8 @@ export interface ConfigureResult extends Subject {
   readonly gradient_stopped_at: readonly string[];
   /** Bytes of parameters held in memory. */
   readonly bytes: number;
+  /** Bytes of parameters beyond the memory budget: read from their files on every use. */
+  readonly streamed_bytes: number;
   /** How the weights are held: `as stored (bfloat16), widened when multiplied`. */
   readonly storage?: string;
   readonly timings_ms: Readonly<Record<string, number>>;
@@ -170,7 +178,7 @@ export interface WeightResult {
   readonly shape: readonly number[];
   readonly dtype: string;
   readonly bytes: number;
-  /** File that holds it. */
+  /** File that holds it, or the index of its shards. */
   readonly file?: string;
 }
 

@@ -2,6 +2,8 @@
 import { ExpectationError, UsageError } from '../errors.ts';
 import { writeSafetensors, type TensorToWrite } from '../formats/safetensors-writer.ts';
 import type { Tensor } from '../backend/backend.ts';
+import { checkTokens } from '../model/check-tokens.ts';
+import type { TransformerConfig } from '../model/config.ts';
 import { matchHooks, type HookName } from '../model/hooks.ts';
 import type { ForwardResult } from '../model/transformer.ts';
 import type { ActiveFeatures } from '../replacement/replacement-model.ts';
@@ -21,23 +23,27 @@ const LOGITS = 'logits';
  * what was expected did not come; files asked for are written before expectations are looked at.
  */
 export async function run(request: RunRequest): Promise<RunResult> {
-  using session = await openSession(request);
+  using session = await openSession(request, {
+    check: (tokenizer, config) => prepare(request, tokenizer, config),
+  });
   return await runIn(session, request);
 }
 
 /** As `run`, in a session that is loaded already. */
 export async function runIn(session: Session, request: RunRequest): Promise<RunResult> {
   const { replacement, tokenizer, stopwatch } = session;
-  const { config } = replacement.model;
-  const tokens = tokensOf(request.input, tokenizer);
+  const { tokens, names, expectedIds } = prepare(request, tokenizer, replacement.model.config);
   const saved = request.saveActivations;
-  const names = saved && matchHooks(saved.names.length > 0 ? saved.names : ['*'], config.n_layers, [LOGITS]);
   const wantsFeatures = request.features !== undefined || request.saveFeatures !== undefined;
   const options = {
     ...(request.signal && { signal: request.signal }),
     capture: (name: HookName): boolean => names?.has(name) ?? false,
   };
-  request.onProgress?.({ kind: 'progress', phase: 'forward', message: `Running ${tokens.length} tokens` });
+  request.onProgress?.({
+    kind: 'progress',
+    phase: 'forward',
+    message: tokens.length === 1 ? 'Running one token' : `Running ${tokens.length} tokens`,
+  });
   const pass = async (): Promise<{ forward: ForwardResult; features: ActiveFeatures | undefined }> =>
     wantsFeatures
       ? await replacement.run(tokens, options)
@@ -48,6 +54,7 @@ export async function runIn(session: Session, request: RunRequest): Promise<RunR
   const [T, V] = result.logits.shape;
   const last = await result.lastLogits();
   await session.checkFinite(last, 'the logits');
+  if (features) await session.checkFinite(features.values, 'the activations of features');
   const repeats_ms: number[] = [];
   for (let i = 0; i < (request.repeat ?? 0); i++) {
     const startMs = performance.now();
@@ -62,7 +69,7 @@ export async function runIn(session: Session, request: RunRequest): Promise<RunR
     files.push(await saveFeatures(request.saveFeatures, features));
 
   const top = mostLikely(last, Math.max(1, request.top ?? REQUEST_DEFAULTS.top), tokenizer);
-  checkExpectations(request, top[0]!, tokenizer);
+  checkExpectations(request, top[0]!, expectedIds);
   const texts = tokenizer.tokenStrings(tokens);
   return {
     ...session.description,
@@ -74,9 +81,29 @@ export async function runIn(session: Session, request: RunRequest): Promise<RunR
     ...(hasExpectation(request) && {
       expectation: { expected: request.expect ?? [], min_probability: request.expectProbability ?? null },
     }),
-    timings_ms: stopwatch.timings_ms,
+    timings_ms: { ...stopwatch.timings_ms },
     ...(repeats_ms.length > 0 && { repeats_ms }),
     peak_rss_bytes: peakRssBytes(),
+  };
+}
+
+interface Prepared {
+  readonly tokens: readonly number[];
+  /** Names of what is saved. */
+  readonly names: ReadonlySet<string> | undefined;
+  /** Ids of the texts that are expected. */
+  readonly expectedIds: readonly number[];
+}
+
+/** What follows from a request, the tokenizer and the configuration alone. Throws `UsageError` for all that cannot be. */
+function prepare(request: RunRequest, tokenizer: Tokenizer, config: TransformerConfig): Prepared {
+  const tokens = tokensOf(request.input, tokenizer);
+  checkTokens(tokens, config);
+  const saved = request.saveActivations;
+  return {
+    tokens,
+    names: saved && matchHooks(saved.names.length > 0 ? saved.names : ['*'], config.n_layers, [LOGITS]),
+    expectedIds: (request.expect ?? []).map((text) => tokenizer.singleToken(text)),
   };
 }
 
@@ -132,11 +159,11 @@ function hasExpectation({ expect, expectProbability }: RunRequest): boolean {
   return (expect?.length ?? 0) > 0 || expectProbability !== undefined;
 }
 
-function checkExpectations(request: RunRequest, best: NextTokenResult, tokenizer: Tokenizer): void {
+function checkExpectations(request: RunRequest, best: NextTokenResult, expectedIds: readonly number[]): void {
   const { expect = [], expectProbability } = request;
   const found = `the most likely next token is ${JSON.stringify(best.text)} (p=${best.probability.toFixed(3)})`;
   const hint = '`tracer run` without --expect shows the most likely tokens; spaces count.';
-  if (expect.length > 0 && !expect.some((text) => tokenizer.singleToken(text) === best.token_id)) {
+  if (expect.length > 0 && !expectedIds.includes(best.token_id)) {
     const expected = expect.map((text) => JSON.stringify(text)).join(' or ');
     throw new ExpectationError({ code: 'unexpected_token', message: `${found}; expected ${expected}`, hint });
   }

@@ -2,8 +2,11 @@
 import { MemoryBudget } from '../backend/budget.ts';
 import type { Backend } from '../backend/backend.ts';
 import { selectBackend } from '../backend/select.ts';
+import { BadFileError } from '../errors.ts';
 import { firstNonFinite } from '../formats/dtype.ts';
+import type { HubClient } from '../hub/resolve.ts';
 import { openCheckpoint, type Checkpoint } from '../model/checkpoint.ts';
+import type { TransformerConfig } from '../model/config.ts';
 import { loadTransformer } from '../model/load.ts';
 import { findNotFinite, notFinite } from '../model/not-finite.ts';
 import { ReplacementModel } from '../replacement/replacement-model.ts';
@@ -12,7 +15,7 @@ import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { openSet, type OpenedSet } from '../transcoder/open.ts';
 import type { Located } from '../transcoder/sources/source.ts';
 import { loadSet } from '../transcoder/transcoder-set.ts';
-import { requiredPath, resolveSubject, type NamedFiles, type Subject } from './names.ts';
+import { hubClient, requiredPath, resolveSubject, type NamedFiles, type Subject } from './names.ts';
 import { REQUEST_DEFAULTS, type CommonOptions, type EngineEvent } from './requests.ts';
 import { plainType } from './plain-type.ts';
 import { Stopwatch } from './stopwatch.ts';
@@ -30,12 +33,13 @@ export interface OpenedSubject extends Disposable {
  */
 export async function openSubject(
   request: CommonOptions,
-  options: { readonly dryRun?: boolean } = {},
+  options: { readonly dryRun?: boolean; readonly client?: HubClient } = {},
 ): Promise<OpenedSubject> {
-  const found = await resolveSubject(request, { dryRun: true });
+  const client = options.client ?? hubClient(request);
+  const found = await resolveSubject(request, { dryRun: true, client });
   if (options.dryRun || !isIncomplete(found)) return await openHeaders(found);
   (await openHeaders(found))[Symbol.dispose]();
-  return await openHeaders(await resolveSubject(request));
+  return await openHeaders(await resolveSubject(request, { client }));
 }
 
 function isIncomplete({ model, transcoders }: Subject): boolean {
@@ -77,6 +81,8 @@ export async function openTokenizer(model: NamedFiles): Promise<Tokenizer> {
 export interface SessionOptions {
   /** Reads the encoders now instead of when they are first used. */
   readonly preloadEncoders?: boolean;
+  /** Called before a backend is opened or a weight is read: the place to refuse what can be refused cheaply. */
+  readonly check?: (tokenizer: Tokenizer, config: TransformerConfig) => void;
 }
 
 /** A loaded replacement model, for as many questions as wanted. Dispose it, or take it with `using`. */
@@ -149,7 +155,11 @@ export class Session implements Disposable {
       const name = await findNotFinite(file, [info.name]);
       if (name !== undefined) throw notFinite(file.name, name);
     }
-    throw new Error(`${what} are not finite although all weights are: the pass overflowed float32`);
+    throw new BadFileError({
+      code: 'overflow',
+      message: `${what} are not finite although all weights of ${checkpoint.file.name} are: the pass overflowed float32`,
+      hint: 'Do config.json and the weights belong together?',
+    });
   }
 
   [Symbol.dispose](): void {
@@ -180,7 +190,15 @@ export async function openSession(request: CommonOptions, options: SessionOption
   try {
     const tokenizer = await watch.time('tokenizer', () => openTokenizer(opened.subject.model));
     signal?.throwIfAborted();
+    options.check?.(tokenizer, opened.subject.model.config);
     const backend = await watch.time('backend', () => openBackend(request, report));
+    if (
+      backend.arithmetic === 'bfloat16' &&
+      opened.checkpoint.weights.every(({ info }) => info.dtype !== 'BF16')
+    ) {
+      const message = '--dtype bfloat16 changes nothing here: the weights are not stored in bfloat16';
+      report({ kind: 'warning', message });
+    }
     const budget = new MemoryBudget(request.maxMemoryBytes);
     return await watch.time('load', async () => {
       const model = await loadTransformer(backend, opened.checkpoint, {

@@ -98,7 +98,8 @@ export function sanitiseName(name: string): string {
 /** The file name of a slug, without extension. Throws `UsageError` for names that no file can have. */
 export function slugFileName(slug: string): string {
   const name = sanitiseName(slug);
-  if (!/^\.*$/.test(name)) return name;
+  // The list of graphs beside them has a name of its own.
+  if (!/^\.*$/.test(name) && name.toLowerCase() !== 'graph-metadata') return name;
   throw new UsageError({
     code: 'bad_slug',
     message: `The slug ${JSON.stringify(slug)} cannot name a file.`,

@@ -49,7 +49,10 @@ export const ConfigFile = v.object({
   max_position_embeddings: positiveInteger,
   rms_norm_eps: v.optional(positive, 1e-6),
   rope_theta: v.optional(positive, 10_000),
-  rope_parameters: v.optional(v.object({ rope_theta: v.optional(positive) })),
+  rope_parameters: v.optional(
+    v.nullable(v.object({ rope_theta: v.optional(positive), rope_type: v.optional(v.string()) })),
+  ),
+  rope_scaling: v.optional(v.nullable(v.unknown())),
   query_pre_attn_scalar: positive,
   sliding_window: v.optional(v.nullable(positiveInteger)),
   layer_types: v.optional(v.nullable(v.array(v.string()))),

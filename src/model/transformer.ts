@@ -2,10 +2,10 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { HeldWeight, Tensor1D, Tensor2D, Weight } from '../backend/backend.ts';
 import { letEventsIn } from '../backend/event-loop.ts';
-import { UsageError } from '../errors.ts';
 import { ActivationCache, hookPoints, type HookPoints } from './activation-cache.ts';
 import { attentionMask, type PassContext, type PastKeysValues } from './attention.ts';
 import { block, type HeldBlock } from './block.ts';
+import { checkTokens } from './check-tokens.ts';
 import type { TransformerConfig } from './config.ts';
 import type { RunHooks } from './hooks.ts';
 import type { KeyValueCache } from './kv-cache.ts';
@@ -180,32 +180,5 @@ function disposing(input: Tensor2D, step: () => Tensor2D): Tensor2D {
     return tf.tidy(() => step());
   } finally {
     input.dispose();
-  }
-}
-
-function checkTokens(tokens: ArrayLike<number>, config: TransformerConfig, first: number): void {
-  if (tokens.length === 0) {
-    throw new UsageError({
-      code: 'empty_prompt',
-      message: 'the prompt has no tokens',
-      hint: 'Give at least one.',
-    });
-  }
-  if (first + tokens.length > config.n_ctx) {
-    throw new UsageError({
-      code: 'prompt_too_long',
-      message: `the prompt has ${first + tokens.length} tokens; the model's context is ${config.n_ctx}`,
-      hint: 'Shorten the prompt.',
-    });
-  }
-  for (let i = 0; i < tokens.length; i++) {
-    const id = tokens[i]!;
-    if (!Number.isInteger(id) || id < 0 || id >= config.d_vocab) {
-      throw new UsageError({
-        code: 'token_out_of_range',
-        message: `token ${id} at position ${i} is outside the vocabulary of ${config.d_vocab}`,
-        hint: `Token ids are integers from 0 to ${config.d_vocab - 1}.`,
-      });
-    }
   }
 }

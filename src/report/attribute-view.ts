@@ -1,6 +1,7 @@
 /** What `attribute` shows: the size of the graph, what it explains, how much of it is explained, the strongest features. */
 import type { AttributeResult } from '../engine/attribute-types.ts';
 import { formatBytes, formatDecimal, formatDuration, formatProbability } from './numbers.ts';
+import { backendText } from './run-view.ts';
 import type { Screen } from './screen.ts';
 import { facts, sections, table, type Column } from './table.ts';
 import { printable, visibleToken } from './text.ts';
@@ -11,9 +12,9 @@ export function attributeView(result: AttributeResult, screen: Screen): string {
   const { scores, pruned } = result;
   const overview = facts(
     [
-      ['model', result.model],
-      ['transcoders', result.transcoders],
-      ['backend', `${result.backend} on ${result.device}, ${result.dtype}`],
+      ['model', printable(result.model)],
+      ['transcoders', printable(result.transcoders)],
+      ['backend', backendText(result)],
       ['prompt', printable(result.prompt)],
       [
         'nodes',

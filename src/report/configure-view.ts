@@ -43,6 +43,9 @@ export function configureView(result: ConfigureResult, screen: Screen): string {
         [formatAmount(result.gradient_stopped_at.length, 'hook'), ...stopped.map(printable)].join('\n'),
       ],
       ['bytes held', formatBytes(result.bytes)],
+      ...(result.streamed_bytes > 0
+        ? [['read on every use', `${formatBytes(result.streamed_bytes)} beyond the memory budget`] as const]
+        : []),
       ...(result.storage === undefined ? [] : [['storage', printable(result.storage)] as const]),
     ],
     screen,

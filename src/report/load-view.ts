@@ -1,5 +1,6 @@
 /** What `load` shows: files and whether they fit, then the transcoders as the notebook lists them. */
 import type {
+  SourceResult,
   FileResult,
   FileStatus,
   LoadResult,
@@ -69,6 +70,11 @@ function roomText(room: RoomResult): string {
   return `${formatBytes(room.needed_bytes)} needed, ${formatBytes(room.available_bytes)} free`;
 }
 
+/** The name, and for the Hub the repository and commit that it led to. */
+function sourceText(name: string, { repository, commit }: SourceResult): string {
+  return printable(commit === undefined ? name : `${name} (${repository ?? name} at ${commit})`);
+}
+
 function fitFacts(result: LoadResult, screen: Screen): string {
   const verdict: Cell = result.fits
     ? { text: 'yes', paint: screen.paint.green }
@@ -86,8 +92,8 @@ function fitFacts(result: LoadResult, screen: Screen): string {
 export function loadView(result: LoadResult, screen: Screen): string {
   const head = facts(
     [
-      ['model', printable(result.model)],
-      ['transcoders', printable(result.transcoders)],
+      ['model', sourceText(result.model, result.sources.model)],
+      ['transcoders', sourceText(result.transcoders, result.sources.transcoders)],
     ],
     screen,
   );

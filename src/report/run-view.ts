@@ -75,7 +75,11 @@ function timingText(timings: Readonly<Record<string, number>>): string {
 }
 
 /** wasm is its own device. */
-function backendText({ backend, device, dtype }: RunResult): string {
+export function backendText({
+  backend,
+  device,
+  dtype,
+}: Pick<RunResult, 'backend' | 'device' | 'dtype'>): string {
   return printable(backend === device ? `${backend}, ${dtype}` : `${backend} on ${device}, ${dtype}`);
 }
 

@@ -96,8 +96,9 @@ function render(
   alignments: readonly ('left' | 'right')[],
   screen: Screen,
 ): string {
+  // No spread into Math.max: a long table would be too many arguments.
   const natural = alignments.map((_, column) =>
-    Math.max(1, ...rows.map((row) => cellWidth(row[column] ?? ''))),
+    rows.reduce((widest, row) => Math.max(widest, cellWidth(row[column] ?? '')), 1),
   );
   const widths = fitWidths(natural, screen.columns - GAP.length * (alignments.length - 1));
   const table = new CliTable({

@@ -17,7 +17,8 @@ export interface LayerFeatures {
 }
 
 /**
- * The features whose activation is not exactly 0.
+ * The features whose activation is not exactly 0. NaN counts as active, so that a damaged encoder is noticed and not taken
+ * for features that are silent.
  * @param pre pre-activations [n_pos, d_transcoder], row-major
  * @param firstPosition positions before it count as inactive
  */
@@ -40,12 +41,12 @@ export function activeFeatures(
     const row = pre.subarray(position * d_transcoder, (position + 1) * d_transcoder);
     switch (activation.kind) {
       case 'relu':
-        for (let f = 0; f < d_transcoder; f++) if (row[f]! > 0) emit(position, f, row[f]!);
+        for (let f = 0; f < d_transcoder; f++) if (!(row[f]! <= 0)) emit(position, f, row[f]!);
         break;
       case 'jumprelu': {
         const { threshold } = activation;
         for (let f = 0; f < d_transcoder; f++) {
-          if (row[f]! > threshold[f]! && row[f] !== 0) emit(position, f, row[f]!);
+          if (!(row[f]! <= threshold[f]!) && row[f] !== 0) emit(position, f, row[f]!);
         }
         break;
       }
@@ -70,8 +71,8 @@ function largest(row: Float32Array, k: number): number[] {
   const above: number[] = [];
   const equal: number[] = [];
   for (let f = 0; f < row.length; f++) {
-    if (row[f]! > cut) above.push(f);
-    else if (row[f] === cut) equal.push(f);
+    if (row[f] === cut) equal.push(f);
+    else if (!(row[f]! < cut)) above.push(f);
   }
   return [...above, ...equal.slice(0, k - above.length)].sort((a, b) => a - b);
 }

@@ -78,6 +78,7 @@ export async function openSet(files: FileSet, config: SetConfig, model: ModelSha
         config.kind === 'cross_layer_transcoder'
           ? crossLayer(await open(encoderFile(layer)), await open(decoderFile(layer)), layer, model.n_layers)
           : perLayer(await open(config.transcoders?.[layer] ?? layerFile(layer)), layer);
+      checkThreshold(source, config);
       checkLayer(source, model, layers[0]?.d_transcoder ?? source.d_transcoder);
       layers.push(source);
     }
@@ -119,6 +120,15 @@ function countLayers(files: FileSet, { kind }: SetConfig, n_layers: number): num
   const first = present.indexOf(false);
   if (first < 0) return n_layers + 1;
   return first > 0 && present.lastIndexOf(true) < first ? first : n_layers;
+}
+
+function checkThreshold({ threshold, W_enc }: LayerSource, { activation }: SetConfig): void {
+  if (threshold !== null || activation?.kind !== 'jumprelu') return;
+  throw new BadFileError({
+    code: 'missing_tensor',
+    message: `${W_enc.file.name} has no threshold, but ${SET_CONFIG_FILE} says activation: jumprelu`,
+    hint: 'JumpReLU has one threshold a feature (activation_function.threshold); docs/formats.md lists the layouts.',
+  });
 }
 
 const WEIGHT_TYPES: readonly StorageType[] = ['F32', 'F16', 'BF16'];

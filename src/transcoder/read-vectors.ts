@@ -7,7 +7,7 @@ import type { LayerSource, Located } from './sources/source.ts';
 
 /** The activation of a layer, with its thresholds: named by the set, else JumpReLU where there is a threshold, else ReLU. */
 export async function readActivation(source: LayerSource, config: SetConfig): Promise<Activation> {
-  if (config.activation) return config.activation;
+  if (config.activation && config.activation.kind !== 'jumprelu') return config.activation;
   if (!source.threshold) return { kind: 'relu' };
   const values = await readVector(source.threshold);
   const threshold = values.length === 1 ? new Float32Array(source.d_transcoder).fill(values[0]!) : values;

@@ -15,6 +15,10 @@ export const SetConfigFile = v.object({
   transcoders: v.optional(v.nullable(v.array(v.string()))),
 });
 
+/** What `activation` says; JumpReLU takes its thresholds from the files. */
+export type NamedActivation =
+  { readonly kind: 'relu' } | { readonly kind: 'jumprelu' } | { readonly kind: 'topk'; readonly k: number };
+
 export interface SetConfig {
   readonly kind: 'transcoder_set' | 'cross_layer_transcoder';
   /** Where features read and write, as sites of a block (`ln2.hook_normalized`, `hook_mlp_out`). */
@@ -25,7 +29,7 @@ export interface SetConfig {
   /** What feature pages are looked up under, when the set says so. */
   readonly scan: string | null;
   /** Given outright; without it, layers with a threshold are JumpReLU and others ReLU. */
-  readonly activation: { readonly kind: 'relu' } | { readonly kind: 'topk'; readonly k: number } | null;
+  readonly activation: NamedActivation | null;
   /** Files of the layers in order: `hf://` addresses, or paths relative to config.yaml. Null: recognised by name. */
   readonly transcoders: readonly string[] | null;
 }
@@ -79,9 +83,10 @@ function namedActivation(
   switch (file.activation) {
     case undefined:
     case null:
+      return null;
     case 'jumprelu':
     case 'jump_relu':
-      return null;
+      return { kind: 'jumprelu' };
     case 'relu':
       return { kind: 'relu' };
     case 'topk':

@@ -23,6 +23,7 @@ describe('the view of configure', () => {
     gradient_enabled_at: ['hook_embed'],
     gradient_stopped_at: ['blocks.0.attn.hook_pattern', 'blocks.1.attn.hook_pattern', 'ln_final.hook_scale'],
     bytes: 5 * 2 ** 20,
+    streamed_bytes: 0,
     timings_ms: {},
     peak_rss_bytes: 1,
   };
