@@ -1,16 +1,31 @@
 /**
  * The library. It has the verbs of the command line, with the same requests and results: a result is what `--json` prints
- * as `data`. For several questions to one model, open a session once and use the verbs that take it.
+ * as `data`. For several questions to one model, open a session once and use the verbs that end in `In`.
  */
 export { load } from './engine/load.ts';
 export { configure } from './engine/configure.ts';
 export { run, runIn } from './engine/run.ts';
 export { inspect } from './engine/inspect.ts';
+export { attribute, attributeIn, traceGraph } from './engine/attribute.ts';
+export { intervene, interveneIn } from './engine/intervene.ts';
+export { interveneBatch, batchIn } from './engine/intervene-batch.ts';
+export { sweep, sweepIn } from './engine/intervene-sweep.ts';
+export { generate, generateIn } from './engine/generate.ts';
+export { validate, validateIn } from './engine/validate.ts';
+export { diffFiles, pathsOfFile, pruneFile, scoreFiles, topOfFile } from './engine/graph.ts';
+export { exportFile, mergeFiles } from './engine/graph-export.ts';
 export { openSession, type Session, type SessionOptions } from './engine/session.ts';
+/** What `tracer setup` and `tracer doctor` do; their reports are those of the backend. */
 export { setUpTensorflow as setup, type SetupOptions, type SetupReport } from './backend/install.ts';
-export { examine as doctor } from './backend/doctor.ts';
+export { examine as doctor, type DoctorReport } from './backend/doctor.ts';
+export { readGraph, writeGraph } from './graph/files.ts';
+export type { Graph, Provenance } from './graph/graph.ts';
 export type * from './engine/requests.ts';
 export type * from './engine/results.ts';
+export type * from './engine/attribute-types.ts';
+export type * from './engine/intervene-types.ts';
+export type * from './engine/generate-types.ts';
+export type * from './engine/validate-types.ts';
 export {
   BadFileError,
   ExhaustedError,
