@@ -37,7 +37,8 @@ export async function readSupernodes(path: string): Promise<Supernode[]> {
     : 'supernodes' in file
       ? file.supernodes
       : file.qParams.supernodes;
-  const list = groups.every((group) => typeof group === 'string') ? [groups] : groups;
+  const isOne = groups.length > 0 && groups.every((group) => typeof group === 'string');
+  const list = isOne ? [groups] : groups.filter((group) => typeof group !== 'string');
   const supernodes = list.map(([name, ...ids]) => ({ name: name ?? '', ids }));
   if (supernodes.length > 0) return supernodes;
   throw new UsageError({
