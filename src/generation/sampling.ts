@@ -26,31 +26,51 @@ export function tokenChoice(options: SamplingOptions): TokenChoice {
 
 /** Tokens that can be drawn, with probabilities that need not add up to 1. */
 interface Candidates {
+  /** Null: all of the vocabulary, in its order. */
   readonly ids: readonly number[] | null;
   readonly probabilities: Float64Array;
 }
 
+interface RankedCandidates extends Candidates {
+  readonly ids: readonly number[];
+}
+
+/** So many of the most likely tokens are found without sorting a whole vocabulary. */
+const FEW = 256;
+
 function candidates(logits: Float32Array, { temperature, topK, topP }: SamplingOptions): Candidates {
   const probabilities = softmax(logits.map((logit) => logit / temperature));
   if (topK === undefined && topP === undefined) return { ids: null, probabilities };
-  const most = Math.min(topK ?? logits.length, logits.length);
-  const ids = largestIndices(probabilities, most);
-  const own = Float64Array.from(ids, (id) => probabilities[id]!);
-  return topP === undefined ? { ids, probabilities: own } : upTo(topP, ids, own);
+  // Mostly a few tokens have all the probability that top-p asks for.
+  if (topK === undefined && topP !== undefined && logits.length > FEW) {
+    const few = mostLikely(logits, probabilities, FEW);
+    if (sumOf(few.probabilities) >= topP) return upTo(topP, few);
+  }
+  const most = mostLikely(logits, probabilities, topK ?? logits.length);
+  return topP === undefined ? most : upTo(topP * sumOf(most.probabilities), most);
 }
 
-/** The first of them whose share of their sum reaches `topP`. */
-function upTo(topP: number, ids: readonly number[], probabilities: Float64Array): Candidates {
-  const wanted = topP * probabilities.reduce((sum, p) => sum + p, 0);
+/** Most likely first. Ranked by logits: small differences between them are lost in probabilities. */
+function mostLikely(logits: Float32Array, all: Float64Array, k: number): RankedCandidates {
+  const ids = largestIndices(logits, Math.min(k, logits.length));
+  return { ids, probabilities: Float64Array.from(ids, (id) => all[id]!) };
+}
+
+/** The first of them whose probabilities reach `wanted` together. */
+function upTo(wanted: number, { ids, probabilities }: RankedCandidates): RankedCandidates {
   let sum = 0;
   let n = 0;
   while (n < ids.length && (n === 0 || sum < wanted)) sum += probabilities[n++]!;
   return { ids: ids.slice(0, n), probabilities: probabilities.subarray(0, n) };
 }
 
+function sumOf(probabilities: Float64Array): number {
+  return probabilities.reduce((sum, p) => sum + p, 0);
+}
+
 /** @param random from 0 to below 1 */
 function drawn({ ids, probabilities }: Candidates, random: number): number {
-  let left = random * probabilities.reduce((sum, p) => sum + p, 0);
+  let left = random * sumOf(probabilities);
   let place = 0;
   // Rounding may leave a rest at the end; the last possible token takes it.
   for (let i = 0; i < probabilities.length; i++) {
