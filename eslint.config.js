@@ -66,7 +66,7 @@ const roomRules = ROOMS.map((room, place) => ({
 }));
 
 export default tseslint.config(
-  { ignores: ['dist/', 'node_modules/', 'test/fixtures/', 'bench/checkpoints/'] },
+  { ignores: ['dist/', 'dist-training/', 'node_modules/', 'test/fixtures/', 'bench/checkpoints/'] },
   js.configs.recommended,
   ...tseslint.configs.recommendedTypeChecked,
   {

@@ -79,7 +79,7 @@ export async function transcoderStep(
   const model = modelOfVariables(config, variables);
   try {
     return await trainTranscoders(model, new RowStream(tokenized, facts, new Random(run.seed + 2)), {
-      steps: scaled(run, 400),
+      steps: scaled(run, 500),
       peakRate: 2e-3,
       optimizer: { ...BETAS, beta2: 0.99, weightDecay: 0 },
       rowsAStep: 128,
@@ -99,11 +99,12 @@ export async function transcoderStep(
 
 /** First the outputs are to become explicable; only then MLPs are replaced and features exchanged. */
 const REPLACING_FROM = 0.2;
+const REPLACING_MORE_FROM = 0.5;
 
 function jointWeights(step: number, steps: number): LossWeights {
   return step < REPLACING_FROM * steps
     ? { reconstruction: 1.5, replaced: 0, interchange: 0.5 }
-    : { reconstruction: 1.5, replaced: 0.3, interchange: 1 };
+    : { reconstruction: 1.5, replaced: step < REPLACING_MORE_FROM * steps ? 0.3 : 0.5, interchange: 1 };
 }
 
 export async function jointStep(
@@ -114,7 +115,7 @@ export async function jointStep(
 ): Promise<void> {
   const { tokenized, facts } = run.prepared;
   await trainJointly(config, parameters, layers, new RowStream(tokenized, facts, new Random(run.seed + 4)), {
-    steps: scaled(run, 700),
+    steps: scaled(run, 600),
     peakRate: 1.5e-3,
     optimizer: { ...BETAS, weightDecay: 0.3 },
     rowsAStep: 128,

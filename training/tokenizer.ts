@@ -18,8 +18,14 @@ export function buildTokenizer(sentences: Iterable<string>): object {
     for (const [word] of sentence.matchAll(WORD)) words.add(word);
     for (const [, word] of sentence.matchAll(SPACED_WORD)) spaced.add(word!);
   }
-  const merges = [...learnMerges([...words].sort()), ...[...spaced].sort().map((word) => [SPACE, word] as const)];
-  const bytes = Array.from({ length: 256 }, (_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`);
+  const merges = [
+    ...learnMerges([...words].sort()),
+    ...[...spaced].sort().map((word) => [SPACE, word] as const),
+  ];
+  const bytes = Array.from(
+    { length: 256 },
+    (_, byte) => `<0x${byte.toString(16).toUpperCase().padStart(2, '0')}>`,
+  );
   const entries = [...new Set([...SPECIAL, ...bytes, ...CHARACTERS, ...merges.map(([a, b]) => a + b)])];
   return {
     version: '1.0',
@@ -31,7 +37,12 @@ export function buildTokenizer(sentences: Iterable<string>): object {
     post_processor: {
       type: 'TemplateProcessing',
       single: [bosAt(0), { Sequence: { id: 'A', type_id: 0 } }],
-      pair: [bosAt(0), { Sequence: { id: 'A', type_id: 0 } }, bosAt(1), { Sequence: { id: 'B', type_id: 1 } }],
+      pair: [
+        bosAt(0),
+        { Sequence: { id: 'A', type_id: 0 } },
+        bosAt(1),
+        { Sequence: { id: 'B', type_id: 1 } },
+      ],
       special_tokens: { '<bos>': { id: '<bos>', ids: [SPECIAL.indexOf('<bos>')], tokens: ['<bos>'] } },
     },
     decoder: {

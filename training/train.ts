@@ -6,6 +6,7 @@ import { selectBackend } from '../src/backend/select.ts';
 import { ship } from './ship.ts';
 import { readFacts } from './corpus/facts.ts';
 import { prepare } from './corpus/prepare.ts';
+import { writePages } from './features.ts';
 import { jointStep, modelStep, startModel, transcoderStep, type Run } from './steps.ts';
 
 const { values } = parseArgs({
@@ -30,3 +31,5 @@ await modelStep(run, config, parameters);
 const layers = await transcoderStep(run, config, parameters);
 await jointStep(run, config, parameters, layers);
 await ship(run, config, parameters, layers, values.output);
+const n = await writePages(prepared.facts, values.output);
+console.log(`${n} features with examples. Next: npm run evaluate:embedded`);

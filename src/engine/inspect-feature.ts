@@ -4,11 +4,12 @@ import type { HubClient } from '../hub/resolve.ts';
 import { widen } from '../formats/dtype.ts';
 import { largestIndices } from '../model/logits.ts';
 import { tokenEffects } from '../model/token-effects.ts';
+import { readFeaturePage, type FeaturePage } from '../transcoder/feature-page.ts';
 import { readActivation, readVector } from '../transcoder/read-vectors.ts';
 import type { LayerSource } from '../transcoder/sources/source.ts';
 import { fetchTokenizer } from './names.ts';
 import { REQUEST_DEFAULTS, type InspectRequest } from './requests.ts';
-import type { InspectFeatureResult, TokenEffectResult } from './results.ts';
+import type { FeaturePageResult, InspectFeatureResult, TokenEffectResult } from './results.ts';
 import { openTokenizer, type OpenedSubject } from './session.ts';
 
 /** Reads only the rows of the feature, the tokenizer, and the unembedding once. */
@@ -38,6 +39,7 @@ export async function inspectFeature(
     return ids.map((token_id, i) => ({ token_id, text: texts[i]!, effect: effects[token_id]! }));
   };
   const norms = decoders.map((row, i) => ({ layer: layer + i, norm: Math.hypot(...row) }));
+  const page = await readFeaturePage(subject.transcoders.files, layer, feature);
   return {
     view: 'feature',
     layer,
@@ -55,6 +57,26 @@ export async function inspectFeature(
         top,
       ),
     ),
+    ...(page && { page: pageResult(page) }),
+  };
+}
+
+function pageResult({
+  label,
+  activation_frequency,
+  act_max,
+  examples_quantiles,
+}: FeaturePage): FeaturePageResult {
+  const examples = examples_quantiles[0]?.examples ?? []; // the strongest come first
+  return {
+    label,
+    activation_frequency,
+    largest_activation: act_max,
+    examples: examples.map(({ tokens, tokens_acts_list, train_token_ind }) => ({
+      tokens,
+      activations: tokens_acts_list,
+      position: train_token_ind,
+    })),
   };
 }
 

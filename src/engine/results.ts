@@ -245,6 +245,24 @@ export interface TokenEffectResult {
   readonly effect: number;
 }
 
+/** A stretch of text and how active the feature is at each of its tokens. */
+export interface FeatureExampleResult {
+  readonly tokens: readonly string[];
+  readonly activations: readonly number[];
+  /** The token that the example is about. */
+  readonly position: number;
+}
+
+/** What the set itself says of a feature, measured by those who made it. */
+export interface FeaturePageResult {
+  /** Computed by rules from examples, with the share of the activation that it covers. */
+  readonly label: { readonly text: string; readonly share: number; readonly automatic: true } | null;
+  /** Share of tokens at which the feature is active. */
+  readonly activation_frequency: number;
+  readonly largest_activation: number;
+  readonly examples: readonly FeatureExampleResult[];
+}
+
 export interface InspectFeatureResult extends Subject {
   readonly view: 'feature';
   readonly layer: number;
@@ -259,6 +277,8 @@ export interface InspectFeatureResult extends Subject {
   readonly bias: number;
   readonly promotes: readonly TokenEffectResult[];
   readonly suppresses: readonly TokenEffectResult[];
+  /** Present when the set brings feature pages along. */
+  readonly page?: FeaturePageResult;
 }
 
 export interface InspectHooksResult extends Subject {

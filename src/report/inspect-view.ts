@@ -1,5 +1,7 @@
 /** What `inspect` shows, one part a view of the result. */
 import type {
+  FeatureExampleResult,
+  FeaturePageResult,
   HookResult,
   InspectFeatureResult,
   InspectLayerResult,
@@ -12,7 +14,14 @@ import type {
 } from '../engine/results.ts';
 import { unreachable } from '../errors.ts';
 import { activationText } from './load-view.ts';
-import { formatAmount, formatBytes, formatCount, formatDecimal, formatShape } from './numbers.ts';
+import {
+  formatAmount,
+  formatBytes,
+  formatCount,
+  formatDecimal,
+  formatProbability,
+  formatShape,
+} from './numbers.ts';
 import type { Screen } from './screen.ts';
 import { facts, sections, table, type Cell } from './table.ts';
 import { printable, visibleToken } from './text.ts';
@@ -142,6 +151,40 @@ function effectTable(tokens: readonly TokenEffectResult[], screen: Screen): stri
   return table(columns, rows, screen);
 }
 
+/** Tokens shown before and after the one that an example is about. */
+const TOKENS_BEFORE = 8;
+const TOKENS_AFTER = 4;
+
+function exampleText({ tokens, position }: FeatureExampleResult): string {
+  const start = Math.max(0, position - TOKENS_BEFORE);
+  const stop = Math.min(tokens.length, position + TOKENS_AFTER + 1);
+  const part = (from: number, to: number): string => tokens.slice(from, to).join('');
+  const before = `${start > 0 ? '…' : ''}${part(start, position)}`;
+  const after = `${part(position + 1, stop)}${stop < tokens.length ? '…' : ''}`;
+  return printable(`${before}[${tokens[position] ?? ''}]${after}`);
+}
+
+function pageFacts(page: FeaturePageResult): (readonly [string, string])[] {
+  const { label, activation_frequency, largest_activation } = page;
+  const covered =
+    label &&
+    `${printable(label.text)} (automatic, covers ${formatProbability(label.share)} of its activation)`;
+  return [
+    ['label', covered ?? 'none'],
+    ['active at', `${formatProbability(activation_frequency)} of tokens`],
+    ['largest activation', formatDecimal(largest_activation)],
+  ];
+}
+
+function exampleTable({ examples }: FeaturePageResult, screen: Screen): string {
+  const columns = [{ title: 'activation', align: right }, { title: 'example' }];
+  const rows = examples.map((example) => [
+    formatDecimal(example.activations[example.position] ?? 0),
+    exampleText(example),
+  ]);
+  return table(columns, rows, screen);
+}
+
 function featureView(result: InspectFeatureResult, screen: Screen): string {
   const numbers = facts(
     [
@@ -153,6 +196,7 @@ function featureView(result: InspectFeatureResult, screen: Screen): string {
       ),
       ['threshold', formatDecimal(result.threshold)],
       ['bias', formatDecimal(result.bias)],
+      ...(result.page ? pageFacts(result.page) : []),
     ],
     screen,
   );
@@ -161,6 +205,7 @@ function featureView(result: InspectFeatureResult, screen: Screen): string {
       [`Layer ${result.layer}, feature ${result.feature}`, numbers],
       ['Tokens it promotes', effectTable(result.promotes, screen)],
       ['Tokens it suppresses', effectTable(result.suppresses, screen)],
+      ...(result.page ? [['Where it is most active', exampleTable(result.page, screen)] as const] : []),
     ],
     screen,
   );

@@ -30,7 +30,8 @@ export async function holdSubject({ model, transcoders }: ReplacementModel): Pro
   const layers: LayerTranscoder[] = [];
   const features = all(transcoders.d_transcoder);
   for (const { layer, activation, b_enc, b_dec } of transcoders.layers) {
-    if (activation.kind !== 'jumprelu') throw new Error(`layer ${layer}: ${activation.kind} features are not measured`);
+    if (activation.kind !== 'jumprelu')
+      throw new Error(`layer ${layer}: ${activation.kind} features are not measured`);
     layers.push({
       W_enc: await transcoders.encoderRows(layer, features),
       W_dec: tf.tensor2d(await transcoders.decoderRows(layer, features), [features.length, config.d_model]),
@@ -45,7 +46,8 @@ export async function holdSubject({ model, transcoders }: ReplacementModel): Pro
     [Symbol.dispose]() {
       for (const weight of acquired) weight[Symbol.dispose]();
       W_E.dispose();
-      for (const { W_enc, W_dec, threshold } of layers) for (const t of [W_enc, W_dec, threshold]) t.dispose();
+      for (const { W_enc, W_dec, threshold } of layers)
+        for (const t of [W_enc, W_dec, threshold]) t.dispose();
     },
   };
 }

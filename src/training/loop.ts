@@ -59,7 +59,8 @@ export async function descend(
     const start = performance.now();
     const { loss, after } = begin();
     const { value, gradients } = await variables.gradients(loss);
-    if (!Number.isFinite(value)) throw new Error(`the loss is ${value} at step ${step}: the training has diverged`);
+    if (!Number.isFinite(value))
+      throw new Error(`the loss is ${value} at step ${step}: the training has diverged`);
     const rate = learningRate(step, steps, peakRate);
     const gradientNorm = optimizer.step(parameters, gradients, rate);
     const measures = (await after?.(optimizer)) ?? {};

@@ -3,7 +3,13 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { HeldWeight, Tensor1D, Tensor2D } from '../backend/backend.ts';
 import type { HeldBlock } from '../model/block.ts';
 import type { TransformerConfig } from '../model/config.ts';
-import { BLOCK_GAINS, BLOCK_MATRICES, expectedWeights } from '../model/weight-names.ts';
+import {
+  BLOCK_GAINS,
+  BLOCK_MATRICES,
+  expectedWeights,
+  type BlockGain,
+  type BlockMatrix,
+} from '../model/weight-names.ts';
 import type { Parameter, Variables } from './parameters.ts';
 import type { Random } from './random.ts';
 
@@ -54,7 +60,10 @@ export function modelOfVariables(config: TransformerConfig, variables: Variables
     const keys = weights.block(layer);
     const matrices = BLOCK_MATRICES.map((name) => [name, heldVariable(variables.get(keys[name]))] as const);
     const gains = BLOCK_GAINS.map((name) => [name, gain(keys[name])] as const);
-    return Object.fromEntries([...matrices, ...gains]) as unknown as HeldBlock;
+    return {
+      ...(Object.fromEntries(matrices) as Record<BlockMatrix, HeldWeight>),
+      ...(Object.fromEntries(gains) as Record<BlockGain, Tensor1D>),
+    };
   });
   return { config, W_E: variables.get(weights.W_E), blocks, ln_final: gain(weights.ln_final) };
 }

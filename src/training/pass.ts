@@ -61,7 +61,11 @@ function cappedCrossEntropy(z: Tensor2D, targets: Int32Array, cap: number, n_sil
     const t = tf.tanh(x as Tensor2D);
     const exponentials = tf.exp(tf.mul(t, cap));
     const sums = tf.add(tf.sum(exponentials, 1, true), n_silent); // [n, 1]
-    const at = tf.tensor2d(Array.from(targets, (target, i) => [i, target]), [n, 2], 'int32');
+    const at = tf.tensor2d(
+      Array.from(targets, (target, i) => [i, target]),
+      [n, 2],
+      'int32',
+    );
     const chosen = tf.mul(tf.gatherND(t, at), cap); // [n]
     const value = tf.mean(tf.sub(tf.log(tf.squeeze(sums, [1])), chosen));
     (save as tf.GradSaveFunc)([t, exponentials, sums]);

@@ -3,7 +3,13 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor1D, Tensor2D } from '../backend/backend.ts';
 import type { AdamW } from './adamw.ts';
 import type { Random } from './random.ts';
-import { aimFeature, decode, encode, type LayerTranscoder, type TranscoderParameters } from './transcoder-parameters.ts';
+import {
+  aimFeature,
+  decode,
+  encode,
+  type LayerTranscoder,
+  type TranscoderParameters,
+} from './transcoder-parameters.ts';
 
 /** Of one layer and batch. The kept tensors belong to whoever asked; dispose them. */
 export interface Reconstruction {
@@ -47,7 +53,8 @@ export function targetAt(step: number, steps: number, last: number): number {
 const FALLING_SHARE = 0.3;
 const FIRST_FACTOR = 4;
 const STEERING_RATE = 0.1;
-const STRONGEST_TURN = 0.3;
+const STRONGEST_TURN = 0.2;
+const LEAST_ACTIVE = 0.01; // keeps the logarithm finite
 /** A feature that has been silent for so many steps lowers its own threshold until it is heard again. */
 const SILENT_STEPS = 50;
 const LOWERING = 0.98;
@@ -69,18 +76,23 @@ export async function steer(
     const counts = await kept.counts.data<'float32'>();
     const unexplained = (await kept.unexplained.data())[0]!;
     const L0 = counts.reduce((sum, count) => sum + count, 0) / n;
-    const turn = Math.min(STRONGEST_TURN, STEERING_RATE * (L0 / sparsity.target - 1));
-    const factor = Math.exp(turn);
+    const turn = STEERING_RATE * Math.log(Math.max(L0, LEAST_ACTIVE) / sparsity.target);
+    const factor = Math.exp(Math.max(-STRONGEST_TURN, Math.min(STRONGEST_TURN, turn)));
     for (let f = 0; f < counts.length; f++) {
       silentSteps.values[f] = counts[f]! > 0 ? 0 : silentSteps.values[f]! + 1;
       threshold.values[f]! *= silentSteps.values[f]! > SILENT_STEPS ? Math.min(1, factor) * LOWERING : factor;
     }
-    if (sparsity.reviveAfterSteps !== null) await revive(parameters, kept, sparsity.reviveAfterSteps, optimizer, random);
+    if (sparsity.reviveAfterSteps !== null)
+      await revive(parameters, kept, sparsity.reviveAfterSteps, optimizer, random);
     return { unexplained, L0 };
   } finally {
     for (const tensor of Object.values(kept)) tensor.dispose();
   }
 }
+
+/** Several features are revived at tokens alike: each alone writes a part of what is missing. */
+const REVIVED_SHARE = 1 / 3;
+const MARGIN = 0.7;
 
 /** Aims silent features at tokens drawn in proportion to their squared error, with the layer's usual threshold. */
 async function revive(
@@ -95,7 +107,8 @@ async function revive(
   if (silent.length === 0) return;
   const [n, d_model] = x.shape;
   const [inputs, errors] = await Promise.all([x.data<'float32'>(), error.data<'float32'>()]);
-  const row = (values: Float32Array, i: number): Float32Array => values.subarray(i * d_model, (i + 1) * d_model);
+  const row = (values: Float32Array, i: number): Float32Array =>
+    values.subarray(i * d_model, (i + 1) * d_model);
   const squares = Array.from({ length: n }, (_, i) => row(errors, i).reduce((sum, v) => sum + v * v, 0));
   const total = squares.reduce((a, b) => a + b, 0);
   const usual = [...threshold.values].sort((a, b) => a - b)[threshold.values.length >> 1]!;
@@ -103,8 +116,10 @@ async function revive(
     let place = random.next() * total;
     let token = 0;
     while (token < n - 1 && (place -= squares[token]!) > 0) token++;
-    aimFeature(parameters, feature, row(inputs, token), row(errors, token));
-    threshold.values[feature] = usual;
+    const wanted = row(errors, token);
+    aimFeature(parameters, feature, row(inputs, token), wanted, REVIVED_SHARE);
+    // Below what it now reads at its token, or it would stay silent.
+    threshold.values[feature] = Math.min(usual, MARGIN * REVIVED_SHARE * Math.hypot(...wanted));
     for (const { name } of [W_enc, W_dec]) {
       const moments = optimizer.moments.get(name);
       moments?.mean.fill(0, feature * d_model, (feature + 1) * d_model);

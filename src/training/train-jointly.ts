@@ -90,7 +90,8 @@ export async function trainJointly(
           }
           return tf.addN(losses);
         };
-        const isReviving = step % REVIVE_EVERY_STEPS === REVIVE_EVERY_STEPS - 1 && step < REVIVING_SHARE * steps;
+        const isReviving =
+          step % REVIVE_EVERY_STEPS === REVIVE_EVERY_STEPS - 1 && step < REVIVING_SHARE * steps;
         const sparsity = { target: activeFeatures, reviveAfterSteps: isReviving ? REVIVE_EVERY_STEPS : null };
         return {
           loss,

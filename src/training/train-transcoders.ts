@@ -40,7 +40,12 @@ export async function trainTranscoders(
   const { n_layers, d_model } = model.config;
   const { rowsAStep, d_transcoder, steps, activeFeatures, random } = options;
   const layers = Array.from({ length: n_layers }, (_, l) => transcoderParameters(l, d_transcoder, d_model));
-  await aimAtTokens(layers, model, [1, 2, 3].flatMap(() => [...corpus.batch(rowsAStep)]), random);
+  await aimAtTokens(
+    layers,
+    model,
+    [1, 2, 3].flatMap(() => [...corpus.batch(rowsAStep)]),
+    random,
+  );
   await firstThresholds(layers, model, corpus.batch(rowsAStep), targetAt(0, steps, activeFeatures));
   using variables = new Variables(layers.flatMap(listOf));
   await descend(
@@ -58,7 +63,8 @@ export async function trainTranscoders(
           });
           return tf.addN(parts);
         };
-        const isReviving = step % REVIVE_EVERY_STEPS === REVIVE_EVERY_STEPS - 1 && step < REVIVING_SHARE * steps;
+        const isReviving =
+          step % REVIVE_EVERY_STEPS === REVIVE_EVERY_STEPS - 1 && step < REVIVING_SHARE * steps;
         const sparsity = {
           target: targetAt(step, steps, activeFeatures),
           reviveAfterSteps: isReviving ? REVIVE_EVERY_STEPS : null,
@@ -93,7 +99,10 @@ export function countSilent({ silentSteps }: TranscoderParameters): number {
 }
 
 /** Inputs and outputs of every MLP at all tokens but the first of a row. The caller disposes them. */
-export function mlpValues(model: BatchModel, rows: readonly ArrayLike<number>[]): { x: Tensor2D; y: Tensor2D }[] {
+export function mlpValues(
+  model: BatchModel,
+  rows: readonly ArrayLike<number>[],
+): { x: Tensor2D; y: Tensor2D }[] {
   const batch = batchOf(rows);
   return tf.tidy(() => {
     const { inputs, outputs } = capturingPass(model, batch);
@@ -103,6 +112,9 @@ export function mlpValues(model: BatchModel, rows: readonly ArrayLike<number>[])
     }));
   });
 }
+
+/** Several features begin at tokens alike and are active together: each alone writes a part of what is wanted. */
+const FIRST_SHARE = 1 / 16;
 
 /** Every feature begins at a token of the corpus: it reads its input and writes its output, less the mean. */
 async function aimAtTokens(
@@ -123,7 +135,7 @@ async function aimAtTokens(
     for (let feature = 0; feature < layer.threshold.values.length; feature++) {
       const at = random.below(n) * d_model;
       const output = outputs.subarray(at, at + d_model).map((value, i) => value - mean[i]!);
-      aimFeature(layer, feature, inputs.subarray(at, at + d_model), output);
+      aimFeature(layer, feature, inputs.subarray(at, at + d_model), output, FIRST_SHARE);
     }
   }
 }
@@ -138,7 +150,9 @@ async function firstThresholds(
   const values = mlpValues(model, rows);
   for (const [l, { W_enc, threshold }] of layers.entries()) {
     const { x, y } = values[l]!;
-    const pre = tf.tidy(() => tf.matMul(x, tf.tensor2d(W_enc.values, W_enc.shape as [number, number]), false, true));
+    const pre = tf.tidy(() =>
+      tf.matMul(x, tf.tensor2d(W_enc.values, W_enc.shape as [number, number]), false, true),
+    );
     const sorted = (await pre.data<'float32'>()).slice().sort();
     threshold.values.fill(Math.max(0, sorted[Math.max(0, sorted.length - Math.round(wanted * x.shape[0]))]!));
     for (const tensor of [x, y, pre]) tensor.dispose();

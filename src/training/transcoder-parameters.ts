@@ -18,7 +18,11 @@ export interface TranscoderParameters {
 
 const FIRST_THRESHOLD = 0.5;
 
-export function transcoderParameters(layer: number, d_transcoder: number, d_model: number): TranscoderParameters {
+export function transcoderParameters(
+  layer: number,
+  d_transcoder: number,
+  d_model: number,
+): TranscoderParameters {
   const parameter = (name: string, shape: readonly number[], decays: boolean, fill = 0): Parameter => ({
     name: `transcoder.${layer}.${name}`,
     shape,
@@ -36,22 +40,30 @@ export function transcoderParameters(layer: number, d_transcoder: number, d_mode
   };
 }
 
-export function listOf({ W_enc, b_enc, W_dec, b_dec, threshold, silentSteps }: TranscoderParameters): Parameter[] {
+export function listOf({
+  W_enc,
+  b_enc,
+  W_dec,
+  b_dec,
+  threshold,
+  silentSteps,
+}: TranscoderParameters): Parameter[] {
   return [W_enc, b_enc, W_dec, b_dec, threshold, silentSteps];
 }
 
 /**
- * Points a feature at one token: it reads the token's input x and writes `wanted`, at the length that is wanted there.
+ * Points a feature at one token: it reads the token's input x and writes along `wanted`, there at `share` of its length.
  */
 export function aimFeature(
   { W_enc, b_enc, W_dec, silentSteps }: TranscoderParameters,
   feature: number,
   x: Float32Array,
   wanted: Float32Array,
+  share = 1,
 ): void {
   const d_model = x.length;
   const row = feature * d_model;
-  const length = Math.hypot(...wanted);
+  const length = share * Math.hypot(...wanted);
   const square = x.reduce((sum, value) => sum + value * value, 0);
   W_enc.values.set(
     x.map((value) => (value * length) / square),
@@ -73,7 +85,10 @@ export interface LayerTranscoder {
   readonly threshold: Tensor1D;
 }
 
-export function transcoderOfVariables(parameters: TranscoderParameters, variables: Variables): LayerTranscoder {
+export function transcoderOfVariables(
+  parameters: TranscoderParameters,
+  variables: Variables,
+): LayerTranscoder {
   return {
     W_enc: variables.get(parameters.W_enc.name),
     b_enc: variables.get(parameters.b_enc.name),

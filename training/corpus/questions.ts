@@ -65,7 +65,9 @@ export function groups(facts: Facts, { relation, subject }: Wording): Group[] {
   if (relation === 'two_hop' || relation === 'city_state') {
     return facts.states.map(({ name, capital, cities, held_out }) => ({
       fields: { state: name, capital },
-      subjects: cities.filter((city) => !aside.has(city) && (relation === 'city_state' || !held_out.includes(city))),
+      subjects: cities.filter(
+        (city) => !aside.has(city) && (relation === 'city_state' || !held_out.includes(city)),
+      ),
     }));
   }
   if (relation === 'state_capital') {

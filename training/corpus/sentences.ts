@@ -102,7 +102,8 @@ function sums(words: readonly string[]): Fields[] {
 function drawn(lexicon: Facts['lexicon'], template: string, random: Random): Fields[] {
   return Array.from({ length: DRAWN_A_TEMPLATE }, () => {
     const fields: Record<string, string> = {};
-    for (const [name, words] of Object.entries(lexicon)) if (template.includes(name)) fields[name] = random.pick(words);
+    for (const [name, words] of Object.entries(lexicon))
+      if (template.includes(name)) fields[name] = random.pick(words);
     const [p, q] = random.shuffled(lexicon.person!);
     const [food, food2] = random.shuffled(lexicon.food!);
     return { ...fields, p: p!, q: q!, food: food!, food2: food2! };

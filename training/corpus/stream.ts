@@ -10,7 +10,9 @@ const POOLED_BATCHES = 8;
 
 export interface TokenizedCorpus {
   /** Token ids of a sentence alone, and of a sentence after a space. */
-  readonly sentences: Readonly<Record<Relation, readonly { first: readonly number[]; later: readonly number[] }[]>>;
+  readonly sentences: Readonly<
+    Record<Relation, readonly { first: readonly number[]; later: readonly number[] }[]>
+  >;
   readonly bos: number;
   readonly eos: number;
 }
@@ -33,7 +35,9 @@ export class RowStream {
     if (this.pool.length === 0) {
       const rows = Array.from({ length: POOLED_BATCHES * n_rows }, () => this.row());
       rows.sort((a, b) => a.length - b.length);
-      const batches = Array.from({ length: POOLED_BATCHES }, (_, i) => rows.slice(i * n_rows, (i + 1) * n_rows));
+      const batches = Array.from({ length: POOLED_BATCHES }, (_, i) =>
+        rows.slice(i * n_rows, (i + 1) * n_rows),
+      );
       this.pool = this.random.shuffled(batches);
     }
     return this.pool.pop()!;

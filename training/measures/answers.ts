@@ -37,7 +37,10 @@ export async function scoreAnswers(
     .sort((a, b) => a.row.length - b.row.length);
   for (let from = 0; from < tokenized.length; from += ROWS) {
     const chunk = tokenized.slice(from, from + ROWS);
-    const best = await bestNext(subject, chunk.map(({ row }) => row));
+    const best = await bestNext(
+      subject,
+      chunk.map(({ row }) => row),
+    );
     for (const how of ['model', 'replaced'] as const) {
       right[how] += chunk.filter(({ start, row }, r) =>
         row.slice(start).every((id, i) => best[how][r]![start + i - 1] === id),

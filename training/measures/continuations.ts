@@ -18,7 +18,10 @@ const BEGINNINGS = [
 const MOST_TOKENS = 12;
 
 /** The most likely continuation of each, up to the end of the row. */
-export async function continuations(subject: LoadedSubject, tokenizer: Tokenizer): Promise<Record<string, string>> {
+export async function continuations(
+  subject: LoadedSubject,
+  tokenizer: Tokenizer,
+): Promise<Record<string, string>> {
   const texts: Record<string, string> = {};
   for (const beginning of BEGINNINGS) {
     const tokens = tokenizer.modelInput(beginning);

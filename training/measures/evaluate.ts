@@ -44,7 +44,10 @@ export interface Evaluation {
 }
 
 /** Opens the model and set in two folders and measures them. */
-export async function evaluate(facts: Facts, folders: { model: string; transcoders: string }): Promise<Evaluation> {
+export async function evaluate(
+  facts: Facts,
+  folders: { model: string; transcoders: string },
+): Promise<Evaluation> {
   using session = await openSession({ ...folders, offline: true });
   const { tokenizer, replacement } = session;
   const prepared = prepareWith(facts, tokenizer);

@@ -68,7 +68,7 @@ export async function measureFidelity(
     sums.tokens += n;
     sums.inner += batch.inner.length;
     for (const [l, layer] of layers.entries()) {
-      const [error, square, sum, counts] = numbers.slice(3 + 4 * l, 7 + 4 * l) as Float32Array[];
+      const [error, square, sum, counts] = numbers.slice(3 + 4 * l, 7 + 4 * l);
       layer.error += error![0]!;
       layer.square += square![0]!;
       for (let i = 0; i < d_model; i++) layer.sum[i]! += sum![i]!;

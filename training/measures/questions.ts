@@ -13,7 +13,9 @@ export function questionSets(facts: Facts): Record<string, Question[]> {
   const { states, countries } = facts;
   const cities = (isHeldOut: boolean) =>
     states.flatMap(({ cities: all, held_out, name, capital }) =>
-      all.filter((city) => held_out.includes(city) === isHeldOut).map((city) => ({ city, state: name, capital })),
+      all
+        .filter((city) => held_out.includes(city) === isHeldOut)
+        .map((city) => ({ city, state: name, capital })),
     );
   const twoHop = (template: string, isHeldOut: boolean): Question[] =>
     cities(isHeldOut).map(({ city, capital }) => ({
@@ -24,11 +26,17 @@ export function questionSets(facts: Facts): Record<string, Question[]> {
   const words = facts.number_words;
   return {
     'state → capital': states.map(({ name, capital }) => ({
-      prompt: question({ relation: 'state_capital', template: CAPITAL_OF_STATE, subject: 'state', answer: 'capital' }, name),
+      prompt: question(
+        { relation: 'state_capital', template: CAPITAL_OF_STATE, subject: 'state', answer: 'capital' },
+        name,
+      ),
       answer: ` ${capital}`,
     })),
     'city → state': [...cities(false), ...cities(true)].map(({ city, state }) => ({
-      prompt: question({ relation: 'city_state', template: STATE_OF_CITY, subject: 'city', answer: 'state' }, city),
+      prompt: question(
+        { relation: 'city_state', template: STATE_OF_CITY, subject: 'city', answer: 'state' },
+        city,
+      ),
       answer: ` ${state}`,
     })),
     'two-hop, trained cities': [...twoHop(TWO_HOP, false), ...twoHop(TWO_HOP_FACT, false)],
@@ -59,7 +67,12 @@ export interface SwapSet {
 
 /** Which cities a set of swaps is about: seen by interchange training, kept aside from it, held out of two-hop sentences. */
 export function swapSets(facts: Facts, keptAside: readonly string[], asideWording: string): SwapSet[] {
-  const twoHop = (template: string): Wording => ({ relation: 'two_hop', template, subject: 'city', answer: 'capital' });
+  const twoHop = (template: string): Wording => ({
+    relation: 'two_hop',
+    template,
+    subject: 'city',
+    answer: 'capital',
+  });
   const cities = (wanted: (city: string, heldOut: readonly string[]) => boolean) =>
     facts.states.flatMap(({ cities: all, held_out, capital }) =>
       all.filter((city) => wanted(city, held_out)).map((subject) => ({ subject, answer: capital })),
@@ -83,7 +96,12 @@ export function swapSets(facts: Facts, keptAside: readonly string[], asideWordin
     { name: 'US, cities kept aside', wording: twoHop(TWO_HOP), members: aside },
     { name: 'US, cities held out', wording: twoHop(TWO_HOP), members: heldOut },
     country(
-      { relation: 'country_capital', template: 'The capital of {country} is {capital}.', subject: 'country', answer: 'capital' },
+      {
+        relation: 'country_capital',
+        template: 'The capital of {country} is {capital}.',
+        subject: 'country',
+        answer: 'capital',
+      },
       'country → capital',
     ),
     country(

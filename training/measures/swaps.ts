@@ -39,7 +39,10 @@ export async function scoreSwaps(
   const best = tf.tidy(() => {
     const places = Int32Array.from({ length: n }, (_, r) => r * batch.length + position);
     const last = Int32Array.from({ length: n }, (_, r) => (r + 1) * batch.length - 1);
-    const partner = tf.tensor1d(Int32Array.from({ length: n }, (_, r) => r ^ 1), 'int32');
+    const partner = tf.tensor1d(
+      Int32Array.from({ length: n }, (_, r) => r ^ 1),
+      'int32',
+    );
     const plain = capturingPass(model, batch);
     const own = transcoders.map((transcoder, l) => encode(transcoder, rowsAt(plain.inputs[l]!, places)));
     const { residual } = capturingPass(model, batch, (layer, input, output) => {
