@@ -70,7 +70,10 @@ export class ReplacementModel implements Disposable {
   }
 
   /** Active features of a run, or of several joined, whose feature inputs were captured. */
-  async encode(forward: Pick<ForwardResult, 'activations'>, options: RunOptions = {}): Promise<ActiveFeatures> {
+  async encode(
+    forward: Pick<ForwardResult, 'activations'>,
+    options: RunOptions = {},
+  ): Promise<ActiveFeatures> {
     const parts = [];
     for (let layer = 0; layer < this.model.config.n_layers; layer++) {
       await letEventsIn();
