@@ -4,9 +4,12 @@ import * as tf from '@tensorflow/tfjs-core';
 import { NotFoundError } from '../../errors.ts';
 import type { Arithmetic, Backend } from '../backend.ts';
 import { loadBinding, RawOps, type Binding, type KernelBackend } from './binding.ts';
+import { registerMatrixProduct } from './matrix-product.ts';
 import { loadWeight, StreamBuffers, streamWeight, type Engine } from './weight.ts';
 
 const PACKAGE = '@tensorflow/tfjs-node-gpu';
+/** The name under which the package's kernels register themselves. */
+const BACKEND_NAME = 'tensorflow';
 
 export interface OpenOptions {
   /** Folder that holds `tfjs_binding.node`, as `setUpTensorflow` left it. */
@@ -40,7 +43,7 @@ export async function openTensorflow(options: OpenOptions): Promise<Backend> {
       hint: '`tracer doctor` shows the driver and the libraries that were looked for; `--device cpu` works without.',
     });
   }
-  await tf.setBackend('tensorflow');
+  await tf.setBackend(BACKEND_NAME);
   const engine: Engine = {
     raw: new RawOps(binding),
     kernels,
@@ -49,7 +52,7 @@ export async function openTensorflow(options: OpenOptions): Promise<Backend> {
   };
   const buffers = new StreamBuffers();
   return {
-    name: 'tensorflow',
+    name: BACKEND_NAME,
     device: options.device,
     version: `TensorFlow ${binding.TF_Version}`,
     arithmetic: options.arithmetic,
@@ -67,6 +70,7 @@ function register(folder: string): NonNullable<typeof loaded> {
     NodeJSKernelBackend: KernelBackendClass;
   };
   const kernels = new module.NodeJSKernelBackend(binding, PACKAGE);
-  tf.registerBackend('tensorflow', () => kernels);
+  tf.registerBackend(BACKEND_NAME, () => kernels);
+  registerMatrixProduct(new RawOps(binding), kernels, BACKEND_NAME);
   return { folder, binding, kernels };
 }
