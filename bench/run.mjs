@@ -111,7 +111,7 @@ async function measureAttribute(machine, tokens, nodes) {
       tokens,
       nodes: results[0].data.n_selected_features,
       active: bound.n_active,
-      attributeSeconds: of(({ timings_ms: t }) => t.attribute) / 1000,
+      attributeSeconds: of(({ timings_ms: t }) => t.prepare + t.rows) / 1000,
       pruneSeconds: of(({ timings_ms: t }) => t.prune) / 1000,
       processSeconds: median(results.map((r) => r.wallSeconds)),
       peakBytes: of((data) => data.peak_rss_bytes),
@@ -240,5 +240,5 @@ else {
     );
   }
   if (report.run) printRuns(report.machine, report.run);
-  if (report.attribute) printGraphs(report.machine, report.attribute);
+  if (report.prepare + t.rows) printGraphs(report.machine, report.prepare + t.rows);
 }

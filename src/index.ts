@@ -7,6 +7,7 @@ export { configure } from './engine/configure.ts';
 export { run, runIn } from './engine/run.ts';
 export { inspect } from './engine/inspect.ts';
 export { attribute, attributeIn, traceGraph } from './engine/attribute.ts';
+export { attributePrompts } from './engine/attribute-prompts.ts';
 export { intervene, interveneIn } from './engine/intervene.ts';
 export { interveneBatch, batchIn } from './engine/intervene-batch.ts';
 export { sweep, sweepIn } from './engine/intervene-sweep.ts';

@@ -1,7 +1,8 @@
 /** Attribution, step 4 of 4, and the room's door: the phases in the order of the paper (Ameisen et al. 2025), as a graph's data. */
+import type { Arithmetic } from '../backend/backend.ts';
 import { letEventsIn } from '../backend/event-loop.ts';
 import { KnownRows } from '../graph/known-rows.ts';
-import type { ReplacementModel } from '../replacement/replacement-model.ts';
+import type { ActiveFeatures, ReplacementModel } from '../replacement/replacement-model.ts';
 import { ignoredPositions } from '../tokenizer/bos.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { backwardContext, featureRows, logitRows } from './backward.ts';
@@ -13,17 +14,23 @@ import { chooseTargets, type TargetChoice, type Targets } from './targets.ts';
 
 export interface AttributionOptions extends SelectionOptions {
   readonly targets: TargetChoice;
+  /** Of products with parameters; default float32. */
+  readonly arithmetic?: Arithmetic;
   readonly signal?: AbortSignal;
   /** Rows done of rows wanted; the number wanted is an upper bound until the last round. */
   readonly onProgress?: (done: number, wanted: number) => void;
-  /** Rows of an earlier, interrupted run, and where to keep those of this one. */
-  readonly store?: RowStore;
+  /** Called when everything is ready and rows of features begin. */
+  readonly onPrepared?: () => void;
+  /** Where rows outlive the process: opened as soon as it is known which features there are. It stays the caller's. */
+  readonly openStore?: (features: ActiveFeatures, n_columns: number) => Promise<RowStore>;
+  /** Throws for numbers that are not finite, naming the weight that they come from. */
+  readonly checkFinite?: (values: Float32Array, what: string) => Promise<void>;
 }
 
 /** Keeps rows beyond the life of a process. */
 export interface RowStore {
-  /** Rows that are there already, in batches. */
-  readonly known: readonly StoredRows[];
+  /** Rows [features.length, n_columns] of an earlier, interrupted run; undefined unless all of them are there. */
+  take(features: Int32Array): Promise<Float32Array | undefined>;
   keep(rows: StoredRows): Promise<void>;
 }
 
@@ -54,12 +61,14 @@ export async function attribute(
   tokens: readonly number[],
   options: AttributionOptions,
 ): Promise<Attribution & Disposable> {
-  const { signal } = options;
+  const { signal, checkFinite } = options;
   const components = await prepareComponents(replacement, tokens, ignoredPositions(tokens), signal);
   let targets: Targets | undefined;
   try {
-    using linear = await LinearModel.freeze(replacement, components.forward);
+    using linear = await LinearModel.freeze(replacement, components.forward, options.arithmetic);
     const logits = await components.forward.lastLogits();
+    await checkFinite?.(logits, 'the logits');
+    await checkFinite?.(components.features.values, 'the activations of features');
     targets = await chooseTargets(options.targets, logits, replacement.model, tokenizer);
     const { layout, features } = components;
     const known = new KnownRows({
@@ -69,26 +78,30 @@ export async function attribute(
     });
     using context = backwardContext(replacement, linear, components);
     known.appendLogits(await logitRows(context, { vectors: targets.vectors }));
-    for (const stored of options.store?.known ?? []) known.append(stored.features, stored.rows);
+    const store = await options.openStore?.(features, layout.n_columns);
+    options.onPrepared?.();
 
     const { maxFeatureNodes: limit, batchSize } = options;
     const wanted = limit === 0 ? layout.n_active : Math.min(limit, layout.n_active);
-    let done = options.store?.known.reduce((sum, { features: rows }) => sum + rows.length, 0) ?? 0;
+    let done = 0;
     options.onProgress?.(done, wanted);
     const compute = async (asked: Int32Array): Promise<void> => {
       const missing = asked.filter((feature) => !known.has(feature));
+      // Batches are planned as if nothing were stored, so that the numbers are those of a run that was never interrupted.
       for (const batch of planBatches(features, missing, batchSize, linear.d_model)) {
         await letEventsIn();
         signal?.throwIfAborted();
-        const rows = await featureRows(context, batch);
+        const stored = await store?.take(batch.features);
+        const rows = stored ?? (await featureRows(context, batch));
         known.append(batch.features, rows);
-        await options.store?.keep({ features: batch.features, rows });
+        if (!stored) await store?.keep({ features: batch.features, rows });
         done += batch.features.length;
         options.onProgress?.(done, Math.max(done, wanted));
       }
     };
     const selected = await selectFeatures(components, known, options, compute);
     const edges = known.takeEdges(selected);
+    await checkFinite?.(edges, 'the edges');
     const owned = targets;
     return {
       components,

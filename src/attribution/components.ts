@@ -1,6 +1,7 @@
 /** Attribution, step 1 of 4: what a prompt's edges are made of: active features, and the vectors that sources write. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor2D } from '../backend/backend.ts';
+import { letEventsIn } from '../backend/event-loop.ts';
 import { blockHook, type HookName } from '../model/hooks.ts';
 import type { ForwardResult } from '../model/transformer.ts';
 import type { ActiveFeatures, ReplacementModel } from '../replacement/replacement-model.ts';
@@ -45,7 +46,11 @@ export function columnOfToken(layout: ColumnLayout, position: number): number {
 
 /** Hooks that attribution needs besides the feature inputs. */
 function isNeeded(name: HookName): boolean {
-  return name === 'hook_embed' || /\.hook_scale$|\.hook_pattern$|\.hook_mlp_out$/.test(name);
+  return (
+    name === 'hook_embed' ||
+    name === 'unembed.hook_pre' ||
+    /\.hook_scale$|\.hook_pattern$|\.hook_mlp_out$/.test(name)
+  );
 }
 
 /**
@@ -76,6 +81,7 @@ export async function prepareComponents(
     const layout = { n_active, n_layers, n_pos, n_columns: n_active + n_layers * n_pos + n_pos };
     const errorVectors: Float32Array[] = [];
     for (let layer = 0; layer < n_layers; layer++) {
+      await letEventsIn();
       signal?.throwIfAborted();
       const written = await writtenInto(replacement, layer, forward, features, layout, ignoredPositions);
       writers.push(written.writers);

@@ -3,6 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor2D } from '../backend/backend.ts';
 import { UsageError } from '../errors.ts';
 import { largestIndices, softmax } from '../model/logits.ts';
+import type { TransformerConfig } from '../model/config.ts';
 import type { Transformer } from '../model/transformer.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 
@@ -37,8 +38,37 @@ export interface Targets extends Disposable {
 }
 
 /**
- * @param logits of the position that is explained, after the soft cap, [d_vocab]
+ * What can be said of targets before anything is computed.
  * @throws UsageError for ids outside the vocabulary, texts of several tokens, targets named twice, vectors of another width
+ */
+export function checkTargets(
+  choice: TargetChoice,
+  config: Pick<TransformerConfig, 'd_vocab' | 'd_model'>,
+  tokenizer: Tokenizer,
+): void {
+  switch (choice.kind) {
+    case 'most_likely':
+      return;
+    case 'tokens':
+      return checkIds(choice.ids, config.d_vocab);
+    case 'strings':
+      return checkIds(
+        choice.texts.map((text) => tokenizer.singleToken(text)),
+        config.d_vocab,
+      );
+    case 'difference':
+      return checkIds(
+        [choice.plus, choice.minus].map((text) => tokenizer.singleToken(text)),
+        config.d_vocab,
+      );
+    case 'custom':
+      return checkDirections(choice.directions, config.d_model);
+  }
+}
+
+/**
+ * @param logits of the position that is explained, after the soft cap, [d_vocab]
+ * @throws UsageError as `checkTargets`
  */
 export async function chooseTargets(
   choice: TargetChoice,
@@ -47,6 +77,7 @@ export async function chooseTargets(
   tokenizer: Tokenizer,
 ): Promise<Targets> {
   const { d_vocab, d_model } = model.config;
+  checkTargets(choice, model.config, tokenizer);
   const probabilities = softmax(logits);
   const targets = (ids: readonly number[], vectors: Tensor2D): Targets => ({
     ids,
@@ -64,12 +95,10 @@ export async function chooseTargets(
     case 'strings': {
       const ids =
         choice.kind === 'tokens' ? choice.ids : choice.texts.map((text) => tokenizer.singleToken(text));
-      checkIds(ids, d_vocab);
       return targets(ids, await centredRows(model, ids));
     }
     case 'difference': {
       const ids = [choice.plus, choice.minus].map((text) => tokenizer.singleToken(text));
-      checkIds(ids, d_vocab);
       const rows = await centredRows(model, ids);
       const vectors = tf.tidy(() =>
         tf.sub<Tensor2D>(tf.slice(rows, [0, 0], [1, d_model]), tf.slice(rows, [1, 0], [1, d_model])),
@@ -79,7 +108,6 @@ export async function chooseTargets(
     }
     case 'custom': {
       const { directions } = choice;
-      checkDirections(directions, d_model);
       const values = Float32Array.from(directions.flatMap(({ vector }) => vector));
       return custom(
         directions.map((_, i) => d_vocab + i),

@@ -1,5 +1,6 @@
 /** Engine: what can be asked of `attribute`, and what it answers. */
 import type { SelectionChoice } from '../attribution/selection.ts';
+import type { EdgeCheck, Verification } from '../attribution/verify.ts';
 import type { TargetChoice } from '../attribution/targets.ts';
 import type { TopFeature } from '../graph/top.ts';
 import type { Arithmetic, Device } from '../backend/backend.ts';
@@ -37,13 +38,30 @@ export interface GraphOptions {
   readonly scan?: string | undefined;
 }
 
-export interface AttributeRequest extends CommonOptions, GraphOptions {
+/** What happens besides the graph. */
+export interface TraceOptions {
+  /** Keeps rows beside the files as they are computed, and goes on with those of an interrupted run. */
+  readonly resume?: boolean | undefined;
+  /** Edges to check against the frozen model. */
+  readonly verify?: number | undefined;
+}
+
+export interface AttributeRequest extends CommonOptions, GraphOptions, TraceOptions {
   readonly input: PromptInput;
   /** Graph file to write. */
   readonly output?: string | undefined;
   /** Folder for the viewer's file and `graph-metadata.json`; needs `slug`. */
   readonly graphDir?: string | undefined;
   readonly slug?: string | undefined;
+}
+
+export interface AttributePromptsRequest extends CommonOptions, GraphOptions, TraceOptions {
+  /** JSON Lines: `{"slug":…,"prompt":…}`. */
+  readonly prompts: string;
+  /** Folder for graph files, `SLUG.safetensors`. */
+  readonly output?: string | undefined;
+  /** Folder for the viewer's files, `SLUG.json`, and `graph-metadata.json`. */
+  readonly graphDir?: string | undefined;
 }
 
 export interface LogitTargetResult {
@@ -66,7 +84,42 @@ export interface AttributeResult extends Subject {
   /** After pruning with the thresholds. */
   readonly pruned: { readonly n_nodes: number; readonly n_edges: number };
   readonly top_features: readonly TopFeature[];
+  /** Rows that were there from an interrupted run; with `resume`. */
+  readonly n_resumed_rows?: number;
+  readonly verification?: VerificationResult;
   readonly files: readonly SavedFileResult[];
+  readonly timings_ms: Readonly<Record<string, number>>;
+  readonly peak_rss_bytes: number;
+}
+
+/** Errors are shares: of the largest edge into the same target, and of all that a row sums. */
+export interface VerificationResult extends Omit<Verification, 'worst_edge'> {
+  /** The edge of the largest error, by node ids. */
+  readonly worst_edge: (Omit<EdgeCheck, 'target' | 'source'> & { target: string; source: string }) | null;
+}
+
+export interface PromptError {
+  readonly code: string;
+  readonly message: string;
+  readonly hint?: string;
+}
+
+/** One line of the list of prompts. */
+export type PromptResult = { readonly line: number; readonly slug: string | null } & (
+  | { readonly ok: true; readonly skipped: true; readonly files: readonly SavedFileResult[] }
+  | { readonly ok: true; readonly skipped: false; readonly graph: AttributeResult }
+  | { readonly ok: false; readonly error: PromptError; readonly exit_code: number }
+);
+
+export interface AttributePromptsResult extends Subject {
+  readonly backend: string;
+  readonly device: Device;
+  readonly dtype: Arithmetic;
+  readonly n_done: number;
+  readonly n_skipped: number;
+  readonly n_failed: number;
+  readonly prompts: readonly PromptResult[];
+  /** Of loading; each graph has its own. */
   readonly timings_ms: Readonly<Record<string, number>>;
   readonly peak_rss_bytes: number;
 }

@@ -1,51 +1,68 @@
 /** Engine, verb `attribute`: a prompt's attribution graph, its scores, and its files. */
 import { attribute as attributeTokens, type Attribution } from '../attribution/attribute.ts';
-import type { TargetChoice } from '../attribution/targets.ts';
+import { checkTargets, type TargetChoice } from '../attribution/targets.ts';
+import { verifyAttribution, type Verification } from '../attribution/verify.ts';
 import { UsageError } from '../errors.ts';
-import { writeGraph } from '../graph/files.ts';
 import type { Graph } from '../graph/graph.ts';
 import { nodeInfluence } from '../graph/influence.ts';
-import { viewerGraph } from '../graph/neuronpedia.ts';
 import { NodeLayout } from '../graph/node-layout.ts';
-import { EDGE_FIELDS, pruneGraph, type PrunedGraph } from '../graph/prune.ts';
+import { nodeId } from '../graph/nodes.ts';
+import { EDGE_FIELDS, pruneGraph } from '../graph/prune.ts';
 import { graphScores } from '../graph/scores.ts';
 import { topFeatures } from '../graph/top.ts';
-import { writeViewerGraph } from '../graph/viewer-files.ts';
+import { checkTokens } from '../model/check-tokens.ts';
+import type { ActiveFeatures } from '../replacement/replacement-model.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import {
   ATTRIBUTE_DEFAULTS,
   type AttributeRequest,
   type AttributeResult,
   type GraphOptions,
+  type VerificationResult,
 } from './attribute-types.ts';
+import { checkPlaces, rowsPlace, writeGraphFiles } from './graph-places.ts';
 import { graphProvenance } from './provenance.ts';
 import type { PromptInput } from './requests.ts';
 import type { SavedFileResult } from './results.ts';
+import { openRows, type Resumed } from './resume.ts';
 import { openSession, type Session } from './session.ts';
-import { peakRssBytes } from './stopwatch.ts';
-import { writtenFile } from './written-file.ts';
+import { peakRssBytes, Stopwatch } from './stopwatch.ts';
 
 /** Loads what the request names and traces the prompt. Throws `UsageError` for what cannot be traced. */
 export async function attribute(request: AttributeRequest): Promise<AttributeResult> {
-  checkRequest(request);
+  await checkPlaces(request);
   // Every encoder is needed, so they are read with the model.
-  using session = await openSession(request, { preloadEncoders: true });
+  using session = await openSession(request, {
+    preloadEncoders: true,
+    check: (tokenizer, config) => {
+      checkTokens(tokensOf(request.input, tokenizer, request.targetPosition), config);
+      checkTargets(targetsOf(request), config, tokenizer);
+    },
+  });
   return await attributeIn(session, request);
 }
 
 /** As `attribute`, in a session that is loaded already. */
 export async function attributeIn(session: Session, request: AttributeRequest): Promise<AttributeResult> {
-  checkRequest(request);
-  const { stopwatch } = session;
-  const graph = await traceGraph(session, request.input, request);
-  const pruned = await stopwatch.time('prune', () =>
-    Promise.resolve(
-      pruneGraph(graph, {
-        nodeThreshold: request.nodeThreshold ?? ATTRIBUTE_DEFAULTS.nodeThreshold,
-        edgeThreshold: request.edgeThreshold ?? ATTRIBUTE_DEFAULTS.edgeThreshold,
-      }),
-    ),
-  );
-  const files = await stopwatch.time('write', () => writeFiles(graph, pruned, request));
+  await checkPlaces(request);
+  const stopwatch = new Stopwatch();
+  const { graph, verification, rows } = await trace(session, request.input, request, stopwatch);
+  const phases = stopwatch.phases('prune');
+  const pruned = pruneGraph(graph, {
+    nodeThreshold: request.nodeThreshold ?? ATTRIBUTE_DEFAULTS.nodeThreshold,
+    edgeThreshold: request.edgeThreshold ?? ATTRIBUTE_DEFAULTS.edgeThreshold,
+  });
+  const scores = graphScores(graph);
+  phases.next('write');
+  let files: SavedFileResult[];
+  try {
+    files = await writeGraphFiles(graph, pruned, request);
+  } catch (error) {
+    await rows?.file.close();
+    throw error;
+  }
+  await rows?.file.remove();
+  phases.end();
   const { layout, provenance, logit_token_ids, logit_probabilities } = graph;
   return {
     ...session.description,
@@ -59,14 +76,16 @@ export async function attributeIn(session: Session, request: AttributeRequest): 
       text: provenance.logit_labels[i]!,
       probability: logit_probabilities[i]!,
     })),
-    scores: graphScores(graph),
+    scores,
     pruned: {
       n_nodes: pruned.nodeMask.reduce((sum, kept) => sum + kept, 0),
       n_edges: pruned.edges.length / EDGE_FIELDS,
     },
     top_features: topFeatures(graph, ATTRIBUTE_DEFAULTS.top),
+    ...(rows && { n_resumed_rows: rows.n_resumed_rows }),
+    ...(verification && { verification }),
     files,
-    timings_ms: stopwatch.timings_ms,
+    timings_ms: { ...session.stopwatch.timings_ms, ...stopwatch.timings_ms },
     peak_rss_bytes: peakRssBytes(),
   };
 }
@@ -77,32 +96,97 @@ export async function traceGraph(
   input: PromptInput,
   options: GraphOptions & Pick<AttributeRequest, 'signal' | 'onProgress'>,
 ): Promise<Graph> {
-  const { replacement, tokenizer, stopwatch } = session;
-  const all = 'tokens' in input ? input.tokens : tokenizer.attributionInput(input.prompt);
-  const tokens = cutAt(all, options.targetPosition);
-  const { maxLogits, desiredProbability } = ATTRIBUTE_DEFAULTS;
-  const targets: TargetChoice = options.targets ?? { kind: 'most_likely', maxLogits, desiredProbability };
-  using attribution = await stopwatch.time('attribute', () =>
-    attributeTokens(replacement, tokenizer, tokens, {
+  return (await trace(session, input, options, session.stopwatch)).graph;
+}
+
+interface Trace {
+  readonly graph: Graph;
+  readonly verification?: VerificationResult;
+  /** To be removed when the graph is written. */
+  readonly rows?: Resumed;
+}
+
+async function trace(
+  session: Session,
+  input: PromptInput,
+  options: Omit<AttributeRequest, 'input'>,
+  stopwatch: Stopwatch,
+): Promise<Trace> {
+  const { replacement, tokenizer, backend } = session;
+  const { signal } = options;
+  const tokens = tokensOf(input, tokenizer, options.targetPosition);
+  const targets = targetsOf(options);
+  const place = rowsPlace(options);
+  const report = (phase: string, message: string, done: number, total: number): void =>
+    options.onProgress?.({ kind: 'progress', phase, message, done, total, unit: 'rows' });
+  const phases = stopwatch.phases('prepare');
+  let rows: Resumed | undefined;
+  try {
+    using attribution = await attributeTokens(replacement, tokenizer, tokens, {
       targets,
+      arithmetic: backend.arithmetic,
       maxFeatureNodes: options.maxFeatureNodes ?? ATTRIBUTE_DEFAULTS.maxFeatureNodes,
       batchSize: options.batchSize ?? ATTRIBUTE_DEFAULTS.batchSize,
       updateInterval: options.updateInterval ?? ATTRIBUTE_DEFAULTS.updateInterval,
       selection: options.selection ?? ATTRIBUTE_DEFAULTS.selection,
-      ...(options.signal && { signal: options.signal }),
-      onProgress: (done, total) =>
-        options.onProgress?.({
-          kind: 'progress',
-          phase: 'rows',
-          message: 'Tracing',
-          done,
-          total,
-          unit: 'rows',
-        }),
-    }),
-  );
-  await session.checkFinite(attribution.edges, 'the edges');
-  return await assemble(session, attribution, targets, options);
+      ...(signal && { signal }),
+      onPrepared: () => phases.next('rows'),
+      onProgress: (done, total) => report('rows', 'Tracing', done, total),
+      checkFinite: (values, what) => session.checkFinite(values, what),
+      ...(place !== undefined && {
+        openStore: async (features: ActiveFeatures, n_columns: number) => {
+          rows = await openRows(place, session, tokens, targets, features, n_columns);
+          return rows.file;
+        },
+      }),
+    });
+    const graph = await assemble(session, attribution, targets, options);
+    if (options.verify) phases.next('verify');
+    const verification = options.verify
+      ? await verifyAttribution(replacement, attribution, {
+          n_edges: options.verify,
+          arithmetic: backend.arithmetic,
+          signal,
+          onProgress: (done, total) => report('verify', 'Verifying', done, total),
+        })
+      : undefined;
+    phases.end();
+    return {
+      graph,
+      ...(verification && { verification: named(verification, graph) }),
+      ...(rows && { rows }),
+    };
+  } catch (error) {
+    await rows?.file.close();
+    throw error;
+  }
+}
+
+/** The edge of the largest error by the ids that other commands take. */
+function named(verification: Verification, graph: Graph): VerificationResult {
+  const { worst_edge } = verification;
+  return {
+    ...verification,
+    worst_edge: worst_edge && {
+      ...worst_edge,
+      target: nodeId(graph, worst_edge.target),
+      source: nodeId(graph, worst_edge.source),
+    },
+  };
+}
+
+/** Tokens of a prompt as attribution reads them, up to the position that is explained. */
+export function tokensOf(
+  input: PromptInput,
+  tokenizer: Tokenizer,
+  targetPosition: number | undefined,
+): readonly number[] {
+  return cutAt('tokens' in input ? input.tokens : tokenizer.attributionInput(input.prompt), targetPosition);
+}
+
+export function targetsOf(options: GraphOptions): TargetChoice {
+  const { maxLogits, desiredProbability } = ATTRIBUTE_DEFAULTS;
+  return options.targets ?? { kind: 'most_likely', maxLogits, desiredProbability };
 }
 
 async function assemble(
@@ -130,41 +214,6 @@ async function assemble(
     provenance: await graphProvenance(session, tokens, targets.labels, choice, options),
   };
   return { ...graph, node_influence: Float32Array.from(nodeInfluence(graph)) };
-}
-
-async function writeFiles(
-  graph: Graph,
-  pruned: PrunedGraph,
-  request: AttributeRequest,
-): Promise<SavedFileResult[]> {
-  const { output, graphDir, slug, scan, signal } = request;
-  const atomic = signal ? { signal } : {};
-  const written: string[] = [];
-  if (output !== undefined) {
-    await writeGraph(output, graph, atomic);
-    written.push(output);
-  }
-  if (graphDir !== undefined && slug !== undefined) {
-    const { graph: file, metadata } = await writeViewerGraph(
-      graphDir,
-      viewerGraph(pruned, { slug, scan }),
-      atomic,
-    );
-    written.push(file, metadata);
-  }
-  return await Promise.all(written.map(writtenFile));
-}
-
-function checkRequest({ graphDir, slug }: AttributeRequest): void {
-  if ((graphDir === undefined) === (slug === undefined)) return;
-  throw new UsageError({
-    code: 'slug_and_folder',
-    message:
-      graphDir === undefined
-        ? '--slug names a graph in --graph-dir, which is missing'
-        : '--graph-dir needs --slug',
-    hint: 'Give both: --graph-dir graphs --slug dallas.',
-  });
 }
 
 /** The tokens up to and including the position that is explained. */

@@ -19,8 +19,8 @@ export async function graphProvenance(
   const { tokenizer, subject, replacement, description } = session;
   return {
     tracer_version: packageVersion(),
-    model: await reference(subject.model, CONFIG_FILE),
-    transcoders: await reference(subject.transcoders, SET_CONFIG_FILE),
+    model: await sourceReference(subject.model, CONFIG_FILE),
+    transcoders: await sourceReference(subject.transcoders, SET_CONFIG_FILE),
     backend: description.backend,
     device: description.device,
     dtype: description.dtype,
@@ -68,7 +68,7 @@ function recordedTargets(targets: TargetChoice): Record<string, JsonValue> {
 }
 
 /** A commit for what comes from the Hub, the hash of the configuration for a local folder. */
-async function reference({ source, files }: NamedFiles, configFile: string): Promise<SourceReference> {
+export async function sourceReference({ source, files }: NamedFiles, configFile: string): Promise<SourceReference> {
   const name = source.repository ?? source.name;
   if (source.commit !== undefined) return { name, revision: source.commit, config_sha256: null };
   using config = await files.open(configFile);

@@ -11,6 +11,24 @@ export class Stopwatch {
       this.timings_ms[phase] = (this.timings_ms[phase] ?? 0) + (performance.now() - startMs);
     }
   }
+
+  /** Phases that follow each other: each `next` ends the one before. Their times are added when they end. */
+  phases(first: string): { next(phase: string): void; end(): void } {
+    let current = first;
+    let startMs = performance.now();
+    const end = (): void => {
+      const nowMs = performance.now();
+      this.timings_ms[current] = (this.timings_ms[current] ?? 0) + (nowMs - startMs);
+      startMs = nowMs;
+    };
+    return {
+      next: (phase) => {
+        end();
+        current = phase;
+      },
+      end,
+    };
+  }
 }
 
 /** The most memory this process held so far, in bytes. */

@@ -43,17 +43,36 @@ export async function writeFileAtomic(
   try {
     signal?.throwIfAborted();
     const old = await existing(path);
-    if (old?.isDirectory()) {
-      throw new UsageError({
-        code: 'is_a_folder',
-        message: `${path} is a folder, but a file is to be written`,
-      });
-    }
+    if (old?.isDirectory()) throw isAFolder(path);
     if (old && !old.isFile()) await writeInPlace(path, fill, signal);
     else await replace(old ? await realpath(path) : resolve(path), old?.mode, fill, signal);
   } catch (error) {
     throw writingError(path, error);
   }
+}
+
+/**
+ * Throws what `writeFileAtomic` would throw for a place that cannot be written, without writing: for work that takes long
+ * before it has something to write.
+ */
+export async function checkWritable(path: string): Promise<void> {
+  try {
+    const old = await existing(path);
+    if (old?.isDirectory()) throw isAFolder(path);
+    if (old) return;
+    let folder = dirname(resolve(path));
+    while (!(await existing(folder))) folder = dirname(folder);
+    await access(folder, constants.W_OK);
+  } catch (error) {
+    throw writingError(path, error);
+  }
+}
+
+function isAFolder(path: string): UsageError {
+  return new UsageError({
+    code: 'is_a_folder',
+    message: `${path} is a folder, but a file is to be written`,
+  });
 }
 
 async function existing(path: string) {

@@ -8,7 +8,7 @@ import { acquireLock } from '../hub/lock.ts';
 import { NotFoundError } from '../errors.ts';
 import { slugFileName, type ViewerGraph, type ViewerMetadata } from './neuronpedia.ts';
 
-const METADATA_FILE = 'graph-metadata.json';
+export const GRAPH_LIST_FILE = 'graph-metadata.json';
 const metadataSchema = v.looseObject({ graphs: v.array(v.looseObject({ slug: v.string() })) });
 
 export interface ViewerFiles {
@@ -37,7 +37,7 @@ async function listGraph(
   metadata: ViewerMetadata,
   options: AtomicOptions = {},
 ): Promise<string> {
-  const file = path.join(folder, METADATA_FILE);
+  const file = path.join(folder, GRAPH_LIST_FILE);
   const release = await acquireLock(`${file}.lock`, options);
   try {
     const list = await readList(file);

@@ -1,6 +1,6 @@
 /** What `attribute` shows: the size of the graph, what it explains, how much of it is explained, the strongest features. */
-import type { AttributeResult } from '../engine/attribute-types.ts';
-import { formatBytes, formatDecimal, formatDuration, formatProbability } from './numbers.ts';
+import type { AttributeResult, VerificationResult } from '../engine/attribute-types.ts';
+import { formatAmount, formatBytes, formatDecimal, formatDuration, formatProbability } from './numbers.ts';
 import { backendText } from './run-view.ts';
 import type { Screen } from './screen.ts';
 import { facts, sections, table, type Column } from './table.ts';
@@ -30,9 +30,10 @@ export function attributeView(result: AttributeResult, screen: Screen): string {
     'written',
     `${printable(path)} (${formatBytes(bytes)})`,
   ]);
+  const verified = result.verification ? [verificationFact(result.verification)] : [];
   const times = Object.entries(result.timings_ms).map(([phase, ms]) => `${phase} ${formatDuration(ms)}`);
   const closing = facts(
-    [...files, ['time', times.join(', ')], ['peak memory', formatBytes(result.peak_rss_bytes)]],
+    [...files, ...verified, ['time', times.join(', ')], ['peak memory', formatBytes(result.peak_rss_bytes)]],
     screen,
   );
   return sections(
@@ -44,6 +45,21 @@ export function attributeView(result: AttributeResult, screen: Screen): string {
     ],
     screen,
   );
+}
+
+function verificationFact(found: VerificationResult): [string, string] {
+  const { ok, tolerance, n_edges, n_rows, worst_edge } = found;
+  const errors = (worst: number, median: number): string =>
+    `worst error ${formatDecimal(worst)}, median ${formatDecimal(median)}`;
+  const failed = worst_edge
+    ? `; ${worst_edge.source} to ${worst_edge.target} is ${formatDecimal(worst_edge.edge)}, measured ${formatDecimal(worst_edge.measured)}`
+    : '';
+  const lines = [
+    `${ok ? 'ok' : 'FAILED'}, tolerance ${formatDecimal(tolerance)}`,
+    `${formatAmount(n_edges, 'edge')}: ${errors(found.worst_edge_error, found.median_edge_error)}${ok ? '' : failed}`,
+    `${formatAmount(n_rows, 'row sum')}: ${errors(found.worst_row_error, found.median_row_error)}`,
+  ];
+  return ['verified', lines.join('; ')];
 }
 
 function targetTable({ logit_targets }: AttributeResult, screen: Screen): string {

@@ -1,6 +1,7 @@
 /** `tracer attribute PROMPT`: the attribution graph of a prompt. */
 import { Option, type Command } from 'commander';
-import { ATTRIBUTE_DEFAULTS } from '../../engine/attribute-types.ts';
+import { ATTRIBUTE_DEFAULTS, type AttributeResult, type PromptResult } from '../../engine/attribute-types.ts';
+import { EXIT, UsageError } from '../../errors.ts';
 import { perform } from '../perform.ts';
 import { readPrompt } from '../prompt.ts';
 import type { Shell } from '../shell.ts';
@@ -9,6 +10,9 @@ import { probability, signedNumber, tokenIds, wholeNumber } from '../values.ts';
 
 interface AttributeOptions extends TargetFlags {
   readonly promptFile?: string;
+  readonly prompts?: string;
+  readonly resume?: boolean;
+  readonly verify?: number;
   readonly tokens?: number[];
   readonly targetPosition?: number;
   readonly output?: string;
@@ -27,7 +31,8 @@ const HELP = `
 Examples:
   $ tracer attribute "The capital of the state containing Dallas is" --output dallas.safetensors
   $ tracer attribute "The opposite of hot is" --graph-dir graphs --slug opposite
-  $ tracer attribute "Paris is in" --target-difference ' France' ' Italy'`;
+  $ tracer attribute "Paris is in" --target-difference ' France' ' Italy'
+  $ tracer attribute --prompts prompts.jsonl --graph-dir graphs`;
 
 export function addAttribute(program: Command, shell: Shell): void {
   const defaults = ATTRIBUTE_DEFAULTS;
@@ -37,7 +42,8 @@ export function addAttribute(program: Command, shell: Shell): void {
     .argument('[prompt]', "the prompt, or '-' for standard input")
     .option('--prompt-file <file>', 'read the prompt from a file, as it is')
     .option('--tokens <ids>', 'token ids instead of text: 2,651,18', tokenIds('--tokens'))
-    .option('--output <file>', 'write the graph (safetensors)')
+    .option('--prompts <file>', 'many prompts: JSON Lines {"slug":…,"prompt":…}; finished ones are skipped')
+    .option('--output <file>', 'write the graph (safetensors); with --prompts a folder')
     .option('--graph-dir <dir>', "write the viewer's file and graph-metadata.json; needs --slug")
     .option('--slug <name>', 'name of the graph in --graph-dir')
     .option('--scan <name>', 'what feature pages are looked up under (default: as the set says)')
@@ -92,17 +98,63 @@ export function addAttribute(program: Command, shell: Shell): void {
       probability('--edge-threshold'),
       defaults.edgeThreshold,
     )
+    .option(
+      '--resume',
+      'keep rows beside the output while they are computed, and go on with those that are there',
+    )
+    .option(
+      '--verify <n>',
+      'check n random edges, and all row sums, against the model',
+      wholeNumber('--verify', 1),
+    )
     .addHelpText('after', HELP);
   command.action((argument: string | undefined, options: AttributeOptions) =>
     perform(shell, command, async ({ common }) => {
-      const input = await readPrompt({ argument, ...options }, shell.host.stdin, shell.signal);
       const targets = await readTargets(options);
+      if (options.prompts !== undefined) {
+        refuseWithPrompts(argument, options);
+        const [{ attributePrompts }, { promptsView }] = await Promise.all([
+          import('../../engine/attribute-prompts.ts'),
+          import('../../report/prompts-view.ts'),
+        ]);
+        const { prompts } = options;
+        const result = await attributePrompts({ ...common, ...options, targets, prompts });
+        const bad = result.prompts.map(exitCodeOf).find((code) => code !== EXIT.done);
+        return { data: result, view: (screen) => promptsView(result, screen), exitCode: bad ?? EXIT.done };
+      }
+      const input = await readPrompt({ argument, ...options }, shell.host.stdin, shell.signal);
       const [{ attribute }, { attributeView }] = await Promise.all([
         import('../../engine/attribute.ts'),
         import('../../report/attribute-view.ts'),
       ]);
       const result = await attribute({ ...common, ...options, targets, input });
-      return { data: result, view: (screen) => attributeView(result, screen) };
+      return { data: result, view: (screen) => attributeView(result, screen), exitCode: verdict(result) };
     }),
   );
+}
+
+/** A graph that failed its verification is written and shown all the same. */
+function verdict({ verification }: AttributeResult): number {
+  return verification?.ok === false ? EXIT.unexpected : EXIT.done;
+}
+
+function exitCodeOf(result: PromptResult): number {
+  if (!result.ok) return result.exit_code;
+  return result.skipped ? EXIT.done : verdict(result.graph);
+}
+
+/** A list brings its own prompts and names. */
+function refuseWithPrompts(argument: string | undefined, options: AttributeOptions): void {
+  const given = Object.entries({
+    'a prompt': argument,
+    '--prompt-file': options.promptFile,
+    '--tokens': options.tokens,
+    '--slug': options.slug,
+  }).filter(([, value]) => value !== undefined);
+  if (given.length === 0) return;
+  throw new UsageError({
+    code: 'prompts_and_prompt',
+    message: `--prompts brings prompts and slugs of its own; found ${given.map(([name]) => name).join(' and ')} beside it`,
+    hint: 'Leave out one or the other.',
+  });
 }

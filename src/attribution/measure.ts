@@ -1,0 +1,215 @@
+/** Attribution, checked: what an edge and a row ought to be, measured in the frozen model and in the attributed pass. */
+import * as tf from '@tensorflow/tfjs-core';
+import type { Tensor, Tensor2D } from '../backend/backend.ts';
+import { letEventsIn } from '../backend/event-loop.ts';
+import { blockHook } from '../model/hooks.ts';
+import type { ForwardResult } from '../model/transformer.ts';
+import type { ReplacementModel } from '../replacement/replacement-model.ts';
+import { ignoredPositions } from '../tokenizer/bos.ts';
+import type { Attribution } from './attribute.ts';
+import { frozenPass, type Written } from './frozen-pass.ts';
+
+const ROWS_BETWEEN_EVENTS = 64;
+
+/** An attribution, asked for what its edges were made of. */
+export class Check {
+  readonly n_rows: number;
+  private readonly replacement: ReplacementModel;
+  private readonly attribution: Attribution;
+  private readonly signal: AbortSignal | undefined;
+  private readonly n_selected: number;
+  /** Nodes, which are the columns. */
+  private readonly n_nodes: number;
+  /** Numbers of a tensor, read once: thousands of rows read from the same few. */
+  private readonly numbers = new WeakMap<Tensor, Promise<Float32Array>>();
+
+  constructor(replacement: ReplacementModel, attribution: Attribution, signal: AbortSignal | undefined) {
+    this.replacement = replacement;
+    this.attribution = attribution;
+    this.signal = signal;
+    this.n_selected = attribution.selected.length;
+    this.n_rows = this.n_selected + attribution.targets.ids.length;
+    this.n_nodes = attribution.edges.length / this.n_rows;
+  }
+
+  nodeOfRow(row: number): number {
+    return row < this.n_selected ? row : this.n_nodes - this.n_rows + row;
+  }
+
+  edge(row: number, source: number): number {
+    return this.row(row)[source]!;
+  }
+
+  largestOf(row: number): number {
+    return this.row(row).reduce((largest, edge) => Math.max(largest, Math.abs(edge)), 0);
+  }
+
+  /** Sources that the target can be reached from: below it, and not behind it. */
+  sourcesOf(row: number): number[] {
+    const { n_layers, n_pos } = this.attribution.components.layout;
+    const ignored = ignoredPositions(this.attribution.components.tokens);
+    const target = row < this.n_selected ? this.feature(row) : { layer: n_layers, position: n_pos - 1 };
+    const sources: number[] = [];
+    for (let source = 0; source < this.n_selected; source++) {
+      const { layer, position } = this.feature(source);
+      if (layer < target.layer && position <= target.position) sources.push(source);
+    }
+    for (let layer = 0; layer < target.layer; layer++) {
+      for (let position = ignored; position <= target.position; position++) {
+        sources.push(this.n_selected + layer * n_pos + position);
+      }
+    }
+    const tokens = this.n_selected + n_layers * n_pos;
+    for (let position = 0; position <= target.position; position++) sources.push(tokens + position);
+    return sources;
+  }
+
+  /** What a source changes at a target. */
+  async measure(row: number, source: number): Promise<number> {
+    const written = await this.writtenBy(source);
+    using pass = await frozenPass(this.replacement, this.attribution.components, written, this.signal);
+    return await this.read(row, pass);
+  }
+
+  /** How far each row is from what it has to sum to. */
+  async rowErrors(): Promise<number[]> {
+    const { components } = this.attribution;
+    const constants = await this.writtenByNoNode();
+    using pass = await frozenPass(this.replacement, components, constants, this.signal);
+    const errors: number[] = [];
+    for (let row = 0; row < this.n_rows; row++) {
+      if (row % ROWS_BETWEEN_EVENTS === 0) await letEventsIn();
+      this.signal?.throwIfAborted();
+      const expected = await this.read(row, components.forward);
+      const constant = await this.read(row, pass);
+      let sum = 0;
+      let size = Math.abs(constant);
+      for (const edge of this.row(row)) {
+        sum += edge;
+        size += Math.abs(edge);
+      }
+      errors.push(share(Math.abs(sum + constant - expected), size));
+    }
+    return errors;
+  }
+
+  private row(row: number): Float32Array {
+    return this.attribution.edges.subarray(row * this.n_nodes, (row + 1) * this.n_nodes);
+  }
+
+  private feature(node: number) {
+    const { indices, values } = this.attribution.components.features;
+    const active = this.attribution.selected[node]!;
+    const [layer, position, feature] = indices.subarray(3 * active, 3 * active + 3);
+    return { layer: layer!, position: position!, feature: feature!, activation: values[active]! };
+  }
+
+  /** The value that a target has in a pass; of a feature, the pre-activation without its bias. */
+  private async read(row: number, { activations }: ForwardResult): Promise<number> {
+    if (row >= this.n_selected) {
+      const pre = await this.numbersOf(activations.get('unembed.hook_pre')); // the last position alone
+      const vectors = await this.numbersOf(this.attribution.targets.vectors);
+      return dot(pre, 0, vectors.subarray((row - this.n_selected) * pre.length), pre.length);
+    }
+    const { layer, position, feature } = this.feature(row);
+    const input = await this.numbersOf(activations.get(this.replacement.inputHook(layer)));
+    const encoder = await this.replacement.transcoders.encoderRows(layer, Int32Array.of(feature));
+    const vector = await encoder.data<'float32'>();
+    encoder.dispose();
+    return dot(input, position * vector.length, vector, vector.length);
+  }
+
+  private numbersOf(tensor: Tensor): Promise<Float32Array> {
+    const known = this.numbers.get(tensor) ?? tensor.data<'float32'>();
+    this.numbers.set(tensor, known);
+    return known;
+  }
+
+  private async writtenBy(source: number): Promise<Written> {
+    const { components } = this.attribution;
+    const { n_layers, n_pos } = components.layout;
+    const { d_model } = this.replacement.model.config;
+    const at = (position: number, vector: ArrayLike<number>): Float32Array => {
+      const values = new Float32Array(n_pos * d_model);
+      values.set(vector, position * d_model);
+      return values;
+    };
+    const mlpOut = new Map<number, Float32Array>();
+    if (source < this.n_selected) {
+      const { layer, position, feature, activation } = this.feature(source);
+      const { transcoders } = this.replacement;
+      for (let written = layer; written <= transcoders.lastLayerWritten(layer); written++) {
+        const decoder = await transcoders.decoderRows(layer, Int32Array.of(feature), written);
+        mlpOut.set(
+          written,
+          at(
+            position,
+            decoder.map((value) => value * activation),
+          ),
+        );
+      }
+      return { mlpOut };
+    }
+    const place = source - this.n_selected;
+    const [layer, position] = [Math.floor(place / n_pos), place % n_pos];
+    const own = (values: Float32Array): Float32Array =>
+      at(position, values.subarray(position * d_model, (position + 1) * d_model));
+    if (layer < n_layers) return { mlpOut: mlpOut.set(layer, own(components.errorVectors[layer]!)) };
+    return { embedding: own(await components.tokenVectors.data<'float32'>()), mlpOut };
+  }
+
+  /** Decoder biases, MLPs at positions that are left out (less their skip, which stays in the map), features left out. */
+  private async writtenByNoNode(): Promise<Written> {
+    const { components, selected } = this.attribution;
+    const { transcoders } = this.replacement;
+    const { n_active, n_layers, n_pos } = components.layout;
+    const { d_model } = this.replacement.model.config;
+    const { activations } = components.forward;
+    const isLeftOut = new Uint8Array(components.layout.n_columns).fill(1, 0, n_active);
+    for (const active of selected) isLeftOut[active] = 0;
+    const ignored = ignoredPositions(components.tokens);
+    const mlpOut = new Map<number, Float32Array>();
+    for (let layer = 0; layer < n_layers; layer++) {
+      await letEventsIn();
+      const b_dec = await transcoders.layers[layer]!.b_dec.data<'float32'>();
+      const values = new Float32Array(n_pos * d_model);
+      for (let position = ignored; position < n_pos; position++) {
+        const { vectors, columns } = components.writers[layer]![position]!;
+        const sum = tf.tidy(() =>
+          tf.add<Tensor2D>(
+            tf.matMul(
+              tf.tensor2d(
+                Float32Array.from(columns, (column) => isLeftOut[column]!),
+                [1, columns.length],
+              ),
+              vectors,
+            ),
+            tf.tensor2d(b_dec, [1, d_model]),
+          ),
+        );
+        values.set(await sum.data<'float32'>(), position * d_model);
+        sum.dispose();
+      }
+      const whole = await activations.get(blockHook(layer, 'hook_mlp_out')).data<'float32'>();
+      values.set(whole.subarray(0, ignored * d_model));
+      const input = activations.get<Tensor2D>(this.replacement.inputHook(layer));
+      const skip = await transcoders.skip(layer, input);
+      const skipped = await skip?.data<'float32'>();
+      skip?.dispose();
+      for (let i = 0; skipped && i < ignored * d_model; i++) values[i]! -= skipped[i]!;
+      mlpOut.set(layer, values);
+    }
+    return { mlpOut };
+  }
+}
+
+function dot(a: Float32Array, from: number, b: Float32Array, length: number): number {
+  let sum = 0;
+  for (let i = 0; i < length; i++) sum += a[from + i]! * b[i]!;
+  return sum;
+}
+
+/** A part of a whole; what is exactly zero is no error even where the whole is nothing. */
+export function share(part: number, whole: number): number {
+  return part === 0 ? 0 : part / whole;
+}
