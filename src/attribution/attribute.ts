@@ -76,7 +76,7 @@ export async function attribute(
       n_columns: layout.n_columns,
       logitProbabilities: targets.probabilities,
     });
-    using context = backwardContext(replacement, linear, components);
+    using context = backwardContext(replacement, linear, components, { signal });
     known.appendLogits(await logitRows(context, { vectors: targets.vectors }));
     const store = await options.openStore?.(features, layout.n_columns);
     options.onPrepared?.();

@@ -1,6 +1,7 @@
 /** Attribution, step 3 of 4: rows of edges. A batch of gradients walks down the linear model and meets its sources. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor2D, Tensor3D } from '../backend/backend.ts';
+import { letEventsIn } from '../backend/event-loop.ts';
 import type { ReplacementModel } from '../replacement/replacement-model.ts';
 import { columnOfToken, type Components, type Writers } from './components.ts';
 import type { LinearModel } from './linear-model.ts';
@@ -30,6 +31,8 @@ export interface BackwardContext extends Disposable {
    * much memory: then rows walk on to the embedding.
    */
   readonly tokenWriters: readonly Writers[] | null;
+  /** Ends a walk between two layers: a batch of a large model takes longer than somebody wants to wait after Ctrl-C. */
+  readonly signal: AbortSignal | undefined;
 }
 
 /** Vectors of tokens after the first attention are n_pos² / 2 rows; up to this size they are made. */
@@ -39,7 +42,10 @@ export function backwardContext(
   replacement: ReplacementModel,
   linear: LinearModel,
   components: Components,
-  { largestTokenWritersBytes = LARGEST_TOKEN_WRITERS_BYTES } = {},
+  {
+    largestTokenWritersBytes = LARGEST_TOKEN_WRITERS_BYTES,
+    signal,
+  }: { readonly largestTokenWritersBytes?: number; readonly signal?: AbortSignal | undefined } = {},
 ): BackwardContext {
   const { layout, tokenVectors } = components;
   const bytes = ((layout.n_pos * (layout.n_pos + 1)) / 2) * linear.d_model * 4;
@@ -55,6 +61,7 @@ export function backwardContext(
     linear,
     components,
     tokenWriters,
+    signal,
     [Symbol.dispose]: () => tokenWriters?.forEach(({ vectors }) => vectors.dispose()),
   };
 }
@@ -121,7 +128,7 @@ interface Joining {
  * above its own layer, one query position in it, and no position beyond `n_pos` anywhere.
  */
 async function walkDown(
-  { components, linear, tokenWriters }: BackwardContext,
+  { components, linear, tokenWriters, signal }: BackwardContext,
   n_pos: number,
   rows: RowBlock,
   joining: readonly Joining[],
@@ -130,6 +137,8 @@ async function walkDown(
   const waiting = [...joining];
   try {
     for (let layer = waiting[0]?.layer ?? -1; layer >= 0; layer--) {
+      await letEventsIn();
+      signal?.throwIfAborted();
       const entering = waiting[0]?.layer === layer ? waiting[0] : undefined;
       const endsHere = layer === 0 && tokenWriters !== null;
       if (g) {

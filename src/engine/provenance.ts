@@ -68,7 +68,10 @@ function recordedTargets(targets: TargetChoice): Record<string, JsonValue> {
 }
 
 /** A commit for what comes from the Hub, the hash of the configuration for a local folder. */
-export async function sourceReference({ source, files }: NamedFiles, configFile: string): Promise<SourceReference> {
+export async function sourceReference(
+  { source, files }: NamedFiles,
+  configFile: string,
+): Promise<SourceReference> {
   const name = source.repository ?? source.name;
   if (source.commit !== undefined) return { name, revision: source.commit, config_sha256: null };
   using config = await files.open(configFile);
