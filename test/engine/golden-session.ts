@@ -1,0 +1,24 @@
+/** A golden fixture as the engine opens it, and what it reports on the way. */
+import type { EngineEvent } from '../../src/engine/requests.ts';
+import { openSession, type Session } from '../../src/engine/session.ts';
+import { goldenPath, type Fixture } from '../support/golden.ts';
+
+export async function goldenSession(fixture: Fixture, set: string): Promise<Session> {
+  return await openSession({
+    model: goldenPath(fixture, 'model'),
+    transcoders: goldenPath(fixture, 'transcoders', set),
+    device: 'wasm',
+    offline: true,
+  });
+}
+
+/** Takes the warnings of a request. */
+export function listener(): { warnings: string[]; onProgress: (event: EngineEvent) => void } {
+  const warnings: string[] = [];
+  return {
+    warnings,
+    onProgress: (event) => {
+      if (event.kind === 'warning') warnings.push(event.message);
+    },
+  };
+}
