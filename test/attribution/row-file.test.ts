@@ -1,0 +1,120 @@
+import { afterAll, describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import { appendFile, readFile, stat, truncate, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { RowFile } from '../../src/attribution/row-file.ts';
+import { scratchFolder } from '../support/scratch.ts';
+
+const folder = scratchFolder();
+afterAll(() => folder[Symbol.dispose]());
+let n = 0;
+const newPath = (): string => path.join(folder.path, `rows-${n++}`);
+
+const FINGERPRINT = { model: 'a', tokens: '2,3' };
+const N_COLUMNS = 3;
+
+function batch(...features: number[]) {
+  const rows = Float32Array.from(features.flatMap((feature) => [feature, -feature, feature / 3]));
+  return { features: Int32Array.from(features), rows };
+}
+
+async function written(...batches: ReturnType<typeof batch>[]): Promise<string> {
+  const file = newPath();
+  const rows = await RowFile.open(file, FINGERPRINT, N_COLUMNS);
+  for (const one of batches) await rows.keep(one);
+  await rows.close();
+  return file;
+}
+
+const reopen = (file: string) => RowFile.open(file, FINGERPRINT, N_COLUMNS);
+
+describe('rows on disk', () => {
+  it('are read back bit by bit, in any order, also before the file is closed', async () => {
+    const file = newPath();
+    const rows = await reopen(file);
+    await rows.keep(batch(7, 2));
+    await rows.keep(batch(9));
+    expect(await rows.take(Int32Array.of(2, 9, 7))).toEqual(batch(2, 9, 7).rows);
+    await rows.close();
+    const again = await reopen(file);
+    expect(again.n_rows).toBe(3);
+    expect(await again.take(Int32Array.of(9, 7))).toEqual(batch(9, 7).rows);
+    expect(await again.take(Int32Array.of(9, 8))).toBeUndefined();
+    await again.close();
+  });
+
+  it('end at a record that was cut short, wherever the cut is, and go on from there', async () => {
+    const whole = await readFile(await written(batch(1, 2), batch(3)));
+    const first = (await stat(await written(batch(1, 2)))).size;
+    const start = (await readFile(await written(batch(1, 2)))).indexOf('\n') + 1;
+    await fc.assert(
+      fc.asyncProperty(fc.integer({ min: 0, max: whole.byteLength }), async (length) => {
+        const file = newPath();
+        await writeFile(file, whole.subarray(0, length));
+        const rows = await reopen(file);
+        expect(rows.n_rows).toBe(length === whole.byteLength ? 3 : length >= first ? 2 : 0);
+        await rows.keep(batch(4));
+        await rows.close();
+        const again = await reopen(file);
+        expect(await again.take(Int32Array.of(4))).toEqual(batch(4).rows);
+        if (length >= first) expect(await again.take(Int32Array.of(2, 1))).toEqual(batch(2, 1).rows);
+        await again.close();
+      }),
+      { examples: [[0], [start - 1], [start], [first], [first + 1]] },
+    );
+  });
+
+  it('end at a record whose bytes changed', async () => {
+    const file = await written(batch(1), batch(2));
+    const bytes = await readFile(file);
+    bytes[bytes.byteLength - 1]! ^= 1;
+    await writeFile(file, bytes);
+    const rows = await reopen(file);
+    expect(await rows.take(Int32Array.of(1))).toEqual(batch(1).rows);
+    expect(rows.n_rows).toBe(1);
+    await rows.close();
+  });
+
+  it('of something else are refused, naming what differs', async () => {
+    const file = await written(batch(1));
+    const before = await readFile(file);
+    await expect(RowFile.open(file, { ...FINGERPRINT, tokens: '2,4' }, N_COLUMNS)).rejects.toMatchObject({
+      exitCode: 4,
+      code: 'other_rows',
+      message: expect.stringContaining('tokens is "2,3", expected "2,4"') as string,
+    });
+    await expect(RowFile.open(file, FINGERPRINT, N_COLUMNS + 1)).rejects.toMatchObject({
+      code: 'other_rows',
+    });
+    expect(await readFile(file)).toEqual(before);
+  });
+
+  it.each(['a letter\n', '{"format":"something else"}\n', 'x', '[]\n', 'null\n'])(
+    'are not taken from a file that holds %j, which is left alone',
+    async (content) => {
+      const file = newPath();
+      await writeFile(file, content);
+      await expect(reopen(file)).rejects.toMatchObject({ exitCode: 4, code: 'not_rows' });
+      expect(await readFile(file, 'utf8')).toBe(content);
+    },
+  );
+
+  it('leave no file when there are none, and none when the graph is complete', async () => {
+    expect(existsSync(await written())).toBe(false);
+    const file = await written(batch(1));
+    await (await reopen(file)).remove();
+    expect(existsSync(file)).toBe(false);
+  });
+
+  it('survive bytes that another writer put behind them', async () => {
+    const file = await written(batch(1));
+    const { size } = await stat(file);
+    await appendFile(file, Buffer.alloc(100, 0xff));
+    const rows = await reopen(file);
+    expect(rows.n_rows).toBe(1);
+    expect((await stat(file)).size).toBe(size);
+    await rows.close();
+    await truncate(file, size);
+  });
+});
