@@ -56,7 +56,7 @@ export function startModel(run: Run): { config: TransformerConfig; parameters: P
 export async function modelStep(run: Run, config: TransformerConfig, parameters: Parameter[]): Promise<void> {
   const { tokenized, facts } = run.prepared;
   await trainModel(config, parameters, new RowStream(tokenized, facts, new Random(run.seed + 1)), {
-    steps: scaled(run, 1500),
+    steps: scaled(run, 1400),
     peakRate: 3e-3,
     optimizer: { ...BETAS, weightDecay: 0.3 },
     rowsAStep: 192,

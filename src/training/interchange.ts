@@ -5,17 +5,22 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor2D } from '../backend/backend.ts';
-import { batchOf } from './batch.ts';
+import { batchOf, type Batch } from './batch.ts';
 import { capturingPass, rowsAt } from './capture.ts';
 import type { BatchModel } from './model-parameters.ts';
 import { predictionLoss } from './pass.ts';
 import { encode, type LayerTranscoder } from './transcoder-parameters.ts';
 
-/** All prompts have the same length and differ at `position` alone. */
-export interface Interchange {
+/** Prompts of one wording: of the same length, different at `position` alone. */
+export interface Wordings {
   readonly prompts: readonly (readonly number[])[];
   readonly position: number;
-  /** [n, n]: row r says of which prompts' features the features of prompt r become the mean. */
+}
+
+export interface Interchange extends Wordings {
+  /** The same subjects in another wording, where features are taken from it: what is looked up is to be the same in both. */
+  readonly donors: Wordings | null;
+  /** [n, n]: row r says of which subjects' features the features of prompt r become the mean. */
   readonly sources: Float32Array;
   /** The token that each prompt is then to be followed by. */
   readonly answers: Int32Array;
@@ -25,17 +30,19 @@ export interface Interchange {
 export function interchangeLoss(
   model: BatchModel,
   transcoders: readonly LayerTranscoder[],
-  { prompts, position, sources, answers }: Interchange,
+  { prompts, position, donors, sources, answers }: Interchange,
   n_silent: number,
 ): tf.Scalar {
   const batch = batchOf(prompts);
   const { n_rows: n, length } = batch;
-  const places = (at: number): Int32Array => Int32Array.from({ length: n }, (_, r) => r * length + at);
+  const places = (at: number): Int32Array => placesAt(batch, at);
   const changed = places(position);
   const mix = tf.tensor2d(sources, [n, n]);
-  const own = capturingPass(model, batch);
+  const from = donors ? batchOf(donors.prompts) : batch;
+  const read = placesAt(from, donors ? donors.position : position);
+  const own = capturingPass(model, from);
   const wanted = transcoders.map((transcoder, l) =>
-    tf.matMul(mix, encode(transcoder, rowsAt(own.inputs[l]!, changed))),
+    tf.matMul(mix, encode(transcoder, rowsAt(own.inputs[l]!, read))),
   );
   const { residual } = capturingPass(model, batch, (layer, input, output) => {
     const transcoder = transcoders[layer]!;
@@ -50,4 +57,9 @@ export function interchangeLoss(
     return tf.add(output, tf.reshape(placed, [n * length, width]));
   });
   return predictionLoss(model, residual, { places: places(length - 1), targets: answers, n_silent });
+}
+
+/** The places of one position in every row of a batch. */
+function placesAt({ n_rows, length }: Batch, position: number): Int32Array {
+  return Int32Array.from({ length: n_rows }, (_, r) => r * length + position);
 }

@@ -14,7 +14,7 @@ import { counting, SMALL } from './small.ts';
 const OPTIMIZER = { beta1: 0.9, beta2: 0.98, weightDecay: 0.1, clipNorm: 1 };
 const SETTINGS = { peakRate: 1e-2, optimizer: OPTIMIZER, rowsAStep: 16, n_silent: 3 };
 
-async function trained(options: { steps: number; checkpoint?: string; abortAt?: number; frozen?: number }) {
+function trained(options: { steps: number; checkpoint?: string; abortAt?: number; frozen?: number }) {
   const frozenEmbeddings = new Uint8Array(SMALL.d_vocab);
   if (options.frozen !== undefined) frozenEmbeddings[options.frozen] = 1;
   const parameters = modelParameters(SMALL, new Random(1), { frozenEmbeddings });
@@ -39,7 +39,7 @@ describe('training a model', () => {
   it('learns to count, keeps frozen rows, leaks no tensor, and repeats itself', async () => {
     const before = tf.memory().numTensors;
     const start = modelParameters(SMALL, new Random(1), {});
-    const one = await trained({ steps: 60, frozen: 5 });
+    const one = trained({ steps: 60, frozen: 5 });
     await one.work;
     const losses = one.records.map(({ loss }) => loss);
     expect(losses[0]).toBeGreaterThan(2);
@@ -50,19 +50,19 @@ describe('training a model', () => {
     expect(row(embedding, 5)).toEqual(row(first, 5));
     expect(row(embedding, 6)).not.toEqual(row(first, 6));
     expect(tf.memory().numTensors).toBe(before);
-    const again = await trained({ steps: 60, frozen: 5 });
+    const again = trained({ steps: 60, frozen: 5 });
     await again.work;
     expect(again.records.at(-1)!.loss).toBeCloseTo(losses.at(-1)!, 3);
   });
 
   it('goes on from its checkpoint as if it had not been interrupted', async () => {
     using scratch = scratchFolder();
-    const whole = await trained({ steps: 120 });
+    const whole = trained({ steps: 120 });
     await whole.work;
     const checkpoint = join(scratch.path, 'state.safetensors');
-    const broken = await trained({ steps: 120, checkpoint, abortAt: 110 });
+    const broken = trained({ steps: 120, checkpoint, abortAt: 110 });
     await expect(broken.work).rejects.toThrow('interrupted');
-    const resumed = await trained({ steps: 120, checkpoint });
+    const resumed = trained({ steps: 120, checkpoint });
     await resumed.work;
     expect(resumed.records[0]!.step).toBe(101);
     expect(resumed.records.at(-1)!.loss).toBeCloseTo(whole.records.at(-1)!.loss, 3);
@@ -71,7 +71,7 @@ describe('training a model', () => {
 
 describe('training transcoders', () => {
   it('rebuilds what the MLPs write from few features, with decoder rows of length 1', async () => {
-    const { parameters, work } = await trained({ steps: 40 });
+    const { parameters, work } = trained({ steps: 40 });
     await work;
     using variables = new Variables(parameters);
     const records: StepRecord[] = [];

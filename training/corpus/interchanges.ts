@@ -1,5 +1,5 @@
 /** Corpus: batches for interchange training, drawn at random. */
-import type { Interchange } from '../../src/training/interchange.ts';
+import type { Interchange, Wordings } from '../../src/training/interchange.ts';
 import type { Random } from '../../src/training/random.ts';
 import type { Prepared } from './prepare.ts';
 import { groups, KEPT_ASIDE_WORDINGS, question, wordings, type Wording } from './questions.ts';
@@ -8,6 +8,8 @@ const PROMPTS = 56;
 const LARGEST_GROUP = 4;
 /** Share of batches that exchange the mean over a group; the others exchange the features of one subject. */
 const MEAN_SHARE = 0.5;
+/** Share of batches whose features come from another wording about the same subjects. */
+const DONOR_SHARE = 0.5;
 /** Draws of a relation. */
 const WEIGHTS: Readonly<Record<string, number>> = {
   two_hop: 4,
@@ -20,53 +22,60 @@ const WEIGHTS: Readonly<Record<string, number>> = {
 };
 
 interface Member {
-  readonly prompt: readonly number[];
+  readonly subject: string;
   readonly answer: number;
 }
 
 interface Choice {
   readonly wording: Wording;
-  readonly position: number;
-  /** Groups of prompts of one length. */
+  /** Subjects of one token, by answer. */
   readonly groups: readonly (readonly Member[])[];
 }
 
 /** A source of interchange batches. */
 export function interchangeSource(prepared: Prepared, random: Random): () => Interchange {
+  const usable = wordings(prepared.facts).filter(({ template }) => !KEPT_ASIDE_WORDINGS.includes(template));
   const choices = new Map<string, Choice[]>();
-  for (const wording of wordings(prepared.facts)) {
-    if (KEPT_ASIDE_WORDINGS.includes(wording.template)) continue;
-    const choice = choiceOf(prepared, wording);
-    choices.set(wording.relation, [...(choices.get(wording.relation) ?? []), choice]);
+  for (const wording of usable) {
+    const known = choices.get(wording.relation) ?? [];
+    choices.set(wording.relation, [...known, choiceOf(prepared, wording)]);
   }
   const relations = [...choices.keys()];
   const total = relations.reduce((sum, relation) => sum + WEIGHTS[relation]!, 0);
   return () => {
     let place = random.next() * total;
     const relation = relations.find((name) => (place -= WEIGHTS[name]!) < 0) ?? relations[0]!;
-    return draw(random.pick(choices.get(relation)!), random);
+    const choice = random.pick(choices.get(relation)!);
+    const others = usable.filter((other) => isAboutTheSame(other, choice.wording));
+    const donor = random.next() < DONOR_SHARE ? random.pick(others) : null;
+    return draw(prepared, choice, donor, random);
   };
 }
 
-/** Prompts whose subject is one token, as places in the trained vocabulary. */
+/** Whether two wordings have the same kind of subject: cities of states are others than cities of countries. */
+function isAboutTheSame(one: Wording, other: Wording): boolean {
+  const ofCountry = ({ relation }: Wording): boolean => relation.startsWith('country');
+  return one.subject === other.subject && ofCountry(one) === ofCountry(other);
+}
+
 function choiceOf({ facts, tokenizer, placeOf }: Prepared, wording: Wording): Choice {
-  let position = 0;
   const members = groups(facts, wording).map(({ fields, subjects }): Member[] => {
     const answer = fields[wording.answer];
     if (typeof answer !== 'string') return [];
     const answerToken = placeOf.get(tokenizer.encode(` ${answer}`)[0]!)!;
-    return subjects.flatMap((subject) => {
-      const ids = tokenizer.encode(` ${subject}`);
-      if (ids.length !== 1) return [];
-      const prompt = tokenizer.modelInput(question(wording, subject));
-      position = prompt.indexOf(ids[0]!);
-      return [{ prompt: prompt.map((id) => placeOf.get(id)!), answer: answerToken }];
-    });
+    return subjects
+      .filter((subject) => tokenizer.encode(` ${subject}`).length === 1)
+      .map((subject) => ({ subject, answer: answerToken }));
   });
-  return { wording, position, groups: members.filter((group) => group.length > 0) };
+  return { wording, groups: members.filter((group) => group.length > 0) };
 }
 
-function draw({ position, groups: all }: Choice, random: Random): Interchange {
+function draw(
+  prepared: Prepared,
+  { wording, groups: all }: Choice,
+  donor: Wording | null,
+  random: Random,
+): Interchange {
   const chosen: Member[][] = [];
   let n = 0;
   for (const group of random.shuffled(all)) {
@@ -90,5 +99,14 @@ function draw({ position, groups: all }: Choice, random: Random): Interchange {
       else sources[from + random.below(size)] = 1;
     }
   }
-  return { prompts: chosen.flat().map(({ prompt }) => prompt), position, sources, answers };
+  const subjects = chosen.flat().map(({ subject }) => subject);
+  const donors = donor && asked(prepared, donor, subjects);
+  return { ...asked(prepared, wording, subjects), donors, sources, answers };
+}
+
+/** The questions of a wording about subjects of one token, as places in the trained vocabulary. */
+function asked({ tokenizer, placeOf }: Prepared, wording: Wording, subjects: readonly string[]): Wordings {
+  const ids = subjects.map((subject) => tokenizer.modelInput(question(wording, subject)));
+  const position = ids[0]!.indexOf(tokenizer.encode(` ${subjects[0]!}`)[0]!);
+  return { prompts: ids.map((prompt) => prompt.map((id) => placeOf.get(id)!)), position };
 }
