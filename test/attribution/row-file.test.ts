@@ -82,7 +82,7 @@ describe('rows on disk', () => {
     await expect(RowFile.open(file, { ...FINGERPRINT, tokens: '2,4' }, N_COLUMNS)).rejects.toMatchObject({
       exitCode: 4,
       code: 'other_rows',
-      message: expect.stringContaining('tokens is "2,3", expected "2,4"') as string,
+      message: expect.stringContaining('tokens is "2,3", expected "2,4"') as unknown,
     });
     await expect(RowFile.open(file, FINGERPRINT, N_COLUMNS + 1)).rejects.toMatchObject({
       code: 'other_rows',

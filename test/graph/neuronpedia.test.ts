@@ -5,39 +5,12 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import * as v from 'valibot';
 import { pruneGraph } from '../../src/graph/prune.ts';
-import { viewerGraph, type ViewerGraph, type ViewerNode } from '../../src/graph/neuronpedia.ts';
+import { viewerGraph, type ViewerGraph } from '../../src/graph/neuronpedia.ts';
 import { writeViewerGraph } from '../../src/graph/viewer-files.ts';
 import { goldenIds, largestDifference, readExpected, readGolden, toleranceOf } from './golden.ts';
 import { neuronpediaSchema } from './neuronpedia-schema.ts';
 import { arbitraryGraph } from './random-graph.ts';
-
-interface ReferenceFile {
-  metadata: Record<string, unknown>;
-  qParams: unknown;
-  nodes: (Omit<ViewerNode, 'influence'> & { influence: number | null })[];
-  links: { source: string; target: string; weight: number }[];
-}
-
-/** The one difference that is wanted: `0_<layer>_<pos>` of an error becomes `<layer>_error_<pos>`. */
-function uniqueIds(file: ReferenceFile): ReferenceFile {
-  const isError = (node: { feature_type: string }): boolean =>
-    node.feature_type === 'mlp reconstruction error';
-  const ids = new Map(
-    file.nodes.filter(isError).map((node) => [node.node_id, `${node.layer}_error_${node.ctx_idx}`]),
-  );
-  const features = new Set(file.nodes.filter((node) => !isError(node)).map(({ node_id }) => node_id));
-  expect([...ids.keys()].filter((id) => features.has(id))).toEqual([]); // else links could not be told apart here
-  const renamed = (id: string): string => ids.get(id) ?? id;
-  return {
-    ...file,
-    nodes: file.nodes.map((node) => ({ ...node, node_id: renamed(node.node_id) })),
-    links: file.links.map((link) => ({
-      ...link,
-      source: renamed(link.source),
-      target: renamed(link.target),
-    })),
-  };
-}
+import { uniqueIds, type ReferenceFile } from './reference-file.ts';
 
 const withoutInfluence = ({ influence: _, ...node }: { influence: number | null }) => node;
 const influences = (nodes: readonly { influence: number | null }[]): number[] =>
