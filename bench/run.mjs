@@ -13,7 +13,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { attributeBound, firstPassBound, passBound, WALK_ROWS } from './bounds.mjs';
 import { isReferenceSize, REFERENCE } from './reference.mjs';
-import { median, repeated, tracer, tracerData } from './tracer-process.mjs';
+import { repeated, spread, tracer, tracerData } from './tracer-process.mjs';
 
 const GIB = 2 ** 30;
 
@@ -32,7 +32,7 @@ const { values: options, positionals } = parseArgs({
     json: { type: 'boolean', default: false },
   },
 });
-// Before TensorFlow is loaded anywhere: children inherit it.
+// A variable of oneDNN (its page "CPU dispatcher control"), read when TensorFlow is loaded; children inherit it.
 if (options.avx2) process.env['ONEDNN_MAX_CPU_ISA'] = 'AVX2';
 const { measureMachine, printMachine } = await import('./machine.mjs');
 
@@ -56,7 +56,7 @@ function promptTokens(count) {
 
 async function measureStartup() {
   const wall = async (args) =>
-    median((await repeated(2 * runs + 1, () => tracer(args))).map((r) => r.wallSeconds));
+    spread((await repeated(2 * runs + 1, () => tracer(args))).map((r) => r.wallSeconds));
   return [
     { what: 'tracer --version', seconds: await wall(['--version']), wantedSeconds: 0.15 },
     { what: 'tracer --help', seconds: await wall(['--help']), wantedSeconds: 0.15 },
@@ -80,16 +80,15 @@ async function measureRun(machine, tokens) {
     options.repeat,
   ];
   const results = await repeated(runs, () => tracerData(args));
-  const of = (value) => median(results.map(({ data }) => value(data)));
   const first = firstPassBound(machine, layers, tokens);
   const later = passBound(machine, layers, tokens);
+  const untilFirstPass = ({ timings_ms: t }) => t.resolve + t.tokenizer + t.backend + t.load + t.forward;
   return {
     tokens,
-    startSeconds: of(({ timings_ms: t }) => t.resolve + t.tokenizer + t.backend) / 1000,
-    firstSeconds: of(({ timings_ms: t }) => t.resolve + t.tokenizer + t.backend + t.load + t.forward) / 1000,
-    laterSeconds: median(results.flatMap(({ data }) => data.repeats_ms)) / 1000,
-    processSeconds: median(results.map((r) => r.wallSeconds)),
-    peakBytes: of((data) => data.peak_rss_bytes),
+    firstSeconds: spread(results.map(({ data }) => untilFirstPass(data) / 1000)),
+    laterSeconds: spread(results.flatMap(({ data }) => data.repeats_ms).map((ms) => ms / 1000)),
+    processSeconds: spread(results.map((r) => r.wallSeconds)),
+    peakBytes: Math.max(...results.map(({ data }) => data.peak_rss_bytes)),
     firstBound: first.seconds,
     laterBound: later.seconds,
     parameterBytes: later.bytes,
@@ -106,15 +105,14 @@ async function measureAttribute(machine, tokens, nodes) {
   try {
     const results = await repeated(runs, () => tracerData(args));
     const bound = await attributeBound(machine, layers, tokens, graph);
-    const of = (value) => median(results.map(({ data }) => value(data)));
     return {
       tokens,
       nodes: results[0].data.n_selected_features,
       active: bound.n_active,
-      attributeSeconds: of(({ timings_ms: t }) => t.prepare + t.rows) / 1000,
-      pruneSeconds: of(({ timings_ms: t }) => t.prune) / 1000,
-      processSeconds: median(results.map((r) => r.wallSeconds)),
-      peakBytes: of((data) => data.peak_rss_bytes),
+      attributeSeconds: spread(results.map(({ data: { timings_ms: t } }) => (t.prepare + t.rows) / 1000)),
+      pruneSeconds: spread(results.map(({ data }) => data.timings_ms.prune / 1000)),
+      processSeconds: spread(results.map((r) => r.wallSeconds)),
+      peakBytes: Math.max(...results.map(({ data }) => data.peak_rss_bytes)),
       bound: bound.seconds,
       operations: bound.operations,
     };
@@ -124,6 +122,8 @@ async function measureAttribute(machine, tokens, nodes) {
 }
 
 const seconds = (value) => `${value.toFixed(value < 1 ? 3 : 2)} s`;
+/** The median, which is what counts, and the best, which shows how busy the machine was with other things. */
+const measured = ({ median, best }) => `${seconds(median)} (${seconds(best)})`;
 const times = (value) => `${value.toFixed(1)} ×`;
 const gib = (bytes) => `${(bytes / GIB).toFixed(2)} GiB`;
 
@@ -136,26 +136,26 @@ function table(head, rows) {
 }
 
 /** Times as measured there, and as they would be if that machine multiplied as fast as this one. */
-function besideReference(machine, referenceSeconds, measuredSeconds) {
+function besideReference(machine, referenceSeconds, { median }) {
   const scaled = (referenceSeconds * REFERENCE.productRate) / machine.products[WALK_ROWS];
   return [
-    `${seconds(referenceSeconds)}, ${times(referenceSeconds / measuredSeconds)}`,
-    `${seconds(scaled)}, ${times(scaled / measuredSeconds)}`,
+    `${seconds(referenceSeconds)}, ${times(referenceSeconds / median)}`,
+    `${seconds(scaled)}, ${times(scaled / median)}`,
   ];
 }
 
 const NO_REFERENCE = ['', ''];
 
 function printRuns(machine, results) {
-  const row = (tokens, what, measured, bound, reference) => [
+  const row = (tokens, what, found, bound, reference) => [
     String(tokens),
     what,
-    seconds(measured),
+    measured(found),
     seconds(bound),
-    times(measured / bound),
-    ...(isReferenceSize({ layers, tokens }) ? besideReference(machine, reference, measured) : NO_REFERENCE),
+    times(found.median / bound),
+    ...(isReferenceSize({ layers, tokens }) ? besideReference(machine, reference, found) : NO_REFERENCE),
   ];
-  const head = ['tokens', 'run', 'measured', 'bound', 'of bound', 'reference, faster', 'scaled, faster'];
+  const head = ['tokens', 'run', 'median (best)', 'bound', 'of bound', 'reference, faster', 'scaled, faster'];
   table(
     head,
     results.flatMap((r) => {
@@ -185,7 +185,7 @@ function printGraphs(machine, results) {
     'tokens',
     'nodes',
     'of active',
-    'attribute',
+    'attribute (best)',
     'bound',
     'of bound',
     'reference, faster',
@@ -197,14 +197,14 @@ function printGraphs(machine, results) {
       String(r.tokens),
       String(r.nodes),
       String(r.active),
-      seconds(r.attributeSeconds),
+      measured(r.attributeSeconds),
       seconds(r.bound),
-      times(r.attributeSeconds / r.bound),
+      times(r.attributeSeconds.median / r.bound),
       ...(isReferenceSize({ layers, tokens: r.tokens }) && r.nodes === REFERENCE.nodes
         ? besideReference(machine, REFERENCE.attributeSeconds, r.attributeSeconds)
         : NO_REFERENCE),
-      seconds(r.pruneSeconds),
-      seconds(r.processSeconds),
+      seconds(r.pruneSeconds.median),
+      seconds(r.processSeconds.median),
       gib(r.peakBytes),
     ]),
   );
@@ -235,10 +235,10 @@ else {
   if (report.machine) printMachine(report.machine);
   if (report.startup) {
     table(
-      ['start', 'measured', 'wanted'],
-      report.startup.map((r) => [r.what, seconds(r.seconds), `< ${seconds(r.wantedSeconds)}`]),
+      ['start', 'median (best)', 'wanted'],
+      report.startup.map((r) => [r.what, measured(r.seconds), `< ${seconds(r.wantedSeconds)}`]),
     );
   }
   if (report.run) printRuns(report.machine, report.run);
-  if (report.prepare + t.rows) printGraphs(report.machine, report.prepare + t.rows);
+  if (report.attribute) printGraphs(report.machine, report.attribute);
 }

@@ -36,8 +36,10 @@ export async function repeated(runs, work) {
   return results;
 }
 
-export function median(values) {
+/** Median and best of several times. */
+export function spread(values) {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+  const median = sorted.length % 2 === 1 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+  return { median, best: sorted[0] };
 }
