@@ -32,6 +32,9 @@ export interface TransformerConfig {
   readonly tie_word_embeddings: boolean;
 }
 
+/** Far above every model; more means a damaged file, and each layer has a place in several lists. */
+const MOST_LAYERS = 10_000;
+
 const positiveInteger = v.pipe(v.number(), v.integer(), v.minValue(1));
 const positive = v.pipe(v.number(), v.gtValue(0));
 
@@ -40,7 +43,7 @@ export const ConfigFile = v.object({
   architectures: v.optional(v.array(v.string())),
   model_type: v.string(),
   hidden_size: positiveInteger,
-  num_hidden_layers: positiveInteger,
+  num_hidden_layers: v.pipe(positiveInteger, v.maxValue(MOST_LAYERS)),
   num_attention_heads: positiveInteger,
   num_key_value_heads: positiveInteger,
   head_dim: positiveInteger,
