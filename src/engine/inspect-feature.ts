@@ -1,12 +1,13 @@
 /** Engine, a part of `inspect`: one feature, its vectors, and the tokens that its decoder promotes and suppresses. */
 import { selectBackend } from '../backend/select.ts';
 import type { HubClient } from '../hub/resolve.ts';
-import { widen } from '../formats/dtype.ts';
+import { firstNonFinite, widen } from '../formats/dtype.ts';
 import { largestIndices } from '../model/logits.ts';
+import { notFinite } from '../model/not-finite.ts';
 import { tokenEffects } from '../model/token-effects.ts';
 import { readFeaturePage, type FeaturePage } from '../transcoder/feature-page.ts';
 import { readActivation, readVector } from '../transcoder/read-vectors.ts';
-import type { LayerSource } from '../transcoder/sources/source.ts';
+import type { LayerSource, Located } from '../transcoder/sources/source.ts';
 import { fetchTokenizer } from './names.ts';
 import { REQUEST_DEFAULTS, type InspectRequest } from './requests.ts';
 import type { FeaturePageResult, InspectFeatureResult, TokenEffectResult } from './results.ts';
@@ -82,9 +83,10 @@ function pageResult({
 
 async function encoderRow({ W_enc, d_transcoder }: LayerSource, feature: number): Promise<Float32Array> {
   const { file, info, transposed } = W_enc;
-  if (!transposed) return widen(await file.readRows(info.name, [feature]), info.dtype);
+  if (!transposed) return finite(W_enc, widen(await file.readRows(info.name, [feature]), info.dtype));
   const all = widen(await file.read(info.name), info.dtype);
-  return Float32Array.from({ length: info.shape[0]! }, (_, i) => all[i * d_transcoder + feature]!);
+  const row = Float32Array.from({ length: info.shape[0]! }, (_, i) => all[i * d_transcoder + feature]!);
+  return finite(W_enc, row);
 }
 
 /** One row for each layer written, [n_written_layers][d_model]. */
@@ -94,8 +96,14 @@ async function decoderRows(
   d_model: number,
 ): Promise<Float32Array[]> {
   const { file, info } = W_dec;
-  const values = widen(await file.readRows(info.name, [feature]), info.dtype);
+  const values = finite(W_dec, widen(await file.readRows(info.name, [feature]), info.dtype));
   return Array.from({ length: values.length / d_model }, (_, i) =>
     values.subarray(i * d_model, (i + 1) * d_model),
   );
+}
+
+/** The numbers of a row, or `BadFileError`: a NaN would be shown as if it were a norm. */
+function finite({ file, info }: Located, row: Float32Array): Float32Array {
+  if (firstNonFinite(row) >= 0) throw notFinite(file.name, info.name);
+  return row;
 }
