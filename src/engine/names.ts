@@ -12,7 +12,7 @@ import {
   type Located,
   type ResolveOptions,
 } from '../hub/resolve.ts';
-import { INDEX_FILE, readConfig, type FileSet } from '../model/checkpoint.ts';
+import { INDEX_FILE, lacks, readConfig, type FileSet } from '../model/checkpoint.ts';
 import type { TransformerConfig } from '../model/config.ts';
 import { readSetConfig, SET_CONFIG_FILE, setFiles } from '../transcoder/open.ts';
 import type { SetConfig } from '../transcoder/set-config.ts';
@@ -160,6 +160,7 @@ async function resolveSet(
     files: {
       name: base.files.name,
       has: (path) => byAddress.has(path) || base.files.has(path),
+      isComplete: local.isComplete,
       open: (path) => byAddress.get(path)?.open() ?? base.files.open(path),
     },
   };
@@ -200,6 +201,7 @@ function fileSet(local: LocalFiles, name?: string): FileSet {
   return {
     name: name ?? (source.kind === 'hub' ? `${source.repo}@${source.revision}` : source.path),
     has: (path) => paths.has(path),
+    isComplete: local.isComplete,
     open: (path) => local.open(path),
   };
 }
@@ -245,7 +247,7 @@ function modelNameFor(set: Located, config: SetConfig, setName: string): string 
 
 /** Refuses a named file that the model folder lacks. */
 export function requiredPath(model: NamedFiles, file: string): string {
-  if (model.files.has(file)) return model.path(file);
+  if (!lacks(model.files, file)) return model.path(file);
   throw new NotFoundError({
     code: 'file_not_found',
     message: `${model.files.name} has no ${file}`,

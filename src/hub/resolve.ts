@@ -69,6 +69,8 @@ export interface LocalFile {
 export interface LocalFiles {
   readonly source: Source;
   readonly files: readonly LocalFile[];
+  /** False when only the cache could be looked at: the repository may have more files than are known here. */
+  readonly isComplete: boolean;
   /** Where a file lies on this disk. Throws `NotFoundError` (offline: `NetworkError`) naming the file. */
   path(name: string): string;
   /** Its bytes, over the network when it was not fetched. Throws as `path` does. */
@@ -149,6 +151,7 @@ async function localFiles(folder: string, wanted: (path: string) => boolean): Pr
   return {
     source: { kind: 'local', path: folder },
     files: files.map((file) => ({ ...file, status: 'local' })),
+    isComplete: true,
     path,
     open: async (name) => openFileSource(path(name)),
   };
@@ -173,6 +176,7 @@ function hubFiles(
   return {
     source: { kind: 'hub', repo, revision, commit, ...(subfolder !== undefined && { subfolder }) },
     files: [...byName].map(([path, { bytes, status }]) => ({ path, bytes, status })),
+    isComplete: snapshot.listedByHub,
     path: (name) => {
       const { location, path } = find(name);
       if (location === undefined) throw notFetched(path, snapshot);

@@ -13,6 +13,8 @@ export interface FileSet {
   /** How errors name it. */
   readonly name: string;
   has(path: string): boolean;
+  /** False: what is missing here may only not be known without the network; then `open` says so. */
+  readonly isComplete?: boolean;
   open(path: string): Promise<ByteSource>;
 }
 
@@ -51,9 +53,14 @@ export async function openCheckpoint(files: FileSet): Promise<Checkpoint> {
   }
 }
 
+/** Whether a file is certainly not there; where that is not certain, opening it tells what has to be done. */
+export function lacks(files: FileSet, path: string): boolean {
+  return !files.has(path) && (files.isComplete ?? true);
+}
+
 /** The configuration alone. */
 export async function readConfig(files: FileSet): Promise<TransformerConfig> {
-  if (!files.has(CONFIG_FILE)) {
+  if (lacks(files, CONFIG_FILE)) {
     throw new NotFoundError({
       code: 'no_config',
       message: `${files.name} has no ${CONFIG_FILE}`,
@@ -68,7 +75,7 @@ async function openWeights(files: FileSet): Promise<TensorFile> {
   if (files.has(INDEX_FILE)) {
     using index = await files.open(INDEX_FILE);
     return await openSharded(index, async (shard) => {
-      if (!files.has(shard)) {
+      if (lacks(files, shard)) {
         throw new NotFoundError({
           code: 'missing_shard',
           message: `${files.name} lacks the shard ${shard}, which ${INDEX_FILE} names`,
@@ -78,7 +85,7 @@ async function openWeights(files: FileSet): Promise<TensorFile> {
       return await openTensorFile(await files.open(shard));
     });
   }
-  if (files.has(WEIGHTS_FILE)) return await openTensorFile(await files.open(WEIGHTS_FILE));
+  if (!lacks(files, WEIGHTS_FILE)) return await openTensorFile(await files.open(WEIGHTS_FILE));
   throw new NotFoundError({
     code: 'no_weights',
     message: `${files.name} has neither ${WEIGHTS_FILE} nor ${INDEX_FILE}`,

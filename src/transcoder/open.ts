@@ -3,7 +3,7 @@ import { BadFileError, NotFoundError } from '../errors.ts';
 import type { StorageType, TensorFile } from '../formats/tensor-file.ts';
 import { openTensorFile } from '../formats/open-tensor-file.ts';
 import { readYaml } from '../formats/yaml.ts';
-import type { FileSet } from '../model/checkpoint.ts';
+import { lacks, type FileSet } from '../model/checkpoint.ts';
 import { SetConfigFile, setConfig, type SetConfig } from './set-config.ts';
 import { crossLayer, decoderFile, encoderFile } from './sources/cross-layer.ts';
 import { gemmaScope, isGemmaScope } from './sources/gemma-scope.ts';
@@ -28,7 +28,7 @@ export interface OpenedSet extends Disposable {
 
 /** Reads `config.yaml`. Throws `NotFoundError` without one, `BadFileError` when it makes no sense. */
 export async function readSetConfig(files: FileSet): Promise<SetConfig> {
-  if (!files.has(SET_CONFIG_FILE)) {
+  if (lacks(files, SET_CONFIG_FILE)) {
     throw new NotFoundError({
       code: 'no_set_config',
       message: `${files.name} has no ${SET_CONFIG_FILE}`,
@@ -59,7 +59,7 @@ export async function openSet(files: FileSet, config: SetConfig, model: ModelSha
   checkDepth(files, config, model);
   const opened: TensorFile[] = [];
   const open = async (path: string): Promise<TensorFile> => {
-    if (!files.has(path)) {
+    if (lacks(files, path)) {
       throw new NotFoundError({
         code: 'missing_transcoder',
         message: `${files.name} lacks ${path}`,
@@ -79,6 +79,7 @@ export async function openSet(files: FileSet, config: SetConfig, model: ModelSha
           ? crossLayer(await open(encoderFile(layer)), await open(decoderFile(layer)), layer, model.n_layers)
           : perLayer(await open(config.transcoders?.[layer] ?? layerFile(layer)), layer);
       checkThreshold(source, config);
+      checkKept(source, config, files.name);
       checkLayer(source, model, layers[0]?.d_transcoder ?? source.d_transcoder);
       layers.push(source);
     }
@@ -115,6 +116,7 @@ function checkDepth(files: FileSet, config: SetConfig, model: ModelShape): void 
 
 /** Layers with a file, up to one more than the model has; as many as the model has when there is a gap between them. */
 function countLayers(files: FileSet, { kind }: SetConfig, n_layers: number): number {
+  if (files.isComplete === false) return n_layers; // nobody knows
   const fileOf = kind === 'cross_layer_transcoder' ? encoderFile : layerFile;
   const present = Array.from({ length: n_layers + 1 }, (_, layer) => files.has(fileOf(layer)));
   const first = present.indexOf(false);
@@ -128,6 +130,15 @@ function checkThreshold({ threshold, W_enc }: LayerSource, { activation }: SetCo
     code: 'missing_tensor',
     message: `${W_enc.file.name} has no threshold, but ${SET_CONFIG_FILE} says activation: jumprelu`,
     hint: 'JumpReLU has one threshold a feature (activation_function.threshold); docs/formats.md lists the layouts.',
+  });
+}
+
+function checkKept({ layer, d_transcoder }: LayerSource, { activation }: SetConfig, setName: string): void {
+  if (activation?.kind !== 'topk' || activation.k <= d_transcoder) return;
+  throw new BadFileError({
+    code: 'bad_set_config',
+    message: `${SET_CONFIG_FILE} of ${setName}: k is ${activation.k}, but layer ${layer} has ${d_transcoder} features`,
+    hint: 'k says how many features of a position are kept.',
   });
 }
 
