@@ -52,11 +52,14 @@ async function tellFailure(failure: Failure, shell: Shell, command: string): Pro
   const { host } = shell;
   if (shell.typed('--json')) {
     const { code, message, hint } = failure;
-    await writeText(host.stdout, envelopeText({ command, error: { code, message, hint } })).catch(
-      () => undefined,
+    const written = writeText(host.stdout, envelopeText({ command, error: { code, message, hint } }));
+    // Where the document cannot be written either, standard error is all that is left.
+    const isTold = await written.then(
+      () => true,
+      () => false,
     );
+    if (isTold && failure.exitCode !== EXIT.unexpected) return;
   }
-  if (shell.typed('--json') && failure.exitCode !== EXIT.unexpected) return;
   const [{ failureView }, { screenFor }] = await Promise.all([
     import('../report/failure-view.ts'),
     import('../report/screen.ts'),

@@ -72,6 +72,7 @@ function isAFolder(path: string): UsageError {
   return new UsageError({
     code: 'is_a_folder',
     message: `${path} is a folder, but a file is to be written`,
+    hint: 'Name a file in it.',
   });
 }
 

@@ -71,6 +71,7 @@ export function openingError(path: string, cause: unknown): TracerError {
       return new BadFileError({
         code: 'file_unreadable',
         message: `${path} cannot be opened: ${messageOf(cause)}`,
+        hint: 'Check the path and the disk.',
         cause,
       });
   }
