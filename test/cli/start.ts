@@ -1,6 +1,6 @@
 /** Starts the real binary, in an environment where only the given variables speak. */
 import { spawn, type ChildProcess } from 'node:child_process';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, openSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -22,7 +22,14 @@ export interface StartOptions {
   readonly cwd?: string;
   /** Written to standard input, which is then closed. */
   readonly input?: string | Buffer;
+  /** Files may grow to about so many bytes, as on a disk that is nearly full. */
+  readonly largestFileBytes?: number;
+  /** Where standard output goes instead of coming back. */
+  readonly stdoutFile?: string;
 }
+
+/** The shell's unit for the size of files; some shells count in twice as much. */
+const ULIMIT_BYTES = 512;
 
 /** An empty folder to work in, where no settings are found. */
 const emptyFolder = mkdtempSync(join(tmpdir(), 'tracer-cli-'));
@@ -30,7 +37,17 @@ process.on('exit', () => rmSync(emptyFolder, { recursive: true, force: true }));
 
 export function start(args: readonly string[], options: StartOptions = {}): ChildProcess {
   const inherited = Object.entries(process.env).filter(([name]) => !SILENCED.test(name));
-  return spawn(process.execPath, [BINARY, ...args], {
+  const limit = options.largestFileBytes;
+  const words = [process.execPath, BINARY, ...args];
+  const limited = [
+    'sh',
+    '-c',
+    `ulimit -f ${Math.floor((limit ?? 0) / ULIMIT_BYTES)}; exec "$0" "$@"`,
+    ...words,
+  ];
+  const [program, ...rest] = limit === undefined ? words : limited;
+  return spawn(program!, rest, {
+    stdio: ['pipe', options.stdoutFile === undefined ? 'pipe' : openSync(options.stdoutFile, 'w'), 'pipe'],
     cwd: options.cwd ?? emptyFolder,
     env: {
       ...Object.fromEntries(inherited),
