@@ -96,6 +96,10 @@ export function transformerConfig(file: ConfigFile, name: string): TransformerCo
   }
   if (file.head_dim % 2 !== 0)
     refuse('head_dim', file.head_dim, 'an even number: rotary embeddings pair its halves');
+  if (file.rope_scaling)
+    refuse('rope_scaling', file.rope_scaling, 'null: scaled rotations are not known here');
+  const { rope_type = 'default' } = file.rope_parameters ?? {};
+  if (rope_type !== 'default') refuse('rope_parameters.rope_type', rope_type, '"default"');
   return {
     family,
     n_layers: file.num_hidden_layers,
@@ -110,12 +114,17 @@ export function transformerConfig(file: ConfigFile, name: string): TransformerCo
     rotary_base: file.rope_parameters?.rope_theta ?? file.rope_theta,
     attn_scale: Math.sqrt(file.query_pre_attn_scalar),
     attn_types: attentionTypes(file, family, refuse),
-    window_size: file.sliding_window ?? file.max_position_embeddings,
-    attn_scores_soft_cap: file.attn_logit_softcapping ?? null,
-    output_logits_soft_cap: file.final_logit_softcapping ?? null,
+    window_size: given(file.sliding_window, family.defaultWindow) ?? file.max_position_embeddings,
+    attn_scores_soft_cap: given(file.attn_logit_softcapping, family.defaultSoftCaps.attn_scores),
+    output_logits_soft_cap: given(file.final_logit_softcapping, family.defaultSoftCaps.output_logits),
     embed_scale: family.scalesEmbedding ? Math.sqrt(file.hidden_size) : 1,
     tie_word_embeddings: file.tie_word_embeddings,
   };
+}
+
+/** A key that is absent stands for the family's default; one that is null says that there is none. */
+function given(value: number | null | undefined, absent: number | null): number | null {
+  return value === undefined ? absent : value;
 }
 
 const LAYER_TYPES: Readonly<Record<string, AttentionType>> = {

@@ -18,6 +18,9 @@ export interface Family {
   readonly scalesEmbedding: boolean;
   /** Attention of a layer when config.json does not list `layer_types`. */
   readonly defaultAttention: (layer: number) => AttentionType;
+  /** What holds when config.json does not have the key at all; null there means none. */
+  readonly defaultWindow: number | null;
+  readonly defaultSoftCaps: { readonly attn_scores: number | null; readonly output_logits: number | null };
   readonly weights: WeightNames;
 }
 
@@ -32,6 +35,9 @@ const FAMILIES: readonly Family[] = [
     scalesEmbedding: true,
     // Layer 0 is local (Hugging Face's Gemma2Config; TransformerLens' built-in table has it the other way round).
     defaultAttention: (layer) => (layer % 2 === 0 ? 'local' : 'global'),
+    // As in Hugging Face's Gemma2Config.
+    defaultWindow: 4096,
+    defaultSoftCaps: { attn_scores: 50, output_logits: 30 },
     weights: GEMMA_2_NAMES,
   },
 ];
