@@ -314,6 +314,25 @@ describe('a checkpoint in a folder is refused', () => {
       next: 'checkpoint',
     },
     {
+      title: 'with a scaled rotation',
+      damage: (copy) =>
+        editJson(config(copy), (value) => (value['rope_scaling'] = { type: 'linear', factor: 2 })),
+      code: 'bad_config',
+      says: ['config.json', 'rope_scaling', 'linear'],
+      next: 'checkpoint',
+    },
+    {
+      title: 'with a scaled rotation in its new place',
+      damage: (copy) =>
+        editJson(
+          config(copy),
+          (value) => (value['rope_parameters'] = { rope_type: 'yarn', rope_theta: 500 }),
+        ),
+      code: 'bad_config',
+      says: ['config.json', 'rope_type is "yarn"'],
+      next: 'checkpoint',
+    },
+    {
       title: 'with an output matrix of its own that is not there',
       damage: (copy) => editJson(config(copy), (value) => (value['tie_word_embeddings'] = false)),
       code: 'missing_tensor',
