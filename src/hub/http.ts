@@ -68,7 +68,7 @@ export class HubHttp {
     try {
       let hubEtag: string | undefined;
       for (let hop = 0; hop <= MOST_REDIRECTS; hop++) {
-        const response = await fetch(url, this.#init(url, request, guard.signal));
+        const response = await guard.until(fetch(url, this.#init(url, request, guard.signal)));
         guard.watch();
         if (this.#isHub(url)) hubEtag = etagOf(response.headers) ?? hubEtag;
         const location = REDIRECTS.includes(response.status) ? response.headers.get('location') : null;
@@ -169,7 +169,7 @@ async function* read(
   try {
     for (;;) {
       guard.watch();
-      const step = await reader?.read().catch((error: unknown) => {
+      const step = await (reader && guard.until(reader.read()))?.catch((error: unknown) => {
         throw networkFault(error, url, guard, signal);
       });
       guard.rest(); // from here on it is the reader who is slow

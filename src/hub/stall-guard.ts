@@ -39,6 +39,25 @@ export class StallGuard implements Disposable {
     clearTimeout(this.#timer);
   }
 
+  /**
+   * The outcome of `work`, or the signal's reason once the connection is given up. `fetch` has the signal too, but on a busy
+   * machine its promise, or that of a body, sometimes stays open for ever when the signal comes as an answer begins.
+   */
+  async until<T>(work: Promise<T>): Promise<T> {
+    const { signal } = this;
+    let onAbort = (): void => undefined;
+    const givenUp = new Promise<never>((_, reject) => {
+      onAbort = () => reject(signal.reason as Error);
+      signal.addEventListener('abort', onAbort);
+      if (signal.aborted) onAbort();
+    });
+    try {
+      return await Promise.race([work, givenUp]);
+    } finally {
+      signal.removeEventListener('abort', onAbort);
+    }
+  }
+
   [Symbol.dispose](): void {
     this.rest();
     this.#outer?.removeEventListener('abort', this.#onOuterAbort);
