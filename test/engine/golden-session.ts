@@ -3,10 +3,15 @@ import type { EngineEvent } from '../../src/engine/requests.ts';
 import { openSession, type Session } from '../../src/engine/session.ts';
 import { goldenPath, type Fixture } from '../support/golden.ts';
 
-export async function goldenSession(fixture: Fixture, set: string): Promise<Session> {
+/** `folder`: where the set is, when it is not the golden one itself. */
+export async function goldenSession(
+  fixture: Fixture,
+  set: string,
+  folder: string = goldenPath(fixture, 'transcoders', set),
+): Promise<Session> {
   return await openSession({
     model: goldenPath(fixture, 'model'),
-    transcoders: goldenPath(fixture, 'transcoders', set),
+    transcoders: folder,
     device: 'wasm',
     offline: true,
   });
