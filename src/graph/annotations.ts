@@ -1,0 +1,87 @@
+/**
+ * Graph, what people add to it while they read it: pinned nodes, groups, labels, notes. Kept in a file of its own beside
+ * the graph, so that the graph's numbers are never written again.
+ */
+
+import path from 'node:path';
+import * as v from 'valibot';
+import { NotFoundError } from '../errors.ts';
+import { writeFileAtomic, type AtomicOptions } from '../formats/atomic.ts';
+import { readJson } from '../formats/json.ts';
+import type { ViewerGraph } from './neuronpedia.ts';
+
+/** The names are those of `qParams` in viewer files. */
+export interface Annotations {
+  readonly pinnedIds: readonly string[];
+  /** Each: its name, then node ids. */
+  readonly supernodes: readonly (readonly string[])[];
+  readonly clickedId: string;
+  /** Positions in the subgraph: `id:x,y` joined by `;`, as fractions of the panel. */
+  readonly sg_pos: string;
+  /** Labels of single nodes of this graph, by node id. */
+  readonly clerps: Readonly<Record<string, string>>;
+  readonly notes: string;
+}
+
+/** Lengths in UTF-16 units. Far above what a person does, small enough that no request fills memory or disk. */
+const LIMITS = { id: 200, pinned: 5_000, label: 2_000, positions: 400_000, notes: 200_000 } as const;
+
+const id = v.pipe(v.string(), v.maxLength(LIMITS.id));
+const label = v.pipe(v.string(), v.maxLength(LIMITS.label));
+const supernode = v.pipe(v.array(label), v.minLength(1), v.maxLength(LIMITS.pinned));
+
+/** Of a file, and of what a page sends. Fields that are left out are empty. */
+export const annotationsSchema: v.GenericSchema<unknown, Annotations> = v.object({
+  pinnedIds: v.optional(v.pipe(v.array(id), v.maxLength(LIMITS.pinned)), []),
+  supernodes: v.optional(v.pipe(v.array(supernode), v.maxLength(LIMITS.pinned)), []),
+  clickedId: v.optional(id, ''),
+  sg_pos: v.optional(v.pipe(v.string(), v.maxLength(LIMITS.positions)), ''),
+  clerps: v.optional(v.pipe(v.record(id, label), v.maxEntries(LIMITS.pinned)), {}),
+  notes: v.optional(v.pipe(v.string(), v.maxLength(LIMITS.notes)), ''),
+});
+
+export function emptyAnnotations(): Annotations {
+  return { pinnedIds: [], supernodes: [], clickedId: '', sg_pos: '', clerps: {}, notes: '' };
+}
+
+/** What a viewer's file brings along. */
+export function annotationsOf({ qParams }: ViewerGraph): Annotations {
+  const { pinnedIds, supernodes, clickedId, sg_pos } = qParams;
+  return { ...emptyAnnotations(), pinnedIds, supernodes, clickedId, sg_pos };
+}
+
+/** The graph as other viewers show it with these annotations: in `qParams`, and labels as `clerp`. */
+export function withAnnotations(graph: ViewerGraph, annotations: Annotations): ViewerGraph {
+  const { pinnedIds, supernodes, clickedId, sg_pos } = annotations;
+  const clerps = new Map(Object.entries(annotations.clerps));
+  return {
+    ...graph,
+    qParams: { pinnedIds, supernodes, linkType: 'both', clickedId, sg_pos },
+    nodes: graph.nodes.map((node) => ({ ...node, clerp: clerps.get(node.node_id) ?? node.clerp })),
+  };
+}
+
+/** `SLUG.annotations.json` beside the graph. */
+export function annotationsPath(graphFile: string): string {
+  const { dir, name } = path.parse(graphFile);
+  return path.join(dir, `${name}.annotations.json`);
+}
+
+/** Null when there are none yet. Throws `BadFileError` that names the file and the field. */
+export async function readAnnotations(file: string): Promise<Annotations | null> {
+  try {
+    return await readJson(file, annotationsSchema);
+  } catch (error) {
+    if (error instanceof NotFoundError) return null;
+    throw error;
+  }
+}
+
+/** Appears complete or not at all. */
+export async function writeAnnotations(
+  file: string,
+  annotations: Annotations,
+  options?: AtomicOptions,
+): Promise<void> {
+  await writeFileAtomic(file, `${JSON.stringify(annotations, null, 2)}\n`, options);
+}

@@ -1,0 +1,177 @@
+/**
+ * Graph, from a viewer's JSON: files of circuit-tracer, Neuronpedia and this program, checked at the door, with ids that are
+ * unique afterwards.
+ */
+
+import * as v from 'valibot';
+import { BadFileError } from '../errors.ts';
+import { parseJson } from '../formats/json.ts';
+import { readText } from '../formats/parsed-text.ts';
+import type { JsonValue } from './graph.ts';
+import type { ViewerGraph, ViewerLink, ViewerNode } from './neuronpedia.ts';
+import { withUniqueIds } from './unique-ids.ts';
+
+/** A graph of 100,000 links has about 15 MB; more than this cannot be drawn. */
+const LARGEST_VIEWER_BYTES = 128 * 2 ** 20;
+/** Rows and columns of the picture; a larger number is no position of a prompt, and would take all memory. */
+const LARGEST_PLACE = 100_000;
+/** What circuit-tracer prunes with when a file does not say. */
+const UNSAID_THRESHOLD = 1;
+
+const orEmpty = v.pipe(
+  v.nullish(v.string(), ''),
+  v.transform((text) => text ?? ''),
+);
+const finiteOrNull = v.pipe(
+  v.nullish(v.pipe(v.number(), v.finite()), null),
+  v.transform((value) => value ?? null),
+);
+const place = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(LARGEST_PLACE));
+const share = v.pipe(v.number(), v.minValue(0), v.maxValue(1));
+
+const Node = v.object({
+  node_id: v.pipe(v.string(), v.nonEmpty()),
+  feature: v.nullish(v.number(), -1),
+  layer: v.pipe(v.union([v.string(), v.number()]), v.transform(String)),
+  ctx_idx: place,
+  feature_type: v.string(),
+  token_prob: finiteOrNull,
+  is_target_logit: v.nullish(v.boolean(), false),
+  jsNodeId: orEmpty,
+  clerp: orEmpty,
+  influence: finiteOrNull,
+  activation: finiteOrNull,
+});
+const Link = v.object({ source: v.string(), target: v.string(), weight: v.pipe(v.number(), v.finite()) });
+const Strings = v.array(v.string());
+const Viewer = v.object({
+  metadata: v.object({
+    slug: orEmpty,
+    // Neuronpedia has written lists of sets here.
+    scan: v.pipe(
+      v.nullish(v.union([v.string(), Strings]), ''),
+      v.transform((scan) => (typeof scan === 'string' ? scan : (scan?.join(' ') ?? ''))),
+    ),
+    transcoder_list: v.nullish(Strings, []),
+    prompt_tokens: Strings,
+    prompt: orEmpty,
+    node_threshold: v.nullish(share),
+    schema_version: v.nullish(v.number(), 1),
+    info: v.nullish(
+      v.looseObject({
+        generator: v.nullish(v.looseObject({ name: v.nullish(v.string()), version: v.nullish(v.string()) })),
+        create_time_ms: v.nullish(v.number()),
+      }),
+    ),
+    generation_settings: v.nullish(
+      v.record(
+        v.string(),
+        v.custom<JsonValue>(() => true),
+      ),
+    ),
+    pruning_settings: v.nullish(
+      v.looseObject({ node_threshold: v.nullish(share), edge_threshold: v.nullish(share) }),
+    ),
+  }),
+  qParams: v.nullish(
+    v.looseObject({
+      pinnedIds: v.nullish(v.union([v.string(), Strings])),
+      supernodes: v.nullish(v.array(Strings)),
+      clickedId: v.nullish(v.string()),
+      sg_pos: v.nullish(v.string()),
+    }),
+  ),
+  nodes: v.array(Node),
+  links: v.array(Link),
+});
+type Viewer = v.InferOutput<typeof Viewer>;
+
+/** Reads a viewer's file. Throws `NotFoundError`, or `BadFileError` that names the file and the field. */
+export async function readViewerGraph(file: string): Promise<ViewerGraph> {
+  return parseViewerGraph(file, await readText(file, LARGEST_VIEWER_BYTES));
+}
+
+/**
+ * As `readViewerGraph`, for a text that is there already; `name` is what errors call it. What older files leave out gets a
+ * default. An error node whose id is also a feature's is renamed as `nodeId` does, and its links with it.
+ */
+export function parseViewerGraph(name: string, text: string): ViewerGraph {
+  const viewer = parseJson(name, text, Viewer);
+  const { nodes, links } = withUniqueIds(name, viewer.nodes.map(nodeOf), viewer.links);
+  checkEnds(name, nodes, links);
+  return { metadata: metadataOf(viewer), qParams: qParamsOf(viewer), nodes, links };
+}
+
+function nodeOf(node: Viewer['nodes'][number]): ViewerNode {
+  return {
+    ...node,
+    feature: node.feature ?? -1,
+    feature_type: featureType(node.feature_type),
+    token_prob: node.token_prob ?? 0,
+    is_target_logit: node.is_target_logit ?? false,
+    run_idx: 0,
+    reverse_ctx_idx: 0,
+  };
+}
+
+/** Whatever is no error, token or logit is some sort of feature: other programs have other words for it. */
+function featureType(text: string): ViewerNode['feature_type'] {
+  switch (text) {
+    case 'mlp reconstruction error':
+    case 'embedding':
+    case 'logit':
+      return text;
+    default:
+      return 'cross layer transcoder';
+  }
+}
+
+function metadataOf({ metadata }: Viewer): ViewerGraph['metadata'] {
+  const { info, pruning_settings } = metadata;
+  const nodeThreshold = pruning_settings?.node_threshold ?? metadata.node_threshold ?? UNSAID_THRESHOLD;
+  const created = info?.create_time_ms;
+  return {
+    slug: metadata.slug,
+    scan: metadata.scan,
+    transcoder_list: metadata.transcoder_list ?? [],
+    prompt_tokens: metadata.prompt_tokens,
+    prompt: metadata.prompt,
+    node_threshold: nodeThreshold,
+    schema_version: metadata.schema_version ?? 1,
+    info: {
+      generator: { name: info?.generator?.name ?? '', version: info?.generator?.version ?? '' },
+      ...(typeof created === 'number' ? { create_time_ms: created } : {}),
+    },
+    generation_settings: metadata.generation_settings ?? {},
+    pruning_settings: {
+      node_threshold: nodeThreshold,
+      edge_threshold: pruning_settings?.edge_threshold ?? UNSAID_THRESHOLD,
+    },
+  };
+}
+
+/** Also as an address writes them, joined by commas. */
+function qParamsOf({ qParams }: Viewer): ViewerGraph['qParams'] {
+  const pinned = qParams?.pinnedIds ?? [];
+  return {
+    pinnedIds: typeof pinned === 'string' ? pinned.split(',').filter((id) => id !== '') : pinned,
+    supernodes: qParams?.supernodes ?? [],
+    linkType: 'both',
+    clickedId: qParams?.clickedId ?? '',
+    sg_pos: qParams?.sg_pos ?? '',
+  };
+}
+
+function checkEnds(name: string, nodes: readonly ViewerNode[], links: readonly ViewerLink[]): void {
+  const ids = new Set(nodes.map(({ node_id }) => node_id));
+  for (const [i, link] of links.entries()) {
+    for (const end of ['source', 'target'] as const) {
+      if (ids.has(link[end])) continue;
+      throw new BadFileError({
+        code: 'unknown_node',
+        message: `${name}: field links[${i}].${end}: expected the id of a node, found ${JSON.stringify(link[end])}`,
+        hint: 'The file is damaged. Export the graph again.',
+      });
+    }
+  }
+}
