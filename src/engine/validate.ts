@@ -25,7 +25,7 @@ import {
 } from './validate-types.ts';
 
 /** Logits before the cap: what edges to logits are about. */
-const BEFORE_CAP: HookName = 'unembed.hook_post';
+export const BEFORE_CAP: HookName = 'unembed.hook_post';
 
 /** An activation that differs by more than this share from the graph's was computed from other weights. */
 const SAME_ACTIVATION = 1e-2;
@@ -138,7 +138,7 @@ function ablation(session: Session, node: TopFeature, n_pos: number) {
 }
 
 /** A target at the last position of a pass. */
-async function readTarget(
+export async function readTarget(
   pass: ForwardResult,
   tokenId: number,
 ): Promise<{ centred: number; logit: number; probability: number }> {
@@ -167,7 +167,7 @@ function checkFits({ replacement, description }: Session, { layout }: Graph): vo
   });
 }
 
-function checkIsToken(tokenId: number, d_vocab: number): void {
+export function checkIsToken(tokenId: number, d_vocab: number): void {
   if (tokenId < d_vocab) return;
   throw new UsageError({
     code: 'custom_target',
@@ -177,7 +177,11 @@ function checkIsToken(tokenId: number, d_vocab: number): void {
   });
 }
 
-function checkActivation({ id, activation }: TopFeature, found: number): void {
+/** Throws `UsageError` for an activation that the graph's own model and set would not give. */
+export function checkActivation(
+  { id, activation }: Pick<TopFeature, 'id' | 'activation'>,
+  found: number,
+): void {
   const expected = activation!;
   if (Math.abs(found - expected) <= SAME_ACTIVATION * Math.abs(expected)) return;
   throw new UsageError({
