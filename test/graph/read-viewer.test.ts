@@ -12,6 +12,7 @@ import {
   withAnnotations,
   writeAnnotations,
 } from '../../src/graph/annotations.ts';
+import { FEATURE_FIELDS, type Graph } from '../../src/graph/graph.ts';
 import { viewerGraph, type ViewerGraph } from '../../src/graph/neuronpedia.ts';
 import { pruneGraph } from '../../src/graph/prune.ts';
 import { parseViewerGraph, readViewerGraph } from '../../src/graph/read-viewer.ts';
@@ -44,6 +45,45 @@ describe.each(goldenIds())('$fixture $id', ({ fixture, id }) => {
     }
   });
 });
+
+/** The graph with the features of layer 0 numbered from 0 at each position, so that errors have the ids of features. */
+function withSmallNumbers(graph: Graph): Graph {
+  const active_features = Int32Array.from(graph.active_features);
+  const next = new Map<number, number>();
+  for (let i = 0; i < active_features.length; i += FEATURE_FIELDS) {
+    if (active_features[i] !== 0) continue;
+    const position = active_features[i + 1]!;
+    const number = next.get(position) ?? 0;
+    active_features[i + 2] = number;
+    next.set(position, number + 1);
+  }
+  return { ...graph, active_features };
+}
+
+it.each(goldenIds().filter(({ id }) => id.endsWith('-p2')))(
+  'tells errors and features of one id apart by the order of links: $fixture $id',
+  async ({ fixture, id }) => {
+    const graph = withSmallNumbers((await readGolden(fixture, id)).graph);
+    const truth = viewerGraph(pruneGraph(graph, { nodeThreshold: 1, edgeThreshold: 1 }), { slug: 'x' });
+    const referenceId = (id: string): string => id.replace(OUR_ERROR, '0_$1_$2');
+    const read = parseViewerGraph(
+      'reference.json',
+      JSON.stringify({
+        ...truth,
+        nodes: truth.nodes.map((node) => ({ ...node, node_id: referenceId(node.node_id) })),
+        links: truth.links.map((link) => ({ ...link, source: referenceId(link.source) })),
+      }),
+    );
+    const features = new Set(truth.nodes.map(({ node_id }) => node_id));
+    const expected = (id: string): string => (features.has(referenceId(id)) ? id : referenceId(id));
+    const renamed = read.nodes.filter(({ node_id }) => OUR_ERROR.test(node_id));
+    expect(renamed.length).toBeGreaterThan(3);
+    expect(read.nodes.map(({ node_id }) => node_id)).toEqual(
+      truth.nodes.map(({ node_id }) => expected(node_id)),
+    );
+    expect(read.links.map(({ source }) => source)).toEqual(truth.links.map(({ source }) => expected(source)));
+  },
+);
 
 describe('the reading door of viewer files', () => {
   const open = (value: unknown): ViewerGraph => parseViewerGraph('graph.json', JSON.stringify(value));
