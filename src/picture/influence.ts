@@ -1,0 +1,50 @@
+/** Picture: how much of the probability on the logits flows through each link of a pruned graph (`graph/influence.ts`). */
+
+import type { PictureGraph, PictureNode } from './picture.ts';
+
+export type Inputs = Pick<
+  PictureGraph,
+  'source' | 'target' | 'weight' | 'inputSum' | 'inputStart' | 'inputLinks'
+>;
+
+/** Of each link: its share among the inputs of its target, times what arrives at the target. */
+export function linkInfluence(nodes: readonly PictureNode[], inputs: Inputs): Float64Array {
+  const { source, target, weight, inputSum, inputStart, inputLinks } = inputs;
+  const mass = Float64Array.from(nodes, ({ probability }) => probability ?? 0);
+  const passed = new Float64Array(weight.length);
+  for (const node of topDown(nodes)) {
+    if (mass[node] === 0 || inputSum[node] === 0) continue;
+    const scale = mass[node]! / inputSum[node]!;
+    for (let i = inputStart[node]!; i < inputStart[node + 1]!; i++) {
+      const link = inputLinks[i]!;
+      // A file with a link that leads down or sideways has cycles: no mass goes round in them.
+      if (nodes[source[link]!]!.row >= nodes[target[link]!]!.row) continue;
+      passed[link] = Math.abs(weight[link]!) * scale;
+      mass[source[link]!]! += passed[link];
+    }
+  }
+  return passed;
+}
+
+/** Nodes from the logits down: all that a node receives comes from rows above. */
+export function topDown(nodes: readonly PictureNode[]): Int32Array {
+  return Int32Array.from(nodes.keys()).sort((a, b) => nodes[b]!.row - nodes[a]!.row);
+}
+
+/**
+ * For each value, the share of the total that larger ones hold: what is kept at a threshold is what has less than that before
+ * it. Equal values are kept together.
+ */
+export function shareBefore(values: Float64Array): Float64Array {
+  const order = Int32Array.from(values.keys()).sort((a, b) => values[b]! - values[a]!);
+  const total = values.reduce((sum, value) => sum + value, 0);
+  const before = new Float64Array(values.length);
+  let sum = 0;
+  let sumOfLarger = 0;
+  for (let i = 0; i < order.length; i++) {
+    if (i > 0 && values[order[i]!]! < values[order[i - 1]!]!) sumOfLarger = sum;
+    before[order[i]!] = total === 0 ? 0 : sumOfLarger / total;
+    sum += values[order[i]!]!;
+  }
+  return before;
+}

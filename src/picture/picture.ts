@@ -1,0 +1,194 @@
+/**
+ * Picture, step 1: a viewer's graph as rows, columns and sorted links. Everything that is drawn, in the page or as SVG, reads
+ * this. No DOM and no Node in this room: it runs in browsers and on the command line.
+ */
+
+import type { ViewerGraph, ViewerNode } from '../graph/neuronpedia.ts';
+import { linkInfluence } from './influence.ts';
+
+export type MarkKind = 'feature' | 'error' | 'embedding' | 'logit';
+
+export interface PictureNode {
+  /** Its place in `PictureGraph.nodes`. */
+  readonly index: number;
+  /** Unique in its graph. */
+  readonly id: string;
+  readonly kind: MarkKind;
+  /** Of features and errors. */
+  readonly layer: number | null;
+  /** 0 for embeddings, layer + 1 for features and errors, the last one for logits. */
+  readonly row: number;
+  /** Position of its token, which is its column. */
+  readonly position: number;
+  readonly feature: number | null;
+  /** The token at its position; of a logit, the token it stands for. */
+  readonly token: string;
+  readonly activation: number | null;
+  /** Cumulative share of influence down to this node: small numbers are important nodes. */
+  readonly influence: number | null;
+  /** Of logits. */
+  readonly probability: number | null;
+  /** As the file has it. */
+  readonly clerp: string;
+  /** The first of the explained tokens. */
+  readonly isTarget: boolean;
+}
+
+/** Links are columns of arrays: a graph has up to 50,000 of them. Nodes are meant by their index. */
+export interface PictureGraph {
+  readonly nodes: readonly PictureNode[];
+  readonly indexById: ReadonlyMap<string, number>;
+  /** One a column. */
+  readonly tokens: readonly string[];
+  readonly layerCount: number;
+  readonly rowCount: number;
+  /** Shares of influence that the file was pruned to: no slider can go beyond. */
+  readonly nodeThreshold: number;
+  readonly edgeThreshold: number;
+  readonly linkCount: number;
+  /** Links by rising |weight|, so that the strongest are drawn last. */
+  readonly source: Int32Array;
+  readonly target: Int32Array;
+  readonly weight: Float32Array;
+  /** Share of a link among the inputs of its target, times the influence of the target. */
+  readonly linkInfluence: Float64Array;
+  /** Links into node i: `inputLinks[inputStart[i] … inputStart[i + 1]]`, strongest first. */
+  readonly inputStart: Int32Array;
+  readonly inputLinks: Int32Array;
+  readonly outputStart: Int32Array;
+  readonly outputLinks: Int32Array;
+  /** Sum of |weight| over the inputs of a node. */
+  readonly inputSum: Float64Array;
+  /** Largest |weight|. */
+  readonly maxWeight: number;
+}
+
+const MARK_KINDS: Readonly<Record<ViewerNode['feature_type'], MarkKind>> = {
+  'cross layer transcoder': 'feature',
+  'mlp reconstruction error': 'error',
+  embedding: 'embedding',
+  logit: 'logit',
+};
+
+/** Prepares a graph whose ids are unique and whose links have both ends (`parseViewerGraph` sees to that). */
+export function makePicture(graph: ViewerGraph): PictureGraph {
+  const layerCount = countLayers(graph.nodes);
+  const columns = graph.nodes.reduce((most, { ctx_idx }) => Math.max(most, ctx_idx + 1), 0);
+  const given = graph.metadata.prompt_tokens;
+  const tokens = Array.from({ length: Math.max(columns, given.length) }, (_, i) => given[i] ?? '');
+  const nodes = graph.nodes.map((node, index) => pictureNode(node, index, layerCount, tokens));
+  const indexById = new Map(nodes.map(({ id, index }) => [id, index]));
+
+  const links = [...graph.links].sort((a, b) => Math.abs(a.weight) - Math.abs(b.weight));
+  const source = Int32Array.from(links, (link) => indexById.get(link.source)!);
+  const target = Int32Array.from(links, (link) => indexById.get(link.target)!);
+  const weight = Float32Array.from(links, (link) => link.weight);
+  const inputs = adjacency(target, nodes.length);
+  const outputs = adjacency(source, nodes.length);
+  const inputSum = new Float64Array(nodes.length);
+  target.forEach((node, link) => (inputSum[node]! += Math.abs(weight[link]!)));
+  const { node_threshold, pruning_settings } = graph.metadata;
+  const ends = { source, target, weight, inputSum, inputStart: inputs.start, inputLinks: inputs.links };
+  return {
+    ...ends,
+    nodes,
+    indexById,
+    tokens,
+    layerCount,
+    rowCount: layerCount + 2,
+    nodeThreshold: node_threshold,
+    edgeThreshold: pruning_settings.edge_threshold,
+    linkCount: links.length,
+    linkInfluence: linkInfluence(nodes, ends),
+    outputStart: outputs.start,
+    outputLinks: outputs.links,
+    maxWeight: links.length === 0 ? 0 : Math.abs(weight.at(-1)!),
+  };
+}
+
+/** Links into a node, strongest first. */
+export function inputsOf({ inputStart, inputLinks }: PictureGraph, index: number): Int32Array {
+  return inputLinks.subarray(inputStart[index], inputStart[index + 1]);
+}
+
+/** Links out of a node, strongest first. */
+export function outputsOf({ outputStart, outputLinks }: PictureGraph, index: number): Int32Array {
+  return outputLinks.subarray(outputStart[index], outputStart[index + 1]);
+}
+
+/** A node by its id; an error is found by the id of either program (`20_error_10`, `0_20_10`). */
+export function indexOf({ nodes, indexById }: PictureGraph, id: string): number | undefined {
+  const found = indexById.get(id);
+  if (found !== undefined) return found;
+  const ours = /^(\d+)_error_(\d+)$/.exec(id);
+  const theirs = /^0_(\d+)_(\d+)$/.exec(id);
+  const other = ours
+    ? indexById.get(`0_${ours[1]!}_${ours[2]!}`)
+    : theirs && indexById.get(`${theirs[1]!}_error_${theirs[2]!}`);
+  return typeof other === 'number' && nodes[other]!.kind === 'error' ? other : undefined;
+}
+
+/** What a row is called at the axis. */
+export function rowName({ rowCount }: PictureGraph, row: number): string {
+  if (row === 0) return 'Emb';
+  return row === rowCount - 1 ? 'Logit' : `L${row - 1}`;
+}
+
+/** A logit's layer is two above the last one; without logits, the layers are those that nodes are of. */
+function countLayers(nodes: readonly ViewerNode[]): number {
+  let layers = 0;
+  for (const { layer, feature_type } of nodes) {
+    if (feature_type === 'embedding') continue;
+    layers = Math.max(layers, feature_type === 'logit' ? Number(layer) - 1 : Number(layer) + 1 || 0);
+  }
+  return layers;
+}
+
+function pictureNode(
+  node: ViewerNode,
+  index: number,
+  layerCount: number,
+  tokens: readonly string[],
+): PictureNode {
+  const kind = MARK_KINDS[node.feature_type];
+  const layer = kind === 'feature' || kind === 'error' ? Number(node.layer) || 0 : null;
+  return {
+    index,
+    id: node.node_id,
+    kind,
+    layer,
+    row: layer === null ? (kind === 'logit' ? layerCount + 1 : 0) : layer + 1,
+    position: node.ctx_idx,
+    feature: kind === 'feature' ? featureNumber(node) : null,
+    token: kind === 'logit' ? logitToken(node) : tokens[node.ctx_idx]!,
+    activation: node.activation,
+    influence: node.influence,
+    probability: kind === 'logit' ? node.token_prob : null,
+    clerp: node.clerp,
+    isTarget: node.is_target_logit,
+  };
+}
+
+/** From the id (layer, feature, position); else from the number that layer and feature are paired into. */
+function featureNumber({ node_id, layer, feature }: ViewerNode): number | null {
+  const parts = /^(\d+)_(\d+)_\d+$/.exec(node_id);
+  if (parts?.[1] === layer) return Number(parts[2]);
+  if (feature < 0) return null;
+  const sum = Math.floor((Math.sqrt(8 * feature + 1) - 1) / 2);
+  return feature - (sum * (sum + 1)) / 2;
+}
+
+function logitToken({ clerp, node_id }: ViewerNode): string {
+  return /^Output "([^]*)" \(p=[\d.]+\)$/.exec(clerp)?.[1] ?? (clerp === '' ? node_id : clerp);
+}
+
+/** Links by one of their ends, in falling order of their place. */
+function adjacency(ends: Int32Array, nodeCount: number): { start: Int32Array; links: Int32Array } {
+  const start = new Int32Array(nodeCount + 1);
+  for (const node of ends) start[node + 1]!++;
+  for (let node = 0; node < nodeCount; node++) start[node + 1]! += start[node]!;
+  const next = start.slice();
+  const links = new Int32Array(ends.length);
+  for (let link = ends.length - 1; link >= 0; link--) links[next[ends[link]!]!++] = link;
+  return { start, links };
+}

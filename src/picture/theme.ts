@@ -1,0 +1,121 @@
+/**
+ * Picture, colours: a light and a dark theme as data. Sign is blue or orange, which colour-blind people tell apart; strength is
+ * lightness, so that it is also read in grey.
+ */
+
+export type ThemeName = 'light' | 'dark';
+
+export interface Theme {
+  readonly background: string;
+  readonly text: string;
+  readonly muted: string;
+  readonly grid: string;
+  /** Every second row, so that eyes keep to it. */
+  readonly band: string;
+  /** Marks by kind. */
+  readonly feature: string;
+  readonly error: string;
+  readonly embedding: string;
+  readonly logit: string;
+  readonly markLine: string;
+  /** Links at rest. */
+  readonly quietLink: string;
+  readonly hovered: string;
+  readonly clicked: string;
+  readonly pinned: string;
+  readonly found: string;
+  readonly box: string;
+  readonly boxLine: string;
+  readonly groupBox: string;
+  /** Weak to strong; the weakest is still seen on the background. */
+  readonly positive: readonly string[];
+  readonly negative: readonly string[];
+}
+
+export const THEMES: Readonly<Record<ThemeName, Theme>> = {
+  light: {
+    background: '#ffffff',
+    text: '#1b1f24',
+    muted: '#57606a',
+    grid: '#d8dee4',
+    band: '#f6f8fa',
+    feature: '#ffffff',
+    error: '#ffffff',
+    embedding: '#e6eaef',
+    logit: '#e6eaef',
+    markLine: '#57606a',
+    quietLink: '#8c959f',
+    hovered: '#1b1f24',
+    clicked: '#b4007d',
+    pinned: '#1b1f24',
+    found: '#b58900',
+    box: '#ffffff',
+    boxLine: '#57606a',
+    groupBox: '#eef2f6',
+    positive: ['#c6dbef', '#9ecae1', '#6baed6', '#4292c6', '#2171b5', '#08519c', '#08306b'],
+    negative: ['#fdd0a2', '#fdae6b', '#fd8d3c', '#f16913', '#d94801', '#a63603', '#7f2704'],
+  },
+  dark: {
+    background: '#14181d',
+    text: '#e6edf3',
+    muted: '#9da7b3',
+    grid: '#2b323b',
+    band: '#191e24',
+    feature: '#14181d',
+    error: '#14181d',
+    embedding: '#2f3742',
+    logit: '#2f3742',
+    markLine: '#9da7b3',
+    quietLink: '#6e7781',
+    hovered: '#ffffff',
+    clicked: '#ff7ad1',
+    pinned: '#ffffff',
+    found: '#e3b341',
+    box: '#1c2229',
+    boxLine: '#9da7b3',
+    groupBox: '#262d36',
+    positive: ['#1f4a6f', '#24608f', '#2f78b3', '#4a94cf', '#6fb1e3', '#9ccbef', '#cfe6f9'],
+    negative: ['#6b3a12', '#8a4a13', '#ad5c14', '#d07322', '#ea924a', '#f5b583', '#fbd9bf'],
+  },
+};
+
+/** A link that makes up this share of the inputs of its target has the strongest colour: larger ones are rare. */
+const FULL_SHARE = 0.4;
+
+/** 0 to 1: how strong a link of this share (−1 to 1) looks. By its root, since most shares are small. */
+export function strength(share: number): number {
+  return Math.sqrt(Math.min(1, Math.abs(share) / FULL_SHARE));
+}
+
+/** Colour of a share of influence, −1 to 1. */
+export function weightColour(share: number, theme: ThemeName): string {
+  const scale = share < 0 ? THEMES[theme].negative : THEMES[theme].positive;
+  return scale[strengthStep(share)]!;
+}
+
+/** Steps of the scales. */
+export const STRENGTH_STEPS = THEMES.light.positive.length;
+
+/** Place in the scales, 0 to `STRENGTH_STEPS` − 1. */
+export function strengthStep(share: number): number {
+  return Math.min(STRENGTH_STEPS - 1, Math.floor(strength(share) * STRENGTH_STEPS));
+}
+
+/** Readable on `weightColour`. */
+export function weightTextColour(share: number, theme: ThemeName): string {
+  const background = luminance(weightColour(share, theme));
+  const contrast = (text: string): number => {
+    const [light, dark] = [background, luminance(text)].sort((a, b) => b - a) as [number, number];
+    return (light + 0.05) / (dark + 0.05); // WCAG 2
+  };
+  return contrast(THEMES.light.text) >= contrast('#ffffff') ? THEMES.light.text : '#ffffff';
+}
+
+/** Relative luminance of `#rrggbb` (WCAG 2). */
+export function luminance(colour: string): number {
+  const [red, green, blue] = [1, 3, 5].map((at) => {
+    const part = Number.parseInt(colour.slice(at, at + 2), 16) / 255;
+    return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
+  });
+  return 0.2126 * red! + 0.7152 * green! + 0.0722 * blue!;
+}
