@@ -24,6 +24,8 @@ export interface Answer {
   readonly view: (screen: Screen) => string;
   /** Where a command that worked still has to say no (`doctor`). */
   readonly exitCode?: number;
+  /** What goes on after the answer is printed, until it is stopped (`serve`); gives the exit code. */
+  readonly goOn?: () => Promise<number>;
 }
 
 /** `['graph', 'prune']` of `tracer graph prune`. */
@@ -70,6 +72,7 @@ export async function perform(
       : `${answer.view(screenFor(host.stdout, host.env, flags))}\n`;
     await writeText(host.stdout, text);
     shell.exitCode = answer.exitCode ?? shell.exitCode;
+    if (answer.goOn) shell.exitCode = await answer.goOn();
   } catch (error) {
     if (flags.loudness !== 'verbose' && !shell.signal.aborted) noteHiddenOrigins(settings, reporter);
     throw error;

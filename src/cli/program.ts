@@ -11,6 +11,7 @@ import { addInspect } from './commands/inspect.ts';
 import { addIntervene } from './commands/intervene.ts';
 import { addLoad } from './commands/load.ts';
 import { addRun } from './commands/run.ts';
+import { addServe } from './commands/serve.ts';
 import { addSetup } from './commands/setup.ts';
 import { withSharedOptions } from './shared-options.ts';
 import type { Shell } from './shell.ts';
@@ -49,6 +50,7 @@ export function buildProgram(shell: Shell, write: (text: string) => void): Comma
     addGraph,
     addIntervene,
     addGenerate,
+    addServe,
     addSetup,
     addDoctor,
     addCompletion,

@@ -18,8 +18,11 @@
  */
 import type { AttributeResult } from '../engine/attribute-types.ts';
 import type { InterveneResult } from '../engine/intervene-types.ts';
+import type { Annotations } from '../graph/annotations.ts';
 import type { ViewerGraph } from '../graph/neuronpedia.ts';
 import type { FeaturePage } from '../transcoder/feature-page.ts';
+
+export type { Annotations };
 
 export interface ServerInfo {
   readonly version: string;
@@ -42,19 +45,6 @@ export interface GraphEntry {
 
 export interface GraphList {
   readonly graphs: readonly GraphEntry[];
-}
-
-/** What people add to a graph. Kept beside it in `SLUG.annotations.json`; the names are those of `qParams`. */
-export interface Annotations {
-  readonly pinnedIds: readonly string[];
-  /** Each: its name, then node ids. */
-  readonly supernodes: readonly (readonly string[])[];
-  readonly clickedId: string;
-  /** Positions in the subgraph: `id:x,y` joined by `;`, as fractions of the panel. */
-  readonly sg_pos: string;
-  /** Labels of single nodes of this graph, by node id. */
-  readonly clerps: Readonly<Record<string, string>>;
-  readonly notes: string;
 }
 
 export interface SubgraphScores {
@@ -146,6 +136,8 @@ export interface JobStatus {
     readonly done: number | null;
     readonly total: number | null;
   } | null;
+  /** What the engine warned of, such as a change that changes nothing. */
+  readonly warnings: readonly string[];
   readonly result: JobResult | null;
   readonly error: { readonly code: string; readonly message: string; readonly hint?: string } | null;
 }

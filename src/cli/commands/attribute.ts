@@ -2,13 +2,15 @@
 import { Option, type Command } from 'commander';
 import { ATTRIBUTE_DEFAULTS, type AttributeResult, type PromptResult } from '../../engine/attribute-types.ts';
 import { EXIT, UsageError } from '../../errors.ts';
-import { perform } from '../perform.ts';
+import { perform, type Answer } from '../perform.ts';
 import { readPrompt } from '../prompt.ts';
+import { refuseServeFlags, serveAfter, withPlaces, withServeFlags, type ServeFlags } from '../serving.ts';
 import type { Shell } from '../shell.ts';
 import { readTargets, type TargetFlags } from '../targets.ts';
 import { probability, signedNumber, tokenIds, wholeNumber } from '../values.ts';
 
-interface AttributeOptions extends TargetFlags {
+interface AttributeOptions extends TargetFlags, Omit<ServeFlags, 'features'> {
+  readonly serve?: boolean;
   readonly promptFile?: string;
   readonly prompts?: string;
   readonly resume?: boolean;
@@ -32,7 +34,8 @@ Examples:
   $ tracer attribute "The capital of the state containing Dallas is" --output dallas.safetensors
   $ tracer attribute "The opposite of hot is" --graph-dir graphs --slug opposite
   $ tracer attribute "Paris is in" --target-difference ' France' ' Italy'
-  $ tracer attribute --prompts prompts.jsonl --graph-dir graphs`;
+  $ tracer attribute --prompts prompts.jsonl --graph-dir graphs
+  $ tracer attribute "The opposite of hot is" --serve --open`;
 
 export function addAttribute(program: Command, shell: Shell): void {
   const defaults = ATTRIBUTE_DEFAULTS;
@@ -107,9 +110,15 @@ export function addAttribute(program: Command, shell: Shell): void {
       'check n random edges, and all row sums, against the model',
       wholeNumber('--verify', 1),
     )
-    .addHelpText('after', HELP);
-  command.action((argument: string | undefined, options: AttributeOptions) =>
-    perform(shell, command, async ({ common }) => {
+    .option('--serve', 'look at it in the browser afterwards, as with `tracer serve`');
+  withServeFlags(command).addHelpText('after', HELP);
+  command.action((argument: string | undefined, typed: AttributeOptions) =>
+    perform(shell, command, async (context) => {
+      const { common } = context;
+      if (!typed.serve) refuseServeFlags(typed);
+      const options = typed.serve ? await withPlaces(typed) : typed;
+      const finish = (answer: Answer): Answer | Promise<Answer> =>
+        options.serve ? serveAfter(answer, options, context) : answer;
       const targets = await readTargets(options);
       if (options.prompts !== undefined) {
         refuseWithPrompts(argument, options);
@@ -120,7 +129,8 @@ export function addAttribute(program: Command, shell: Shell): void {
         const { prompts } = options;
         const result = await attributePrompts({ ...common, ...options, targets, prompts });
         const bad = result.prompts.map(exitCodeOf).find((code) => code !== EXIT.done);
-        return { data: result, view: (screen) => promptsView(result, screen), exitCode: bad ?? EXIT.done };
+        const exitCode = bad ?? EXIT.done;
+        return await finish({ data: result, view: (screen) => promptsView(result, screen), exitCode });
       }
       const input = await readPrompt({ argument, ...options }, shell.host.stdin, shell.signal);
       const [{ attribute }, { attributeView }] = await Promise.all([
@@ -128,7 +138,8 @@ export function addAttribute(program: Command, shell: Shell): void {
         import('../../report/attribute-view.ts'),
       ]);
       const result = await attribute({ ...common, ...options, targets, input });
-      return { data: result, view: (screen) => attributeView(result, screen), exitCode: verdict(result) };
+      const exitCode = verdict(result);
+      return await finish({ data: result, view: (screen) => attributeView(result, screen), exitCode });
     }),
   );
 }

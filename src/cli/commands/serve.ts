@@ -1,0 +1,40 @@
+/** `tracer serve [DIR|GRAPH…]`: a page on this machine where graphs are read, annotated and tested. */
+import type { Command } from 'commander';
+import { perform } from '../perform.ts';
+import { startServing, withServeFlags, type ServeFlags } from '../serving.ts';
+import type { Shell } from '../shell.ts';
+
+const HERE = '.';
+
+const HELP = `
+Examples:
+  $ tracer serve graphs --open
+  $ tracer serve dallas.safetensors --transcoders gemma
+  $ tracer attribute "The opposite of hot is" --serve
+
+The address is printed when the page can be opened; --json prints one document then. Ctrl-C ends it.`;
+
+export function addServe(program: Command, shell: Shell): void {
+  const command = withServeFlags(
+    program
+      .command('serve')
+      .description('look at graphs in the browser, annotate them, try them out')
+      .argument(
+        '[places...]',
+        'folders of graphs, graph files, or files of other viewers (default: this folder)',
+      ),
+  )
+    .option('--features <dir>', 'feature pages to show, before those of the set')
+    .addHelpText('after', HELP);
+  command.action((places: string[], flags: ServeFlags) =>
+    perform(shell, command, async (context) => {
+      const { serveView } = await import('../../report/serve-view.ts');
+      const { result, untilStopped } = await startServing(
+        places.length === 0 ? [HERE] : places,
+        flags,
+        context,
+      );
+      return { data: result, view: () => serveView(result), goOn: untilStopped };
+    }),
+  );
+}

@@ -1,0 +1,138 @@
+/** The command line's side of the viewer: flags, the start, and the wait for its end. Shared by `serve` and `attribute --serve`. */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { Command } from 'commander';
+import { EXIT, TracerError, UsageError } from '../errors.ts';
+import type { ServeResult } from '../report/serve-view.ts';
+import type { Answer, CommandContext } from './perform.ts';
+import type { Shell } from './shell.ts';
+import { wholeNumber } from './values.ts';
+
+const LARGEST_PORT = 65_535;
+
+export interface ServeFlags {
+  readonly port?: number;
+  readonly host?: string;
+  readonly open?: boolean;
+  readonly features?: string;
+}
+
+export function withServeFlags(command: Command): Command {
+  return command
+    .option('--port <n>', 'port to listen on; 0 takes a free one (default: 0)', portNumber)
+    .option('--host <name>', 'address to listen on beyond this machine; a token is then needed')
+    .option('--open', 'open the page in the browser');
+}
+
+function portNumber(text: string): number {
+  const port = wholeNumber('--port', 0)(text);
+  if (port <= LARGEST_PORT) return port;
+  throw new UsageError({
+    code: 'bad_value',
+    message: `--port: expected a port up to ${LARGEST_PORT}, found '${text}'`,
+    hint: 'Leave it out for one that is free.',
+  });
+}
+
+export interface Serving {
+  readonly result: ServeResult;
+  /** Waits for Ctrl-C or SIGTERM, closes everything, and gives the exit code. */
+  readonly untilStopped: () => Promise<number>;
+}
+
+/** Listens. What it tells is on standard error; the address is the command's to print. */
+export async function startServing(
+  places: readonly string[],
+  { port = 0, host, open, features }: ServeFlags,
+  { common, settings, report, shell }: CommandContext,
+): Promise<Serving> {
+  const [{ openViewer }, { openBrowser }, { serveNotes }] = await Promise.all([
+    import('../viewer/server.ts'),
+    import('../viewer/open-browser.ts'),
+    import('../report/serve-view.ts'),
+  ]);
+  // A model that some settings file names may be missing where graphs are only looked at.
+  const isTyped = [settings.model, settings.transcoders].some((setting) => setting?.from.startsWith('--'));
+  const viewer = await openViewer({ places, port, host, features, common, isModelRequired: isTyped });
+  const result: ServeResult = {
+    address: viewer.address,
+    host: viewer.host,
+    port: viewer.port,
+    token_needed: viewer.hasToken,
+    folder: viewer.folder,
+    n_graphs: viewer.n_graphs,
+    model: viewer.model?.model ?? null,
+    transcoders: viewer.model?.transcoders ?? null,
+  };
+  for (const message of serveNotes(result, viewer.why)) report({ kind: 'note', message });
+  if (!viewer.hasPage) report({ kind: 'warning', message: 'the page is not built: run `npm run build`' });
+  const failure = open === true ? await openBrowser(viewer.address) : null;
+  if (failure !== null) report({ kind: 'note', message: failure });
+  return {
+    result,
+    untilStopped: async () => {
+      await stopped(shell);
+      await viewer[Symbol.asyncDispose]();
+      const { reason } = shell.signal as { reason: unknown };
+      return reason instanceof TracerError ? reason.exitCode : EXIT.interrupted;
+    },
+  };
+}
+
+function stopped({ signal }: Shell): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
+}
+
+/** The part of `attribute`'s flags that says what is written. */
+interface WrittenPlaces {
+  readonly prompts?: string | undefined;
+  readonly output?: string | undefined;
+  readonly graphDir?: string | undefined;
+  readonly slug?: string | undefined;
+}
+
+const DEFAULT_SLUG = 'graph';
+
+/** What is to be served has to be written: where no place was given, to a folder that is gone when the program ends. */
+export async function withPlaces<T extends WrittenPlaces>(options: T): Promise<T> {
+  if (options.output !== undefined || options.graphDir !== undefined) return options;
+  const folder = mkdtempSync(path.join(tmpdir(), 'tracer-serve-'));
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
+  if (options.prompts !== undefined) return { ...options, output: folder, graphDir: folder };
+  const { slugFileName } = await import('../graph/neuronpedia.ts');
+  const slug = slugFileName(options.slug ?? DEFAULT_SLUG);
+  return { ...options, output: path.join(folder, `${slug}.safetensors`), graphDir: folder, slug };
+}
+
+/** Serves what was written, when its answer has been printed. */
+export async function serveAfter(
+  answer: Answer,
+  options: ServeFlags & WrittenPlaces,
+  context: CommandContext,
+): Promise<Answer> {
+  const places = [options.graphDir, options.output].filter((place) => place !== undefined);
+  const { result, untilStopped } = await startServing(places, options, context);
+  const { serveView } = await import('../report/serve-view.ts');
+  return {
+    data: { ...answer.data, serve: result },
+    view: (screen) => `${answer.view(screen)}\n\n${serveView(result)}`,
+    goOn: untilStopped,
+  };
+}
+
+/** Flags of a server without a server are a mistake. */
+export function refuseServeFlags({ port, host, open }: ServeFlags): void {
+  const given = Object.entries({ '--port': port, '--host': host, '--open': open }).find(
+    ([, value]) => value !== undefined,
+  );
+  if (given === undefined) return;
+  throw new UsageError({
+    code: 'serve_flag',
+    message: `${given[0]} belongs to --serve, which is missing`,
+    hint: 'Add --serve, or leave it out.',
+  });
+}

@@ -1,0 +1,33 @@
+/** What `serve` shows when it listens: the address alone on standard output, and what is served as notes beside it. */
+import { formatAmount } from './numbers.ts';
+import { printable } from './text.ts';
+
+/** `data` of `serve --json`. */
+export interface ServeResult {
+  /** To be opened in a browser, with the token where there is one. */
+  readonly address: string;
+  readonly host: string;
+  readonly port: number;
+  readonly token_needed: boolean;
+  /** Where graphs traced in the page are written. */
+  readonly folder: string;
+  readonly n_graphs: number;
+  readonly model: string | null;
+  readonly transcoders: string | null;
+}
+
+export function serveView({ address }: ServeResult): string {
+  return printable(address);
+}
+
+/** @param why there is no model */
+export function serveNotes(
+  { n_graphs, folder, model, transcoders }: ServeResult,
+  why: string | null,
+): string[] {
+  const withModel =
+    model === null
+      ? `nothing can be traced or steered: ${why}`
+      : `prompts are traced and features steered with ${model} and ${transcoders}`;
+  return [`${formatAmount(n_graphs, 'graph')}; new ones go to ${folder}`, withModel, 'Ctrl-C ends it'];
+}

@@ -1,0 +1,33 @@
+/** Viewer: what people add to a graph, beside it on disk. */
+import { lstat } from 'node:fs/promises';
+import { BadFileError } from '../errors.ts';
+import { errnoCode } from '../formats/system-errors.ts';
+import { readAnnotations, writeAnnotations, type Annotations } from '../graph/annotations.ts';
+
+export const ANNOTATIONS_ENDING = '.annotations.json';
+
+/** Null when there are none yet. Throws `BadFileError` for a damaged file, and for a link. */
+export async function loadAnnotations(file: string): Promise<Annotations | null> {
+  await refuseLink(file);
+  return await readAnnotations(file);
+}
+
+/** Appears complete or not at all. Throws `BadFileError` for a link: writing would go through it, to a graph or elsewhere. */
+export async function saveAnnotations(file: string, annotations: Annotations): Promise<void> {
+  await refuseLink(file);
+  await writeAnnotations(file, annotations);
+}
+
+async function refuseLink(file: string): Promise<void> {
+  try {
+    if ((await lstat(file)).isFile()) return;
+  } catch (error) {
+    if (errnoCode(error) === 'ENOENT') return;
+    throw error;
+  }
+  throw new BadFileError({
+    code: 'not_a_file',
+    message: `${file} is a link, or no file: annotations are kept in plain files only`,
+    hint: 'Move it away.',
+  });
+}

@@ -1,0 +1,104 @@
+/** Viewer, way in: bodies and numbers of requests, checked once. */
+import type { Context } from 'hono';
+import * as v from 'valibot';
+import { BadFileError, UsageError } from '../errors.ts';
+import { parseJson } from '../formats/json.ts';
+import type { Schema } from '../formats/parsed-text.ts';
+import { PRUNE_DEFAULTS } from '../graph/prune.ts';
+import type { JobRequest } from './api.ts';
+import { RefusedError } from './http-errors.ts';
+
+/** Annotations of thousands of pinned nodes fit. */
+export const LARGEST_BODY_BYTES = 2 ** 20;
+
+const MOST_CHANGES = 10_000;
+const LONGEST_SLUG = 100;
+const LONGEST_NODE_ID = 100;
+
+const Count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
+const NodeId = v.pipe(v.string(), v.maxLength(LONGEST_NODE_ID));
+const Slug = v.pipe(v.string(), v.maxLength(LONGEST_SLUG));
+
+export const JobSchema: Schema<JobRequest> = v.variant('kind', [
+  v.strictObject({
+    kind: v.literal('trace'),
+    prompt: v.string(),
+    slug: v.exactOptional(v.pipe(Slug, v.regex(/^[a-zA-Z0-9_-][a-zA-Z0-9_.-]*$/))),
+  }),
+  v.strictObject({
+    kind: v.literal('steer'),
+    slug: v.string(),
+    changes: v.pipe(
+      v.array(
+        v.strictObject({
+          layer: Count,
+          position: Count,
+          feature: Count,
+          factor: v.pipe(v.number(), v.finite()),
+        }),
+      ),
+      v.minLength(1),
+      v.maxLength(MOST_CHANGES),
+    ),
+    freeze_attention: v.exactOptional(v.boolean()),
+  }),
+  v.strictObject({
+    kind: v.literal('ablate'),
+    slug: v.string(),
+    source: NodeId,
+    target: NodeId,
+  }),
+]);
+
+export const PinnedSchema = v.strictObject({ pinnedIds: v.array(NodeId) });
+export const LabelSchema = v.strictObject({ text: v.string() });
+
+/** The body of a request. Throws for what is not JSON, and `UsageError` naming the field that does not fit. */
+export async function readBody<T>(context: Context, schema: Schema<T>): Promise<T> {
+  const type = context.req.header('content-type')?.split(';')[0]?.trim().toLowerCase();
+  if (type !== 'application/json') {
+    throw new RefusedError(415, {
+      code: 'not_json',
+      message: `the body is ${JSON.stringify(type ?? 'of no type')}; application/json is expected`,
+    });
+  }
+  const bytes = await context.req.arrayBuffer();
+  try {
+    return parseJson('the body', new TextDecoder('utf-8', { fatal: true }).decode(bytes), schema);
+  } catch (error) {
+    if (error instanceof BadFileError) throw badBody(error.code, error.message, error);
+    throw badBody('not_utf8', 'the body is not a text in UTF-8', error);
+  }
+}
+
+function badBody(code: string, message: string, cause: unknown): UsageError {
+  return new UsageError({ code, message, hint: 'src/viewer/api.ts describes what is expected.', cause });
+}
+
+/** A whole number from 0 on in an address. */
+export function readCount(name: string, text: string): number {
+  const value = /^\d{1,15}$/.test(text) ? Number(text) : NaN;
+  if (Number.isSafeInteger(value)) return value;
+  throw new UsageError({
+    code: 'bad_value',
+    message: `${name}: expected a whole number from 0 on, found ${JSON.stringify(text)}`,
+  });
+}
+
+export function readThresholds(context: Context): { nodeThreshold: number; edgeThreshold: number } {
+  return {
+    nodeThreshold: readShare(context, 'node_threshold', PRUNE_DEFAULTS.nodeThreshold),
+    edgeThreshold: readShare(context, 'edge_threshold', PRUNE_DEFAULTS.edgeThreshold),
+  };
+}
+
+function readShare(context: Context, name: string, missing: number): number {
+  const text = context.req.query(name);
+  if (text === undefined) return missing;
+  const value = /^[\d.]+(?:e-?\d+)?$/i.test(text) ? Number(text) : NaN;
+  if (value >= 0 && value <= 1) return value;
+  throw new UsageError({
+    code: 'threshold_range',
+    message: `${name}: expected a number from 0 to 1, found ${JSON.stringify(text)}`,
+  });
+}

@@ -1,0 +1,68 @@
+/** Viewer, the list of graphs: what a file is, from as little of it as will do. */
+import * as v from 'valibot';
+import { readJson } from '../formats/json.ts';
+import { openSafetensors } from '../formats/safetensors.ts';
+import type { GraphEntry } from './api.ts';
+
+export type Description = Pick<GraphEntry, 'kind' | 'prompt' | 'scan' | 'created_ms' | 'problem'>;
+
+const text = v.fallback(v.string(), '');
+const Metadata = v.object({
+  slug: text,
+  prompt: text,
+  scan: text,
+  info: v.fallback(v.object({ create_time_ms: v.fallback(v.nullable(v.number()), null) }), {
+    create_time_ms: null,
+  }),
+});
+type Metadata = v.InferOutput<typeof Metadata>;
+
+const GraphList = v.object({ graphs: v.array(Metadata) });
+const Provenance = v.object({ prompt: text, scan: text, created: text });
+/** Enough to tell a viewer's file from all other JSON; it is checked when it is opened. */
+const ViewerFile = v.union([
+  v.object({ metadata: Metadata, nodes: v.array(v.unknown()), links: v.array(v.unknown()) }),
+  v.pipe(
+    v.unknown(),
+    v.transform(() => null),
+  ),
+]);
+
+/** What a folder's own list says, by slug. A list that cannot be read says nothing: the files speak for themselves. */
+export async function readGraphList(file: string): Promise<ReadonlyMap<string, Metadata>> {
+  try {
+    const { graphs } = await readJson(file, GraphList);
+    return new Map(graphs.map((metadata) => [metadata.slug, metadata]));
+  } catch {
+    return new Map();
+  }
+}
+
+/** A viewer's file as its folder's list has it. */
+export function describeListed({ prompt, scan, info }: Metadata): Description {
+  return { kind: 'viewer', prompt, scan, created_ms: info.create_time_ms, problem: null };
+}
+
+/** Null for JSON that is no graph. */
+export async function describeViewerFile(file: string): Promise<Description | null> {
+  const viewer = await readJson(file, ViewerFile);
+  return viewer && describeListed(viewer.metadata);
+}
+
+/** From its header alone; null for tensors that are no graph, such as those of a model. */
+export async function describeGraphFile(file: string): Promise<Description | null> {
+  using tensors = await openSafetensors(file);
+  if (tensors.metadata['format'] !== 'tracer.graph') return null;
+  const { prompt, scan, created } = v.parse(
+    v.fallback(Provenance, { prompt: '', scan: '', created: '' }),
+    JSON.parse(tensors.metadata['provenance'] ?? '{}'),
+  );
+  const createdMs = Date.parse(created);
+  return {
+    kind: 'graph',
+    prompt,
+    scan,
+    created_ms: Number.isNaN(createdMs) ? null : createdMs,
+    problem: null,
+  };
+}

@@ -1,0 +1,151 @@
+/** Viewer: what can be tried out with the model: a prompt traced, features steered, a link put to the test. */
+import { lstat } from 'node:fs/promises';
+import path from 'node:path';
+import { ablateIn } from '../engine/ablate.ts';
+import { attributeIn } from '../engine/attribute.ts';
+import { interveneIn } from '../engine/intervene.ts';
+import { checkActivation } from '../engine/validate.ts';
+import { unreachable, UsageError } from '../errors.ts';
+import { sanitiseName } from '../graph/neuronpedia.ts';
+import type { AblateJob, JobRequest, SteerJob, TraceJob } from './api.ts';
+import { graphFacts } from './graph-facts.ts';
+import type { ChosenModel, HeldModel } from './held-model.ts';
+import { RefusedError } from './http-errors.ts';
+import type { Work } from './jobs.ts';
+import type { OpenedGraphs, OpenGraph } from './opened-graphs.ts';
+import type { Shelf } from './shelf.ts';
+
+export interface Bench {
+  readonly shelf: Shelf;
+  readonly opened: OpenedGraphs;
+  readonly chosen: ChosenModel;
+}
+
+/** Names that other files beside the graphs have. */
+const RESERVED = /^graph-metadata$|\.annotations$/i;
+/** What a slug made from a prompt has at most. */
+const LONGEST_SLUG = 40;
+
+/** The work that a request asks for. Throws at once for all that can be known before the model is asked. */
+export async function workFor(request: JobRequest, bench: Bench): Promise<Work> {
+  const model = requireModel(bench.chosen);
+  switch (request.kind) {
+    case 'trace':
+      return await traceWork(request, bench.shelf, model);
+    case 'steer':
+      return steerWork(request, await openFor(request.slug, bench, model), model);
+    case 'ablate':
+      return ablateWork(request, await openFor(request.slug, bench, model), model);
+    default:
+      return unreachable(request);
+  }
+}
+
+function requireModel({ model, why }: ChosenModel): HeldModel {
+  if (model !== null) return model;
+  throw new UsageError({
+    code: 'no_model',
+    message: `no model is loaded: ${why}`,
+    hint: 'Start `tracer serve` with --model or --transcoders.',
+  });
+}
+
+async function openFor(slug: string, { shelf, opened }: Bench, model: HeldModel): Promise<OpenGraph> {
+  const open = await opened.open(await shelf.find(slug));
+  if (model.fits(open)) return open;
+  throw new UsageError({
+    code: 'other_model',
+    message: `the graph ${slug} was made with another model than ${model.identity.names.model}`,
+    hint: 'Start `tracer serve` with --model and --transcoders of the graph.',
+  });
+}
+
+async function traceWork({ prompt, slug }: TraceJob, shelf: Shelf, model: HeldModel): Promise<Work> {
+  if (prompt.trim() === '') {
+    throw new UsageError({ code: 'empty_prompt', message: 'the prompt is empty', hint: 'Type some words.' });
+  }
+  const { folder } = shelf;
+  if (slug !== undefined && (await isTaken(folder, slug))) {
+    throw new RefusedError(409, {
+      code: 'slug_taken',
+      message: `there is a graph ${slug} already`,
+      hint: 'Choose another name: a graph is never written over.',
+    });
+  }
+  return async (context) => {
+    const session = await model.open(context);
+    const name = slug ?? (await freeSlug(folder, prompt));
+    const output = path.join(folder, `${name}.safetensors`);
+    const result = await attributeIn(session, {
+      ...context,
+      input: { prompt },
+      output,
+      graphDir: folder,
+      slug: name,
+    });
+    return { kind: 'trace', slug: (await shelf.add(output)).slug, result };
+  };
+}
+
+async function freeSlug(folder: string, prompt: string): Promise<string> {
+  const words = sanitiseName(prompt.trim().toLowerCase()).replace(/[-.]+/g, '-');
+  const slug = words.slice(0, LONGEST_SLUG).replace(/^-+|-+$/g, '') || 'prompt';
+  for (let count = 1; ; count++) {
+    const name = count === 1 ? slug : `${slug}-${count}`;
+    if (!(await isTaken(folder, name))) return name;
+  }
+}
+
+/** Whether any file would be replaced. */
+async function isTaken(folder: string, slug: string): Promise<boolean> {
+  const files = ['.safetensors', '.json', '.annotations.json'].map((ending) =>
+    path.join(folder, slug + ending),
+  );
+  const found = await Promise.all(
+    files.map((file) =>
+      lstat(file).then(
+        () => true,
+        () => false,
+      ),
+    ),
+  );
+  return RESERVED.test(slug) || found.includes(true);
+}
+
+function steerWork({ changes, freeze_attention }: SteerJob, open: OpenGraph, model: HeldModel): Work {
+  const facts = graphFacts(open);
+  const tokens = facts.tokens();
+  const features = changes.map((change) => facts.feature(change));
+  return async (context) => {
+    const session = await model.open(context);
+    const result = await interveneIn(session, {
+      ...context,
+      input: { tokens },
+      interventions: changes.map(({ layer, position, feature, factor }) => ({
+        layer,
+        pos: position,
+        feature,
+        change: { kind: 'scale', factor },
+      })),
+      freezeAttention: freeze_attention ?? true,
+    });
+    for (const { layer, position, feature, before } of result.interventions) {
+      const node = features.find(
+        (one) => one.layer === layer && one.position === position && one.feature === feature,
+      );
+      if (node !== undefined && node.activation !== null) checkActivation(node, before);
+    }
+    return { kind: 'steer', result };
+  };
+}
+
+function ablateWork({ source, target }: AblateJob, open: OpenGraph, model: HeldModel): Work {
+  const facts = graphFacts(open);
+  const request = { tokens: facts.tokens(), source: facts.source(source), target: facts.target(target) };
+  const predicted = -facts.weight(source, target);
+  return async (context) => {
+    const session = await model.open(context);
+    const { measured, free } = await ablateIn(session, { ...context, ...request });
+    return { kind: 'ablate', result: { source, target, predicted, measured, free } };
+  };
+}

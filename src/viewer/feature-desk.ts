@@ -1,0 +1,93 @@
+/** Viewer: pages and labels of features, one source for each transcoder set that the graphs were made with. */
+import {
+  openFeatureSource,
+  type FeatureSource,
+  type FeatureSourceRequest,
+} from '../engine/feature-source.ts';
+import { sanitiseName, type ViewerGraph } from '../graph/neuronpedia.ts';
+import type { FeatureDetail } from './api.ts';
+import type { HeldModel } from './held-model.ts';
+import type { OpenGraph } from './opened-graphs.ts';
+
+/** What `serve` itself was given: a folder of pages, and how the Hub is asked. */
+export type FeatureOptions = Pick<FeatureSourceRequest, 'folder' | 'cacheDir' | 'offline' | 'onProgress'>;
+
+/** Sets whose features have pages on Neuronpedia, by their scan as files spell it: where layer and feature go. */
+const NEURONPEDIA: ReadonlyMap<string, (layer: number, feature: number) => string> = new Map(
+  ['mwhanna-gemma-scope-transcoders', 'gemma-2-2b'].map((scan) => [
+    scan,
+    (layer, feature) =>
+      `https://www.neuronpedia.org/gemma-2-2b/${layer}-gemmascope-transcoder-16k/${feature}`,
+  ]),
+);
+
+const FEATURE_ID = /^(\d+)_(\d+)_\d+$/;
+
+export class FeatureDesk {
+  private readonly options: FeatureOptions;
+  private readonly model: HeldModel | null;
+  private readonly sources = new Map<string, Promise<FeatureSource>>();
+
+  constructor(options: FeatureOptions, model: HeldModel | null) {
+    this.options = options;
+    this.model = model;
+  }
+
+  async detail(open: OpenGraph, layer: number, feature: number): Promise<FeatureDetail> {
+    const source = await this.sourceOf(open);
+    const [page, label] = await Promise.all([source.page(layer, feature), source.label(layer, feature)]);
+    const neuronpedia = NEURONPEDIA.get(sanitiseName(scanOf(open)))?.(layer, feature) ?? null;
+    return { layer, feature, page, label, neuronpedia };
+  }
+
+  async setLabel(open: OpenGraph, layer: number, feature: number, text: string): Promise<FeatureDetail> {
+    const source = await this.sourceOf(open);
+    await source.setLabel(layer, feature, text);
+    return await this.detail(open, layer, feature);
+  }
+
+  /** Of the features that are drawn, by `LAYER_FEATURE`. */
+  async labels(open: OpenGraph, drawn: ViewerGraph): Promise<Record<string, string>> {
+    return await (await this.sourceOf(open)).labels(featuresOf(drawn));
+  }
+
+  /** All that is known of the features that are drawn, by `LAYER_FEATURE`. */
+  async details(open: OpenGraph, drawn: ViewerGraph): Promise<Record<string, FeatureDetail>> {
+    const found: Record<string, FeatureDetail> = {};
+    for (const [layer, feature] of featuresOf(drawn)) {
+      found[`${layer}_${feature}`] ??= await this.detail(open, layer, feature);
+    }
+    return found;
+  }
+
+  private sourceOf(open: OpenGraph): Promise<FeatureSource> {
+    const scan = scanOf(open);
+    const set = this.setOf(open);
+    const key = JSON.stringify([scan, set]);
+    const known = this.sources.get(key);
+    if (known !== undefined) return known;
+    const opening = openFeatureSource({ ...this.options, scan, set });
+    this.sources.set(key, opening);
+    opening.catch(() => this.sources.delete(key)); // the next request may have more luck
+    return opening;
+  }
+
+  /** Which folders of this machine are read is never up to what a graph file says: only a set with a commit is taken from it. */
+  private setOf(open: OpenGraph): FeatureSourceRequest['set'] {
+    if (this.model?.fits(open)) return this.model.identity.set;
+    if (open.kind === 'viewer') return undefined;
+    const { name, revision } = open.graph.provenance.transcoders;
+    return revision === null ? undefined : { name, revision };
+  }
+}
+
+function scanOf(open: OpenGraph): string {
+  return open.kind === 'graph' ? open.graph.provenance.scan : open.viewer.metadata.scan;
+}
+
+function featuresOf({ nodes }: ViewerGraph): (readonly [layer: number, feature: number])[] {
+  return nodes.flatMap(({ node_id, feature_type }) => {
+    const id = feature_type === 'cross layer transcoder' ? FEATURE_ID.exec(node_id) : null;
+    return id === null ? [] : [[Number(id[1]), Number(id[2])] as const];
+  });
+}

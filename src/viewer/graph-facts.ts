@@ -1,0 +1,143 @@
+/** Viewer: what an experiment has to know of a graph, from a graph file or a viewer's alike. */
+import type { AblatedFeature, AblationTarget } from '../engine/ablate.ts';
+import { unreachable, UsageError } from '../errors.ts';
+import { edgeWeight, featureOf, type Graph } from '../graph/graph.ts';
+import type { ViewerGraph, ViewerNode } from '../graph/neuronpedia.ts';
+import { nodeId } from '../graph/nodes.ts';
+import type { OpenGraph } from './opened-graphs.ts';
+
+export interface FeaturePlace {
+  readonly layer: number;
+  readonly position: number;
+  readonly feature: number;
+}
+
+export interface GraphFacts {
+  /** Token ids of the prompt. Throws `UsageError` where the file has lost some. */
+  tokens(): readonly number[];
+  /** A feature of the graph. Throws `UsageError` when it has none there; so do the others. */
+  feature(place: FeaturePlace): AblatedFeature;
+  source(id: string): AblatedFeature;
+  target(id: string): AblationTarget;
+  weight(source: string, target: string): number;
+}
+
+/** `20_15589_10`: layer, feature, position. */
+const FEATURE_ID = /^(\d+)_(\d+)_(\d+)$/;
+/** `27_22605_10` and `E_26865_9`: the token's id is the middle. */
+const TOKEN_ID = /^[^_]+_(\d+)_\d+$/;
+
+export function graphFacts(open: OpenGraph): GraphFacts {
+  return open.kind === 'graph' ? factsOfGraph(open.graph) : factsOfViewer(open.viewer);
+}
+
+function factsOfGraph(graph: Graph): GraphFacts {
+  const { layout } = graph;
+  const nodes = new Map(Array.from({ length: layout.n_nodes }, (_, node) => [nodeId(graph, node), node]));
+  const find = (id: string): number => nodes.get(id) ?? unknownNode(id);
+  const feature = (id: string): AblatedFeature => {
+    const node = find(id);
+    return node < layout.n_features ? { id, ...featureOf(graph, node) } : noFeature(id);
+  };
+  return {
+    tokens: () => Array.from(graph.input_tokens),
+    feature: (place) => feature(featureId(place)),
+    source: feature,
+    target: (id) => {
+      const node = find(id);
+      if (node < layout.n_features) return { kind: 'feature', ...featureOf(graph, node) };
+      const logit = node - layout.logits.start;
+      return logit < 0 ? noTarget(id) : { kind: 'logit', token_id: graph.logit_token_ids[logit]! };
+    },
+    weight: (source, target) => edgeWeight(graph, find(target), find(source)),
+  };
+}
+
+function factsOfViewer({ nodes, links, metadata }: ViewerGraph): GraphFacts {
+  const byId = new Map(nodes.map((node) => [node.node_id, node]));
+  const find = (id: string): ViewerNode => byId.get(id) ?? unknownNode(id);
+  const feature = (id: string): AblatedFeature => {
+    const { feature_type, activation } = find(id);
+    return feature_type === 'cross layer transcoder' ? { id, activation, ...placeOf(id) } : noFeature(id);
+  };
+  return {
+    tokens: () => {
+      const ids = new Map(
+        nodes
+          .filter(({ feature_type }) => feature_type === 'embedding')
+          .map(({ node_id, ctx_idx }) => [ctx_idx, tokenOf(node_id)]),
+      );
+      return metadata.prompt_tokens.map((_, position) => ids.get(position) ?? lostToken(position));
+    },
+    feature: (place) => feature(featureId(place)),
+    source: feature,
+    target: (id) => {
+      const { feature_type } = find(id);
+      switch (feature_type) {
+        case 'cross layer transcoder':
+          return { kind: 'feature', ...placeOf(id) };
+        case 'logit':
+          return { kind: 'logit', token_id: tokenOf(id) };
+        case 'embedding':
+        case 'mlp reconstruction error':
+          return noTarget(id);
+        default:
+          return unreachable(feature_type);
+      }
+    },
+    weight: (source, target) => {
+      const link = links.find((one) => one.source === source && one.target === target);
+      if (link !== undefined) return link.weight;
+      throw new UsageError({
+        code: 'unknown_link',
+        message: `no link leads from ${JSON.stringify(source)} to ${JSON.stringify(target)}`,
+        hint: 'Choose two nodes that a link joins.',
+      });
+    },
+  };
+}
+
+function featureId({ layer, feature, position }: FeaturePlace): string {
+  return `${layer}_${feature}_${position}`;
+}
+
+function placeOf(id: string): FeaturePlace {
+  const [, layer, feature, position] = FEATURE_ID.exec(id) ?? unknownNode(id);
+  return { layer: Number(layer), feature: Number(feature), position: Number(position) };
+}
+
+function tokenOf(id: string): number {
+  return Number((TOKEN_ID.exec(id) ?? unknownNode(id))[1]);
+}
+
+function unknownNode(id: string): never {
+  throw new UsageError({
+    code: 'unknown_node',
+    message: `no node of this graph is called ${JSON.stringify(id)}`,
+    hint: 'Node ids are those of the graph as it was opened.',
+  });
+}
+
+function noFeature(id: string): never {
+  throw new UsageError({
+    code: 'not_a_feature',
+    message: `${JSON.stringify(id)} is no feature: only features can be steered and switched off`,
+    hint: 'Choose a feature.',
+  });
+}
+
+function noTarget(id: string): never {
+  throw new UsageError({
+    code: 'not_a_target',
+    message: `${JSON.stringify(id)} has no inputs: only features and logits are targets`,
+    hint: 'Choose a feature or a logit.',
+  });
+}
+
+function lostToken(position: number): never {
+  throw new UsageError({
+    code: 'unknown_token',
+    message: `the file does not say which token stands at position ${position}`,
+    hint: 'Trace the prompt again.',
+  });
+}

@@ -1,0 +1,135 @@
+/** Viewer, what can be asked about graphs: read, annotate, label, take away. The addresses are those of `api.ts`. */
+import { Hono, type Context } from 'hono';
+import { packageVersion } from '../engine/provenance.ts';
+import { NotFoundError } from '../errors.ts';
+import { annotationsSchema, withAnnotations } from '../graph/annotations.ts';
+import { nodeId } from '../graph/nodes.ts';
+import { subgraphScores } from '../graph/scores.ts';
+import type { ViewerEnv } from './access.ts';
+import { saveAnnotations } from './annotations-file.ts';
+import type { ExportedPage, GraphList, OpenedGraph, ServerInfo, SubgraphScores } from './api.ts';
+import { LabelSchema, PinnedSchema, readBody, readCount, readThresholds } from './bodies.ts';
+import type { FeatureDesk } from './feature-desk.ts';
+import type { ChosenModel } from './held-model.ts';
+import { annotationsFor, drawnGraph, type OpenedGraphs, type OpenGraph } from './opened-graphs.ts';
+import { entryOf, type Shelf, type ShelvedGraph } from './shelf.ts';
+
+export interface Library {
+  readonly shelf: Shelf;
+  readonly opened: OpenedGraphs;
+  readonly chosen: ChosenModel;
+  readonly features: FeatureDesk;
+}
+
+export function graphRoutes(library: Library): Hono<ViewerEnv> {
+  const { shelf, opened, chosen, features } = library;
+  const routes = new Hono<ViewerEnv>();
+  const take = async (context: Context): Promise<{ shelved: ShelvedGraph; open: OpenGraph }> => {
+    const shelved = await shelf.find(context.req.param('slug') ?? '');
+    return { shelved, open: await opened.open(shelved) };
+  };
+  const place = (context: Context): [layer: number, feature: number] => [
+    readCount('layer', context.req.param('layer') ?? ''),
+    readCount('feature', context.req.param('feature') ?? ''),
+  ];
+
+  routes.get('/info', (context) => {
+    const { model, why } = chosen;
+    const info: ServerInfo = { version: packageVersion(), model: model?.identity.names ?? null, why };
+    return context.json(info);
+  });
+  routes.get('/graphs', async (context) => {
+    const list: GraphList = { graphs: (await shelf.list()).map(entryOf) };
+    return context.json(list);
+  });
+  routes.get('/graphs/:slug', async (context) => {
+    const thresholds = readThresholds(context);
+    const { shelved, open } = await take(context);
+    return context.json(await openedGraph(library, shelved, open, thresholds));
+  });
+  routes.post('/graphs/:slug/scores', async (context) => {
+    const { pinnedIds } = await readBody(context, PinnedSchema);
+    const { open } = await take(context);
+    return context.json(pinnedScores(open, pinnedIds));
+  });
+  routes.put('/graphs/:slug/annotations', async (context) => {
+    const annotations = await readBody(context, annotationsSchema);
+    const shelved = await shelf.find(context.req.param('slug'));
+    await saveAnnotations(shelved.annotationsFile, annotations);
+    return context.json(annotations);
+  });
+  routes.get('/graphs/:slug/export.json', async (context) => {
+    const thresholds = readThresholds(context);
+    const { shelved, open } = await take(context);
+    const drawn = drawnGraph(open, shelved.slug, thresholds);
+    const annotated = withAnnotations(drawn, await annotationsFor(shelved, open));
+    return download(context, `${JSON.stringify(annotated)}\n`, `${shelved.slug}.json`, 'application/json');
+  });
+  routes.get('/graphs/:slug/export.html', async (context) => {
+    const thresholds = readThresholds(context);
+    const { shelved, open } = await take(context);
+    const drawn = await openedGraph(library, shelved, open, thresholds);
+    const page: ExportedPage = {
+      version: packageVersion(),
+      slug: shelved.slug,
+      opened: { ...drawn, can_steer: false },
+      features: await features.details(open, drawn.graph),
+    };
+    const { exportedHtml } = await import('../engine/html-export.ts');
+    const html = await exportedHtml(page, { title: shelved.slug });
+    return download(context, html, `${shelved.slug}.html`, 'text/html');
+  });
+  routes.get('/graphs/:slug/features/:layer/:feature', async (context) => {
+    const [layer, feature] = place(context);
+    const { open } = await take(context);
+    return context.json(await features.detail(open, layer, feature));
+  });
+  routes.put('/graphs/:slug/labels/:layer/:feature', async (context) => {
+    const [layer, feature] = place(context);
+    const { text } = await readBody(context, LabelSchema);
+    const { open } = await take(context);
+    return context.json(await features.setLabel(open, layer, feature, text));
+  });
+  return routes;
+}
+
+async function openedGraph(
+  { chosen, features }: Library,
+  shelved: ShelvedGraph,
+  open: OpenGraph,
+  thresholds: ReturnType<typeof readThresholds>,
+): Promise<OpenedGraph> {
+  const graph = drawnGraph(open, shelved.slug, thresholds);
+  return {
+    kind: open.kind,
+    graph,
+    annotations: await annotationsFor(shelved, open),
+    scores: open.kind === 'graph' ? open.scores : null,
+    can_steer: chosen.model?.fits(open) ?? false,
+    labels: await features.labels(open, graph),
+  };
+}
+
+function pinnedScores(open: OpenGraph, pinnedIds: readonly string[]): SubgraphScores {
+  if (open.kind === 'viewer') {
+    throw new NotFoundError({
+      code: 'no_scores',
+      message: 'scores need the whole graph; this file holds a pruned one',
+      hint: 'Keep the graph file: `tracer attribute … --output FILE.safetensors`.',
+    });
+  }
+  const { graph } = open;
+  const pinned = new Set(pinnedIds);
+  const features = Array.from({ length: graph.layout.n_features }, (_, node) => node);
+  return subgraphScores(
+    graph,
+    features.filter((node) => pinned.has(nodeId(graph, node))),
+  );
+}
+
+/** A slug is letters, digits and `_.-`, so it can stand in a header as it is. */
+function download(context: Context, text: string, name: string, contentType: string): Response {
+  context.header('content-disposition', `attachment; filename="${name}"`);
+  context.header('content-type', `${contentType}; charset=utf-8`);
+  return context.body(text);
+}
