@@ -54,7 +54,8 @@ const XML_ENTITIES: Readonly<Record<string, string>> = {
   '"': '&quot;',
 };
 
-function xmlText(text: string): string {
+/** Text that can stand between tags and in quotes. */
+export function xmlText(text: string): string {
   return text
     .replace(NOT_XML, '\uFFFD')
     .replace(/[&<>"]/g, (character) => XML_ENTITIES[character]!)

@@ -15,7 +15,9 @@ import { withUniqueIds } from './unique-ids.ts';
 const LARGEST_VIEWER_BYTES = 128 * 2 ** 20;
 /** Rows and columns of the picture; a larger number is no position of a prompt, and would take all memory. */
 const LARGEST_PLACE = 100_000;
-/** What circuit-tracer prunes with when a file does not say. */
+/** Of tokens `E`; there is no model of 10,000 layers. */
+const LAYER = /^(E|\d{1,4})$/;
+/** Taken when a file does not say: then shares are those of what it holds. */
 const UNSAID_THRESHOLD = 1;
 
 const orEmpty = v.pipe(
@@ -32,7 +34,7 @@ const share = v.pipe(v.number(), v.minValue(0), v.maxValue(1));
 const Node = v.object({
   node_id: v.pipe(v.string(), v.nonEmpty()),
   feature: v.nullish(v.number(), -1),
-  layer: v.pipe(v.union([v.string(), v.number()]), v.transform(String)),
+  layer: v.pipe(v.union([v.string(), v.number()]), v.transform(String), v.regex(LAYER)),
   ctx_idx: place,
   feature_type: v.string(),
   token_prob: finiteOrNull,

@@ -37,8 +37,8 @@ const ROW_FILL = 0.88;
 const GROWTH = 1.25;
 
 /** Puts every node of a picture in its place: shown or not, so that a slider moves nothing. */
-export function layoutPicture(picture: PictureGraph, space: Space): Layout {
-  const unit = space.unit ?? DEFAULT_UNIT;
+export function layoutPicture(picture: PictureGraph, { width, height, unit = DEFAULT_UNIT }: Space): Layout {
+  const space = { width: Math.max(1, width), height: Math.max(1, height) }; // a panel that is not shown yet has none
   const cells = cellsOf(picture);
   for (const radius of RADII) {
     const layout = tryLayout(picture, cells, space, radius * unit, unit);

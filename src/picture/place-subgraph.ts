@@ -1,0 +1,106 @@
+/** Picture, subgraph: where boxes stand, as fractions of the panel; those that nobody has moved find a place of their own. */
+
+import type { PictureGraph } from './picture.ts';
+import type { SubgraphPicture } from './subgraph.ts';
+
+/** Of the centre of a box, each 0 to 1. */
+export interface Place {
+  readonly x: number;
+  readonly y: number;
+}
+
+/** Of a box, as fractions of the panel. */
+export interface BoxSize {
+  readonly width: number;
+  readonly height: number;
+}
+
+const DEFAULT_BOX: BoxSize = { width: 0.17, height: 0.09 };
+const DECIMALS = 4;
+/** Places that are tried for a box, in each direction. */
+const TRIED = 32;
+/** Leaving its height says more wrong things about a box than leaving its token. */
+const HEIGHT_COST = 3;
+
+/**
+ * `sg_pos`: `key:x,y` joined by `;`. What is no place (another program's numbers) is left out. Keys are split off at the last
+ * colon, since ids of other programs may have one.
+ */
+export function parsePositions(sgPos: string): Map<string, Place> {
+  const places = new Map<string, Place>();
+  for (const part of sgPos.split(';')) {
+    const found = /^(.+):(-?[\d.]+),(-?[\d.]+)$/.exec(part);
+    if (found === null) continue;
+    const [x, y] = [Number(found[2]), Number(found[3])];
+    if (Number.isFinite(x) && Number.isFinite(y)) places.set(found[1]!, { x: clamp(x), y: clamp(y) });
+  }
+  return places;
+}
+
+export function formatPositions(places: ReadonlyMap<string, Place>): string {
+  const number = (value: number): string => String(Number(clamp(value).toFixed(DECIMALS)));
+  return [...places].map(([key, { x, y }]) => `${key}:${number(x)},${number(y)}`).join(';');
+}
+
+/**
+ * A place for each box, in the order of `subgraph.nodes`. Boxes that were moved stand where they were put, the
+ * others by token and layer, without covering another.
+ */
+export function placeSubgraph(
+  picture: PictureGraph,
+  { nodes }: SubgraphPicture,
+  sgPos: string,
+  box: BoxSize = DEFAULT_BOX,
+): Place[] {
+  const saved = parsePositions(sgPos);
+  const wanted = freePlaces(picture, nodes);
+  const places: (Place | undefined)[] = nodes.map(({ key }) => saved.get(key));
+  const order = [...nodes.keys()].sort((a, b) => wanted[b]!.y - wanted[a]!.y || wanted[a]!.x - wanted[b]!.x);
+  for (const i of order) places[i] ??= freeNear(wanted[i]!, places, box);
+  return places.map((place) => place!);
+}
+
+/** Tokens and rows that occur, evenly spread. */
+function freePlaces({ nodes }: PictureGraph, boxes: SubgraphPicture['nodes']): Place[] {
+  const mean = (members: readonly number[], field: 'row' | 'position'): number =>
+    members.reduce((sum, index) => sum + nodes[index]![field], 0) / members.length;
+  const rows = boxes.map(({ members }) => Math.round(mean(members, 'row')));
+  const columns = boxes.map(({ members }) => Math.round(mean(members, 'position')));
+  const rowRank = ranks(rows);
+  const columnRank = ranks(columns);
+  return boxes.map((_, i) => ({ x: columnRank.get(columns[i]!)!, y: 1 - rowRank.get(rows[i]!)! }));
+}
+
+/** Each value that occurs to the middle of its part of 0 … 1. */
+function ranks(values: readonly number[]): Map<number, number> {
+  const sorted = [...new Set(values)].sort((a, b) => a - b);
+  return new Map(sorted.map((value, i) => [value, (i + 0.5) / sorted.length]));
+}
+
+/** The nearest place where a box covers no other; the wanted one where there is none. */
+function freeNear(wanted: Place, places: readonly (Place | undefined)[], box: BoxSize): Place {
+  const taken = places.filter((place) => place !== undefined);
+  const isFree = ({ x, y }: Place): boolean =>
+    taken.every((other) => Math.abs(other.x - x) >= box.width || Math.abs(other.y - y) >= box.height);
+  const inside = { x: within(wanted.x, box.width), y: within(wanted.y, box.height) };
+  if (isFree(inside)) return inside;
+  let best = inside;
+  let least = Infinity;
+  for (let column = 0; column <= TRIED; column++) {
+    for (let row = 0; row <= TRIED; row++) {
+      const place = { x: within(column / TRIED, box.width), y: within(row / TRIED, box.height) };
+      const cost = Math.hypot(place.x - inside.x, (place.y - inside.y) * HEIGHT_COST);
+      if (cost < least && isFree(place)) [least, best] = [cost, place];
+    }
+  }
+  return best;
+}
+
+/** So that a box of that size stays inside. */
+function within(value: number, size: number): number {
+  return Math.min(Math.max(value, size / 2), Math.max(size / 2, 1 - size / 2));
+}
+
+function clamp(value: number): number {
+  return Math.min(Math.max(value, 0), 1);
+}
