@@ -1,8 +1,10 @@
 /** Pages of features from the files that ship: examples, histogram, tokens promoted, label. */
 import { join } from 'node:path';
-import * as tf from '@tensorflow/tfjs-core';
 import { openSession } from '../src/engine/session.ts';
-import { featureActivity, featurePage, writeFeaturePages } from '../src/training/feature-pages.ts';
+import { writeBuiltPages } from '../src/features/build.ts';
+import { BuildState, STATE_FOLDER } from '../src/features/build-state.ts';
+import { collectWindow } from '../src/features/collect.ts';
+import { featureActivity } from '../src/training/feature-activity.ts';
 import { holdSubject } from '../src/training/loaded.ts';
 import { Random } from '../src/training/random.ts';
 import { FEATURE_FOLDER } from '../src/transcoder/feature-page.ts';
@@ -15,6 +17,8 @@ import { describer, labelOf } from './labels.ts';
 /** Draws that no training made. */
 const SEED = 98;
 const ROWS = 2000;
+const EXAMPLES = 6;
+const LOGITS = 8;
 
 /** Writes the pages into the transcoders' folder; returns how many features have one with an example. */
 export async function writePages(facts: Facts, folder: string): Promise<number> {
@@ -52,37 +56,29 @@ export async function writePages(facts: Facts, folder: string): Promise<number> 
       describe: describer(facts, texts),
     })),
   );
-  const pages = [];
-  for (const [l, { W_dec }] of subject.transcoders.entries()) {
-    const effects = await decoderEffects(subject.model.W_E, subject.model.ln_final, W_dec);
-    const d_vocab = subject.model.config.d_vocab;
-    pages.push(
-      checked!.activity[l]!.map((activity, feature) =>
-        featurePage(feature, activity, {
-          rows: sets[1]!.rows,
-          tokenStrings: (ids) => tokenizer.tokenStrings(ids),
-          effects: effects.subarray(feature * d_vocab, (feature + 1) * d_vocab),
-          label: labelOf(
-            sets[0]!.texts,
-            { activity: chosen!.activity[l]![feature]!, describe: chosen!.describe },
-            { activity, describe: checked!.describe },
-          ),
-        }),
+  const pages = join(transcoders, FEATURE_FOLDER);
+  const state = await BuildState.begin(
+    join(pages, STATE_FOLDER),
+    {
+      layers: subject.transcoders.map(({ b_enc }, layer) => ({ layer, n_features: b_enc.shape[0] })),
+      n_examples: EXAMPLES,
+    },
+    {},
+  );
+  const checkFinite = (values: Float32Array) => session.checkFinite(values, 'the activations of features');
+  for (const row of sets[1]!.rows) await collectWindow(replacement, state, row, { checkFinite });
+  await writeBuiltPages(state, {
+    replacement,
+    tokenizer,
+    folder: pages,
+    n_logits: LOGITS,
+    label: (layer, feature) =>
+      labelOf(
+        sets[0]!.texts,
+        { activity: chosen!.activity[layer]![feature]!, describe: chosen!.describe },
+        { activity: checked!.activity[layer]![feature]!, describe: checked!.describe },
       ),
-    );
-  }
-  await writeFeaturePages(join(transcoders, FEATURE_FOLDER), pages);
-  return pages.flat().filter(({ examples_quantiles }) => examples_quantiles.length > 0).length;
-}
-
-/** What each decoder row does to the logits on the direct path, up to the divisor of the last norm. [features, d_vocab] */
-async function decoderEffects(
-  W_E: tf.Tensor2D,
-  gain: tf.Tensor1D,
-  W_dec: tf.Tensor2D,
-): Promise<Float32Array> {
-  const effects = tf.tidy(() => tf.matMul(tf.mul<tf.Tensor2D>(W_dec, gain), W_E, false, true));
-  const values = await effects.data<'float32'>();
-  effects.dispose();
-  return values;
+  });
+  await state.remove();
+  return state.layers.reduce((sum, { counts }) => sum + counts.filter((count) => count > 0).length, 0);
 }

@@ -3,7 +3,7 @@
  * most general; the label is the first description that covers enough of a feature's activation. The share that is shown with
  * it is measured on other sentences than those it was chosen on.
  */
-import type { FeatureActivity } from '../src/training/feature-pages.ts';
+import type { FeatureActivity } from '../src/training/feature-activity.ts';
 import type { FeatureLabel } from '../src/transcoder/feature-page.ts';
 import type { Facts } from './corpus/facts.ts';
 

@@ -5,9 +5,10 @@ import { firstNonFinite, widen } from '../formats/dtype.ts';
 import { largestIndices } from '../model/logits.ts';
 import { notFinite } from '../model/not-finite.ts';
 import { tokenEffects } from '../model/token-effects.ts';
-import { readFeaturePage, type FeaturePage } from '../transcoder/feature-page.ts';
+import type { FeaturePage } from '../transcoder/feature-page.ts';
 import { readActivation, readVector } from '../transcoder/read-vectors.ts';
 import type { LayerSource, Located } from '../transcoder/sources/source.ts';
+import { openFeatureSource, scanOf } from './feature-source.ts';
 import { fetchTokenizer } from './names.ts';
 import { REQUEST_DEFAULTS, type InspectRequest } from './requests.ts';
 import type { FeaturePageResult, InspectFeatureResult, TokenEffectResult } from './results.ts';
@@ -40,7 +41,15 @@ export async function inspectFeature(
     return ids.map((token_id, i) => ({ token_id, text: texts[i]!, effect: effects[token_id]! }));
   };
   const norms = decoders.map((row, i) => ({ layer: layer + i, norm: Math.hypot(...row) }));
-  const page = await readFeaturePage(subject.transcoders.files, layer, feature);
+  const features = await openFeatureSource({
+    ...request,
+    folder: request.features,
+    scan: scanOf(subject.transcoders),
+    set: subject.transcoders.source,
+    client,
+  });
+  const page = await features.page(layer, feature);
+  const label = await features.label(layer, feature);
   return {
     view: 'feature',
     layer,
@@ -58,6 +67,7 @@ export async function inspectFeature(
         top,
       ),
     ),
+    ...(label && { label }),
     ...(page && { page: pageResult(page) }),
   };
 }

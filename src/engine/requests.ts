@@ -111,4 +111,6 @@ export type InspectView =
 
 export interface InspectRequest extends CommonOptions {
   readonly show: InspectView;
+  /** Folder with feature pages, looked at before those of the set. */
+  readonly features?: string | undefined;
 }

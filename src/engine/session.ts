@@ -15,6 +15,7 @@ import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { openSet, type OpenedSet } from '../transcoder/open.ts';
 import type { Located } from '../transcoder/sources/source.ts';
 import { loadSet } from '../transcoder/transcoder-set.ts';
+import { scanOf } from './feature-source.ts';
 import { hubClient, requiredPath, resolveSubject, type NamedFiles, type Subject } from './names.ts';
 import { REQUEST_DEFAULTS, type CommonOptions, type EngineEvent } from './requests.ts';
 import { plainType } from './plain-type.ts';
@@ -138,8 +139,7 @@ export class Session implements Disposable {
 
   /** What feature pages are looked up under: what the set says, else the name it was loaded by. */
   get scan(): string {
-    const { config, source } = this.opened.subject.transcoders;
-    return config.scan ?? source.repository ?? source.name;
+    return scanOf(this.opened.subject.transcoders);
   }
 
   /** Throws `BadFileError` naming the parameter when numbers of a result are not finite. */

@@ -53,6 +53,11 @@ export class RepoCache {
     return join(this.cacheDir, this.#name, 'snapshots', commit, ...path.split('/'));
   }
 
+  /** Where a part of a file is kept that was fetched by range. */
+  partPath(commit: string, path: string, start: number, stop: number): string {
+    return join(this.cacheDir, this.#name, 'parts', commit, ...path.split('/'), `${start}-${stop}`);
+  }
+
   #refPath(revision: string): string {
     return join(this.cacheDir, this.#name, 'refs', ...revision.split('/'));
   }
@@ -87,6 +92,11 @@ export class RepoCache {
   /** Whether a complete blob is there; one of another length is not. */
   async hasBlob(file: RepoFile): Promise<boolean> {
     return (await bytesOf(this.blobPath(file.etag))) === file.bytes;
+  }
+
+  /** Whether bytes [start, stop) of a file are kept; a part of another length is not. */
+  async hasPart(commit: string, path: string, start: number, stop: number): Promise<boolean> {
+    return (await bytesOf(this.partPath(commit, path, start, stop))) === stop - start;
   }
 
   /** Bytes that an interrupted download of a blob left behind. */

@@ -20,6 +20,7 @@ import {
 export { HubClient } from './client.ts';
 export { readHubEnvironment } from './environment.ts';
 export { freeDiskBytes } from './disk.ts';
+export { type FilePart, readPart } from './parts.ts';
 export { listPresets, locate, type Located, type Preset, presetNames, readPreset } from './presets.ts';
 export {
   type HubReference,

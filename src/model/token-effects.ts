@@ -1,6 +1,6 @@
 /** Model: what a direction of the residual stream does to the logits on the direct path. */
 import * as tf from '@tensorflow/tfjs-core';
-import type { Backend } from '../backend/backend.ts';
+import type { Backend, HeldWeight, Tensor2D } from '../backend/backend.ts';
 import { firstNonFinite, widen } from '../formats/dtype.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { weightSource } from './load.ts';
@@ -24,10 +24,7 @@ export async function tokenEffects(
   const normed = direction.map((value, i) => value * (gain[i]! + offset));
   using weight = backend.streamWeight(weightSource(file, unembedding));
   using held = await weight.acquire();
-  const effects = tf.tidy(() => {
-    const z = held.matMul(tf.tensor2d(normed, [1, config.d_model]), { transpose: true });
-    return tf.reshape(tf.sub(z, tf.mean(z)), [config.d_vocab]);
-  });
+  const effects = tf.tidy(() => logitEffects(held, tf.tensor2d(normed, [1, config.d_model])));
   try {
     const values = await effects.data<'float32'>();
     const bad = firstNonFinite(values) < 0 ? undefined : await findNotFinite(file, [ln_final, unembedding]);
@@ -36,4 +33,13 @@ export async function tokenEffects(
   } finally {
     effects.dispose();
   }
+}
+
+/**
+ * For directions [n, d_model] that the final norm's gain was applied to: how much each logit grows, relative to the mean over
+ * the vocabulary, [n, d_vocab]. Called inside a tidy.
+ */
+export function logitEffects(unembedding: HeldWeight, directions: Tensor2D): Tensor2D {
+  const z = unembedding.matMul(directions, { transpose: true });
+  return tf.sub(z, tf.mean(z, 1, true));
 }

@@ -1,15 +1,21 @@
 /**
- * Transcoder: the pages of features that a set brings along, as published sets do: `features/index.json.gz` says where in
- * which file each page lies; a page is its length in 4 bytes, little-endian, and gzipped JSON.
+ * Transcoder: the pages of features, in the layout of published sets: `features/index.json.gz` says where in which file
+ * each page lies; a page is its length in 4 bytes, little-endian, and gzipped JSON. Where the bytes come from is not known here.
  */
 import { gunzipSync } from 'node:zlib';
 import * as v from 'valibot';
 import { BadFileError } from '../errors.ts';
-import type { ByteSource } from '../formats/byte-source.ts';
-import type { FileSet } from '../model/checkpoint.ts';
+import { isSafePath } from '../hub/reference.ts';
 
 export const FEATURE_FOLDER = 'features';
-export const FEATURE_INDEX = `${FEATURE_FOLDER}/index.json.gz`;
+export const INDEX_FILE = 'index.json.gz';
+/** Bytes in front of each page. */
+export const LENGTH_BYTES = 4;
+
+const MIB = 2 ** 20;
+/** Unpacked. The index of 2.5 million features has 30 MB, a page a few hundred KB. */
+const LARGEST_INDEX_BYTES = 256 * MIB;
+const LARGEST_PAGE_BYTES = 64 * MIB;
 
 const strings = v.array(v.string());
 const Example = v.object({
@@ -41,7 +47,6 @@ const Page = v.object({
     () => [],
   ),
 });
-const Index = v.record(v.string(), v.object({ filename: v.string(), offsets: v.array(v.number()) }));
 
 /** All arrays are readonly for those who read a page. */
 export type FeatureExample = Immutable<v.InferOutput<typeof Example>>;
@@ -49,43 +54,82 @@ export type FeatureLabel = Immutable<v.InferOutput<typeof Label>>;
 export type FeaturePage = Immutable<v.InferOutput<typeof Page>>;
 type Immutable<T> = T extends object ? { readonly [K in keyof T]: Immutable<T[K]> } : T;
 
-/** The page of a feature; null when the set has none. Throws `BadFileError` when index or page are damaged. */
-export async function readFeaturePage(
-  files: FileSet,
+/** Millions of offsets: looked at in one plain loop, which a schema of numbers would take seconds for. */
+function isOffsets(value: unknown): value is number[] {
+  if (!Array.isArray(value)) return false;
+  let last = 0;
+  for (const offset of value as unknown[]) {
+    if (typeof offset !== 'number' || !Number.isSafeInteger(offset) || offset < last) return false;
+    last = offset;
+  }
+  return true;
+}
+
+const Index = v.record(
+  v.string(),
+  v.object({
+    filename: v.pipe(v.string(), v.check(isSafePath, 'a file name leads out of the folder')),
+    offsets: v.custom<number[]>(isOffsets, 'offsets are expected to be whole numbers that never fall'),
+  }),
+);
+
+/** By layer: page i of `filename` lies from `offsets[i]` to `offsets[i + 1]`. */
+export type FeatureIndex = Readonly<
+  Record<string, { readonly filename: string; readonly offsets: readonly number[] }>
+>;
+
+/** Where the bytes of a page lie. */
+export interface PagePlace {
+  readonly filename: string;
+  readonly start: number;
+  readonly stop: number;
+}
+
+/** Unpacks an index; `name` is for the message of the `BadFileError` for a damaged one. */
+export function parseFeatureIndex(packed: Uint8Array, name: string): FeatureIndex {
+  return checked(Index, unpack(packed, LARGEST_INDEX_BYTES, name), name);
+}
+
+/** Null when there is no page of the feature. Throws `BadFileError` for a page that cannot be that large. */
+export function placeOfPage(
+  index: FeatureIndex,
   layer: number,
   feature: number,
-): Promise<FeaturePage | null> {
-  if (!files.has(FEATURE_INDEX)) return null;
-  using indexSource = await files.open(FEATURE_INDEX);
-  const index = unpack(Index, await readAll(indexSource), indexSource.name);
+  name: string,
+): PagePlace | null {
   const entry = index[String(layer)];
   const [start, stop] = [entry?.offsets[feature], entry?.offsets[feature + 1]];
-  if (entry === undefined || start === undefined || stop === undefined) return null;
-  using source = await files.open(`${FEATURE_FOLDER}/${entry.filename}`);
-  const chunk = new Uint8Array(Math.max(0, stop - start));
-  await source.read(start, chunk);
-  const length = chunk.length < LENGTH_BYTES ? Infinity : new DataView(chunk.buffer).getUint32(0, true);
-  if (length > chunk.length - LENGTH_BYTES) {
-    throw damaged(source.name, `the page of feature ${feature} is cut short`);
+  if (entry === undefined || start === undefined || stop === undefined || start === stop) return null;
+  if (stop - start > LARGEST_PAGE_BYTES) {
+    throw damaged(name, `the page of feature ${feature} of layer ${layer} would have ${stop - start} bytes`);
   }
-  return unpack(Page, chunk.subarray(LENGTH_BYTES, LENGTH_BYTES + length), source.name);
+  return { filename: entry.filename, start, stop };
 }
 
-const LENGTH_BYTES = 4;
-
-async function readAll(source: ByteSource): Promise<Uint8Array> {
-  const bytes = new Uint8Array(source.size);
-  await source.read(0, bytes);
-  return bytes;
+/** The page in the bytes that the index names. Throws `BadFileError` when they are damaged. */
+export function parsePageChunk(chunk: Uint8Array, feature: number, name: string): FeaturePage {
+  const view = new DataView(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+  const length = chunk.length < LENGTH_BYTES ? Infinity : view.getUint32(0, true);
+  if (length > chunk.length - LENGTH_BYTES)
+    throw damaged(name, `the page of feature ${feature} is cut short`);
+  const packed = chunk.subarray(LENGTH_BYTES, LENGTH_BYTES + length);
+  return parsePage(unpack(packed, LARGEST_PAGE_BYTES, name), name);
 }
 
-function unpack<S extends v.GenericSchema>(schema: S, packed: Uint8Array, name: string): v.InferOutput<S> {
-  let document: unknown;
+/** A page that is parsed JSON already. */
+export function parsePage(document: unknown, name: string): FeaturePage {
+  return checked(Page, document, name);
+}
+
+function unpack(packed: Uint8Array, largestBytes: number, name: string): unknown {
   try {
-    document = JSON.parse(gunzipSync(packed).toString('utf8'));
+    return JSON.parse(gunzipSync(packed, { maxOutputLength: largestBytes }).toString('utf8'));
   } catch (cause) {
     throw damaged(name, `it is no gzipped JSON (${(cause as Error).message})`);
   }
+}
+
+function checked<S extends v.GenericSchema>(schema: S, document: unknown, name: string): v.InferOutput<S> {
   const parsed = v.safeParse(schema, document);
   if (parsed.success) return parsed.output;
   throw damaged(name, parsed.issues[0].message);
@@ -95,6 +139,6 @@ function damaged(name: string, why: string): BadFileError {
   return new BadFileError({
     code: 'bad_feature_page',
     message: `${name}: ${why}`,
-    hint: 'Fetch the set again: its feature pages are damaged.',
+    hint: 'Fetch or build the feature pages again: these are damaged.',
   });
 }

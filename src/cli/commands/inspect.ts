@@ -10,6 +10,7 @@ interface InspectOptions {
   readonly layer?: number;
   readonly feature?: number;
   readonly top: number;
+  readonly features?: string;
   /** True when given without a pattern. */
   readonly hooks?: string | true;
   readonly weights?: string | true;
@@ -33,6 +34,7 @@ export function addInspect(program: Command, shell: Shell): void {
       wholeNumber('--top', 0),
       REQUEST_DEFAULTS.featureTokens,
     )
+    .option('--features <dir>', "feature pages to look at before the set's own")
     .option('--hooks [pattern]', "hook points with their shapes, such as 'blocks.0.*'")
     .option('--weights [pattern]', 'weights with shape, dtype and size')
     .addHelpText('after', HELP);
@@ -43,7 +45,7 @@ export function addInspect(program: Command, shell: Shell): void {
         import('../../engine/inspect.ts'),
         import('../../report/inspect-view.ts'),
       ]);
-      const result = await inspect({ ...common, show });
+      const result = await inspect({ ...common, show, features: options.features });
       return { data: result, view: (screen) => inspectView(result, screen) };
     }),
   );

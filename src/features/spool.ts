@@ -1,0 +1,178 @@
+/**
+ * Features, building: the file beside the state that takes what is too much for memory: tokens of windows, and where in
+ * them a feature was active. It only grows; what is no longer referred to stays until the end.
+ */
+import { constants } from 'node:fs';
+import { mkdir, open, type FileHandle } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { BadFileError } from '../errors.ts';
+import { writingError } from '../formats/system-errors.ts';
+
+const BUFFER_BYTES = 2 ** 20;
+
+/** What a record of an example says. */
+export interface SpooledExample {
+  /** Which window: where its tokens lie. */
+  readonly window: number;
+  readonly tokens: Int32Array;
+  /** Where the feature is strongest. */
+  readonly position: number;
+  /** Positions and activations, wherever it is active. */
+  readonly positions: readonly number[];
+  readonly values: readonly number[];
+}
+
+const WORD_BYTES = 4;
+/** Offset of the window, position, number of active tokens. */
+const EXAMPLE_HEAD_BYTES = 8 + 2 * WORD_BYTES;
+const EVENT_BYTES = 2 * WORD_BYTES;
+
+export class Spool {
+  readonly path: string;
+  readonly #handle: FileHandle;
+  readonly #buffer = Buffer.alloc(BUFFER_BYTES);
+  /** Bytes in the file; those in the buffer follow. */
+  #written: number;
+  #buffered = 0;
+
+  private constructor(path: string, handle: FileHandle, length: number) {
+    this.path = path;
+    this.#handle = handle;
+    this.#written = length;
+  }
+
+  /** Opens it with its first `length` bytes; what follows is of an interrupted run and is cut off. */
+  static async open(path: string, length: number): Promise<Spool> {
+    try {
+      await mkdir(dirname(path), { recursive: true });
+      const handle = await open(path, constants.O_RDWR | constants.O_CREAT);
+      const spool = new Spool(path, handle, length);
+      const { size } = await handle.stat();
+      if (size < length) {
+        await handle.close();
+        throw spool.#damaged(`it has ${size} bytes, its state speaks of ${length}`);
+      }
+      await handle.truncate(length);
+      return spool;
+    } catch (error) {
+      throw writingError(path, error);
+    }
+  }
+
+  get length(): number {
+    return this.#written + this.#buffered;
+  }
+
+  /** Returns where the record begins. */
+  async appendWindow(tokens: ArrayLike<number>): Promise<number> {
+    const record = Buffer.alloc(WORD_BYTES * (1 + tokens.length));
+    record.writeUInt32LE(tokens.length, 0);
+    for (let i = 0; i < tokens.length; i++) record.writeInt32LE(tokens[i]!, WORD_BYTES * (1 + i));
+    return await this.#append(record);
+  }
+
+  async appendExample({
+    window,
+    position,
+    positions,
+    values,
+  }: Omit<SpooledExample, 'tokens'>): Promise<number> {
+    const record = Buffer.alloc(EXAMPLE_HEAD_BYTES + positions.length * EVENT_BYTES);
+    record.writeDoubleLE(window, 0);
+    record.writeUInt32LE(position, 8);
+    record.writeUInt32LE(positions.length, 8 + WORD_BYTES);
+    for (let i = 0; i < positions.length; i++) {
+      const at = EXAMPLE_HEAD_BYTES + i * EVENT_BYTES;
+      record.writeUInt32LE(positions[i]!, at);
+      record.writeFloatLE(values[i]!, at + WORD_BYTES);
+    }
+    return await this.#append(record);
+  }
+
+  /** Everything is in the file, and the file is on the disk. */
+  async sync(): Promise<void> {
+    try {
+      await this.#flush();
+      await this.#handle.datasync();
+    } catch (error) {
+      throw writingError(this.path, error);
+    }
+  }
+
+  /** The example at a place that `appendExample` returned. Throws `BadFileError` for anything else. */
+  async readExample(place: number): Promise<SpooledExample> {
+    const head = await this.#read(place, EXAMPLE_HEAD_BYTES);
+    const window = head.readDoubleLE(0);
+    const n = head.readUInt32LE(8 + WORD_BYTES);
+    const events = await this.#read(place + EXAMPLE_HEAD_BYTES, n * EVENT_BYTES);
+    const length = (await this.#read(window, WORD_BYTES)).readUInt32LE(0);
+    const words = await this.#read(window + WORD_BYTES, length * WORD_BYTES);
+    const each = <T>(count: number, value: (i: number) => T): T[] =>
+      Array.from({ length: count }, (_, i) => value(i));
+    return {
+      window,
+      tokens: Int32Array.from(each(length, (i) => words.readInt32LE(i * WORD_BYTES))),
+      position: head.readUInt32LE(8),
+      positions: each(n, (i) => events.readUInt32LE(i * EVENT_BYTES)),
+      values: each(n, (i) => events.readFloatLE(i * EVENT_BYTES + WORD_BYTES)),
+    };
+  }
+
+  async close(): Promise<void> {
+    await this.#handle.close();
+  }
+
+  async #append(record: Buffer): Promise<number> {
+    const place = this.length;
+    if (this.#buffered + record.byteLength > BUFFER_BYTES) await this.#flush();
+    if (record.byteLength > BUFFER_BYTES) {
+      await this.#write(record);
+    } else {
+      record.copy(this.#buffer, this.#buffered);
+      this.#buffered += record.byteLength;
+    }
+    return place;
+  }
+
+  async #flush(): Promise<void> {
+    const pending = this.#buffer.subarray(0, this.#buffered);
+    this.#buffered = 0;
+    await this.#write(pending);
+  }
+
+  async #write(bytes: Buffer): Promise<void> {
+    try {
+      for (let done = 0; done < bytes.byteLength;) {
+        const { bytesWritten } = await this.#handle.write(
+          bytes,
+          done,
+          bytes.byteLength - done,
+          this.#written + done,
+        );
+        done += bytesWritten;
+      }
+    } catch (error) {
+      throw writingError(this.path, error);
+    }
+    this.#written += bytes.byteLength;
+  }
+
+  async #read(offset: number, length: number): Promise<Buffer> {
+    if (!(offset >= 0 && offset + length <= this.#written)) throw this.#damaged(`nothing is at ${offset}`);
+    const target = Buffer.alloc(length);
+    for (let done = 0; done < length;) {
+      const { bytesRead } = await this.#handle.read(target, done, length - done, offset + done);
+      if (bytesRead === 0) throw this.#damaged(`it ends at ${offset + done}`);
+      done += bytesRead;
+    }
+    return target;
+  }
+
+  #damaged(why: string): BadFileError {
+    return new BadFileError({
+      code: 'bad_build_state',
+      message: `${this.path} is damaged: ${why}`,
+      hint: `Remove ${dirname(this.path)} and build the feature pages anew.`,
+    });
+  }
+}
