@@ -3,7 +3,7 @@ import type { Context } from 'hono';
 import * as v from 'valibot';
 import { BadFileError, UsageError } from '../errors.ts';
 import { parseJson } from '../formats/json.ts';
-import type { Schema } from '../formats/parsed-text.ts';
+import { checkSchema, type Schema } from '../formats/parsed-text.ts';
 import { PRUNE_DEFAULTS } from '../graph/prune.ts';
 import type { JobRequest } from './api.ts';
 import { RefusedError } from './http-errors.ts';
@@ -14,6 +14,9 @@ export const LARGEST_BODY_BYTES = 2 ** 20;
 const MOST_CHANGES = 10_000;
 const LONGEST_SLUG = 100;
 const LONGEST_NODE_ID = 100;
+
+/** What errors call it. */
+const BODY = 'the body';
 
 const Count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const NodeId = v.pipe(v.string(), v.maxLength(LONGEST_NODE_ID));
@@ -64,7 +67,10 @@ export async function readBody<T>(context: Context, schema: Schema<T>): Promise<
   }
   const bytes = await context.req.arrayBuffer();
   try {
-    return parseJson('the body', new TextDecoder('utf-8', { fatal: true }).decode(bytes), schema);
+    const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
+    const body = parseJson(BODY, text, v.unknown());
+    // To the schemas a list is an object, one without fields.
+    return checkSchema(BODY, Array.isArray(body) ? null : body, schema);
   } catch (error) {
     if (error instanceof BadFileError) throw badBody(error.code, error.message, error);
     throw badBody('not_utf8', 'the body is not a text in UTF-8', error);

@@ -194,7 +194,6 @@ function unknownAddress(address: string): NotFoundError {
 function serverOf(app: Hono<ViewerEnv>, { headersMs, requestMs, idleMs }: Limits): Server {
   const server = createAdaptorServer({
     fetch: app.fetch,
-    overrideGlobalObjects: false,
     serverOptions: {
       headersTimeout: headersMs,
       requestTimeout: requestMs,
