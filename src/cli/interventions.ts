@@ -4,7 +4,7 @@ import type { InterventionChoice } from '../engine/intervene-types.ts';
 import { UsageError } from '../errors.ts';
 import type { Intervention } from '../intervention/intervention.ts';
 import { parseAddress, parseIntervention } from '../intervention/text-form.ts';
-import { collect } from './values.ts';
+import { collect, layerRange } from './values.ts';
 
 export interface InterventionFlags {
   /** `--set` and `--ablate`, in the order typed. */
@@ -40,7 +40,11 @@ export function withInterventionFlags(command: Command): Command {
     .option('--supernode <file>', 'groups [name, ids…] as the graph viewer saves them, scaled together')
     .option('--scale <factor>', 'FACTOR, or NAME=FACTOR for one group of --supernode (default: 0)', collect)
     .option('--free-attention', 'let attention patterns change')
-    .option('--constrained-layers <range>', 'hold MLP outputs of layers FROM:TO (end excluded)', layerRange);
+    .option(
+      '--constrained-layers <range>',
+      'hold MLP outputs of layers FROM:TO (end excluded)',
+      layerRange('--constrained-layers'),
+    );
 }
 
 /** The request's part of these flags. Reads the files that they name. */
@@ -79,17 +83,5 @@ function scaleFactor(text: string): { name: string | null; factor: number } {
     code: 'bad_value',
     message: `--scale: expected FACTOR or NAME=FACTOR, found '${text}'`,
     hint: "Write it as --scale -2, or --scale 'Texas=-2'.",
-  });
-}
-
-const LAYER_RANGE = /^(\d+):(\d+)$/;
-
-function layerRange(text: string): { from: number; to: number } {
-  const parts = LAYER_RANGE.exec(text.trim());
-  if (parts) return { from: Number(parts[1]), to: Number(parts[2]) };
-  throw new UsageError({
-    code: 'bad_value',
-    message: `--constrained-layers: expected FROM:TO, found '${text}'`,
-    hint: 'Write it as --constrained-layers 0:26; the end is excluded.',
   });
 }

@@ -74,3 +74,14 @@ export function signedNumber(flag: string): (text: string) => number {
     throw badValue(flag, 'a whole number', text, `Write it as ${flag} -1.`);
   };
 }
+
+const LAYER_RANGE = /^(\d+):(\d+)$/;
+
+/** A parser of ranges of layers, `0:26`, the end excluded, for commander. */
+export function layerRange(flag: string): (text: string) => { from: number; to: number } {
+  return (text) => {
+    const parts = LAYER_RANGE.exec(text.trim());
+    if (parts) return { from: Number(parts[1]), to: Number(parts[2]) };
+    throw badValue(flag, 'FROM:TO', text, `Write it as ${flag} 0:26; the end is excluded.`);
+  };
+}

@@ -46,7 +46,12 @@ export interface TraceOptions {
   readonly verify?: number | undefined;
 }
 
-export interface AttributeRequest extends CommonOptions, GraphOptions, TraceOptions {
+export interface LabelOptions {
+  /** Folder with feature pages, whose labels come before those of the set's own pages. */
+  readonly features?: string | undefined;
+}
+
+export interface AttributeRequest extends CommonOptions, GraphOptions, TraceOptions, LabelOptions {
   readonly input: PromptInput;
   /** Graph file to write. */
   readonly output?: string | undefined;
@@ -55,7 +60,7 @@ export interface AttributeRequest extends CommonOptions, GraphOptions, TraceOpti
   readonly slug?: string | undefined;
 }
 
-export interface AttributePromptsRequest extends CommonOptions, GraphOptions, TraceOptions {
+export interface AttributePromptsRequest extends CommonOptions, GraphOptions, TraceOptions, LabelOptions {
   /** JSON Lines: `{"slug":…,"prompt":…}`. */
   readonly prompts: string;
   /** Folder for graph files, `SLUG.safetensors`. */
@@ -68,6 +73,11 @@ export interface LogitTargetResult {
   readonly token_id: number;
   readonly text: string;
   readonly probability: number;
+}
+
+export interface LabelledFeature extends TopFeature {
+  /** Of those that have one. */
+  readonly label?: string;
 }
 
 export interface AttributeResult extends Subject {
@@ -83,7 +93,7 @@ export interface AttributeResult extends Subject {
   readonly scores: { readonly replacement: number; readonly completeness: number };
   /** After pruning with the thresholds. */
   readonly pruned: { readonly n_nodes: number; readonly n_edges: number };
-  readonly top_features: readonly TopFeature[];
+  readonly top_features: readonly LabelledFeature[];
   /** Rows that were there from an interrupted run; with `resume`. */
   readonly n_resumed_rows?: number;
   readonly verification?: VerificationResult;

@@ -3,13 +3,13 @@ import { attribute as attributeTokens, type Attribution } from '../attribution/a
 import { checkTargets, type TargetChoice } from '../attribution/targets.ts';
 import { verifyAttribution, type Verification } from '../attribution/verify.ts';
 import { UsageError } from '../errors.ts';
-import type { Graph } from '../graph/graph.ts';
+import { featureOf, type Graph } from '../graph/graph.ts';
 import { nodeInfluence } from '../graph/influence.ts';
 import { NodeLayout } from '../graph/node-layout.ts';
 import { nodeId } from '../graph/nodes.ts';
-import { EDGE_FIELDS, pruneGraph } from '../graph/prune.ts';
+import { EDGE_FIELDS, pruneGraph, type PrunedGraph } from '../graph/prune.ts';
 import { graphScores } from '../graph/scores.ts';
-import { topFeatures } from '../graph/top.ts';
+import { topFeatures, type TopFeature } from '../graph/top.ts';
 import { checkTokens } from '../model/check-tokens.ts';
 import type { ActiveFeatures } from '../replacement/replacement-model.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
@@ -20,6 +20,7 @@ import {
   type GraphOptions,
   type VerificationResult,
 } from './attribute-types.ts';
+import { openFeatureSource, type FeatureSource } from './feature-source.ts';
 import { checkPlaces, rowsPlace, writeGraphFiles } from './graph-places.ts';
 import { graphProvenance } from './provenance.ts';
 import type { PromptInput } from './requests.ts';
@@ -46,6 +47,7 @@ export async function attribute(request: AttributeRequest): Promise<AttributeRes
 export async function attributeIn(session: Session, request: AttributeRequest): Promise<AttributeResult> {
   await checkPlaces(request);
   const stopwatch = new Stopwatch();
+  const labels = await openLabels(session, request);
   const { graph, verification, rows } = await trace(session, request.input, request, stopwatch);
   const phases = stopwatch.phases('prune');
   const pruned = pruneGraph(graph, {
@@ -55,8 +57,11 @@ export async function attributeIn(session: Session, request: AttributeRequest): 
   const scores = graphScores(graph);
   phases.next('write');
   let files: SavedFileResult[];
+  const top = topFeatures(graph, ATTRIBUTE_DEFAULTS.top);
+  let known: Record<string, string>;
   try {
-    files = await writeGraphFiles(graph, pruned, request);
+    known = await labels.labels(shownFeatures(pruned, top));
+    files = await writeGraphFiles(graph, pruned, request, known);
   } catch (error) {
     await rows?.file.close();
     throw error;
@@ -81,13 +86,39 @@ export async function attributeIn(session: Session, request: AttributeRequest): 
       n_nodes: pruned.nodeMask.reduce((sum, kept) => sum + kept, 0),
       n_edges: pruned.edges.length / EDGE_FIELDS,
     },
-    top_features: topFeatures(graph, ATTRIBUTE_DEFAULTS.top),
+    top_features: top.map((one) => {
+      const label = known[`${one.layer}_${one.feature}`];
+      return { ...one, ...(label !== undefined && { label }) };
+    }),
     ...(rows && { n_resumed_rows: rows.n_resumed_rows }),
     ...(verification && { verification }),
     files,
     timings_ms: { ...session.stopwatch.timings_ms, ...stopwatch.timings_ms },
     peak_rss_bytes: peakRssBytes(),
   };
+}
+
+/** Labels of the set; those that people wrote are looked at now, so that a damaged file is told before anything is computed. */
+async function openLabels(session: Session, request: AttributeRequest): Promise<FeatureSource> {
+  const source = await openFeatureSource({
+    ...request,
+    folder: request.features,
+    scan: request.scan ?? session.scan,
+    set: session.subject.transcoders.source,
+  });
+  await source.labels();
+  return source;
+}
+
+/** Layer and feature of what a viewer's file and the table of the strongest show. */
+function shownFeatures(
+  { graph, nodeMask }: PrunedGraph,
+  top: readonly TopFeature[],
+): (readonly [layer: number, feature: number])[] {
+  const kept = Array.from({ length: graph.layout.n_features }, (_, node) => node)
+    .filter((node) => nodeMask[node] === 1)
+    .map((node) => featureOf(graph, node));
+  return [...kept, ...top].map(({ layer, feature }) => [layer!, feature!]);
 }
 
 /** The graph of a prompt. */

@@ -4,13 +4,13 @@ import { UsageError } from '../errors.ts';
 import { checkWritable } from '../formats/atomic.ts';
 import { buildPages } from '../features/build.ts';
 import { Corpus } from '../features/corpus.ts';
+import { locate } from '../hub/resolve.ts';
 import { CONFIG_FILE } from '../model/checkpoint.ts';
 import type { TransformerConfig } from '../model/config.ts';
 import { FEATURE_FOLDER, INDEX_FILE } from '../transcoder/feature-page.ts';
 import { SET_CONFIG_FILE } from '../transcoder/open.ts';
 import { FEATURES_DEFAULTS, type FeaturesBuildRequest, type FeaturesBuildResult } from './features-types.ts';
 import { packageVersion, sourceReference } from './provenance.ts';
-import type { SourceResult } from './results.ts';
 import { openSession, type Session } from './session.ts';
 import { peakRssBytes, Stopwatch } from './stopwatch.ts';
 import { writtenFile } from './written-file.ts';
@@ -20,6 +20,8 @@ const SHORTEST_CONTEXT = 2;
 
 /** Loads what the request names, reads the corpus and writes the pages. Errors as `openSession` and `buildPages`. */
 export async function buildFeatures(request: FeaturesBuildRequest): Promise<FeaturesBuildResult> {
+  const output = outputOf(request);
+  await checkWritable(path.join(output, INDEX_FILE));
   using corpus = await Corpus.open(request.corpus);
   using session = await openSession(request, {
     preloadEncoders: true,
@@ -28,10 +30,8 @@ export async function buildFeatures(request: FeaturesBuildRequest): Promise<Feat
       contextOf(request, config);
     },
   });
-  const { replacement, tokenizer, subject, description } = session;
+  const { replacement, tokenizer, description } = session;
   const { config } = replacement.model;
-  const output = outputOf(request, subject.transcoders.source);
-  await checkWritable(path.join(output, INDEX_FILE));
   const stopwatch = new Stopwatch();
   const phases = stopwatch.phases('corpus');
   const progress = (phase: string, message: string) => (done: number, total: number) =>
@@ -83,12 +83,15 @@ export async function buildFeatures(request: FeaturesBuildRequest): Promise<Feat
 }
 
 /** Beside the weights of a set that is a folder of the user's, where all commands find the pages; others are only read. */
-function outputOf({ output }: FeaturesBuildRequest, set: SourceResult): string {
+function outputOf({ output, transcoders }: FeaturesBuildRequest): string {
   if (output !== undefined) return output;
-  if (set.kind === 'folder' && set.folder !== undefined) return path.join(set.folder, FEATURE_FOLDER);
+  const located = transcoders === undefined ? undefined : locate('transcoders', transcoders);
+  if (located?.preset === undefined && located?.reference.kind === 'local') {
+    return path.join(located.reference.path, FEATURE_FOLDER);
+  }
   throw new UsageError({
     code: 'nowhere_to_write',
-    message: `the pages of ${set.name} need a folder: only sets that are local folders get their pages beside their weights`,
+    message: `a folder for the pages is missing: only sets that are local folders get theirs beside their weights`,
     hint: 'Give --output DIR, and name it with --features DIR when the pages are to be shown.',
   });
 }

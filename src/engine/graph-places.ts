@@ -55,6 +55,7 @@ export async function writeGraphFiles(
   graph: Graph,
   pruned: PrunedGraph,
   { output, graphDir, slug, scan, signal }: AttributeRequest,
+  labels: Readonly<Record<string, string>>,
 ): Promise<SavedFileResult[]> {
   const atomic = signal ? { signal } : {};
   const written: string[] = [];
@@ -63,7 +64,7 @@ export async function writeGraphFiles(
     written.push(output);
   }
   if (graphDir !== undefined && slug !== undefined) {
-    const files = await writeViewerGraph(graphDir, viewerGraph(pruned, { slug, scan }), atomic);
+    const files = await writeViewerGraph(graphDir, viewerGraph(pruned, { slug, scan, labels }), atomic);
     written.push(files.graph, files.metadata);
   }
   return await Promise.all(written.map(writtenFile));

@@ -70,13 +70,15 @@ export interface ViewerOptions {
   readonly slug: string;
   /** What feature pages are looked up under; default the set that the graph was made with. */
   readonly scan?: string | undefined;
+  /** Labels of features by `LAYER_FEATURE`; the others have none. */
+  readonly labels?: Readonly<Record<string, string>> | undefined;
 }
 
 /** The viewer's form of a pruned graph: kept nodes in node order, kept edges by target, then source. */
 export function viewerGraph(pruned: PrunedGraph, options: ViewerOptions): ViewerGraph {
   const { graph, nodeMask, edges } = pruned;
   const ids = Array.from(nodeMask, (kept, node) => (kept === 1 ? nodeId(graph, node) : undefined));
-  const nodes = ids.flatMap((id, node) => (id === undefined ? [] : [viewerNode(pruned, node, id)]));
+  const nodes = ids.flatMap((id, node) => (id === undefined ? [] : [viewerNode(pruned, node, id, options)]));
   const links: ViewerLink[] = [];
   for (let i = 0; i < edges.length; i += EDGE_FIELDS) {
     const [target, source] = [edges[i]!, edges[i + 1]!];
@@ -131,7 +133,12 @@ function metadata(
   };
 }
 
-function viewerNode({ graph, cumulativeScores }: PrunedGraph, index: number, id: string): ViewerNode {
+function viewerNode(
+  { graph, cumulativeScores }: PrunedGraph,
+  index: number,
+  id: string,
+  { labels = {} }: ViewerOptions,
+): ViewerNode {
   const node = graph.layout.describe(index);
   const common = {
     node_id: id,
@@ -153,6 +160,7 @@ function viewerNode({ graph, cumulativeScores }: PrunedGraph, index: number, id:
         ctx_idx: position,
         feature_type: 'cross layer transcoder', // also for per-layer sets: viewers know no other word
         jsNodeId: `${layer}_${feature}-0`,
+        clerp: labels[`${layer}_${feature}`] ?? '',
         activation,
       };
     }

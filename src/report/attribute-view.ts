@@ -77,6 +77,7 @@ function targetTable({ logit_targets }: AttributeResult, screen: Screen): string
 }
 
 function featureTable({ top_features }: AttributeResult, screen: Screen): string {
+  const hasLabels = top_features.some(({ label }) => label !== undefined);
   const columns: Column[] = [
     { title: 'layer', align: right },
     { title: 'position', align: right },
@@ -84,14 +85,16 @@ function featureTable({ top_features }: AttributeResult, screen: Screen): string
     { title: 'feature', align: right },
     { title: 'activation', align: right },
     { title: 'influence', align: right },
+    ...(hasLabels ? [{ title: 'label' }] : []),
   ];
-  const rows = top_features.map(({ layer, position, token, feature, activation, influence }) => [
+  const rows = top_features.map(({ layer, position, token, feature, activation, influence, label }) => [
     String(layer),
     String(position),
     visibleToken(token),
     String(feature),
     activation === null ? '' : formatDecimal(activation),
     formatDecimal(influence),
+    ...(hasLabels ? [printable(label ?? '')] : []),
   ]);
   return table(columns, rows, screen);
 }

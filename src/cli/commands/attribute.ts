@@ -21,6 +21,7 @@ interface AttributeOptions extends TargetFlags, Omit<ServeFlags, 'features'> {
   readonly graphDir?: string;
   readonly slug?: string;
   readonly scan?: string;
+  readonly features?: string;
   readonly batchSize: number;
   readonly updateInterval: number;
   readonly maxFeatureNodes: number;
@@ -50,6 +51,7 @@ export function addAttribute(program: Command, shell: Shell): void {
     .option('--graph-dir <dir>', "write the viewer's file and graph-metadata.json; needs --slug")
     .option('--slug <name>', 'name of the graph in --graph-dir')
     .option('--scan <name>', 'what feature pages are looked up under (default: as the set says)')
+    .option('--features <dir>', "feature pages whose labels are shown, before the set's own")
     .option(
       '--max-n-logits <n>',
       'most likely tokens to explain',
