@@ -277,7 +277,14 @@ export interface InspectFeatureResult extends Subject {
   readonly bias: number;
   readonly promotes: readonly TokenEffectResult[];
   readonly suppresses: readonly TokenEffectResult[];
-  /** Present when the set brings feature pages along. */
+  /** Present when somebody wrote one, else when its page has an automatic one. */
+  readonly label?: {
+    readonly text: string;
+    readonly origin: 'edited' | 'automatic';
+    /** Share of its activation that an automatic label covers. */
+    readonly share: number | null;
+  };
+  /** Present when the set brings feature pages along, or a folder of them was named. */
   readonly page?: FeaturePageResult;
 }
 

@@ -165,15 +165,17 @@ function exampleText({ tokens, position }: FeatureExampleResult): string {
 }
 
 function pageFacts(page: FeaturePageResult): (readonly [string, string])[] {
-  const { label, activation_frequency, largest_activation } = page;
-  const covered =
-    label &&
-    `${printable(label.text)} (automatic, covers ${formatProbability(label.share)} of its activation)`;
+  const { activation_frequency, largest_activation } = page;
   return [
-    ['label', covered ?? 'none'],
     ['active at', `${formatProbability(activation_frequency)} of tokens`],
     ['largest activation', formatDecimal(largest_activation)],
   ];
+}
+
+function labelText({ label }: InspectFeatureResult): string {
+  if (!label) return 'none';
+  const share = label.share === null ? '' : `, covers ${formatProbability(label.share)} of its activation`;
+  return `${printable(label.text)}${label.origin === 'automatic' ? ` (automatic${share})` : ''}`;
 }
 
 function exampleTable({ examples }: FeaturePageResult, screen: Screen): string {
@@ -196,6 +198,7 @@ function featureView(result: InspectFeatureResult, screen: Screen): string {
       ),
       ['threshold', formatDecimal(result.threshold)],
       ['bias', formatDecimal(result.bias)],
+      ...(result.label || result.page ? [['label', labelText(result)] as const] : []),
       ...(result.page ? pageFacts(result.page) : []),
     ],
     screen,
@@ -205,7 +208,10 @@ function featureView(result: InspectFeatureResult, screen: Screen): string {
       [`Layer ${result.layer}, feature ${result.feature}`, numbers],
       ['Tokens it promotes', effectTable(result.promotes, screen)],
       ['Tokens it suppresses', effectTable(result.suppresses, screen)],
-      ...(result.page ? [['Where it is most active', exampleTable(result.page, screen)] as const] : []),
+      [
+        'Where it is most active',
+        result.page && result.page.examples.length > 0 ? exampleTable(result.page, screen) : null,
+      ],
     ],
     screen,
   );
