@@ -33,6 +33,8 @@ const GAP = 0.12;
 const COLUMN_PADDING = 0.3;
 /** Part of a row's height that marks may take. */
 const ROW_FILL = 0.88;
+/** Marks of a cell stand at most this many steps apart, so that they are seen as one. */
+const LOOSEST = 1.7;
 /** When marks do not fit, the plane grows by this factor until they do. */
 const GROWTH = 1.25;
 
@@ -91,9 +93,7 @@ function tryLayout(
   const padding = COLUMN_PADDING * unit;
   const least = needed.reduce((sum, marks) => sum + marks * step + padding, 0);
   if (least > width) return undefined;
-  const spare = columns === 0 ? 0 : (width - least) / columns;
-  const columnStart = new Float64Array(columns + 1);
-  needed.forEach((marks, i) => (columnStart[i + 1] = columnStart[i]! + marks * step + padding + spare));
+  const columnStart = columnEdges(needed, step, padding, width - least);
 
   const x = new Float32Array(picture.nodes.length);
   const y = new Float32Array(picture.nodes.length);
@@ -110,6 +110,17 @@ function tryLayout(
   return { width, height, x, y, radius, columnStart, rowHeight };
 }
 
+/** What is left of the width goes to columns by the root of their need: crowded ones get more, no one gets nothing. */
+function columnEdges(needed: Float64Array, step: number, padding: number, spare: number): Float64Array {
+  const roots = needed.map(Math.sqrt);
+  const rootSum = roots.reduce((sum, root) => sum + root, 0);
+  const edges = new Float64Array(needed.length + 1);
+  needed.forEach((marks, i) => {
+    edges[i + 1] = edges[i]! + marks * step + padding + (spare * roots[i]!) / rootSum;
+  });
+  return edges;
+}
+
 /** Marks of a cell in as few lines as its width allows, around its centre. */
 function spread(
   members: readonly number[],
@@ -121,9 +132,10 @@ function spread(
   const perLineAtMost = Math.max(1, Math.floor(width / step + 0.0005));
   const lines = Math.ceil(members.length / perLineAtMost);
   const perLine = Math.ceil(members.length / lines);
+  const across = Math.max(step, Math.min(width / perLine, LOOSEST * step));
   members.forEach((node, i) => {
     const line = Math.floor(i / perLine);
     const onLine = Math.min(perLine, members.length - line * perLine);
-    put(node, ((i % perLine) - (onLine - 1) / 2) * step, (line - (lines - 1) / 2) * step);
+    put(node, ((i % perLine) - (onLine - 1) / 2) * across, (line - (lines - 1) / 2) * step);
   });
 }

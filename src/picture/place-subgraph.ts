@@ -1,7 +1,7 @@
 /** Picture, subgraph: where boxes stand, as fractions of the panel; those that nobody has moved find a place of their own. */
 
 import type { PictureGraph } from './picture.ts';
-import type { SubgraphPicture } from './subgraph.ts';
+import type { SubgraphNode, SubgraphPicture } from './subgraph.ts';
 
 /** Of the centre of a box, each 0 to 1. */
 export interface Place {
@@ -23,8 +23,8 @@ const TRIED = 32;
 const HEIGHT_COST = 3;
 
 /**
- * `sg_pos`: `key:x,y` joined by `;`. What is no place (another program's numbers) is left out. Keys are split off at the last
- * colon, since ids of other programs may have one.
+ * `sg_pos`: `id:x,y` joined by `;`; a supernode is meant by its first member, so that its place outlives changes of the list.
+ * What is no place (another program's numbers) is left out. Ids end at the last colon: those of other programs may have one.
  */
 export function parsePositions(sgPos: string): Map<string, Place> {
   const places = new Map<string, Place>();
@@ -54,10 +54,15 @@ export function placeSubgraph(
 ): Place[] {
   const saved = parsePositions(sgPos);
   const wanted = freePlaces(picture, nodes);
-  const places: (Place | undefined)[] = nodes.map(({ key }) => saved.get(key));
+  const places: (Place | undefined)[] = nodes.map((node) => saved.get(placeId(picture, node)));
   const order = [...nodes.keys()].sort((a, b) => wanted[b]!.y - wanted[a]!.y || wanted[a]!.x - wanted[b]!.x);
   for (const i of order) places[i] ??= freeNear(wanted[i]!, places, box);
   return places.map((place) => place!);
+}
+
+/** What a box is called in `sg_pos`. */
+export function placeId({ nodes }: PictureGraph, { members }: SubgraphNode): string {
+  return nodes[members[0]!]!.id;
 }
 
 /** Tokens and rows that occur, evenly spread. */
@@ -87,8 +92,10 @@ function freeNear(wanted: Place, places: readonly (Place | undefined)[], box: Bo
   let best = inside;
   let least = Infinity;
   for (let column = 0; column <= TRIED; column++) {
-    for (let row = 0; row <= TRIED; row++) {
-      const place = { x: within(column / TRIED, box.width), y: within(row / TRIED, box.height) };
+    for (let row = -1; row <= TRIED; row++) {
+      // Its own height first, so that boxes of one layer stand in a line.
+      const y = row < 0 ? inside.y : within(row / TRIED, box.height);
+      const place = { x: within(column / TRIED, box.width), y };
       const cost = Math.hypot(place.x - inside.x, (place.y - inside.y) * HEIGHT_COST);
       if (cost < least && isFree(place)) [least, best] = [cost, place];
     }

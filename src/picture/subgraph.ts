@@ -12,7 +12,7 @@ export interface SubgraphNode {
   /** Place in the list of supernodes; null for a single node. */
   readonly supernode: number | null;
   readonly name: string;
-  /** Node indices: those that are pinned. */
+  /** Node indices, in the order of the supernode: those that are pinned. */
   readonly members: readonly number[];
 }
 
@@ -54,9 +54,8 @@ export function supernodeView(
 ): SubgraphPicture {
   const pinned = new Set(indices(picture, pinnedIds));
   const groupOf = new Map<number, number>();
-  for (const [place, [, ...ids]] of supernodes.entries()) {
-    for (const index of indices(picture, ids)) if (pinned.has(index)) groupOf.set(index, place);
-  }
+  const groups = supernodes.map(([, ...ids]) => indices(picture, ids).filter((index) => pinned.has(index)));
+  for (const [place, members] of groups.entries()) for (const index of members) groupOf.set(index, place);
   const singles = [...pinned].filter((index) => !groupOf.has(index));
   const nodes: SubgraphNode[] = [
     ...singles.map((index) => ({
@@ -66,7 +65,7 @@ export function supernodeView(
       members: [index],
     })),
     ...supernodes.flatMap(([name = ''], place) => {
-      const members = [...pinned].filter((index) => groupOf.get(index) === place);
+      const members = [...new Set(groups[place])].filter((index) => groupOf.get(index) === place);
       return members.length === 0 ? [] : [{ key: supernodeKey(place), supernode: place, name, members }];
     }),
   ];

@@ -111,7 +111,7 @@ const LEGEND: readonly (readonly [MarkKind, string])[] = [
   ['embedding', 'embedding'],
   ['logit', 'logit'],
 ];
-const LEGEND_PIXELS = { entry: 84, swatch: 12, y: 40 } as const;
+const LEGEND_PIXELS = { entry: 104, swatch: 12, y: 40 } as const;
 
 function legend(right: number, theme: Theme, name: ThemeName): string {
   const { entry, swatch, y } = LEGEND_PIXELS;

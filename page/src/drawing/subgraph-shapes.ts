@@ -1,0 +1,181 @@
+/** Drawing, boxes and links of the subgraph as elements of SVG. Texts are set as text: a label is never read as markup. */
+import { select, type Selection } from 'd3-selection';
+import { linkCurve, type Box } from '../../../src/picture/boxes.ts';
+import { describeNode, short, type LabelOf } from '../../../src/picture/labels.ts';
+import { markPath } from '../../../src/picture/marks.ts';
+import type { PictureGraph } from '../../../src/picture/picture.ts';
+import type { Place } from '../../../src/picture/place-subgraph.ts';
+import { shownLines } from '../../../src/picture/shown.ts';
+import type { SubgraphLink, SubgraphNode, SubgraphPicture } from '../../../src/picture/subgraph.ts';
+import { linkPixels } from '../../../src/picture/svg.ts';
+import { strengthStep, THEMES, weightColour, type ThemeName } from '../../../src/picture/theme.ts';
+
+export interface SubgraphScene {
+  readonly picture: PictureGraph;
+  readonly subgraph: SubgraphPicture;
+  /** Centres of the boxes in pixels. */
+  readonly places: readonly Place[];
+  readonly box: Box;
+  readonly unit: number;
+  readonly theme: ThemeName;
+  readonly labelOf: LabelOf;
+  /** Places in the list of boxes. */
+  readonly hovered: number | null;
+  readonly clicked: number | null;
+  readonly dropOn: number | null;
+  /** Keys. */
+  readonly selected: ReadonlySet<string>;
+}
+
+type Group<Datum> = Selection<SVGGElement, Datum, SVGGElement, unknown>;
+type Root = Selection<SVGGElement, unknown, null, undefined>;
+
+const LINE_UNITS = 1.15;
+const MARK_UNITS = 0.3;
+const MARKS_SHOWN = 8;
+/** Links that the chosen box has no part in. */
+const ASIDE_OPACITY = 0.12;
+const LINK_OPACITY = 0.85;
+const WIDER = 1.5;
+
+export function drawLinks(root: Root, scene: SubgraphScene): void {
+  const { subgraph, places, box, theme: name, unit } = scene;
+  const theme = THEMES[name];
+  const chosen = scene.hovered ?? scene.clicked;
+  const isAside = ({ source, target }: SubgraphLink): boolean =>
+    chosen !== null && source !== chosen && target !== chosen;
+  const keyOf = ({ source, target }: SubgraphLink): string =>
+    `${subgraph.nodes[source]!.key}>${subgraph.nodes[target]!.key}`;
+  const groups = root
+    .selectAll<SVGGElement, SubgraphLink>('g')
+    .data(subgraph.links, (link) => keyOf(link))
+    .join((enter) => {
+      const group = enter.append('g');
+      group.append('path').attr('fill', 'none');
+      group.append('text').attr('text-anchor', 'middle').attr('paint-order', 'stroke');
+      return group;
+    })
+    .order()
+    .attr('opacity', (link) => (isAside(link) ? ASIDE_OPACITY : LINK_OPACITY));
+  groups
+    .select('path')
+    .attr('d', ({ source, target }) => linkCurve(places[source]!, places[target]!, box.height))
+    .attr('stroke', ({ share }) => weightColour(share, name))
+    .attr('stroke-width', ({ share }) => linkPixels(strengthStep(share)) * WIDER);
+  groups
+    .select('text')
+    .attr('x', ({ source, target }) => (places[source]!.x + places[target]!.x) / 2)
+    .attr('y', ({ source, target }) => (places[source]!.y + places[target]!.y) / 2)
+    .attr('font-size', 0.85 * unit)
+    .attr('fill', theme.text)
+    .attr('stroke', theme.background)
+    .attr('stroke-width', 3)
+    .text((link) => (chosen === null || isAside(link) ? '' : signed(link.weight)));
+}
+
+/** `listen` gets the boxes that are new. */
+export function drawBoxes(
+  root: Root,
+  scene: SubgraphScene,
+  listen: (entered: Group<SubgraphNode>) => void,
+): void {
+  const { subgraph, places, box } = scene;
+  const boxes = root
+    .selectAll<SVGGElement, SubgraphNode>('g.subgraph-box')
+    .data(subgraph.nodes, ({ key }) => key)
+    .join((enter) => {
+      const group = enter
+        .append('g')
+        .attr('class', 'subgraph-box')
+        .attr('tabindex', 0)
+        .attr('role', 'button')
+        .style('cursor', 'grab')
+        .style('touch-action', 'none');
+      group.append('title');
+      group.append('rect').attr('rx', 5);
+      group.append('path').attr('class', 'marks');
+      group.append('text').attr('text-anchor', 'middle');
+      listen(group);
+      return group;
+    })
+    .attr('data-key', ({ key }) => key)
+    .attr('transform', (_, i) => `translate(${places[i]!.x},${places[i]!.y})`)
+    .attr('aria-pressed', ({ key }) => String(scene.selected.has(key)))
+    .attr('aria-label', (node, i) => nameOf(scene, node, i));
+  boxes
+    .select('title')
+    .text(({ members }) =>
+      members.map((index) => describeNode(scene.picture, index, scene.labelOf)).join('\n'),
+    );
+  boxes
+    .select('rect')
+    .attr('x', -box.width / 2)
+    .attr('y', -box.height / 2)
+    .attr('width', box.width)
+    .attr('height', box.height);
+  paintBoxes(boxes, scene);
+  boxes.each(function (node) {
+    writeLines(select<SVGGElement, SubgraphNode>(this).select<SVGTextElement>('text'), node, scene);
+  });
+}
+
+function paintBoxes(boxes: Group<SubgraphNode>, scene: SubgraphScene): void {
+  const { box, unit, picture, selected, hovered, clicked, dropOn } = scene;
+  const theme = THEMES[scene.theme];
+  boxes
+    .select('rect')
+    .attr('fill', ({ supernode }) => (supernode === null ? theme.box : theme.groupBox))
+    .attr('stroke', (_, i) => (i === clicked ? theme.clicked : i === hovered ? theme.hovered : theme.boxLine))
+    .attr('stroke-width', ({ supernode }, i) =>
+      i === clicked || i === dropOn ? 3 : supernode === null ? 1 : 2,
+    )
+    .attr('stroke-dasharray', ({ key }, i) => (selected.has(key) || i === dropOn ? '6 3' : null));
+  boxes
+    .select('path.marks')
+    .attr('fill', theme.box)
+    .attr('stroke', theme.markLine)
+    .attr('d', ({ members }) =>
+      members
+        .slice(0, MARKS_SHOWN)
+        .map((index, i) => {
+          const x = -box.width / 2 + (0.8 + i * 2.6 * MARK_UNITS) * unit;
+          return markPath(picture.nodes[index]!.kind, x, -box.height / 2, MARK_UNITS * unit);
+        })
+        .join(''),
+    );
+}
+
+function writeLines(
+  text: Selection<SVGTextElement, SubgraphNode, null, undefined>,
+  { name }: SubgraphNode,
+  { box, unit, theme }: SubgraphScene,
+): void {
+  const lines = shownLines(name, box.letters, box.lines);
+  const first = -((lines.length - 1) * LINE_UNITS * unit) / 2 + 0.35 * unit;
+  text.attr('fill', THEMES[theme].text).attr('font-size', unit);
+  text
+    .selectAll<SVGTSpanElement, string>('tspan')
+    .data(lines)
+    .join('tspan')
+    .attr('x', 0)
+    .attr('y', (_, i) => first + i * LINE_UNITS * unit)
+    .text((line) => line);
+}
+
+/** What a screen reader says of a box: its name, its members, what drives it. */
+function nameOf({ subgraph, picture, labelOf }: SubgraphScene, node: SubgraphNode, place: number): string {
+  const about =
+    node.supernode === null
+      ? describeNode(picture, node.members[0]!, labelOf)
+      : `${node.name}, group of ${node.members.length}`;
+  const inputs = subgraph.links
+    .filter(({ target }) => target === place)
+    .slice(-3)
+    .reverse()
+    .map(({ source, weight }) => `${subgraph.nodes[source]!.name} ${signed(weight)}`);
+  return inputs.length === 0 ? about : `${about}; from ${inputs.join(', ')}`;
+}
+
+function signed(weight: number): string {
+  return weight > 0 ? `+${short(weight)}` : short(weight).replace('-', '−');
+}
