@@ -63,7 +63,8 @@ export class Shelf {
       const graph = await this.examine(candidate);
       if (graph !== null && !found.has(graph.file)) found.set(graph.file, graph);
     }
-    this.graphs = withUniqueSlugs(withoutTwins([...found.values()]));
+    const whole = withoutTwins(withoutTwins([...found.values()], besideEachOther), ofOneTrace);
+    this.graphs = withUniqueSlugs(whole);
     return this.graphs;
   }
 
@@ -146,11 +147,24 @@ async function checkNamed(file: string): Promise<void> {
 }
 
 /** `x.json` beside `x.safetensors` is the same graph, pruned: the whole one is shown, unless it is damaged. */
-function withoutTwins(graphs: readonly ShelvedGraph[]): ShelvedGraph[] {
+function besideEachOther({ candidate }: ShelvedGraph): string {
+  const { dir, name } = path.parse(candidate.path);
+  return path.join(dir, name);
+}
+
+/** So are the two files of one trace, wherever each was written. */
+function ofOneTrace({ candidate, file, created_ms }: ShelvedGraph): string {
+  return created_ms === null ? file : `${created_ms} ${path.parse(candidate.path).name}`;
+}
+
+/** The best of each key, in the order of the first. */
+function withoutTwins(
+  graphs: readonly ShelvedGraph[],
+  keyOf: (graph: ShelvedGraph) => string,
+): ShelvedGraph[] {
   const best = new Map<string, ShelvedGraph>();
   for (const graph of graphs) {
-    const { dir, name } = path.parse(graph.candidate.path);
-    const key = path.join(dir, name);
+    const key = keyOf(graph);
     const other = best.get(key);
     if (other === undefined || rank(graph) > rank(other)) best.set(key, graph);
   }
