@@ -103,6 +103,27 @@ export default tseslint.config(
   { files: ['**/*.js', '**/*.mjs'], ...tseslint.configs.disableTypeChecked },
   ...roomRules,
   {
+    files: ['page/**/*.{ts,tsx}', 'test/page/**/*.ts', 'vite.config.ts'],
+    languageOptions: { parserOptions: { project: './page/tsconfig.json' } },
+  },
+  {
+    files: ['page/**/*.{ts,tsx}'],
+    rules: {
+      '@typescript-eslint/no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            {
+              group: ['**/src/*/**', '!**/src/picture/**'],
+              allowTypeImports: true,
+              message: 'Of the program the page takes src/picture, and types of the rest.',
+            },
+          ],
+        },
+      ],
+    },
+  },
+  {
     files: ['src/**/*.ts'],
     ignores: ['src/backend/**'],
     rules: {

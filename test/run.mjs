@@ -1,11 +1,13 @@
 /**
- * `npm test [-- jest arguments]`: builds, sets native TensorFlow up where it is missing, runs jest, and closes with the
- * line `N passed, N failed`. Without Python, compiler or network it warns and tests on wasm only.
+ * `npm test [-- jest arguments]`: builds, sets native TensorFlow up and installs Chromium where they are missing, runs jest,
+ * and closes with the line `N passed, N failed`. Without Python, compiler or network it warns and tests on wasm only; without
+ * Chromium the tests of the page fail.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { installChromium, WITHOUT_CHROMIUM } from './support/chromium.mjs';
 
 const ROOT = join(import.meta.dirname, '..');
 const NOTHING_RAN = { passed: 0, failed: 1, skipped: 0 };
@@ -17,7 +19,10 @@ console.log(`${totals.passed} passed, ${totals.failed} failed${skipped}`);
 
 function build() {
   const tsc = join(ROOT, 'node_modules/typescript/bin/tsc');
-  return run([tsc, '-p', join(ROOT, 'tsconfig.json')]) === 0;
+  const vite = join(ROOT, 'node_modules/vite/bin/vite.js');
+  return (
+    run([tsc, '-p', join(ROOT, 'tsconfig.json')]) === 0 && run([vite, 'build', '--logLevel', 'warn']) === 0
+  );
 }
 
 async function setUpAndTest() {
@@ -35,6 +40,7 @@ async function setUpAndTest() {
       `Warning: no native TensorFlow, so only wasm is tested. ${error.message}\n${error.hint ?? ''}`,
     );
   }
+  if (!installChromium()) console.error(`Warning: ${WITHOUT_CHROMIUM}`);
   return jest(process.argv.slice(2));
 }
 

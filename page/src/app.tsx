@@ -1,0 +1,153 @@
+/** Page: header, four panels, one dialog at a time, and the words for screen readers. */
+import { Help } from './dialogs/help.tsx';
+import { Export } from './dialogs/export.tsx';
+import { GraphList } from './dialogs/graphs.tsx';
+import { NameSupernode } from './dialogs/name.tsx';
+import { Header } from './header.tsx';
+import { About } from './panels/about.tsx';
+import { ConnectionCount, Connections } from './panels/connections.tsx';
+import { Feature } from './panels/feature.tsx';
+import { GraphPanel } from './panels/graph-panel.tsx';
+import { Nodes } from './panels/nodes.tsx';
+import { SubgraphPanel } from './panels/subgraph-panel.tsx';
+import { Try } from './panels/try/try.tsx';
+import { ModalDialog } from './parts/dialog.tsx';
+import { Panel, Problem, TabbedPanel } from './parts/panel.tsx';
+import { Splitter } from './parts/splitter.tsx';
+import { announcement, dialog, lowerTab, split, upperTab } from './store/looks.ts';
+import { loading, opened, openGraph } from './store/opened.ts';
+
+export function App() {
+  return (
+    <>
+      <a class="skip" href="#graph-drawing">
+        Skip to the graph
+      </a>
+      <Header />
+      {opened.value === null ? <Start /> : <Workbench />}
+      <OpenDialog />
+      <Announcer />
+    </>
+  );
+}
+
+function Workbench() {
+  const { columns, rows } = split.value;
+  return (
+    <main
+      class="workbench"
+      aria-busy={loading.value.state === 'loading'}
+      style={{ '--columns': `${columns * 100}%`, '--rows': `${rows * 100}%` }}
+    >
+      <GraphPanel />
+      <TabbedPanel
+        id="upper"
+        label="Connections and nodes"
+        open={upperTab.value}
+        onOpen={(name) => (upperTab.value = name)}
+        tabs={[
+          {
+            name: 'connections',
+            title: (
+              <>
+                Connections <ConnectionCount />
+              </>
+            ),
+            content: () => <Connections />,
+          },
+          { name: 'nodes', title: 'Nodes', content: () => <Nodes /> },
+        ]}
+      />
+      <SubgraphPanel />
+      <TabbedPanel
+        id="lower"
+        label="Feature, try out and about"
+        open={lowerTab.value}
+        onOpen={(name) => (lowerTab.value = name)}
+        tabs={[
+          { name: 'feature', title: 'Feature', content: () => <Feature /> },
+          { name: 'try', title: 'Try out', content: () => <Try /> },
+          { name: 'about', title: 'About', content: () => <About /> },
+        ]}
+      />
+      <Splitter side="columns" />
+      <Splitter side="rows" />
+      {loading.value.state === 'failed' && (
+        <div class="toast">
+          <LoadProblem />
+        </div>
+      )}
+    </main>
+  );
+}
+
+/** While no graph is open. */
+function Start() {
+  return (
+    <main class="start">
+      <LoadProblem />
+      {loading.value.state === 'loading' ? (
+        <p class="muted" role="status">
+          Opening {loading.value.slug} …
+        </p>
+      ) : (
+        <div class="start-panels">
+          <Panel id="start-graphs" title="Graphs">
+            <div class="panel-body">
+              <GraphList />
+            </div>
+          </Panel>
+          <Panel id="start-try" title="Trace a prompt">
+            <div class="panel-body">
+              <Try />
+            </div>
+          </Panel>
+        </div>
+      )}
+    </main>
+  );
+}
+
+function LoadProblem() {
+  const now = loading.value;
+  return now.state === 'failed' ? (
+    <Problem error={now.error} onRetry={() => void openGraph(now.slug)} />
+  ) : null;
+}
+
+const TITLES = {
+  graphs: 'Graphs',
+  help: 'Keys and gestures',
+  name: 'Name the supernode',
+  export: 'Export',
+} as const;
+
+function OpenDialog() {
+  const name = dialog.value;
+  if (name === null) return null;
+  return (
+    <ModalDialog
+      key={name}
+      id={`dialog-${name}`}
+      title={TITLES[name]}
+      wide={name === 'help' || name === 'graphs'}
+      onClose={() => (dialog.value = null)}
+    >
+      {name === 'graphs' && <GraphList />}
+      {name === 'help' && <Help />}
+      {name === 'name' && <NameSupernode />}
+      {name === 'export' && <Export />}
+    </ModalDialog>
+  );
+}
+
+/** Two places in turn, so that the same words are said again. */
+function Announcer() {
+  const { text, count } = announcement.value;
+  return (
+    <div class="for-reader" id="announcer" role="status" aria-live="polite">
+      <span>{count % 2 === 0 ? text : ''}</span>
+      <span>{count % 2 === 1 ? text : ''}</span>
+    </div>
+  );
+}

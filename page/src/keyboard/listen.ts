@@ -1,0 +1,38 @@
+/** Page, keyboard: finds the command of a pressed key. */
+import { dialog } from '../store/looks.ts';
+import { COMMANDS } from './commands.ts';
+
+/** Keys that a focused control needs itself. */
+const OWN_KEYS: Readonly<Record<string, readonly string[]>> = {
+  BUTTON: ['Enter', ' '],
+  A: ['Enter'],
+  SELECT: ['Enter', ' '],
+  SUMMARY: ['Enter', ' '],
+};
+
+export function listenToKeys(): void {
+  document.addEventListener('keydown', (event) => {
+    if (event.defaultPrevented || dialog.value !== null) return;
+    const target = event.target instanceof HTMLElement ? event.target : document.body;
+    if (isTyping(target)) {
+      if (event.key === 'Escape') target.blur();
+      return;
+    }
+    if (OWN_KEYS[target.tagName]?.includes(event.key)) return;
+    const pressed = event.ctrlKey || event.metaKey ? `Ctrl+${event.key}` : event.key;
+    if (event.altKey) return;
+    const inGraph = target.closest('#graph-drawing') !== null;
+    const command = COMMANDS.find(
+      ({ keys, where }) => keys.includes(pressed) && (where === 'anywhere' || inGraph),
+    );
+    if (command === undefined) return;
+    event.preventDefault();
+    command.run();
+  });
+}
+
+function isTyping(target: HTMLElement): boolean {
+  if (target instanceof HTMLInputElement)
+    return !['range', 'checkbox', 'radio', 'button'].includes(target.type);
+  return target instanceof HTMLTextAreaElement || target.isContentEditable;
+}

@@ -1,0 +1,94 @@
+/** Page, panel of a feature: its label, shown as text and edited in place. */
+import { useEffect, useRef, useState } from 'preact/hooks';
+import type { PictureNode } from '../../../src/picture/picture.ts';
+import { labelFocus } from '../actions.ts';
+import { exported } from '../server.ts';
+import { writeLabel } from '../store/details.ts';
+import { announce } from '../store/looks.ts';
+
+const MOST_CHARACTERS = 500;
+
+export function LabelEditor(props: {
+  readonly node: PictureNode;
+  readonly label: string;
+  readonly origin: 'edited' | 'automatic' | null;
+}) {
+  const { node, label, origin } = props;
+  const [draft, setDraft] = useState<string | null>(null);
+  const [problem, setProblem] = useState<string | null>(null);
+  const input = useRef<HTMLInputElement>(null);
+  const asked = labelFocus.value;
+  const [seen, setSeen] = useState(asked);
+  useEffect(() => {
+    if (asked === seen) return;
+    setSeen(asked);
+    setDraft(label);
+  }, [asked]);
+  useEffect(() => {
+    if (draft !== null) input.current?.select();
+  }, [draft === null]);
+
+  if (draft === null) {
+    return (
+      <h3 class="feature-label">
+        <span class="feature-label-text">{label}</span>
+        {origin === 'automatic' && <span class="tag">automatic</span>}
+        <button
+          type="button"
+          class="icon-button"
+          aria-label="Edit the label"
+          title="Edit the label (e)"
+          onClick={() => setDraft(label)}
+        >
+          ✎
+        </button>
+      </h3>
+    );
+  }
+  const save = async () => {
+    try {
+      await writeLabel(node.id, draft, exported === null);
+      setDraft(null);
+      setProblem(null);
+      announce(draft.trim() === '' ? 'Label taken back.' : `Label is now ${draft.trim()}.`);
+    } catch (error) {
+      setProblem((error as Error).message);
+    }
+  };
+  return (
+    <form
+      class="feature-label editing"
+      onSubmit={(event) => {
+        event.preventDefault();
+        void save();
+      }}
+    >
+      <input
+        ref={input}
+        type="text"
+        aria-label={
+          node.kind === 'feature' && exported === null
+            ? 'Label of this feature, in all graphs of its set'
+            : 'Label of this node'
+        }
+        value={draft}
+        maxLength={MOST_CHARACTERS}
+        onInput={(event) => setDraft(event.currentTarget.value)}
+        onKeyDown={(event) => {
+          if (event.key !== 'Escape') return;
+          event.stopPropagation();
+          setDraft(null);
+          setProblem(null);
+        }}
+      />
+      <button type="submit" class="button primary">
+        Save
+      </button>
+      {problem !== null && (
+        <p class="field-problem" role="alert">
+          {problem}
+        </p>
+      )}
+    </form>
+  );
+}

@@ -1,0 +1,7 @@
+/** Page, panel for trying out: which of its three parts is open. */
+import { signal } from '@preact/signals';
+import type { JobRequest } from '../../../../src/viewer/api.ts';
+
+export type TryKind = JobRequest['kind'];
+
+export const tryKind = signal<TryKind>('trace');

@@ -1,0 +1,48 @@
+/** Page, panel for trying out: how far the job is, and the way to end it. */
+import type { ComponentChildren } from 'preact';
+import { Problem } from '../../parts/panel.tsx';
+import { count } from '../../parts/text.ts';
+import { isBusy, job, stopJob } from '../../store/jobs.ts';
+import type { TryKind } from './kind.ts';
+
+export function JobProgress({
+  kind,
+  children,
+}: {
+  readonly kind: TryKind;
+  readonly children?: ComponentChildren;
+}) {
+  const now = job.value;
+  if (now === null) return null;
+  if (now.request.kind !== kind) {
+    return isBusy(now) ? <p class="muted">The model is busy with another task of this page.</p> : null;
+  }
+  if (now.error !== null) return <Problem error={now.error} />;
+  if (now.status?.state === 'cancelled')
+    return (
+      <p class="muted" id="job-state">
+        Cancelled.
+      </p>
+    );
+  if (!isBusy(now)) return <>{children}</>;
+  const { state, ahead, progress } = now.status ?? { state: 'queued', ahead: 0, progress: null };
+  const message =
+    state === 'queued'
+      ? ahead > 0
+        ? `Waiting: ${count(ahead, 'task')} before this one`
+        : 'Starting'
+      : (progress?.message ?? 'Working');
+  return (
+    <div class="job" id="job-state">
+      <span>{message} …</span>
+      {progress !== null && progress.done !== null && progress.total !== null ? (
+        <progress value={progress.done} max={progress.total} aria-label={message} />
+      ) : (
+        <progress aria-label={message} />
+      )}
+      <button type="button" class="button" id="job-cancel" onClick={() => void stopJob()}>
+        Cancel
+      </button>
+    </div>
+  );
+}

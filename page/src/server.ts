@@ -1,0 +1,160 @@
+/** Page, the way to the server: one function a request of `src/viewer/api.ts`. A page exported as one file has no server. */
+import type {
+  Annotations,
+  ExportedPage,
+  FeatureDetail,
+  GraphList,
+  JobRequest,
+  JobStatus,
+  OpenedGraph,
+  ServerInfo,
+  SubgraphScores,
+} from '../../src/viewer/api.ts';
+
+/** What the server refused, or that it could not be reached. */
+export class RequestFailed extends Error {
+  readonly code: string;
+  readonly hint: string | undefined;
+
+  constructor(code: string, message: string, hint?: string) {
+    super(message);
+    this.name = 'RequestFailed';
+    this.code = code;
+    this.hint = hint;
+  }
+}
+
+export const exported: ExportedPage | null = readExport();
+
+export interface Thresholds {
+  readonly node: number;
+  readonly edge: number;
+}
+
+export function fetchInfo(): Promise<ServerInfo> {
+  if (exported !== null) {
+    const why = 'This page is a file of its own: there is no server behind it.';
+    return Promise.resolve({ version: exported.version, model: null, why });
+  }
+  return request<ServerInfo>('GET', 'api/info');
+}
+
+export function fetchGraphs(): Promise<GraphList> {
+  return exported === null ? request<GraphList>('GET', 'api/graphs') : Promise.resolve({ graphs: [] });
+}
+
+/** `thresholds` are looked at for graph files only. */
+export function fetchGraph(
+  slug: string,
+  thresholds: Thresholds | null,
+  signal?: AbortSignal,
+): Promise<OpenedGraph> {
+  if (exported !== null) return Promise.resolve(exported.opened);
+  const query =
+    thresholds === null ? '' : `?node_threshold=${thresholds.node}&edge_threshold=${thresholds.edge}`;
+  return request<OpenedGraph>('GET', `${graphAddress(slug)}${query}`, undefined, { signal: signal ?? null });
+}
+
+export function fetchScores(
+  slug: string,
+  pinnedIds: readonly string[],
+  signal: AbortSignal,
+): Promise<SubgraphScores> {
+  return request<SubgraphScores>('POST', `${graphAddress(slug)}/scores`, { pinnedIds }, { signal });
+}
+
+/** `last` when the page is being closed: the request then outlives it. */
+export function saveAnnotations(slug: string, annotations: Annotations, last: boolean): Promise<Annotations> {
+  return request<Annotations>('PUT', `${graphAddress(slug)}/annotations`, annotations, { keepalive: last });
+}
+
+export function fetchFeature(slug: string, layer: number, feature: number): Promise<FeatureDetail> {
+  if (exported !== null) {
+    const known = exported.features[`${layer}_${feature}`];
+    return Promise.resolve(known ?? { layer, feature, page: null, label: null, neuronpedia: null });
+  }
+  return request<FeatureDetail>('GET', `${graphAddress(slug)}/features/${layer}/${feature}`);
+}
+
+export function saveLabel(
+  slug: string,
+  layer: number,
+  feature: number,
+  text: string,
+): Promise<FeatureDetail> {
+  return request<FeatureDetail>('PUT', `${graphAddress(slug)}/labels/${layer}/${feature}`, { text });
+}
+
+export function postJob(job: JobRequest): Promise<JobStatus> {
+  return request<JobStatus>('POST', 'api/jobs', job);
+}
+
+export function cancelJob(id: string): Promise<JobStatus> {
+  return request<JobStatus>('DELETE', `api/jobs/${encodeURIComponent(id)}`);
+}
+
+/** Calls `onStatus` until the job has ended; gives what stops listening. */
+export function followJob(id: string, onStatus: (status: JobStatus) => void, onLost: () => void): () => void {
+  const events = new EventSource(`api/jobs/${encodeURIComponent(id)}/events`);
+  events.onmessage = (message: MessageEvent<string>) => {
+    const status = JSON.parse(message.data) as JobStatus;
+    if (hasEnded(status)) events.close();
+    onStatus(status);
+  };
+  events.onerror = () => {
+    // The browser tries again by itself unless the server refused.
+    if (events.readyState === EventSource.CLOSED) onLost();
+  };
+  return () => events.close();
+}
+
+export function hasEnded({ state }: JobStatus): boolean {
+  return state === 'done' || state === 'failed' || state === 'cancelled';
+}
+
+/** Address of a file that the server makes. */
+export function exportAddress(slug: string, form: 'html' | 'json'): string {
+  return `${graphAddress(slug)}/export.${form}`;
+}
+
+function graphAddress(slug: string): string {
+  return `api/graphs/${encodeURIComponent(slug)}`;
+}
+
+async function request<T>(
+  method: string,
+  address: string,
+  body?: unknown,
+  options: RequestInit = {},
+): Promise<T> {
+  let response: Response;
+  try {
+    const content =
+      body === undefined
+        ? {}
+        : { body: JSON.stringify(body), headers: { 'content-type': 'application/json' } };
+    response = await fetch(address, { method, ...content, ...options });
+  } catch (cause) {
+    if (cause instanceof DOMException && cause.name === 'AbortError') throw cause;
+    throw new RequestFailed('unreachable', 'The server does not answer.', 'Is `tracer serve` still running?');
+  }
+  const text = await response.text();
+  if (response.ok) return JSON.parse(text) as T;
+  throw refusal(response, text);
+}
+
+function refusal(response: Response, text: string): RequestFailed {
+  const plain = new RequestFailed('http', `The server answered ${response.status} ${response.statusText}.`);
+  try {
+    const { error } = JSON.parse(text) as { error?: { code: string; message: string; hint?: string } };
+    return error === undefined ? plain : new RequestFailed(error.code, error.message, error.hint);
+  } catch {
+    return plain; // an answer that is no JSON says nothing more than its status
+  }
+}
+
+function readExport(): ExportedPage | null {
+  // The pure parts of the page are also tested without a browser.
+  const element = typeof document === 'undefined' ? null : document.getElementById('tracer-export');
+  return element === null ? null : (JSON.parse(element.textContent) as ExportedPage);
+}

@@ -1,0 +1,63 @@
+/** Page, state: pages of features, fetched when first looked at and kept until another graph is opened. */
+import { effect, signal } from '@preact/signals';
+import type { FeatureDetail } from '../../../src/viewer/api.ts';
+import { fetchFeature, saveLabel } from '../server.ts';
+import { edit, marks } from './marks.ts';
+import { opened, picture, takeLabel } from './opened.ts';
+
+export type Detail =
+  | { readonly state: 'loading' }
+  | { readonly state: 'here'; readonly detail: FeatureDetail }
+  | { readonly state: 'failed'; readonly error: Error };
+
+const details = signal<ReadonlyMap<string, Detail>>(new Map());
+
+let slug: string | undefined;
+effect(() => {
+  if (opened.value?.slug === slug) return;
+  slug = opened.value?.slug;
+  details.value = new Map();
+});
+
+/** What is known of a feature by now. `wantDetail` asks for it. */
+export function detailOf(layer: number, feature: number): Detail | undefined {
+  return details.value.get(`${layer}_${feature}`);
+}
+
+export function wantDetail(layer: number, feature: number): void {
+  const before = details.peek().get(`${layer}_${feature}`);
+  if (before === undefined || before.state === 'failed') void load(layer, feature);
+}
+
+async function load(layer: number, feature: number): Promise<void> {
+  const of = slug;
+  if (of === undefined) return;
+  put(layer, feature, { state: 'loading' });
+  try {
+    const detail = await fetchFeature(of, layer, feature);
+    if (of === slug) put(layer, feature, { state: 'here', detail });
+  } catch (error) {
+    if (of === slug) put(layer, feature, { state: 'failed', error: error as Error });
+  }
+}
+
+/** A feature's label goes to its set; that of any other node, and in a page without a server, to the graph's annotations. */
+export async function writeLabel(id: string, text: string, toSet: boolean): Promise<void> {
+  const node = picture.value?.nodes[picture.value.indexById.get(id) ?? -1];
+  const of = slug;
+  if (node === undefined || of === undefined) return;
+  const { [id]: own, ...others } = marks.value.clerps;
+  if (!toSet || node.layer === null || node.feature === null) {
+    edit({ clerps: text.trim() === '' ? others : { ...others, [id]: text.trim() } });
+    return;
+  }
+  const detail = await saveLabel(of, node.layer, node.feature, text);
+  put(node.layer, node.feature, { state: 'here', detail });
+  takeLabel(detail);
+  // The graph's own label would hide the new one.
+  if (own !== undefined) edit({ clerps: others });
+}
+
+function put(layer: number, feature: number, detail: Detail): void {
+  details.value = new Map(details.value).set(`${layer}_${feature}`, detail);
+}

@@ -1,0 +1,8 @@
+/** Page, state: nodes that stand for a feature, which has a layer and a number. */
+import type { PictureNode } from '../../../src/picture/picture.ts';
+
+export type FeatureNode = PictureNode & { readonly layer: number; readonly feature: number };
+
+export function isFeature(node: PictureNode | null | undefined): node is FeatureNode {
+  return node?.kind === 'feature' && node.layer !== null && node.feature !== null;
+}

@@ -1,0 +1,113 @@
+/** Page, state: the one job of this page that the server works on. */
+import { signal } from '@preact/signals';
+import type { JobRequest, JobStatus } from '../../../src/viewer/api.ts';
+import { cancelJob, followJob, hasEnded, postJob, RequestFailed } from '../server.ts';
+import { announce } from './looks.ts';
+
+export interface PageJob {
+  readonly request: JobRequest;
+  /** Null until the server has taken it. */
+  readonly status: JobStatus | null;
+  readonly error: Error | null;
+}
+
+export const job = signal<PageJob | null>(null);
+
+let stopFollowing: () => void = () => undefined;
+
+/** Where a reloaded page finds its running job. A page that is closed loses it, and the server then cancels it. */
+const SESSION_KEY = 'tracer.job';
+
+export function isBusy(of: PageJob | null): boolean {
+  return of !== null && of.error === null && (of.status === null || !hasEnded(of.status));
+}
+
+/** Starts a job in place of the one before; `onDone` is called when it has a result. */
+export async function startJob(
+  request: JobRequest,
+  onDone: (status: JobStatus) => void = () => undefined,
+): Promise<void> {
+  await stopJob();
+  const mine: PageJob = { request, status: null, error: null };
+  job.value = mine;
+  const isMine = () => job.value?.request === request;
+  const take = (status: JobStatus) => {
+    if (!isMine()) return;
+    job.value = { request, status, error: failureOf(status) };
+    if (hasEnded(status)) {
+      sessionStorage.removeItem(SESSION_KEY);
+      announce(endWords(status));
+    }
+    if (status.state === 'done') onDone(status);
+  };
+  try {
+    const status = await postJob(request);
+    if (!isMine()) {
+      await cancelJob(status.id); // another one was started meanwhile
+      return;
+    }
+    take(status);
+    if (hasEnded(status)) return;
+    follow(request, status, take);
+  } catch (error) {
+    if (isMine()) job.value = { request, status: null, error: error as Error };
+  }
+}
+
+/** Goes on with the job that was running when the page was reloaded. */
+export function resumeJob(onDone: (request: JobRequest, status: JobStatus) => void): void {
+  const kept = sessionStorage.getItem(SESSION_KEY);
+  if (kept === null) return;
+  const { request, status } = JSON.parse(kept) as { request: JobRequest; status: JobStatus };
+  job.value = { request, status, error: null };
+  follow(request, status, (next) => {
+    if (job.value?.request !== request) return;
+    job.value = { request, status: next, error: failureOf(next) };
+    if (hasEnded(next)) sessionStorage.removeItem(SESSION_KEY);
+    if (next.state === 'done') onDone(request, next);
+  });
+}
+
+function follow(request: JobRequest, status: JobStatus, take: (status: JobStatus) => void): void {
+  sessionStorage.setItem(SESSION_KEY, JSON.stringify({ request, status }));
+  stopFollowing = followJob(status.id, take, () => {
+    sessionStorage.removeItem(SESSION_KEY);
+    if (job.value?.request === request) job.value = { request, status: null, error: lost() };
+  });
+}
+
+export async function stopJob(): Promise<void> {
+  const now = job.value;
+  stopFollowing();
+  sessionStorage.removeItem(SESSION_KEY);
+  if (now === null || !isBusy(now)) return;
+  if (now.status === null) {
+    job.value = null; // `startJob` cancels it as soon as it knows its id
+    return;
+  }
+  const status: JobStatus = { ...now.status, state: 'cancelled' };
+  job.value = { request: now.request, status, error: null };
+  try {
+    await cancelJob(now.status.id);
+  } catch (error) {
+    // A job that has just ended, or that the server has forgotten, needs no cancelling.
+    if (!(error instanceof RequestFailed)) throw error;
+  }
+}
+
+function failureOf({ state, error }: JobStatus): Error | null {
+  if (state !== 'failed') return null;
+  return new RequestFailed(error?.code ?? 'failed', error?.message ?? 'The job failed.', error?.hint);
+}
+
+function endWords({ state, error }: JobStatus): string {
+  return state === 'failed' ? `Failed: ${error?.message ?? ''}` : state === 'done' ? 'Done.' : 'Cancelled.';
+}
+
+function lost(): Error {
+  return new RequestFailed(
+    'lost',
+    'The connection to the server was lost.',
+    'Is `tracer serve` still running?',
+  );
+}

@@ -1,0 +1,115 @@
+/** Page, state: keeps the address and the server's annotations in step with what is shown. */
+import { effect, signal } from '@preact/signals';
+import { exported, saveAnnotations } from '../server.ts';
+import { readAddress, writeAddress, type AddressState } from './address.ts';
+import { editCount, marks } from './marks.ts';
+import { clickedId, closeGraph, opened, openGraph, thresholds } from './opened.ts';
+
+export type Saving =
+  { readonly state: 'saved' | 'waiting' | 'saving' } | { readonly state: 'failed'; readonly error: Error };
+
+const SAVE_AFTER_MS = 500;
+/** Browsers refuse more than about 100 changes of the address in 30 s. */
+const ADDRESS_AFTER_MS = 300;
+
+export const saving = signal<Saving>({ state: 'saved' });
+
+let saveTimer: ReturnType<typeof setTimeout> | undefined;
+let addressTimer: ReturnType<typeof setTimeout> | undefined;
+let savedEdits = 0;
+/** Saves run one after another, so that an older state never overtakes a newer one. */
+let lastSave: Promise<void> = Promise.resolve();
+
+/** Opens what the address names and keeps address and server in step from then on. */
+export async function startKeeping(): Promise<void> {
+  window.addEventListener('popstate', () => void openFromAddress());
+  window.addEventListener('pagehide', () => flush(true));
+  await openFromAddress();
+  effect(() => {
+    const state = addressState();
+    clearTimeout(addressTimer);
+    if (state.slug !== null) addressTimer = setTimeout(() => writeNow('replace'), ADDRESS_AFTER_MS);
+  });
+  effect(() => {
+    if (editCount.value === savedEdits || exported !== null) return;
+    saving.value = { state: 'waiting' };
+    clearTimeout(saveTimer);
+    saveTimer = setTimeout(() => flush(false), SAVE_AFTER_MS);
+  });
+}
+
+/** Opens another graph, so that the browser's Back leads to the present one. */
+export async function visit(slug: string): Promise<void> {
+  flush(false);
+  writeNow('replace');
+  await openGraph(slug);
+  if (opened.value?.slug === slug) writeNow('push');
+}
+
+/** The link that shows all this again. */
+export function shareableLink(): string {
+  writeNow('replace');
+  return location.href;
+}
+
+export function saveNow(): void {
+  flush(false);
+}
+
+async function openFromAddress(): Promise<void> {
+  flush(false);
+  const given = readAddress(query());
+  const slug = exported?.slug ?? given.slug;
+  if (slug === undefined || slug === null) closeGraph();
+  else await openGraph(slug, given);
+}
+
+function flush(last: boolean): void {
+  clearTimeout(saveTimer);
+  const slug = opened.value?.slug;
+  if (slug === undefined || exported !== null) return;
+  if (editCount.value === savedEdits && saving.value.state !== 'failed') return;
+  savedEdits = editCount.value;
+  const annotations = { ...marks.value, clickedId: clickedId.value };
+  const save = async () => {
+    saving.value = { state: 'saving' };
+    try {
+      await saveAnnotations(slug, annotations, last);
+      if (saving.value.state === 'saving') saving.value = { state: 'saved' };
+    } catch (error) {
+      saving.value = { state: 'failed', error: error as Error };
+    }
+  };
+  // A page that is being closed cannot wait for the save before.
+  lastSave = last ? save() : lastSave.then(save);
+}
+
+function addressState(): AddressState {
+  const { pinnedIds, supernodes, sg_pos, clerps } = marks.value;
+  return {
+    slug: opened.value?.slug ?? null,
+    clickedId: clickedId.value,
+    pinnedIds,
+    supernodes,
+    sg_pos,
+    clerps,
+    pruningThreshold: thresholds.value.node,
+    edgeThreshold: thresholds.value.edge,
+  };
+}
+
+/** A page from disk may change only what follows the `#`. */
+function query(): string {
+  return exported === null ? location.search.slice(1) : location.hash.slice(1);
+}
+
+function writeNow(how: 'replace' | 'push'): void {
+  clearTimeout(addressTimer);
+  const state = addressState();
+  if (state.slug === null) return;
+  const after = writeAddress(state, query());
+  if (after === query()) return;
+  const address = exported === null ? `?${after}` : `#${after}`;
+  if (how === 'push') history.pushState(null, '', address);
+  else history.replaceState(null, '', address);
+}

@@ -1,0 +1,2 @@
+/** Page: style sheets are imported for their effect. */
+declare module '*.css';
