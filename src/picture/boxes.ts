@@ -1,30 +1,66 @@
 /** Picture, subgraph: measures of boxes and the curves between them, the same in the page and as SVG. */
 
 import { round } from './marks.ts';
+import { rowName, type PictureGraph } from './picture.ts';
 import type { Place } from './place-subgraph.ts';
+import { shownLabel, shownToken } from './shown.ts';
+import type { SubgraphNode } from './subgraph.ts';
 
 export interface Box {
   readonly width: number;
   readonly height: number;
-  /** Letters on a line, and lines. */
+  /** Letters on a line of the label, and its lines. */
   readonly letters: number;
   readonly lines: number;
+  /** Letters of the small line under it. */
+  readonly captionLetters: number;
 }
+
+/** In units: heights of letters, distance of lines, and the first line of so many labels and a caption from the middle. */
+export const BOX_TEXT = {
+  label: 0.95,
+  caption: 0.78,
+  line: 1.08,
+  firstLine: (labels: number): number => 0.32 - (labels * 1.08) / 2,
+} as const;
 
 /** Width of an average letter, in units. */
 const LETTER_UNITS = 0.54;
 const LINES = 2;
 /** In units: a box is readable, but never takes more than a part of its panel. */
 const WIDTH_UNITS = { least: 6, most: 12.5, padding: 0.9 } as const;
-const HEIGHT_UNITS = 3.1;
+const HEIGHT_UNITS = 3.6;
 const PART_OF_PANEL = 0.22;
 
 /** The box of a panel, in pixels; `unit` is the height of its font. */
 export function boxSize(panel: { readonly width: number }, unit: number): Box {
   const wanted = panel.width * PART_OF_PANEL;
   const width = Math.min(WIDTH_UNITS.most * unit, Math.max(WIDTH_UNITS.least * unit, wanted));
-  const letters = Math.max(4, Math.floor((width - WIDTH_UNITS.padding * unit) / (LETTER_UNITS * unit)));
-  return { width, height: HEIGHT_UNITS * unit, letters, lines: LINES };
+  const lettersOf = (size: number): number =>
+    Math.max(4, Math.floor((width - WIDTH_UNITS.padding * unit) / (LETTER_UNITS * unit * size)));
+  return {
+    width,
+    height: HEIGHT_UNITS * unit,
+    letters: lettersOf(BOX_TEXT.label),
+    lines: LINES,
+    captionLetters: lettersOf(BOX_TEXT.caption),
+  };
+}
+
+/** Where the members of a box are: what tells boxes of the same label apart. */
+export function boxCaption(picture: PictureGraph, { members }: SubgraphNode, mostLetters: number): string {
+  const nodes = members.map((index) => picture.nodes[index]!);
+  const [first] = nodes;
+  if (first === undefined) return '';
+  if (nodes.length === 1) {
+    const row = rowName(picture, first.row);
+    const letters = mostLetters - row.length - 1;
+    return first.kind === 'logit' ? row : `${row} ${shownToken(first.token, letters)}`;
+  }
+  const rows = nodes.map(({ row }) => row);
+  const [low, high] = [Math.min(...rows), Math.max(...rows)];
+  const layers = low === high ? rowName(picture, low) : `${rowName(picture, low)}–${rowName(picture, high)}`;
+  return shownLabel(`${nodes.length} nodes, ${layers}`, mostLetters);
 }
 
 /** From the upper edge of the source to the lower edge of the target, bent upright at both ends. */

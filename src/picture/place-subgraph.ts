@@ -15,6 +15,9 @@ export interface BoxSize {
   readonly height: number;
 }
 
+/** Boxes that find their own place stand apart by this factor, so that links are seen between them. */
+export const SPACED = { across: 1.08, apart: 1.4 } as const;
+
 const DEFAULT_BOX: BoxSize = { width: 0.17, height: 0.09 };
 const DECIMALS = 4;
 /** Places that are tried for a box, in each direction. */
@@ -53,7 +56,7 @@ export function placeSubgraph(
   box: BoxSize = DEFAULT_BOX,
 ): Place[] {
   const saved = parsePositions(sgPos);
-  const wanted = freePlaces(picture, nodes);
+  const wanted = freePlaces(picture, nodes, box);
   const places: (Place | undefined)[] = nodes.map((node) => saved.get(placeId(picture, node)));
   const order = [...nodes.keys()].sort((a, b) => wanted[b]!.y - wanted[a]!.y || wanted[a]!.x - wanted[b]!.x);
   for (const i of order) places[i] ??= freeNear(wanted[i]!, places, box);
@@ -65,15 +68,60 @@ export function placeId({ nodes }: PictureGraph, { members }: SubgraphNode): str
   return nodes[members[0]!]!.id;
 }
 
-/** Tokens and rows that occur, evenly spread. */
-function freePlaces({ nodes }: PictureGraph, boxes: SubgraphPicture['nodes']): Place[] {
-  const mean = (members: readonly number[], field: 'row' | 'position'): number =>
-    members.reduce((sum, index) => sum + nodes[index]![field], 0) / members.length;
-  const rows = boxes.map(({ members }) => Math.round(mean(members, 'row')));
-  const columns = boxes.map(({ members }) => Math.round(mean(members, 'position')));
-  const rowRank = ranks(rows);
-  const columnRank = ranks(columns);
-  return boxes.map((_, i) => ({ x: columnRank.get(columns[i]!)!, y: 1 - rowRank.get(rows[i]!)! }));
+/** How much of x is said by the token, the rest by an even spread over the width: crowded tokens use the whole panel. */
+const BY_TOKEN = 0.35;
+/** Boxes of neighbouring lines are set off sideways by this part of a box, so that links do not run behind them. */
+const STAGGER = 0.35;
+
+/** In lines by layer, the highest on top; in a line, in the order of their tokens. */
+function freePlaces({ nodes }: PictureGraph, boxes: SubgraphPicture['nodes'], box: BoxSize): Place[] {
+  const mean = (place: number, field: 'row' | 'position'): number => {
+    const { members } = boxes[place]!;
+    return members.reduce((sum, index) => sum + nodes[index]![field], 0) / members.length;
+  };
+  const positions = boxes.map((_, place) => mean(place, 'position'));
+  const rankOf = ranks(positions);
+  const lines = linesOf(
+    boxes.map((_, place) => Math.round(mean(place, 'row'))),
+    Math.max(1, Math.floor(1 / box.width)),
+    Math.max(1, Math.floor(1 / box.height)),
+  );
+  const places = new Array<Place>(boxes.length);
+  for (const [i, line] of lines.entries()) {
+    const shift = (i % 2 === 0 ? STAGGER : -STAGGER) * box.width * (lines.length > 2 ? 1 : 0);
+    line.sort((a, b) => positions[a]! - positions[b]! || a - b);
+    for (const [j, place] of line.entries()) {
+      const even = (j + 0.5) / line.length;
+      const x = BY_TOKEN * rankOf.get(positions[place]!)! + (1 - BY_TOKEN) * even + shift;
+      places[place] = { x, y: (i + 0.5) / lines.length };
+    }
+  }
+  return places;
+}
+
+/**
+ * Boxes (by their places) in lines, the highest row first. A row with too many boxes takes several lines; when there are too
+ * many lines, the two neighbours that have the fewest boxes become one, as long as they fit into one.
+ */
+function linesOf(rows: readonly number[], mostBoxes: number, mostLines: number): number[][] {
+  const byRow = new Map<number, number[]>();
+  for (const [place, row] of rows.entries()) byRow.set(row, [...(byRow.get(row) ?? []), place]);
+  const lines = [...byRow]
+    .sort(([a], [b]) => b - a)
+    .flatMap(([, places]) => chunks(places, Math.ceil(places.length / Math.ceil(places.length / mostBoxes))));
+  while (lines.length > mostLines) {
+    const sizes = lines.slice(1).map((line, i) => line.length + lines[i]!.length);
+    const least = sizes.indexOf(Math.min(...sizes));
+    if (sizes[least]! > mostBoxes) break;
+    lines.splice(least, 2, [...lines[least]!, ...lines[least + 1]!]);
+  }
+  return lines;
+}
+
+function chunks(places: readonly number[], size: number): number[][] {
+  return Array.from({ length: Math.ceil(places.length / size) }, (_, i) =>
+    places.slice(i * size, (i + 1) * size),
+  );
 }
 
 /** Each value that occurs to the middle of its part of 0 … 1. */

@@ -1,12 +1,12 @@
 /** Picture, way out: the pinned subgraph as an SVG document. */
 
 import { xmlText } from '../graph/export.ts';
-import { boxSize, linkCurve } from './boxes.ts';
+import { boxCaption, boxSize, BOX_TEXT, linkCurve, type Box } from './boxes.ts';
 import type { LabelOf } from './labels.ts';
 import { defaultLabel, describeNode, short } from './labels.ts';
 import { round } from './marks.ts';
 import type { PictureGraph } from './picture.ts';
-import { placeSubgraph, type Place } from './place-subgraph.ts';
+import { placeSubgraph, SPACED, type Place } from './place-subgraph.ts';
 import { shownLines, shownToken } from './shown.ts';
 import { supernodeView, type SubgraphNode, type SubgraphPicture, type Supernodes } from './subgraph.ts';
 import { FONT_PIXELS, linkPixels, svgDocument } from './svg.ts';
@@ -37,8 +37,8 @@ export function subgraphSvg(picture: PictureGraph, options: SubgraphSvgOptions):
   const plot = { width, height: height - HEADING_PIXELS };
   const box = boxSize(plot, FONT_PIXELS);
   const places = placeSubgraph(picture, subgraph, options.sg_pos ?? '', {
-    width: box.width / plot.width,
-    height: box.height / plot.height,
+    width: (SPACED.across * box.width) / plot.width,
+    height: (SPACED.apart * box.height) / plot.height,
   }).map(({ x, y }) => ({ x: x * plot.width, y: y * plot.height }));
   const title = options.title ?? picture.tokens.join('');
   const shownTitle = shownToken(title, 80).replaceAll('·', ' ');
@@ -84,21 +84,22 @@ function links(
 
 function boxText(
   picture: PictureGraph,
-  { name, members, supernode }: SubgraphNode,
+  node: SubgraphNode,
   { x, y }: Place,
-  box: { readonly width: number; readonly height: number; readonly letters: number; readonly lines: number },
+  box: Box,
   themeName: ThemeName,
   labelOf: LabelOf,
 ): string {
   const theme = THEMES[themeName];
-  const lines = shownLines(name, box.letters, box.lines);
-  const top = y - ((lines.length - 1) * FONT_PIXELS * 1.15) / 2 + FONT_PIXELS * 0.35;
-  const text = lines.map(
-    (line, i) =>
-      `<text x="${round(x)}" y="${round(top + i * FONT_PIXELS * 1.15)}" text-anchor="middle">${xmlText(line)}</text>`,
-  );
-  const about = members.map((index) => describeNode(picture, index, labelOf)).join('\n');
-  const fill = supernode === null ? theme.box : theme.groupBox;
-  const rect = `<rect x="${round(x - box.width / 2)}" y="${round(y - box.height / 2)}" width="${round(box.width)}" height="${round(box.height)}" rx="5" fill="${fill}" stroke="${theme.boxLine}" stroke-width="${supernode === null ? 1 : 2}"/>`;
+  const labels = shownLines(node.name, box.letters, box.lines);
+  const first = y + BOX_TEXT.firstLine(labels.length) * FONT_PIXELS;
+  const text = [...labels, boxCaption(picture, node, box.captionLetters)].map((line, i) => {
+    const [size, fill] = i < labels.length ? [BOX_TEXT.label, theme.text] : [BOX_TEXT.caption, theme.muted];
+    const baseline = round(first + i * BOX_TEXT.line * FONT_PIXELS);
+    return `<text x="${round(x)}" y="${baseline}" font-size="${round(size * FONT_PIXELS)}" fill="${fill}" text-anchor="middle">${xmlText(line)}</text>`;
+  });
+  const about = node.members.map((index) => describeNode(picture, index, labelOf)).join('\n');
+  const isGroup = node.supernode !== null;
+  const rect = `<rect x="${round(x - box.width / 2)}" y="${round(y - box.height / 2)}" width="${round(box.width)}" height="${round(box.height)}" rx="5" fill="${isGroup ? theme.groupBox : theme.box}" stroke="${theme.boxLine}" stroke-width="${isGroup ? 2 : 1}"/>`;
   return `<g><title>${xmlText(about)}</title>${rect}${text.join('')}</g>`;
 }

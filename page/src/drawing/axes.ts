@@ -1,4 +1,5 @@
 /** Drawing, what stays in sight while the plot moves: names of rows and tokens, and the stripes behind them. */
+import type { Layout } from '../../../src/picture/layout.ts';
 import { rowName, type PictureGraph } from '../../../src/picture/picture.ts';
 import { shownToken } from '../../../src/picture/shown.ts';
 import { FONT } from '../../../src/picture/svg.ts';
@@ -20,6 +21,43 @@ const TOKEN_LETTERS = 13;
 const SLANT = -Math.PI / 4;
 /** Names nearer to each other than this (in units) would run together. */
 const LEAST_DISTANCE_UNITS = 1.05;
+
+/** In units. */
+const TOKEN_FONT = 0.92;
+const TOKEN_PADDING = 0.6;
+const TOKEN_DROP = 0.8;
+
+function tokenFont(unit: number): string {
+  return `${TOKEN_FONT * unit}px ${FONT}`;
+}
+
+function tokenNames({ tokens }: PictureGraph): string[] {
+  return tokens.map((token) => shownToken(token, TOKEN_LETTERS));
+}
+
+/** Pixels that token names take under the plot: `level` when they lie flat, `slanted` when they do not fit so. */
+export function tokenMargins(
+  context: CanvasRenderingContext2D,
+  picture: PictureGraph,
+  unit: number,
+): { readonly level: number; readonly slanted: number; readonly widths: readonly number[] } {
+  context.font = tokenFont(unit);
+  const widths = tokenNames(picture).map((name) => context.measureText(name).width);
+  const longest = widths.reduce((most, width) => Math.max(most, width), 0);
+  return { level: 1.9 * unit, slanted: (longest + unit) * Math.SQRT1_2 + unit, widths };
+}
+
+/** Whether names of these widths lie flat in their columns, `scale` pixels a unit of the layout. */
+export function tokensFit(
+  widths: readonly number[],
+  { columnStart }: Layout,
+  scale: number,
+  unit: number,
+): boolean {
+  return widths.every(
+    (width, i) => width + TOKEN_PADDING * unit <= (columnStart[i + 1]! - columnStart[i]!) * scale,
+  );
+}
 
 export function drawGrid(context: CanvasRenderingContext2D, scene: AxesScene): void {
   const { picture, projection, theme } = scene;
@@ -78,12 +116,10 @@ function drawRows(context: CanvasRenderingContext2D, scene: AxesScene): void {
 function drawTokens(context: CanvasRenderingContext2D, scene: AxesScene): void {
   const { picture, projection, theme, unit, column: hovered } = scene;
   const { plot, layout } = projection;
-  context.font = `${0.92 * unit}px ${FONT}`;
+  const { widths } = tokenMargins(context, picture, unit);
+  const names = tokenNames(picture);
+  const isSlanted = !tokensFit(widths, layout, projection.scale, unit);
   context.textBaseline = 'middle';
-  const names = picture.tokens.map((token) => shownToken(token, TOKEN_LETTERS));
-  const widthOf = (column: number): number =>
-    (layout.columnStart[column + 1]! - layout.columnStart[column]!) * projection.scale;
-  const isSlanted = names.some((name, i) => context.measureText(name).width + 0.6 * unit > widthOf(i));
   context.textAlign = isSlanted ? 'right' : 'center';
   let last = -Infinity;
   const order = [...names.keys()].sort((a, b) => +(b === hovered) - +(a === hovered)); // it is never left out
@@ -99,7 +135,7 @@ function drawTokens(context: CanvasRenderingContext2D, scene: AxesScene): void {
     else last = x;
     context.fillStyle = isHovered ? theme.clicked : theme.text;
     context.save();
-    context.translate(x + (isSlanted ? 0.3 * unit : 0), plot.top + plot.height + 0.8 * unit);
+    context.translate(x + (isSlanted ? 0.3 * unit : 0), plot.top + plot.height + TOKEN_DROP * unit);
     if (isSlanted) context.rotate(SLANT);
     context.fillText(names[column]!, 0, 0);
     context.restore();

@@ -12,11 +12,11 @@ import { indexOf, type PictureGraph } from '../../../src/picture/picture.ts';
 import type { Supernodes } from '../../../src/picture/subgraph.ts';
 import { THEMES, type ThemeName } from '../../../src/picture/theme.ts';
 import type { Visible } from '../../../src/picture/visible.ts';
-import { drawAxes, drawGrid, type AxesScene } from './axes.ts';
+import { drawAxes, drawGrid, tokenMargins, tokensFit, type AxesScene } from './axes.ts';
 import { CanvasStack } from './canvas-stack.ts';
 import { drawEmphasis, type LinkType } from './emphasis.ts';
 import { drawMarks } from './marks.ts';
-import { plotOf, Projection } from './projection.ts';
+import { plotOf, Projection, type Plot } from './projection.ts';
 import { QuietLinks } from './quiet-links.ts';
 import { Tip } from './tip.ts';
 
@@ -56,7 +56,7 @@ const DIMMED_OPACITY = '0.35';
 /** After the last move of a zoom, links are drawn sharply again. */
 const SETTLED_MS = 120;
 
-type Layer = 'plot' | 'quiet' | 'marks' | 'overlay';
+type Layer = 'grid' | 'axes' | 'quiet' | 'marks' | 'overlay';
 
 export class GraphView {
   readonly #host: HTMLElement;
@@ -89,7 +89,7 @@ export class GraphView {
     this.#tip = new Tip(host);
     this.#layout = layoutPicture(picture, { width: 1, height: 1 });
     this.#hits = new HitGrid(this.#layout);
-    this.#projection = new Projection(plotOf(1, 1, this.#unit), this.#layout);
+    this.#projection = new Projection(plotOf(1, 1, this.#unit, 0), this.#layout);
     this.#zoom = zoom<HTMLElement, unknown>()
       .scaleExtent([1, MOST_ZOOM])
       .extent(() => [
@@ -114,10 +114,13 @@ export class GraphView {
     const old = this.#state;
     const now = { ...old, ...change };
     this.#state = now;
-    if (now.theme !== old.theme) this.#draw('plot', 'quiet', 'marks', 'overlay');
+    if (now.theme !== old.theme) this.#draw('grid', 'axes', 'quiet', 'marks', 'overlay');
     if (now.visible !== old.visible) this.#draw('quiet', 'marks', 'overlay');
     if (now.pinned !== old.pinned || now.found !== old.found) this.#draw('marks', 'overlay');
-    if (now.hovered !== old.hovered) this.#draw('overlay', 'plot');
+    if (now.hovered !== old.hovered) {
+      this.#draw('overlay');
+      if (this.#columnOf(now.hovered) !== this.#columnOf(old.hovered)) this.#draw('axes');
+    }
     const others = ['clicked', 'linkType', 'labelOf', 'supernodes'] as const;
     if (others.some((name) => now[name] !== old[name])) this.#draw('overlay');
   }
@@ -216,7 +219,7 @@ export class GraphView {
 
   #onZoom(event: D3ZoomEvent<HTMLElement, unknown>): void {
     this.#projection = new Projection(this.#projection.plot, this.#layout, event.transform);
-    this.#draw('plot', 'marks', 'overlay');
+    this.#draw('grid', 'axes', 'marks', 'overlay');
     clearTimeout(this.#settle);
     this.#settle = setTimeout(() => {
       this.#draw('quiet');
@@ -231,9 +234,8 @@ export class GraphView {
     if (clientWidth === 0 || clientHeight === 0) return; // hidden; it will be told when it is not
     if (!this.#stack.resize(clientWidth, clientHeight) && unit === this.#unit) return;
     this.#unit = unit;
-    const plot = plotOf(clientWidth, clientHeight, unit);
-    const grown = plot.width / this.#projection.plot.width;
-    this.#layout = layoutPicture(this.#picture, { ...plot, unit });
+    const oldWidth = this.#projection.plot.width;
+    const plot = this.#arrange(clientWidth, clientHeight);
     this.#hits = new HitGrid(this.#layout);
     this.#zoom.translateExtent([
       [0, 0],
@@ -244,10 +246,23 @@ export class GraphView {
     if (old.k !== 1) {
       this.#zoom.transform(
         select(this.#host),
-        zoomIdentity.translate(old.x * grown, old.y * grown).scale(old.k),
+        zoomIdentity.translate((old.x * plot.width) / oldWidth, (old.y * plot.width) / oldWidth).scale(old.k),
       );
     }
-    this.#draw('plot', 'quiet', 'marks', 'overlay');
+    this.#draw('grid', 'axes', 'quiet', 'marks', 'overlay');
+  }
+
+  /** Lays the picture out; token names that lie flat leave more room to the plot. */
+  #arrange(width: number, height: number): Plot {
+    const margins = tokenMargins(this.#stack.clear('axes'), this.#picture, this.#unit);
+    const layIn = (bottom: number): Plot => {
+      const plot = plotOf(width, height, this.#unit, bottom);
+      this.#layout = layoutPicture(this.#picture, { ...plot, unit: this.#unit });
+      return plot;
+    };
+    const plot = layIn(margins.level);
+    const isLevel = tokensFit(margins.widths, this.#layout, plot.width / this.#layout.width, this.#unit);
+    return isLevel ? plot : layIn(margins.slanted);
   }
 
   #draw(...layers: Layer[]): void {
@@ -272,7 +287,11 @@ export class GraphView {
       this.#quiet.start({ ...common, colour: theme.quietLink, width, height, ratio });
       this.#quietIsIncomplete = true;
     }
-    if (this.#stale.delete('plot')) this.#drawPlot();
+    if (this.#stale.delete('grid')) {
+      this.#quiet.follow(this.#projection);
+      drawGrid(this.#stack.clear('grid'), this.#axes());
+    }
+    if (this.#stale.delete('axes')) drawAxes(this.#stack.clear('axes'), this.#axes());
     if (this.#stale.delete('marks')) {
       const scene = { ...common, shown: visible.nodes, theme, pinned: pinnedNodes, found };
       drawMarks(this.#stack.clear('marks'), scene);
@@ -284,20 +303,21 @@ export class GraphView {
     else this.#host.dataset['drawn'] = String(visible.linkCount);
   }
 
-  #drawPlot(): void {
-    this.#quiet.follow(this.#projection);
-    const hovered = this.#node(this.#state.hovered);
-    const scene: AxesScene = {
+  #axes(): AxesScene {
+    return {
       picture: this.#picture,
       projection: this.#projection,
       theme: THEMES[this.#state.theme],
       unit: this.#unit,
       width: this.#stack.width,
       height: this.#stack.height,
-      column: hovered === null ? null : this.#picture.nodes[hovered]!.position,
+      column: this.#columnOf(this.#state.hovered),
     };
-    drawGrid(this.#stack.clear('grid'), scene);
-    drawAxes(this.#stack.clear('axes'), scene);
+  }
+
+  #columnOf(id: string | null): number | null {
+    const node = this.#node(id);
+    return node === null ? null : this.#picture.nodes[node]!.position;
   }
 
   /** Nodes that are grouped with the hovered or the clicked one. */

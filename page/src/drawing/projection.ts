@@ -3,7 +3,7 @@ import { zoomIdentity, type ZoomTransform } from 'd3-zoom';
 import type { Layout } from '../../../src/picture/layout.ts';
 
 /** Free space around the plot in units: row names, token names. */
-const MARGIN_UNITS = { left: 3.4, right: 0.7, top: 0.6, bottom: 5.6 } as const;
+const MARGIN_UNITS = { left: 3.4, right: 0.7, top: 0.6 } as const;
 /** Marks grow less than the distances between them, else zooming in would only make them fat. */
 const MARK_GROWTH = 0.55;
 
@@ -14,14 +14,14 @@ export interface Plot {
   readonly height: number;
 }
 
-/** The plot of a panel of this size; `unit` is the height of its font. */
-export function plotOf(width: number, height: number, unit: number): Plot {
-  const { left, right, top, bottom } = MARGIN_UNITS;
+/** The plot of a panel of this size; `unit` is the height of its font, `bottom` what token names take, in pixels. */
+export function plotOf(width: number, height: number, unit: number, bottom: number): Plot {
+  const { left, right, top } = MARGIN_UNITS;
   return {
     left: left * unit,
     top: top * unit,
     width: Math.max(1, width - (left + right) * unit),
-    height: Math.max(1, height - (top + bottom) * unit),
+    height: Math.max(1, height - top * unit - bottom),
   };
 }
 

@@ -1,6 +1,6 @@
 /** Drawing, boxes and links of the subgraph as elements of SVG. Texts are set as text: a label is never read as markup. */
 import { select, type Selection } from 'd3-selection';
-import { linkCurve, type Box } from '../../../src/picture/boxes.ts';
+import { boxCaption, BOX_TEXT, linkCurve, type Box } from '../../../src/picture/boxes.ts';
 import { describeNode, short, type LabelOf } from '../../../src/picture/labels.ts';
 import { markPath } from '../../../src/picture/marks.ts';
 import type { PictureGraph } from '../../../src/picture/picture.ts';
@@ -30,7 +30,6 @@ export interface SubgraphScene {
 type Group<Datum> = Selection<SVGGElement, Datum, SVGGElement, unknown>;
 type Root = Selection<SVGGElement, unknown, null, undefined>;
 
-const LINE_UNITS = 1.15;
 const MARK_UNITS = 0.3;
 const MARKS_SHOWN = 8;
 /** Links that the chosen box has no part in. */
@@ -44,11 +43,14 @@ export function drawLinks(root: Root, scene: SubgraphScene): void {
   const chosen = scene.hovered ?? scene.clicked;
   const isAside = ({ source, target }: SubgraphLink): boolean =>
     chosen !== null && source !== chosen && target !== chosen;
-  const keyOf = ({ source, target }: SubgraphLink): string =>
-    `${subgraph.nodes[source]!.key}>${subgraph.nodes[target]!.key}`;
+  // The key is part of the datum: d3 asks the old data for theirs, when the nodes are others already.
+  const links = subgraph.links.map((link) => ({
+    ...link,
+    key: `${subgraph.nodes[link.source]!.key}>${subgraph.nodes[link.target]!.key}`,
+  }));
   const groups = root
-    .selectAll<SVGGElement, SubgraphLink>('g')
-    .data(subgraph.links, (link) => keyOf(link))
+    .selectAll<SVGGElement, SubgraphLink & { readonly key: string }>('g')
+    .data(links, ({ key }) => key)
     .join((enter) => {
       const group = enter.append('g');
       group.append('path').attr('fill', 'none');
@@ -147,18 +149,21 @@ function paintBoxes(boxes: Group<SubgraphNode>, scene: SubgraphScene): void {
 
 function writeLines(
   text: Selection<SVGTextElement, SubgraphNode, null, undefined>,
-  { name }: SubgraphNode,
-  { box, unit, theme }: SubgraphScene,
+  node: SubgraphNode,
+  { picture, box, unit, theme: name }: SubgraphScene,
 ): void {
-  const lines = shownLines(name, box.letters, box.lines);
-  const first = -((lines.length - 1) * LINE_UNITS * unit) / 2 + 0.35 * unit;
-  text.attr('fill', THEMES[theme].text).attr('font-size', unit);
+  const theme = THEMES[name];
+  const labels = shownLines(node.name, box.letters, box.lines);
+  const lines = [...labels, boxCaption(picture, node, box.captionLetters)];
+  const first = BOX_TEXT.firstLine(labels.length) * unit;
   text
     .selectAll<SVGTSpanElement, string>('tspan')
     .data(lines)
     .join('tspan')
     .attr('x', 0)
-    .attr('y', (_, i) => first + i * LINE_UNITS * unit)
+    .attr('y', (_, i) => first + i * BOX_TEXT.line * unit)
+    .attr('fill', (_, i) => (i < labels.length ? theme.text : theme.muted))
+    .attr('font-size', (_, i) => (i < labels.length ? BOX_TEXT.label : BOX_TEXT.caption) * unit)
     .text((line) => line);
 }
 

@@ -8,7 +8,13 @@ import { boxSize, type Box } from '../../../src/picture/boxes.ts';
 import { groupIds, groupKeys, ungroup } from '../../../src/picture/groups.ts';
 import type { LabelOf } from '../../../src/picture/labels.ts';
 import { indexOf, type PictureGraph } from '../../../src/picture/picture.ts';
-import { formatPositions, placeId, placeSubgraph, type Place } from '../../../src/picture/place-subgraph.ts';
+import {
+  formatPositions,
+  placeId,
+  placeSubgraph,
+  SPACED,
+  type Place,
+} from '../../../src/picture/place-subgraph.ts';
 import {
   supernodeView,
   type SubgraphNode,
@@ -84,7 +90,8 @@ export class SubgraphView {
       .append('svg')
       .attr('class', 'subgraph-drawing')
       .attr('width', '100%')
-      .attr('height', '100%');
+      .attr('height', '100%')
+      .style('overflow', 'visible'); // marks stand on the upper edge of boxes
     this.#links = this.#svg.append('g').attr('aria-hidden', 'true');
     this.#boxes = this.#svg.append('g');
     this.#observer = new ResizeObserver(() => {
@@ -138,7 +145,10 @@ export class SubgraphView {
     this.#unit = Number.parseFloat(getComputedStyle(this.#host).fontSize) || this.#unit;
     this.#box = boxSize({ width }, this.#unit);
     this.#subgraph = supernodeView(this.#picture, pinned, supernodes, labelOf);
-    const size = { width: this.#box.width / width, height: this.#box.height / height };
+    const size = {
+      width: (SPACED.across * this.#box.width) / width,
+      height: (SPACED.apart * this.#box.height) / height,
+    };
     this.#places = placeSubgraph(this.#picture, this.#subgraph, sg_pos, size).map(({ x, y }) => ({
       x: x * width,
       y: y * height,
