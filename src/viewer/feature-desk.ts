@@ -4,6 +4,7 @@ import {
   type FeatureSource,
   type FeatureSourceRequest,
 } from '../engine/feature-source.ts';
+import { NotFoundError, TracerError } from '../errors.ts';
 import { sanitiseName, type ViewerGraph } from '../graph/neuronpedia.ts';
 import type { FeatureDetail } from './api.ts';
 import type { HeldModel } from './held-model.ts';
@@ -26,6 +27,7 @@ const FEATURE_ID = /^(\d+)_(\d+)_\d+$/;
 export class FeatureDesk {
   private readonly options: FeatureOptions;
   private readonly model: HeldModel | null;
+  private readonly told = new Set<string>();
   private readonly sources = new Map<string, Promise<FeatureSource>>();
 
   constructor(options: FeatureOptions, model: HeldModel | null) {
@@ -46,18 +48,36 @@ export class FeatureDesk {
     return await this.detail(open, layer, feature);
   }
 
-  /** Of the features that are drawn, by `LAYER_FEATURE`. */
+  /** Of the features that are drawn, by `LAYER_FEATURE`. Damaged pages are told of, and do not keep a graph from being read. */
   async labels(open: OpenGraph, drawn: ViewerGraph): Promise<Record<string, string>> {
-    return await (await this.sourceOf(open)).labels(featuresOf(drawn));
+    const source = await this.sourceOf(open);
+    return (await this.orWarn(() => source.labels(featuresOf(drawn)))) ?? {};
   }
 
   /** All that is known of the features that are drawn, by `LAYER_FEATURE`. */
   async details(open: OpenGraph, drawn: ViewerGraph): Promise<Record<string, FeatureDetail>> {
     const found: Record<string, FeatureDetail> = {};
     for (const [layer, feature] of featuresOf(drawn)) {
-      found[`${layer}_${feature}`] ??= await this.detail(open, layer, feature);
+      const key = `${layer}_${feature}`;
+      if (key in found) continue;
+      const detail = await this.orWarn(() => this.detail(open, layer, feature));
+      if (detail !== null) found[key] = detail;
     }
     return found;
+  }
+
+  /** Null, and a warning where the server was started, for what cannot be read. */
+  private async orWarn<T>(read: () => Promise<T>): Promise<T | null> {
+    try {
+      return await read();
+    } catch (error) {
+      if (!(error instanceof TracerError)) throw error;
+      if (!this.told.has(error.message)) {
+        this.options.onProgress?.({ kind: 'warning', message: error.message });
+      }
+      this.told.add(error.message);
+      return null;
+    }
   }
 
   private sourceOf(open: OpenGraph): Promise<FeatureSource> {
@@ -66,10 +86,20 @@ export class FeatureDesk {
     const key = JSON.stringify([scan, set]);
     const known = this.sources.get(key);
     if (known !== undefined) return known;
-    const opening = openFeatureSource({ ...this.options, scan, set });
+    const opening = this.openSource({ ...this.options, scan, set });
     this.sources.set(key, opening);
     opening.catch(() => this.sources.delete(key)); // the next request may have more luck
     return opening;
+  }
+
+  /** The folder that was given may hold the pages of other sets than this graph's. */
+  private async openSource(request: FeatureSourceRequest): Promise<FeatureSource> {
+    try {
+      return await openFeatureSource(request);
+    } catch (error) {
+      if (request.folder === undefined || !(error instanceof NotFoundError)) throw error;
+      return await openFeatureSource({ ...request, folder: undefined });
+    }
   }
 
   /** Which folders of this machine are read is never up to what a graph file says: only a set with a commit is taken from it. */

@@ -1,4 +1,5 @@
 /** Viewer, the whole of it: doors, addresses and the socket, opened and closed. */
+import { existsSync } from 'node:fs';
 import type { Server } from 'node:http';
 import { createAdaptorServer } from '@hono/node-server';
 import { Hono } from 'hono';
@@ -78,6 +79,14 @@ export interface Viewer extends AsyncDisposable {
 export async function openViewer(options: ServeOptions): Promise<Viewer> {
   const { common, host } = options;
   const limits = { ...LIMITS, ...options.limits };
+  const pages = options.features;
+  if (pages !== undefined && !existsSync(pages)) {
+    throw new NotFoundError({
+      code: 'no_feature_pages',
+      message: `--features: there is no folder ${pages}`,
+      hint: 'Name a folder that `tracer features build` wrote, or leave it out.',
+    });
+  }
   const shelf = await Shelf.open(options.places);
   const graphs = await shelf.list();
   const chosen = await HeldModel.choose({
@@ -91,7 +100,7 @@ export async function openViewer(options: ServeOptions): Promise<Viewer> {
     shelf,
     opened: new OpenedGraphs(),
     chosen,
-    features: new FeatureDesk({ folder: options.features, cacheDir, offline, onProgress }, chosen.model),
+    features: new FeatureDesk({ folder: pages, cacheDir, offline, onProgress }, chosen.model),
   };
   const queue = new JobQueue(limits);
   const token = host === undefined ? null : makeToken();

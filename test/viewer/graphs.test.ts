@@ -226,12 +226,14 @@ describe('ids that two nodes of a reference file share', () => {
 });
 
 describe('annotations', () => {
+  const { nodes: written } = readExpected('tiny-a', `graph-files/${SLUG}.json`) as ViewerGraph;
+  const FEATURE = written.find(({ activation }) => activation !== null)!.node_id;
   const ANNOTATIONS = {
-    pinnedIds: ['0_104_8', 'E_546_9'],
-    supernodes: [['Texas', '0_104_8', 'E_546_9']],
-    clickedId: '0_104_8',
-    sg_pos: '0_104_8:0.25,0.5',
-    clerps: { '0_104_8': 'says "Dallas" & co' },
+    pinnedIds: [FEATURE, 'E_546_9'],
+    supernodes: [['Texas', FEATURE, 'E_546_9']],
+    clickedId: FEATURE,
+    sg_pos: `${FEATURE}:0.25,0.5`,
+    clerps: { [FEATURE]: 'says "Dallas" & co' },
     notes: 'first look\nsecond look',
   };
 
@@ -258,10 +260,10 @@ describe('annotations', () => {
     const { qParams, nodes, links } = answer<ViewerGraph>(reply);
     const { pinnedIds, supernodes, clickedId, sg_pos } = ANNOTATIONS;
     expect(qParams).toEqual({ pinnedIds, supernodes, clickedId, sg_pos, linkType: 'both' });
-    const labelled = nodes.find(({ node_id }) => node_id === '0_104_8');
-    if (labelled !== undefined) expect(labelled.clerp).toBe(ANNOTATIONS.clerps['0_104_8']);
-    const written = readExpected('tiny-a', `graph-files/${SLUG}.json`) as ViewerGraph;
-    expect(links.map(({ weight }) => weight)).toEqual(written.links.map(({ weight }) => weight));
+    const labelled = nodes.find(({ node_id }) => node_id === FEATURE);
+    expect(labelled!.clerp).toBe(ANNOTATIONS.clerps[FEATURE]);
+    const original = readExpected('tiny-a', `graph-files/${SLUG}.json`) as ViewerGraph;
+    expect(links.map(({ weight }) => weight)).toEqual(original.links.map(({ weight }) => weight));
   });
 
   it('start from those that a file brings along', async () => {
