@@ -56,7 +56,9 @@ describe('a graph file', () => {
       writeGraph(path.join(folder, `${SLUG}.safetensors`), golden.graph),
     );
   });
-  afterAll(() => opened[Symbol.asyncDispose]());
+  afterAll(async () => {
+    await opened[Symbol.asyncDispose]();
+  });
 
   it('is pruned as asked, to what the reference keeps', async () => {
     for (const { file, node_threshold, edge_threshold } of golden.entry.graph_files) {
