@@ -6,16 +6,22 @@ import { writeFileAtomic, type AtomicOptions } from '../formats/atomic.ts';
 import { linksToCsv, nodesToCsv, toDot, toGraphml } from '../graph/export.ts';
 import { readGraph } from '../graph/files.ts';
 import { mergeGraphs, type MergedGraph } from '../graph/merge.ts';
-import { sanitiseName, slugFileName, viewerGraph } from '../graph/neuronpedia.ts';
+import { withAnnotations } from '../graph/annotations.ts';
+import { sanitiseName, slugFileName, type ViewerGraph } from '../graph/neuronpedia.ts';
+import { isViewerFile } from '../graph/read-viewer.ts';
 import { pruneGraph, type PrunedGraph, type PruneOptions } from '../graph/prune.ts';
 import { viewOf, type GraphView } from '../graph/view.ts';
 import { writeViewerGraph } from '../graph/viewer-files.ts';
+import { openDrawnGraph } from './drawn-graph.ts';
+import type { PictureOptions } from './graph-pictures.ts';
 import type { SavedFileResult } from './results.ts';
 import { writtenFile } from './written-file.ts';
 
 /** Formats that need no positions, so that merged graphs can be written too. */
 export type ViewFormat = 'graphml' | 'dot' | 'csv';
-export type ExportFormat = ViewFormat | 'neuronpedia';
+/** Formats of the graph as it is drawn, with its annotations; they are also made from a viewer's file. */
+export type DrawnFormat = 'neuronpedia' | 'svg' | 'html';
+export type ExportFormat = ViewFormat | DrawnFormat;
 
 const MERGE_FORMAT: ViewFormat = 'graphml';
 
@@ -56,7 +62,7 @@ export async function mergeFiles(files: readonly string[], options: MergeOptions
   };
 }
 
-export interface ExportOptions extends PruneOptions, AtomicOptions {
+export interface ExportOptions extends PruneOptions, AtomicOptions, PictureOptions {
   readonly format: ExportFormat;
   /** File to write; default: beside the graph, with the extension of the format. */
   readonly output?: string | undefined;
@@ -82,31 +88,54 @@ export async function exportFile(file: string, options: ExportOptions): Promise<
   const { format } = options;
   const slug = options.slug ?? sanitiseName(path.parse(file).name);
   const output = outputOf(file, slug, options);
-  await refuseInputs(format === 'neuronpedia' ? [output] : viewFiles(output, format), [file]);
-  const pruned = pruneGraph(await readGraph(file), options);
-  const view = viewOf(pruned);
+  await refuseInputs(isViewFormat(format) ? viewFiles(output, format) : [output], [file]);
+  if (!isViewFormat(format)) return { file, format, ...(await writeDrawn(file, slug, output, options)) };
+  if (isViewerFile(file)) throw viewerFile(file, format);
+  const view = viewOf(pruneGraph(await readGraph(file), options));
   return {
     file,
     format,
     n_nodes: view.nodes.length,
     n_links: view.links.length,
-    files:
-      format === 'neuronpedia'
-        ? await writeViewer(pruned, slug, output, options)
-        : await writeView(view, format, output, options),
+    files: await writeView(view, format, output, options),
   };
 }
 
-function checkOptions({ format, output, graphDir, slug, scan }: ExportOptions): void {
-  const viewerFlags = { '--graph-dir': graphDir, '--slug': slug, '--scan': scan };
-  const given = Object.entries(viewerFlags).find(([, value]) => value !== undefined);
-  if (format !== 'neuronpedia' && given !== undefined) {
-    throw new UsageError({
-      code: 'viewer_flag',
-      message: `${given[0]} belongs to --format neuronpedia; the format is ${format}`,
-      hint: `Leave ${given[0]} out, or give --format neuronpedia.`,
-    });
+function isViewFormat(format: ExportFormat): format is ViewFormat {
+  return format === 'graphml' || format === 'dot' || format === 'csv';
+}
+
+function viewerFile(file: string, format: ViewFormat): UsageError {
+  return new UsageError({
+    code: 'viewer_file',
+    message: `${file} is a viewer's file; ${format} is made from the graph file`,
+    hint: 'Give the .safetensors file, or --format svg, html or neuronpedia.',
+  });
+}
+
+async function writeDrawn(
+  file: string,
+  slug: string,
+  output: string,
+  options: ExportOptions,
+): Promise<Pick<ExportResult, 'n_nodes' | 'n_links' | 'files'>> {
+  const drawn = await openDrawnGraph(file, { ...options, slug });
+  if (options.format === 'neuronpedia') {
+    const { nodes, links } = drawn.viewer;
+    const viewer = withAnnotations(drawn.viewer, drawn.annotations);
+    const files = await writeViewer(viewer, output, options);
+    return { n_nodes: nodes.length, n_links: links.length, files };
   }
+  const { htmlOf, svgOf } = await import('./graph-pictures.ts');
+  const picture = options.format === 'svg' ? await svgOf(drawn, file, options) : await htmlOf(drawn, options);
+  await writeFileAtomic(output, picture.text, options);
+  const { n_nodes, n_links } = picture;
+  return { n_nodes, n_links, files: [await writtenFile(output)] };
+}
+
+function checkOptions({ format, output, graphDir, slug, scan, theme, subgraph }: ExportOptions): void {
+  refuseFlags(format, 'neuronpedia', { '--graph-dir': graphDir, '--slug': slug, '--scan': scan });
+  refuseFlags(format, 'svg', { '--theme': theme, '--subgraph': subgraph });
   if (output !== undefined && graphDir !== undefined) {
     throw new UsageError({
       code: 'two_places',
@@ -116,13 +145,26 @@ function checkOptions({ format, output, graphDir, slug, scan }: ExportOptions): 
   }
 }
 
+/** Flags that mean something to one format only. */
+function refuseFlags(
+  format: ExportFormat,
+  owner: ExportFormat,
+  flags: Readonly<Record<string, unknown>>,
+): void {
+  const given = Object.entries(flags).find(([, value]) => value !== undefined);
+  if (format === owner || given === undefined) return;
+  throw new UsageError({
+    code: 'viewer_flag',
+    message: `${given[0]} belongs to --format ${owner}; the format is ${format}`,
+    hint: `Leave ${given[0]} out, or give --format ${owner}.`,
+  });
+}
+
 async function writeViewer(
-  pruned: PrunedGraph,
-  slug: string,
+  viewer: ViewerGraph,
   output: string,
   options: ExportOptions,
 ): Promise<SavedFileResult[]> {
-  const viewer = viewerGraph(pruned, { slug, scan: options.scan });
   if (options.graphDir !== undefined) {
     const { graph, metadata } = await writeViewerGraph(options.graphDir, viewer, options);
     return [await writtenFile(graph), await writtenFile(metadata)];
@@ -168,14 +210,16 @@ const EXTENSIONS: Readonly<Record<ExportFormat, string>> = {
   graphml: '.graphml',
   dot: '.dot',
   csv: '.csv',
+  svg: '.svg',
+  html: '.html',
 };
 
 /** Where the (first) file goes. */
-function outputOf(file: string, slug: string, { format, output, graphDir }: ExportOptions): string {
+function outputOf(file: string, slug: string, { format, output, graphDir, subgraph }: ExportOptions): string {
   if (output !== undefined) return output;
   if (graphDir !== undefined) return path.join(graphDir, slugFileName(slug) + EXTENSIONS[format]);
   const { dir, name } = path.parse(file);
-  return path.join(dir, name + EXTENSIONS[format]);
+  return path.join(dir, name + (subgraph === true ? '.subgraph' : '') + EXTENSIONS[format]);
 }
 
 /** A graph file costs an attribution: it is never replaced by what was made from it. Throws `UsageError`. */

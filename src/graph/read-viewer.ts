@@ -3,6 +3,7 @@
  * unique afterwards.
  */
 
+import path from 'node:path';
 import * as v from 'valibot';
 import { BadFileError } from '../errors.ts';
 import { parseJson } from '../formats/json.ts';
@@ -87,6 +88,11 @@ const Viewer = v.object({
   links: v.array(Link),
 });
 type Viewer = v.InferOutput<typeof Viewer>;
+
+/** Viewer files are JSON, graph files are safetensors. */
+export function isViewerFile(file: string): boolean {
+  return path.extname(file).toLowerCase() === '.json';
+}
 
 /** Reads a viewer's file. Throws `NotFoundError`, or `BadFileError` that names the file and the field. */
 export async function readViewerGraph(file: string): Promise<ViewerGraph> {

@@ -66,6 +66,8 @@ export function drawGrid(context: CanvasRenderingContext2D, scene: AxesScene): v
   context.beginPath();
   context.rect(plot.left, plot.top, plot.width, plot.height);
   context.clip();
+  context.fillStyle = theme.background;
+  context.fillRect(plot.left, plot.top, plot.width, plot.height);
   context.fillStyle = theme.band;
   for (let row = 0; row < picture.rowCount; row += 2) {
     const top = projection.y(layout.height - (row + 1) * layout.rowHeight);

@@ -2,13 +2,20 @@
 import { Option, type Command } from 'commander';
 import { ATTRIBUTE_DEFAULTS } from '../../engine/attribute-types.ts';
 import type { ExportFormat, ViewFormat } from '../../engine/graph-export.ts';
+import type { ThemeName } from '../../picture/theme.ts';
 import { perform } from '../perform.ts';
 import type { Shell } from '../shell.ts';
 import { collect, probability, wholeNumber } from '../values.ts';
 import { addValidate } from './graph-validate.ts';
 
 const VIEW_FORMATS = ['graphml', 'dot', 'csv'] as const satisfies readonly ViewFormat[];
-const EXPORT_FORMATS = ['neuronpedia', ...VIEW_FORMATS] as const satisfies readonly ExportFormat[];
+const EXPORT_FORMATS = [
+  'neuronpedia',
+  'svg',
+  'html',
+  ...VIEW_FORMATS,
+] as const satisfies readonly ExportFormat[];
+const THEME_NAMES = ['light', 'dark'] as const satisfies readonly ThemeName[];
 const DEFAULT_TOP = 20;
 const DEFAULT_PATHS = 10;
 
@@ -23,7 +30,8 @@ Nodes are named by the string of a token or logit (' Austin'), as LAYER:POSITION
 Examples:
   $ tracer graph top dallas.safetensors
   $ tracer graph paths dallas.safetensors --from Dallas --to ' Austin' --k 5
-  $ tracer graph export dallas.safetensors --format graphml`;
+  $ tracer graph export dallas.safetensors --format graphml
+  $ tracer graph export dallas.safetensors --format html`;
 
 export function addGraph(program: Command, shell: Shell): void {
   const graph = program
@@ -149,8 +157,8 @@ function addMerge(graph: Command, shell: Shell): void {
 
 function addExport(graph: Command, shell: Shell): void {
   const command = withThresholds(graph.command('export'))
-    .description('write the pruned graph for other programs')
-    .argument('<file>', 'graph file')
+    .description('write the pruned graph for other programs, or as a picture or page')
+    .argument('<file>', "graph file; for neuronpedia, svg and html also a viewer's JSON")
     .addOption(new Option('--format <name>', 'format').choices(EXPORT_FORMATS).makeOptionMandatory())
     .option(
       '--output <file>',
@@ -158,7 +166,9 @@ function addExport(graph: Command, shell: Shell): void {
     )
     .option('--graph-dir <dir>', 'neuronpedia: folder with graph-metadata.json')
     .option('--slug <name>', 'neuronpedia: name of the graph (default: that of the file)')
-    .option('--scan <name>', 'neuronpedia: what feature pages are looked up under');
+    .option('--scan <name>', 'neuronpedia: what feature pages are looked up under')
+    .option('--subgraph', 'svg: only the pinned nodes, grouped as they were in the viewer')
+    .addOption(new Option('--theme <name>', 'svg: colours (default: light)').choices(THEME_NAMES));
   command.action(
     (
       file: string,
@@ -168,14 +178,29 @@ function addExport(graph: Command, shell: Shell): void {
         graphDir?: string;
         slug?: string;
         scan?: string;
+        subgraph?: true;
+        theme?: ThemeName;
       },
     ) =>
-      perform(shell, command, async () => {
+      perform(shell, command, async ({ common }) => {
         const [, { exportFile }, { exportView }] = await engineAndViews();
-        const result = await exportFile(file, { ...options, signal: shell.signal });
+        const { cacheDir } = common;
+        const result = await exportFile(file, {
+          ...options,
+          ...givenThresholds(command, options),
+          cacheDir,
+          signal: shell.signal,
+        });
         return { data: result, view: (screen) => exportView(result, screen) };
       }),
   );
+}
+
+/** A viewer's file is pruned already: what is only a default must not prune it further. */
+function givenThresholds(command: Command, options: ThresholdFlags) {
+  const given = (name: keyof ThresholdFlags): number | undefined =>
+    command.getOptionValueSource(name) === 'default' ? undefined : options[name];
+  return { nodeThreshold: given('nodeThreshold'), edgeThreshold: given('edgeThreshold') };
 }
 
 function engineAndViews() {
