@@ -27,7 +27,7 @@ export function serveNotes(
 ): string[] {
   const withModel =
     model === null
-      ? `nothing can be traced or steered: ${why}`
+      ? `nothing can be traced or steered without --model or --transcoders: ${why}`
       : `prompts are traced and features steered with ${model} and ${transcoders}`;
   return [`${formatAmount(n_graphs, 'graph')}; new ones go to ${folder}`, withModel, 'Ctrl-C ends it'];
 }

@@ -53,8 +53,7 @@ export class HeldModel {
       if (isNamed || scans.length === 0 || scans.some((one) => sanitiseName(one) === scan)) {
         return { model: held, why: null };
       }
-      const why = 'none of the graphs was made with the embedded model: start with --model and --transcoders';
-      return { model: null, why };
+      return { model: null, why: 'none of the graphs was made with the embedded model' };
     } catch (error) {
       if (isRequired || !(error instanceof TracerError)) throw error;
       return { model: null, why: [error.message, error.hint].filter(Boolean).join('. ') };

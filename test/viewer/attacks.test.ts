@@ -333,6 +333,15 @@ describe('markup in a label', () => {
     }
     const { annotations } = answer<OpenedGraph>(await opened.ask(`/api/graphs/${SLUG}`));
     expect(annotations).toMatchObject({ clerps, notes: markup });
+    const page = await opened.ask(`/api/graphs/${SLUG}/export.html`);
+    expect(page.status).toBe(200);
+    expect(page.headers['content-disposition']).toBe(`attachment; filename="${SLUG}.html"`);
+    expect(page.text).not.toMatch(/<img src=x|<script>alert/);
+    const data = /<script type="application\/json" id="tracer-export">([^<]*)<\/script>/.exec(page.text)![1]!;
+    expect(JSON.parse(data)).toMatchObject({
+      slug: SLUG,
+      opened: { annotations: { clerps, notes: markup } },
+    });
     await opened.send('PUT', `/api/graphs/${SLUG}/annotations`, NO_ANNOTATIONS);
   });
 });

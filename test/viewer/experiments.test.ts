@@ -46,7 +46,7 @@ beforeAll(async () => {
     },
     {
       common: { ...MODEL, transcoders: goldenPath('tiny-a', 'transcoders', SET) },
-      limits: { unheardMs: 400 },
+      limits: { unheardMs: 2_000 },
     },
   );
   ({ graph } = answer<OpenedGraph>(await opened.ask(`/api/graphs/dallas${ALL}`)));
@@ -254,7 +254,7 @@ describe('without a model', () => {
     await using bare = await openedViewer();
     const info = answer<ServerInfo>(await bare.ask('/api/info'));
     expect(info.model).toBeNull();
-    expect(info.why).toMatch(/--model/);
+    expect(info.why).toMatch(/embedded model/);
     expect(await refusal({ kind: 'trace', prompt: 'x' }, bare)).toBe('no_model');
     expect((await bare.ask('/api/graphs/graph-plt-jumprelu-p2')).status).toBe(200);
   });
