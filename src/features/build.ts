@@ -136,7 +136,7 @@ async function openState(options: BuildOptions, shape: BuildShape): Promise<Buil
 }
 
 /** Between two checkpoints, and how much longer than the last one took: writing them costs a twentieth at most. */
-const SHORTEST_INTERVAL_MS = 2000;
+const SHORTEST_INTERVAL_MS = 500;
 const INTERVAL_FACTOR = 20;
 
 async function readCorpus(state: BuildState, options: BuildOptions): Promise<void> {
