@@ -23,6 +23,15 @@ export function inAddress(host: string): string {
   return host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
 }
 
+/** A name that a browser can be sent to: `0.0.0.0` is none. */
+export function reachableName(host: string): string {
+  if (!EVERY_ADDRESS.includes(host)) return host;
+  const outer = Object.values(networkInterfaces())
+    .flatMap((list) => list ?? [])
+    .find(({ internal, family }) => !internal && family === 'IPv4');
+  return outer?.address ?? LOOPBACK_NAMES[0]!;
+}
+
 /** What may stand in the Host header of a server that listens on `host`. Ports are those of the socket that was reached. */
 export function ownNames(host: string | undefined): ReadonlySet<string> {
   if (host === undefined) return new Set(LOOPBACK_NAMES);

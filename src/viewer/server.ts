@@ -1,24 +1,20 @@
-/** Viewer, the whole of it: doors, addresses and the socket, opened and closed. */
+/** Viewer, the whole of it, opened and closed: graphs, model, jobs, and the socket that they are reached by. */
 import { existsSync } from 'node:fs';
 import type { Server } from 'node:http';
 import { createAdaptorServer } from '@hono/node-server';
-import { Hono } from 'hono';
-import { bodyLimit } from 'hono/body-limit';
-import { methodNotAllowed } from 'hono/method-not-allowed';
-import { secureHeaders } from 'hono/secure-headers';
+import type { Hono } from 'hono';
 import { ExhaustedError, NotFoundError, UsageError } from '../errors.ts';
 import { errnoCode, messageOf } from '../formats/system-errors.ts';
 import type { CommonOptions } from '../engine/requests.ts';
-import { inAddress, makeToken, ownAddressOnly, ownNames, tokenOnly, type ViewerEnv } from './access.ts';
-import { LARGEST_BODY_BYTES } from './bodies.ts';
+import { inAddress, makeToken, ownNames, reachableName, type ViewerEnv } from './access.ts';
+import { viewerApp } from './app.ts';
 import { FeatureDesk } from './feature-desk.ts';
 import { graphRoutes } from './graph-routes.ts';
 import { HeldModel } from './held-model.ts';
-import { errorResponse, RefusedError } from './http-errors.ts';
 import { jobRoutes } from './job-routes.ts';
 import { JobQueue } from './jobs.ts';
 import { OpenedGraphs } from './opened-graphs.ts';
-import { readPageFiles, type PageFiles } from './page-files.ts';
+import { readPageFiles } from './page-files.ts';
 import { Shelf } from './shelf.ts';
 
 export interface ServeOptions {
@@ -111,7 +107,7 @@ export async function openViewer(options: ServeOptions): Promise<Viewer> {
   const port = await listen(server, options.port, host ?? LOOPBACK);
   const query = token === null ? '' : `?token=${token}`;
   return {
-    address: `http://${inAddress(host ?? LOOPBACK)}:${port}/${query}`,
+    address: `http://${inAddress(reachableName(host ?? LOOPBACK))}:${port}/${query}`,
     host: host ?? LOOPBACK,
     port,
     hasToken: token !== null,
@@ -128,76 +124,6 @@ export async function openViewer(options: ServeOptions): Promise<Viewer> {
       await closed;
     },
   };
-}
-
-function viewerApp(names: ReadonlySet<string>, token: string | null, page: PageFiles): Hono<ViewerEnv> {
-  const app = new Hono<ViewerEnv>();
-  app.onError(errorResponse);
-  app.notFound((context) => errorResponse(unknownAddress(context.req.path), context));
-  app.use(
-    secureHeaders({
-      contentSecurityPolicy: {
-        defaultSrc: ["'none'"],
-        scriptSrc: ["'self'"],
-        styleSrc: ["'self'"],
-        imgSrc: ["'self'", 'data:', 'blob:'],
-        connectSrc: ["'self'"],
-        fontSrc: ["'self'"],
-        baseUri: ["'none'"],
-        formAction: ["'none'"],
-        frameAncestors: ["'none'"],
-      },
-      xFrameOptions: 'DENY',
-      strictTransportSecurity: false, // there is no certificate for an address of this machine
-    }),
-  );
-  app.use(ownAddressOnly(names));
-  if (token !== null) app.use(tokenOnly(token));
-  app.use('/api/*', async (context, next) => {
-    context.header('cache-control', 'no-store');
-    await next();
-  });
-  app.use(
-    bodyLimit({
-      maxSize: LARGEST_BODY_BYTES,
-      onError: () => {
-        throw new RefusedError(413, {
-          code: 'body_too_large',
-          message: `the body has more than ${LARGEST_BODY_BYTES} bytes`,
-        });
-      },
-    }),
-  );
-  app.use(
-    methodNotAllowed({
-      app,
-      onMethodNotAllowed: (context, methods) => {
-        context.header('allow', methods.join(', '));
-        const message = `${context.req.method} is not answered here`;
-        return errorResponse(new RefusedError(405, { code: 'method_not_allowed', message }), context);
-      },
-    }),
-  );
-  for (const [address, { body, contentType, etag }] of page) {
-    app.get(address, (context) => {
-      context.header('etag', etag);
-      context.header('cache-control', 'no-cache'); // asked for again each time, sent only when it has changed
-      if (context.req.header('if-none-match') === etag) return context.body(null, 304);
-      context.header('content-type', contentType);
-      return context.body(body);
-    });
-  }
-  return app;
-}
-
-function unknownAddress(address: string): NotFoundError {
-  return address === '/'
-    ? new NotFoundError({
-        code: 'page_missing',
-        message: 'the page of the viewer is not built',
-        hint: 'Run `npm run build`.',
-      })
-    : new NotFoundError({ code: 'unknown_address', message: `there is nothing at ${address}` });
 }
 
 function serverOf(app: Hono<ViewerEnv>, { headersMs, requestMs, idleMs }: Limits): Server {

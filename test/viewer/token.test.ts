@@ -70,6 +70,15 @@ describe('a viewer on an address that was given', () => {
   });
 });
 
+describe('a viewer on every address', () => {
+  it('prints one that it can be reached by', async () => {
+    await using opened = await openedViewer(undefined, { host: '0.0.0.0' });
+    const { address } = opened.viewer;
+    expect(new URL(address).hostname).not.toBe('0.0.0.0');
+    expect((await fetch(address.replace('/?', '/api/info?'))).status).toBe(200);
+  });
+});
+
 describe('a viewer without an address given', () => {
   it('listens on this machine only, and needs no token', async () => {
     await using opened = await openedViewer();
