@@ -19,7 +19,7 @@ const CORPUS = path.join(folder, 'corpus.txt');
 writeFileSync(
   CORPUS,
   Array.from(
-    { length: 600 },
+    { length: 250 },
     (_, i) => `The capital of the state ${i} containing Dallas is number ${i * i}.\n`,
   ).join(''),
 );
@@ -34,6 +34,8 @@ const contents = (place: string): Record<string, string> =>
 
 const POLL_MS = 20;
 const PATIENCE_MS = 50_000;
+/** Five starts, one after the other, on a machine that may be busy. */
+const LONG_TEST_MS = 150_000;
 
 async function until(condition: () => boolean): Promise<void> {
   const giveUp = performance.now() + PATIENCE_MS;
@@ -59,36 +61,40 @@ describe('tracer features build', () => {
     expect(table.stderr).toContain('Reading the corpus');
   });
 
-  it('goes on after it was killed, and after Ctrl-C, to the same files', async () => {
-    const args = ['build', '--corpus', CORPUS, '--context', '32', '--logits', '2'];
-    const whole = path.join(folder, 'whole');
-    const place = path.join(folder, 'killed');
-    const state = path.join(place, '.build/state.safetensors');
-    const begin = () =>
-      start(['features', ...args, '--output', place, '--resume', '--json', '--quiet', ...SUBJECT], { env });
-    const killed = begin();
-    await until(() => existsSync(state));
-    killed.kill('SIGKILL');
-    expect((await finish(killed)).exitCode).toBeNull();
-    expect(readdirSync(place).filter((name) => !name.startsWith('.'))).toEqual([]);
+  it(
+    'goes on after it was killed, and after Ctrl-C, to the same files',
+    async () => {
+      const args = ['build', '--corpus', CORPUS, '--context', '32', '--logits', '2'];
+      const whole = path.join(folder, 'whole');
+      const place = path.join(folder, 'killed');
+      const state = path.join(place, '.build/state.safetensors');
+      const begin = () =>
+        start(['features', ...args, '--output', place, '--resume', '--json', '--quiet', ...SUBJECT], { env });
+      const killed = begin();
+      await until(() => existsSync(state));
+      killed.kill('SIGKILL');
+      expect((await finish(killed)).exitCode).toBeNull();
+      expect(readdirSync(place).filter((name) => !name.startsWith('.'))).toEqual([]);
 
-    const saved = readFileSync(state);
-    const stopped = begin();
-    await until(() => !existsSync(state) || !readFileSync(state).equals(saved));
-    stopped.kill('SIGINT');
-    const answer = await finish(stopped);
-    expect(answer.exitCode).toBe(130);
-    expect(envelope(answer).error).toMatchObject({ code: 'interrupted' });
+      const saved = readFileSync(state);
+      const stopped = begin();
+      await until(() => !existsSync(state) || !readFileSync(state).equals(saved));
+      stopped.kill('SIGINT');
+      const answer = await finish(stopped);
+      expect(answer.exitCode).toBe(130);
+      expect(envelope(answer).error).toMatchObject({ code: 'interrupted' });
 
-    const again = await features(...args, '--output', place, '--json');
-    expect(again.exitCode).toBe(2);
-    expect(envelope(again).error).toMatchObject({ code: 'build_interrupted' });
-    const resumed = await features(...args, '--output', place, '--resume', '--json');
-    expect(resumed.exitCode).toBe(0);
-    expect(envelope(resumed).data?.['n_resumed_windows']).toBeGreaterThan(0);
-    expect((await features(...args, '--output', whole, '--quiet')).exitCode).toBe(0);
-    expect(contents(place)).toEqual(contents(whole));
-  });
+      const again = await features(...args, '--output', place, '--json');
+      expect(again.exitCode).toBe(2);
+      expect(envelope(again).error).toMatchObject({ code: 'build_interrupted' });
+      const resumed = await features(...args, '--output', place, '--resume', '--json');
+      expect(resumed.exitCode).toBe(0);
+      expect(envelope(resumed).data?.['n_resumed_windows']).toBeGreaterThan(0);
+      expect((await features(...args, '--output', whole, '--quiet')).exitCode).toBe(0);
+      expect(contents(place)).toEqual(contents(whole));
+    },
+    LONG_TEST_MS,
+  );
 
   it.each([
     [['build'], 2, '--corpus'],
