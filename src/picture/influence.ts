@@ -9,7 +9,7 @@ export type Inputs = Pick<
 
 /** Of each link: its share among the inputs of its target, times what arrives at the target. */
 export function linkInfluence(nodes: readonly PictureNode[], inputs: Inputs): Float64Array {
-  const { source, target, weight, inputSum, inputStart, inputLinks } = inputs;
+  const { source, weight, inputSum, inputStart, inputLinks } = inputs;
   const mass = Float64Array.from(nodes, ({ probability }) => probability ?? 0);
   const passed = new Float64Array(weight.length);
   for (const node of topDown(nodes)) {
@@ -17,13 +17,20 @@ export function linkInfluence(nodes: readonly PictureNode[], inputs: Inputs): Fl
     const scale = mass[node]! / inputSum[node]!;
     for (let i = inputStart[node]!; i < inputStart[node + 1]!; i++) {
       const link = inputLinks[i]!;
-      // A file with a link that leads down or sideways has cycles: no mass goes round in them.
-      if (nodes[source[link]!]!.row >= nodes[target[link]!]!.row) continue;
+      if (!leadsUp(nodes[source[link]!]!, nodes[node]!)) continue;
       passed[link] = Math.abs(weight[link]!) * scale;
       mass[source[link]!]! += passed[link];
     }
   }
   return passed;
+}
+
+/**
+ * Whether mass may flow along a link. Features that feed others of their own row or below would make cycles, in which it would
+ * go round; errors and tokens pass nothing on.
+ */
+export function leadsUp(source: PictureNode, target: PictureNode): boolean {
+  return source.row < target.row || source.kind === 'error' || source.kind === 'embedding';
 }
 
 /** Nodes from the logits down: all that a node receives comes from rows above. */

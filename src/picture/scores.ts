@@ -3,7 +3,7 @@
  * `graph/scores.ts`; edges that pruning has cut are missing, so the numbers are those of the pruned graph.
  */
 
-import { topDown } from './influence.ts';
+import { leadsUp, topDown } from './influence.ts';
 import { indexOf, inputsOf, type PictureGraph } from './picture.ts';
 
 export interface PictureScores {
@@ -63,7 +63,7 @@ function mergedInputs(picture: PictureGraph, node: number, told: Uint8Array): Me
   const errors = new Map<number, number>();
   for (const link of inputsOf(picture, node)) {
     const from = nodes[source[link]!]!;
-    if (from.row >= nodes[node]!.row) continue; // would be a cycle
+    if (!leadsUp(from, nodes[node]!)) continue;
     if (from.kind !== 'error' && told[from.index] === 1) add(known, from.index, Math.abs(weight[link]!));
     else {
       add(errors, from.row * tokens.length + from.position, weight[link]!);

@@ -52,8 +52,8 @@ export const THEMES: Readonly<Record<ThemeName, Theme>> = {
     box: '#ffffff',
     boxLine: '#57606a',
     groupBox: '#eef2f6',
-    positive: ['#c6dbef', '#9ecae1', '#6baed6', '#4292c6', '#2171b5', '#08519c', '#08306b'],
-    negative: ['#fdd0a2', '#fdae6b', '#fd8d3c', '#f16913', '#d94801', '#a63603', '#7f2704'],
+    positive: ['#b8d2ea', '#94c4df', '#6baed6', '#4292c6', '#2171b5', '#08519c', '#08306b'],
+    negative: ['#fdc894', '#fdae6b', '#fd8d3c', '#f16913', '#d94801', '#a63603', '#7f2704'],
   },
   dark: {
     background: '#14181d',
@@ -74,8 +74,8 @@ export const THEMES: Readonly<Record<ThemeName, Theme>> = {
     box: '#1c2229',
     boxLine: '#9da7b3',
     groupBox: '#262d36',
-    positive: ['#1f4a6f', '#24608f', '#2f78b3', '#4a94cf', '#6fb1e3', '#9ccbef', '#cfe6f9'],
-    negative: ['#6b3a12', '#8a4a13', '#ad5c14', '#d07322', '#ea924a', '#f5b583', '#fbd9bf'],
+    positive: ['#2f5f86', '#3a72a0', '#4686ba', '#5b9dd3', '#7db6e4', '#a6cff0', '#d4e9fa'],
+    negative: ['#8c5220', '#a35f1f', '#bd6d1f', '#d5802f', '#ea9a55', '#f5b98a', '#fbdcc4'],
   },
 };
 
@@ -101,14 +101,14 @@ export function strengthStep(share: number): number {
   return Math.min(STRENGTH_STEPS - 1, Math.floor(strength(share) * STRENGTH_STEPS));
 }
 
-/** Readable on `weightColour`. */
+/** Readable on `weightColour`: of black and white, one always has a contrast above 4.5. */
 export function weightTextColour(share: number, theme: ThemeName): string {
   const background = luminance(weightColour(share, theme));
   const contrast = (text: string): number => {
     const [light, dark] = [background, luminance(text)].sort((a, b) => b - a) as [number, number];
     return (light + 0.05) / (dark + 0.05); // WCAG 2
   };
-  return contrast(THEMES.light.text) >= contrast('#ffffff') ? THEMES.light.text : '#ffffff';
+  return contrast('#000000') >= contrast('#ffffff') ? '#000000' : '#ffffff';
 }
 
 /** Relative luminance of `#rrggbb` (WCAG 2). */
