@@ -6,7 +6,7 @@ import { writeFileAtomic, type AtomicOptions } from '../formats/atomic.ts';
 import { linksToCsv, nodesToCsv, toDot, toGraphml } from '../graph/export.ts';
 import { readGraph } from '../graph/files.ts';
 import { mergeGraphs, type MergedGraph } from '../graph/merge.ts';
-import { withAnnotations } from '../graph/annotations.ts';
+import { annotationsPath, withAnnotations } from '../graph/annotations.ts';
 import { sanitiseName, slugFileName, type ViewerGraph } from '../graph/neuronpedia.ts';
 import { isViewerFile } from '../graph/read-viewer.ts';
 import { pruneGraph, type PrunedGraph, type PruneOptions } from '../graph/prune.ts';
@@ -88,7 +88,10 @@ export async function exportFile(file: string, options: ExportOptions): Promise<
   const { format } = options;
   const slug = options.slug ?? sanitiseName(path.parse(file).name);
   const output = outputOf(file, slug, options);
-  await refuseInputs(isViewFormat(format) ? viewFiles(output, format) : [output], [file]);
+  await refuseInputs(isViewFormat(format) ? viewFiles(output, format) : [output], [
+    file,
+    annotationsPath(file),
+  ]);
   if (!isViewFormat(format)) return { file, format, ...(await writeDrawn(file, slug, output, options)) };
   if (isViewerFile(file)) throw viewerFile(file, format);
   const view = viewOf(pruneGraph(await readGraph(file), options));

@@ -85,17 +85,20 @@ describe('tracer graph', () => {
     expect(readFileSync(path.join(folder, 'merged.graphml'), 'utf8')).toContain('<graphml');
   });
 
-  it.each(['graphml', 'dot', 'csv', 'neuronpedia'])('writes %s beside the graph', async (format) => {
-    const { files } = await ask<{ files: { path: string; bytes: number }[] }>(
-      'export',
-      first,
-      '--format',
-      format,
-    );
-    expect(files.length).toBe(format === 'csv' ? 2 : 1);
-    for (const { path: file, bytes } of files)
-      expect(readFileSync(path.resolve(folder, file)).length).toBe(bytes);
-  });
+  it.each(['graphml', 'dot', 'csv', 'neuronpedia', 'svg', 'html'])(
+    'writes %s beside the graph',
+    async (format) => {
+      const { files } = await ask<{ files: { path: string; bytes: number }[] }>(
+        'export',
+        first,
+        '--format',
+        format,
+      );
+      expect(files.length).toBe(format === 'csv' ? 2 : 1);
+      for (const { path: file, bytes } of files)
+        expect(readFileSync(path.resolve(folder, file)).length).toBe(bytes);
+    },
+  );
 
   it('writes the viewer files of the reference, but for unique error ids', async () => {
     await ask('export', first, '--format', 'neuronpedia', '--graph-dir', 'viewer', '--slug', 'p2');
@@ -113,6 +116,38 @@ describe('tracer graph', () => {
     expect(written.links.map(({ weight }) => weight)).toEqual(expected.links.map(({ weight }) => weight));
     const ids = written.nodes.map(({ node_id }) => node_id);
     expect(new Set(ids).size).toBe(ids.length);
+  });
+
+  it('draws what was pinned in the viewer, from a graph file and from a viewer file', async () => {
+    const pinned = {
+      pinnedIds: ['3_15_10', '2_113_10', '2_111_10'],
+      supernodes: [['two', '2_113_10', '2_111_10']],
+    };
+    await ask('export', first, '--format', 'neuronpedia', '--output', 'pinned.json');
+    for (const file of [first, path.join(folder, 'pinned.json')]) {
+      const { dir, name } = path.parse(file);
+      const annotations = path.join(dir, `${name}.annotations.json`);
+      writeFileSync(annotations, JSON.stringify(pinned));
+      const result = await ask<{ n_nodes: number }>(
+        'export',
+        file,
+        '--format',
+        'svg',
+        '--subgraph',
+        '--theme',
+        'dark',
+      );
+      expect(result.n_nodes).toBe(2);
+      expect(readFileSync(path.join(dir, `${name}.subgraph.svg`), 'utf8')).toContain(
+        '<desc id="desc">2 boxes: ',
+      );
+      rmSync(annotations);
+    }
+    const { exitCode, stderr } = await tracer(['graph', 'export', first, '--format', 'svg', '--subgraph'], {
+      cwd: folder,
+    });
+    expect(exitCode).toBe(2);
+    expect(stderr).toContain('no node of');
   });
 
   it('answers a node that is not there with exit code 2, a missing file with 3, a damaged one with 4', async () => {
@@ -134,6 +169,12 @@ describe('tracer graph', () => {
     [['graph', 'tpo', first], 'graph', 'unknown_command', "Did you mean 'top'?"],
     [['graph', 'paths', first, '--from', 'Dalas'], 'graph paths', 'unknown_node', 'Did you mean "Dallas"?'],
     [['graph', 'export', first, '--format', 'dot', '--slug', 'x'], 'graph export', 'viewer_flag', '--slug'],
+    [
+      ['graph', 'export', first, '--format', 'html', '--subgraph'],
+      'graph export',
+      'viewer_flag',
+      '--subgraph',
+    ],
     [['graph', 'merge', first, '--format', 'dot'], 'graph merge', 'format_without_output', '--output'],
     [['graph', 'prune', first, '--output', first], 'graph prune', 'output_is_input', 'another name'],
   ])(

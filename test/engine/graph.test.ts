@@ -145,6 +145,9 @@ describe('writing', () => {
     [{ format: 'dot', slug: 'x' }, 'viewer_flag'],
     [{ format: 'csv', graphDir: 'x' }, 'viewer_flag'],
     [{ format: 'graphml', scan: 'x' }, 'viewer_flag'],
+    [{ format: 'html', theme: 'dark' }, 'viewer_flag'],
+    [{ format: 'dot', subgraph: true }, 'viewer_flag'],
+    [{ format: 'svg', subgraph: true }, 'nothing_pinned'],
     [{ format: 'neuronpedia', graphDir: 'x', output: 'y' }, 'two_places'],
     [{ format: 'dot', nodeThreshold: 2 }, 'threshold_range'],
   ])('with %j is refused', async (options, code) => {
