@@ -15,16 +15,21 @@ export { generate, generateIn } from './engine/generate.ts';
 export { validate, validateIn } from './engine/validate.ts';
 export { diffFiles, pathsOfFile, pruneFile, scoreFiles, topOfFile } from './engine/graph.ts';
 export { exportFile, mergeFiles } from './engine/graph-export.ts';
+export { buildFeatures } from './engine/features-build.ts';
+export { labelFeature, listLabels } from './engine/features-labels.ts';
+export { openFeatureSource, type FeatureSource, type ShownLabel } from './engine/feature-source.ts';
 export { openSession, type Session, type SessionOptions } from './engine/session.ts';
 /** What `tracer setup` and `tracer doctor` do; their reports are those of the backend. */
 export { setUpTensorflow as setup, type SetupOptions, type SetupReport } from './backend/install.ts';
 export { examine as doctor, type DoctorReport } from './backend/doctor.ts';
 export { readGraph, writeGraph } from './graph/files.ts';
+export type { FeaturePage } from './transcoder/feature-page.ts';
 export type { Graph, Provenance } from './graph/graph.ts';
 export type * from './engine/requests.ts';
 export type * from './engine/results.ts';
 export type * from './engine/attribute-types.ts';
 export type * from './engine/intervene-types.ts';
+export type * from './engine/features-types.ts';
 export type * from './engine/generate-types.ts';
 export type * from './engine/validate-types.ts';
 export {

@@ -52,6 +52,7 @@ export function start(args: readonly string[], options: StartOptions = {}): Chil
     env: {
       ...Object.fromEntries(inherited),
       XDG_CONFIG_HOME: emptyFolder,
+      TRACER_LABELS_DIR: join(emptyFolder, 'labels'),
       HF_HUB_OFFLINE: '1',
       ...options.env,
     },
