@@ -23,8 +23,8 @@ if (exported === null) {
 
 render(<App />, document.getElementById('page')!);
 listenToKeys();
-void startKeeping();
-void loadGraphs();
+// The list may cost the server more than the graph that is waited for.
+void startKeeping().then(loadGraphs);
 loadInfo().then(
   () => resumeJob((request, status) => request.kind === 'trace' && openTraced(status)),
   (error: Error) => announce(error.message),

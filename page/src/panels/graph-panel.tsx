@@ -84,11 +84,17 @@ function GraphHost() {
       const state = stateNow();
       if (picture.value === shown) made.update(state);
     });
+    const element = host.current;
+    const stopPointing = effect(() => {
+      if (hoveredId.value === null) delete element.dataset['hovered'];
+      else element.dataset['hovered'] = hoveredId.value;
+    });
     const stopRevealing = effect(() => {
       if (revealed.value !== null) made.reveal(revealed.value.id);
     });
     return () => {
       stop();
+      stopPointing();
       stopRevealing();
       made.destroy();
       view = null;
@@ -126,6 +132,7 @@ function stateNow(): GraphState {
     hovered: hoveredId.value,
     clicked: clickedId.value === '' ? null : clickedId.value,
     pinned: marks.value.pinnedIds,
+    supernodes: marks.value.supernodes,
     found: hits === null ? null : foundSet(hits),
   };
 }

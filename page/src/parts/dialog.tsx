@@ -1,6 +1,6 @@
 /** Page, parts: a modal dialog; the browser keeps the focus in it and gives it back. */
 import type { ComponentChildren } from 'preact';
-import { useEffect, useRef } from 'preact/hooks';
+import { useLayoutEffect, useRef } from 'preact/hooks';
 
 export function ModalDialog(props: {
   readonly id: string;
@@ -11,7 +11,8 @@ export function ModalDialog(props: {
 }) {
   const { id, title, onClose, wide = false, children } = props;
   const element = useRef<HTMLDialogElement>(null);
-  useEffect(() => {
+  // Before anything else is drawn or typed: keys must not get lost between.
+  useLayoutEffect(() => {
     const dialog = element.current!;
     const before = document.activeElement;
     dialog.showModal();

@@ -9,8 +9,8 @@ export type Saving =
   { readonly state: 'saved' | 'waiting' | 'saving' } | { readonly state: 'failed'; readonly error: Error };
 
 const SAVE_AFTER_MS = 500;
-/** Browsers refuse more than about 100 changes of the address in 30 s. */
-const ADDRESS_AFTER_MS = 300;
+/** Browsers refuse more than a few changes of the address a second. */
+const ADDRESS_AFTER_MS = 200;
 
 export const saving = signal<Saving>({ state: 'saved' });
 
