@@ -161,11 +161,27 @@ export class SubgraphView {
     this.#frame = requestAnimationFrame(() => {
       this.#frame = 0;
       const scene = this.#scene();
+      const focused = this.#focusedMember();
       drawLinks(this.#links, scene);
       drawBoxes(this.#boxes, scene, (entered) => {
         this.#listen(entered);
       });
+      this.#focusMember(focused);
     });
+  }
+
+  /** A node of the box that has the focus. */
+  #focusedMember(): number | null {
+    const active = document.activeElement;
+    const boxes = this.#boxes.selectAll<SVGGElement, SubgraphNode>('g.subgraph-box');
+    return boxes.filter((_, i, elements) => elements[i] === active).data()[0]?.members[0] ?? null;
+  }
+
+  /** Boxes that are grouped or change their order lose the focus: it goes to where the node is now. */
+  #focusMember(node: number | null): void {
+    if (node === null || this.#focusedMember() !== null) return;
+    const box = this.#subgraph.nodes.find(({ members }) => members.includes(node));
+    if (box !== undefined) this.focus(box.key);
   }
 
   #scene(): SubgraphScene {
