@@ -2,7 +2,7 @@
 
 import { round } from './marks.ts';
 import { rowName, type PictureGraph } from './picture.ts';
-import type { Place } from './place-subgraph.ts';
+import { SPACED, type Place } from './place-subgraph.ts';
 import { shownLabel, shownToken } from './shown.ts';
 import type { SubgraphNode } from './subgraph.ts';
 
@@ -26,23 +26,32 @@ export const BOX_TEXT = {
 
 /** Width of an average letter, in units. */
 const LETTER_UNITS = 0.54;
-const LINES = 2;
 /** In units: a box is readable, but never takes more than a part of its panel. */
 const WIDTH_UNITS = { least: 6, most: 12.5, padding: 0.9 } as const;
-const HEIGHT_UNITS = 3.6;
+/** Of a box with so many lines of label, above its caption. */
+const HEIGHTS = [
+  { lines: 2, units: 3.6 },
+  { lines: 1, units: 2.55 },
+] as const;
 const PART_OF_PANEL = 0.22;
 
-/** The box of a panel, in pixels; `unit` is the height of its font. */
-export function boxSize(panel: { readonly width: number }, unit: number): Box {
+/** The box of a panel, in pixels; `unit` is the height of its font. Where boxes stand in many rows, they are lower. */
+export function boxSize(
+  panel: { readonly width: number; readonly height: number },
+  unit: number,
+  rows: number,
+): Box {
+  const fits = HEIGHTS.find(({ units }) => rows * units * unit * SPACED.apart <= panel.height);
+  const { lines, units } = fits ?? HEIGHTS[HEIGHTS.length - 1]!;
   const wanted = panel.width * PART_OF_PANEL;
   const width = Math.min(WIDTH_UNITS.most * unit, Math.max(WIDTH_UNITS.least * unit, wanted));
   const lettersOf = (size: number): number =>
     Math.max(4, Math.floor((width - WIDTH_UNITS.padding * unit) / (LETTER_UNITS * unit * size)));
   return {
     width,
-    height: HEIGHT_UNITS * unit,
+    height: units * unit,
     letters: lettersOf(BOX_TEXT.label),
-    lines: LINES,
+    lines,
     captionLetters: lettersOf(BOX_TEXT.caption),
   };
 }

@@ -68,21 +68,26 @@ export function placeId({ nodes }: PictureGraph, { members }: SubgraphNode): str
   return nodes[members[0]!]!.id;
 }
 
+/** Rows of boxes, as far as the picture says. */
+export function lineCount(picture: PictureGraph, { nodes }: SubgraphPicture): number {
+  return new Set(nodes.map(({ members }) => Math.round(mean(picture, members, 'row')))).size;
+}
+
+function mean({ nodes }: PictureGraph, members: readonly number[], field: 'row' | 'position'): number {
+  return members.reduce((sum, index) => sum + nodes[index]![field], 0) / members.length;
+}
+
 /** How much of x is said by the token, the rest by an even spread over the width: crowded tokens use the whole panel. */
 const BY_TOKEN = 0.35;
 /** Boxes of neighbouring lines are set off sideways by this part of a box, so that links do not run behind them. */
 const STAGGER = 0.35;
 
 /** In lines by layer, the highest on top; in a line, in the order of their tokens. */
-function freePlaces({ nodes }: PictureGraph, boxes: SubgraphPicture['nodes'], box: BoxSize): Place[] {
-  const mean = (place: number, field: 'row' | 'position'): number => {
-    const { members } = boxes[place]!;
-    return members.reduce((sum, index) => sum + nodes[index]![field], 0) / members.length;
-  };
-  const positions = boxes.map((_, place) => mean(place, 'position'));
+function freePlaces(picture: PictureGraph, boxes: SubgraphPicture['nodes'], box: BoxSize): Place[] {
+  const positions = boxes.map(({ members }) => mean(picture, members, 'position'));
   const rankOf = ranks(positions);
   const lines = linesOf(
-    boxes.map((_, place) => Math.round(mean(place, 'row'))),
+    boxes.map(({ members }) => Math.round(mean(picture, members, 'row'))),
     Math.max(1, Math.floor(1 / box.width)),
     Math.max(1, Math.floor(1 / box.height)),
   );
@@ -90,11 +95,24 @@ function freePlaces({ nodes }: PictureGraph, boxes: SubgraphPicture['nodes'], bo
   for (const [i, line] of lines.entries()) {
     const shift = (i % 2 === 0 ? STAGGER : -STAGGER) * box.width * (lines.length > 2 ? 1 : 0);
     line.sort((a, b) => positions[a]! - positions[b]! || a - b);
-    for (const [j, place] of line.entries()) {
+    const wanted = line.map((place, j) => {
       const even = (j + 0.5) / line.length;
-      const x = BY_TOKEN * rankOf.get(positions[place]!)! + (1 - BY_TOKEN) * even + shift;
-      places[place] = { x, y: (i + 0.5) / lines.length };
-    }
+      return BY_TOKEN * rankOf.get(positions[place]!)! + (1 - BY_TOKEN) * even + shift;
+    });
+    const y = (i + 0.5) / lines.length;
+    for (const [j, x] of sideBySide(wanted, box.width).entries()) places[line[j]!] = { x, y };
+  }
+  return places;
+}
+
+/** Rising places, moved as little as it takes for boxes of that width not to touch and to stay inside, if there is room. */
+function sideBySide(wanted: readonly number[], width: number): number[] {
+  const places: number[] = [];
+  for (const x of wanted) places.push(Math.max(x, (places.at(-1) ?? -width / 2) + width));
+  let right = 1 + width / 2;
+  for (let j = places.length - 1; j >= 0; j--) {
+    right = Math.min(places[j]!, right - width);
+    places[j] = right;
   }
   return places;
 }

@@ -6,7 +6,7 @@ import type { LabelOf } from './labels.ts';
 import { defaultLabel, describeNode, short } from './labels.ts';
 import { round } from './marks.ts';
 import type { PictureGraph } from './picture.ts';
-import { placeSubgraph, SPACED, type Place } from './place-subgraph.ts';
+import { lineCount, placeSubgraph, SPACED, type Place } from './place-subgraph.ts';
 import { shownLines, shownToken } from './shown.ts';
 import { supernodeView, type SubgraphNode, type SubgraphPicture, type Supernodes } from './subgraph.ts';
 import { FONT_PIXELS, linkPixels, svgDocument } from './svg.ts';
@@ -35,7 +35,7 @@ export function subgraphSvg(picture: PictureGraph, options: SubgraphSvgOptions):
   const labelOf = options.labelOf ?? ((index) => defaultLabel(picture, index));
   const subgraph = supernodeView(picture, options.pinnedIds, options.supernodes ?? [], labelOf);
   const plot = { width, height: height - HEADING_PIXELS };
-  const box = boxSize(plot, FONT_PIXELS);
+  const box = boxSize(plot, FONT_PIXELS, lineCount(picture, subgraph));
   const places = placeSubgraph(picture, subgraph, options.sg_pos ?? '', {
     width: (SPACED.across * box.width) / plot.width,
     height: (SPACED.apart * box.height) / plot.height,

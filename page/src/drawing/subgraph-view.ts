@@ -10,6 +10,7 @@ import type { LabelOf } from '../../../src/picture/labels.ts';
 import { indexOf, type PictureGraph } from '../../../src/picture/picture.ts';
 import {
   formatPositions,
+  lineCount,
   placeId,
   placeSubgraph,
   SPACED,
@@ -75,7 +76,7 @@ export class SubgraphView {
   #subgraph: SubgraphPicture = { nodes: [], links: [] };
   /** Centres of the boxes in pixels, in the order of the nodes. */
   #places: Place[] = [];
-  #box: Box = boxSize({ width: 1 }, 1);
+  #box: Box = boxSize({ width: 1, height: 1 }, 1, 1);
   #unit = 13;
   #dragged: number | null = null;
   #dropOn: number | null = null;
@@ -143,8 +144,8 @@ export class SubgraphView {
     if (width === 0 || height === 0) return; // hidden; it will be told when it is not
     const { pinned, supernodes, sg_pos, labelOf } = this.#state;
     this.#unit = Number.parseFloat(getComputedStyle(this.#host).fontSize) || this.#unit;
-    this.#box = boxSize({ width }, this.#unit);
     this.#subgraph = supernodeView(this.#picture, pinned, supernodes, labelOf);
+    this.#box = boxSize({ width, height }, this.#unit, lineCount(this.#picture, this.#subgraph));
     const size = {
       width: (SPACED.across * this.#box.width) / width,
       height: (SPACED.apart * this.#box.height) / height,
