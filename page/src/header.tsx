@@ -5,7 +5,7 @@ import { Slider } from './parts/slider.tsx';
 import { nextFound } from './actions.ts';
 import { exported } from './server.ts';
 import { saving, saveNow } from './store/keep.ts';
-import { dialog, theme, toggleTheme } from './store/looks.ts';
+import { dialog, theme, toggleTheme, upperTab } from './store/looks.ts';
 import { canRedo, canUndo, redo, undo } from './store/marks.ts';
 import {
   clickedIndex,
@@ -119,7 +119,10 @@ function Search() {
         placeholder="Search labels and tokens"
         title="Search labels and tokens (/)"
         value={searchText.value}
-        onInput={(event) => (searchText.value = event.currentTarget.value)}
+        onInput={(event) => {
+          searchText.value = event.currentTarget.value;
+          upperTab.value = 'nodes'; // where the hits are listed
+        }}
         onKeyDown={(event) => {
           if (event.key === 'Enter') nextFound(event.shiftKey ? -1 : 1);
           if (event.key === 'Escape') searchText.value = '';
