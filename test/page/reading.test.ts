@@ -1,6 +1,6 @@
 /** Reading a graph in the page: files of the reference as they are, without a model. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { eventually, GRAPH_FILES, isDrawn, serve, type Served } from './served.ts';
@@ -55,6 +55,30 @@ describe('the list of graphs', () => {
     const page = await served.open('?slug=nowhere');
     expect(await page.getByRole('alert').innerText()).toContain('nowhere');
   });
+});
+
+describe('files of the reference', () => {
+  it('all open, each node under an id of its own, also where two of the file share one', async () => {
+    const names = readdirSync(GRAPH_FILES).filter((name) => name !== 'graph-metadata.json');
+    await using all = await serve(names.map((name) => join(GRAPH_FILES, name)));
+    const page = await all.open('');
+    for (const name of names) {
+      const { nodes, links } = JSON.parse(readFileSync(join(GRAPH_FILES, name), 'utf8')) as ViewerFile;
+      await page.goto(`${all.address}?slug=${name.replace('.json', '')}`);
+      await isDrawn(page);
+      await page.getByRole('tab', { name: 'Nodes' }).click();
+      while ((await page.locator('#upper .more').count()) > 0) await page.locator('#upper .more').click();
+      const ids = await page
+        .locator('#upper .row')
+        .evaluateAll((rows) => rows.map((row) => row.getAttribute('data-id')));
+      expect(new Set(ids).size).toBe(nodes.length);
+      expect(await page.locator('#graph-count').innerText()).toBe(
+        `${nodes.length} nodes, ${links.length} links`,
+      );
+    }
+    expect(names.length).toBeGreaterThan(15);
+    expect(all.complaints).toEqual([]);
+  }, 300_000);
 });
 
 describe('the graph', () => {

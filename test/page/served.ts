@@ -28,6 +28,7 @@ export interface Served extends AsyncDisposable {
 export type GraphSource = string | { readonly name: string; readonly content: string };
 
 export async function serve(sources: readonly GraphSource[], flags: readonly string[] = []): Promise<Served> {
+  const browser = await launch();
   const scratch = scratchFolder();
   for (const source of sources) {
     if (typeof source === 'string') copyFileSync(source, join(scratch.path, basename(source)));
@@ -38,15 +39,18 @@ export async function serve(sources: readonly GraphSource[], flags: readonly str
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, TRACER_LABELS_DIR: labels.path },
   });
-  const browser = await launch();
   const complaints: string[] = [];
-  const address = await addressOf(server);
+  const stop = () => end(server, browser, [scratch, labels]);
+  const address = await addressOf(server).catch(async (error: unknown) => {
+    await stop();
+    throw error;
+  });
   return {
     address,
     folder: scratch.path,
     complaints,
     open: (query, options) => open(browser, `${address}${query}`, options, complaints),
-    [Symbol.asyncDispose]: () => end(server, browser, [scratch, labels]),
+    [Symbol.asyncDispose]: stop,
   };
 }
 

@@ -20,6 +20,19 @@ beforeAll(async () => {
 afterAll(async () => served[Symbol.asyncDispose]());
 afterEach(() => expect(served.complaints).toEqual([]));
 
+describe('a graph file', () => {
+  it('is pruned less than it was when a slider goes beyond what was fetched', async () => {
+    const page = await opened();
+    const count = async () => Number.parseInt(await page.locator('#graph-count').innerText(), 10);
+    const before = await count();
+    await page.getByRole('slider', { name: 'Nodes' }).press('End');
+    await eventually(async () => expect(await count()).toBeGreaterThan(before));
+    await page.reload();
+    await isDrawn(page);
+    expect(await count()).toBeGreaterThan(before);
+  });
+});
+
 describe('tracing', () => {
   it(
     'makes a graph of a typed prompt and opens it',

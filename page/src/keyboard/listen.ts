@@ -19,8 +19,7 @@ export function listenToKeys(): void {
       return;
     }
     if (OWN_KEYS[target.tagName]?.includes(event.key)) return;
-    const pressed = event.ctrlKey || event.metaKey ? `Ctrl+${event.key}` : event.key;
-    if (event.altKey) return;
+    const pressed = pressedKey(event);
     const inGraph = target.closest('#graph-drawing') !== null;
     const command = COMMANDS.find(
       ({ keys, where }) => keys.includes(pressed) && (where === 'anywhere' || inGraph),
@@ -29,6 +28,13 @@ export function listenToKeys(): void {
     event.preventDefault();
     command.run();
   });
+}
+
+/** Many keyboards have brackets and braces behind Alt or AltGr, which some systems report as Ctrl and Alt. */
+function pressedKey({ key, altKey, ctrlKey, metaKey }: KeyboardEvent): string {
+  const isSymbol = /^[^\p{L}\p{N}]$/u.test(key);
+  if (altKey) return isSymbol ? key : `Alt+${key}`;
+  return ctrlKey || metaKey ? `Ctrl+${key}` : key;
 }
 
 function isTyping(target: HTMLElement): boolean {

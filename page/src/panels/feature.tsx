@@ -125,7 +125,7 @@ function factsOfFeature(detail: FeatureDetail | null): Fact[] {
     const meaning = 'Share of the activation that the automatic label covers';
     facts.push({ title: 'Label covers', content: percent(label.share), meaning });
   }
-  if (neuronpedia !== null) {
+  if (neuronpedia !== null && navigator.onLine) {
     const link = (
       <a href={neuronpedia} target="_blank" rel="noopener noreferrer">
         Neuronpedia ↗

@@ -13,6 +13,8 @@ export interface PageJob {
 
 export const job = signal<PageJob | null>(null);
 
+/** Counts what was asked for: only the latest request is carried out. */
+let turns = 0;
 let stopFollowing: () => void = () => undefined;
 
 /** Where a reloaded page finds its running job. A page that is closed loses it, and the server then cancels it. */
@@ -27,7 +29,9 @@ export async function startJob(
   request: JobRequest,
   onDone: (status: JobStatus) => void = () => undefined,
 ): Promise<void> {
+  const turn = ++turns;
   await stopJob();
+  if (turn !== turns) return; // yet another one was asked for while the last one ended
   const mine: PageJob = { request, status: null, error: null };
   job.value = mine;
   const isMine = () => job.value?.request === request;

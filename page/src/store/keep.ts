@@ -9,13 +9,14 @@ export type Saving =
   { readonly state: 'saved' | 'waiting' | 'saving' } | { readonly state: 'failed'; readonly error: Error };
 
 const SAVE_AFTER_MS = 500;
-/** Browsers refuse more than a few changes of the address a second. */
-const ADDRESS_AFTER_MS = 200;
+/** Between two changes of the address: Safari refuses more than 100 in 30 s. */
+const ADDRESS_PAUSE_MS = 400;
 
 export const saving = signal<Saving>({ state: 'saved' });
 
 let saveTimer: ReturnType<typeof setTimeout> | undefined;
 let addressTimer: ReturnType<typeof setTimeout> | undefined;
+let addressWritten = -Infinity;
 let savedEdits = 0;
 /** Saves run one after another, so that an older state never overtakes a newer one. */
 let lastSave: Promise<void> = Promise.resolve();
@@ -28,7 +29,8 @@ export async function startKeeping(): Promise<void> {
   effect(() => {
     const state = addressState();
     clearTimeout(addressTimer);
-    if (state.slug !== null) addressTimer = setTimeout(() => writeNow('replace'), ADDRESS_AFTER_MS);
+    const pauseMs = Math.max(0, addressWritten + ADDRESS_PAUSE_MS - performance.now());
+    if (state.slug !== null) addressTimer = setTimeout(() => writeNow('replace'), pauseMs);
   });
   effect(() => {
     if (editCount.value === savedEdits || exported !== null) return;
@@ -109,6 +111,7 @@ function writeNow(how: 'replace' | 'push'): void {
   if (state.slug === null) return;
   const after = writeAddress(state, query());
   if (after === query()) return;
+  addressWritten = performance.now();
   const address = exported === null ? `?${after}` : `#${after}`;
   if (how === 'push') history.pushState(null, '', address);
   else history.replaceState(null, '', address);

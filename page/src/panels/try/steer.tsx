@@ -1,5 +1,5 @@
 /** Page, panel for trying out: multiplies activations of features and shows what becomes of the next token. */
-import { computed, signal } from '@preact/signals';
+import { computed, effect, signal } from '@preact/signals';
 import type { PictureNode } from '../../../../src/picture/picture.ts';
 import type { InterveneResult } from '../../../../src/engine/intervene-types.ts';
 import { Slider } from '../../parts/slider.tsx';
@@ -23,11 +23,14 @@ const FACTORS = { least: -4, most: 8, step: 0.25, start: 0 } as const;
 
 const targets = signal<readonly Target[]>([]);
 const freeAttention = signal(false);
-let targetsOf: string | undefined;
+
+const slug = computed(() => opened.value?.slug);
+effect(() => {
+  if (slug.value !== undefined) targets.value = []; // they were of another graph
+});
 
 /** Features among these nodes; those of one supernode are steered together. */
 export function steerThese(ids: readonly string[]): void {
-  forgetOtherGraph();
   tryKind.value = 'steer';
   const features = ids.filter((id) => nodeOf(id)?.kind === 'feature');
   if (features.length === 0) return;
@@ -57,7 +60,6 @@ const choices = computed(() => {
 });
 
 export function Steer() {
-  forgetOtherGraph();
   if (opened.value?.canSteer !== true) {
     return (
       <p class="muted words">
@@ -199,7 +201,6 @@ function EffectTable({ result }: { readonly result: InterveneResult }) {
 }
 
 function run(): void {
-  const slug = opened.value?.slug;
   const changes = targets.value.flatMap(({ ids, factor }) =>
     ids.flatMap((id) => {
       const node = nodeOf(id);
@@ -207,15 +208,8 @@ function run(): void {
       return [{ layer: node.layer, position: node.position, feature: node.feature, factor }];
     }),
   );
-  if (slug === undefined || changes.length === 0) return;
-  void startJob({ kind: 'steer', slug, changes, freeze_attention: !freeAttention.value });
-}
-
-function forgetOtherGraph(): void {
-  const slug = opened.value?.slug;
-  if (slug === targetsOf) return;
-  targetsOf = slug;
-  if (targets.peek().length > 0) targets.value = [];
+  if (slug.value === undefined || changes.length === 0) return;
+  void startJob({ kind: 'steer', slug: slug.value, changes, freeze_attention: !freeAttention.value });
 }
 
 function nodeOf(id: string): PictureNode | undefined {
