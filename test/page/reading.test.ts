@@ -154,12 +154,13 @@ describe('the graph', () => {
     const page = await opened();
     await page.keyboard.press('/');
     await page.keyboard.type('river');
+    expect(await page.locator('#search').inputValue()).toBe('river');
     await eventually(async () =>
       expect(Number(await page.locator('#search-hits').innerText())).toBeGreaterThan(0),
     );
     const hits = Number(await page.locator('#search-hits').innerText());
     await page.keyboard.press('Escape');
-    expect(await page.locator('#search').inputValue()).toBe('');
+    await eventually(async () => expect(await page.locator('#search').inputValue()).toBe(''));
     await page.locator('#search').fill('river');
     await page.keyboard.press('Enter');
     await eventually(async () => expect(await page.locator('#search-hits').innerText()).toBe(`1 / ${hits}`));

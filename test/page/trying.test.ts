@@ -27,6 +27,9 @@ describe('a graph file', () => {
     const before = await count();
     await page.getByRole('slider', { name: 'Nodes' }).press('End');
     await eventually(async () => expect(await count()).toBeGreaterThan(before));
+    await eventually(() =>
+      expect(Number(new URL(page.url()).searchParams.get('pruningThreshold'))).toBeGreaterThan(0.8),
+    );
     await page.reload();
     await isDrawn(page);
     expect(await count()).toBeGreaterThan(before);

@@ -46,7 +46,7 @@ const goTo = (key: string, title: string, id: string, before: () => void = () =>
   group: 'Get around',
   run: () => {
     before();
-    focusSoon(id);
+    focusOn(id);
   },
 });
 
@@ -139,7 +139,7 @@ export const COMMANDS: readonly Command[] = [
     title: 'Search labels and tokens',
     where: 'anywhere',
     group: 'Prune and search',
-    run: () => focusSoon('search'),
+    run: () => focusOn('search'),
   },
   { keys: ['n'], title: 'Next hit', where: 'anywhere', group: 'Prune and search', run: () => nextFound(1) },
   {
@@ -223,7 +223,7 @@ function prune(which: 'node' | 'edge', by: number): void {
   void fetchMore();
 }
 
-/** After the next rendering, when what was hidden is there. */
-function focusSoon(id: string): void {
-  requestAnimationFrame(() => document.getElementById(id)?.focus());
+/** At once: what is typed next is meant for it. */
+function focusOn(id: string): void {
+  document.getElementById(id)?.focus();
 }
