@@ -10,7 +10,7 @@ import { trainJointly, type LossWeights } from '../src/training/train-jointly.ts
 import { trainModel } from '../src/training/train-model.ts';
 import { trainTranscoders } from '../src/training/train-transcoders.ts';
 import type { TranscoderParameters } from '../src/training/transcoder-parameters.ts';
-import { interchangeSource } from './corpus/interchanges.ts';
+import { interchangeSource, questionSource } from './corpus/interchanges.ts';
 import { nameTokens, type Prepared } from './corpus/prepare.ts';
 import { RowStream } from './corpus/stream.ts';
 import { N_FEATURES, shapeOf } from './shape.ts';
@@ -67,7 +67,7 @@ export async function modelStep(run: Run, config: TransformerConfig, parameters:
 }
 
 /** Active features a token and layer: the bound is 8, and the last steps settle a little above their target. */
-const ACTIVE_FEATURES = 7.5;
+const ACTIVE_FEATURES = 7.7;
 
 export async function transcoderStep(
   run: Run,
@@ -97,14 +97,25 @@ export async function transcoderStep(
   }
 }
 
+/** Two-hop answers are known by now: repeating them invites learning by heart, exchanging features keeps them composed. */
+const JOINT_WEIGHTS = { two_hop: 6, city_state: 34 };
+
 /** First the outputs are to become explicable; only then MLPs are replaced and features exchanged. */
 const REPLACING_FROM = 0.2;
 const REPLACING_MORE_FROM = 0.5;
 
+const JOINT_LOSSES = {
+  reconstruction: 1.5,
+  interchange: 1,
+  exchangedReconstruction: 2,
+  subjects: 3,
+  sharing: 1,
+};
+
 function jointWeights(step: number, steps: number): LossWeights {
   return step < REPLACING_FROM * steps
-    ? { reconstruction: 1.5, replaced: 0, interchange: 0.5 }
-    : { reconstruction: 1.5, replaced: step < REPLACING_MORE_FROM * steps ? 0.3 : 0.5, interchange: 1 };
+    ? { ...JOINT_LOSSES, replaced: 0 }
+    : { ...JOINT_LOSSES, replaced: step < REPLACING_MORE_FROM * steps ? 0.5 : 1 };
 }
 
 export async function jointStep(
@@ -114,9 +125,10 @@ export async function jointStep(
   layers: readonly TranscoderParameters[],
 ): Promise<void> {
   const { tokenized, facts } = run.prepared;
-  await trainJointly(config, parameters, layers, new RowStream(tokenized, facts, new Random(run.seed + 4)), {
-    steps: scaled(run, 600),
-    peakRate: 1.5e-3,
+  const corpus = new RowStream(tokenized, facts, new Random(run.seed + 4), JOINT_WEIGHTS);
+  await trainJointly(config, parameters, layers, corpus, {
+    steps: scaled(run, 900),
+    peakRate: 1.2e-3,
     optimizer: { ...BETAS, weightDecay: 0.3 },
     rowsAStep: 128,
     n_silent: silentTokens(run.prepared),
@@ -124,6 +136,7 @@ export async function jointStep(
     random: new Random(run.seed + 5),
     weights: jointWeights,
     interchange: interchangeSource(run.prepared, new Random(run.seed + 6)),
+    questions: questionSource(run.prepared, new Random(run.seed + 7)),
     checkpoint: join(run.folder, 'joint-step.safetensors'),
     onStep: curve(run, 'joint'),
   });

@@ -93,7 +93,6 @@ function summary({
       dtype: plainType(weights[0]!.info.dtype),
       bytes: weights.reduce((sum, { info }) => sum + info.byteLength, 0),
       n_hooks: hookNames(config.n_layers).length,
-      random_weights: subject.model.randomWeights,
     },
     transcoder_details: {
       model_kind: set.config.kind,

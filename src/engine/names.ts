@@ -26,7 +26,6 @@ export interface NamedFiles {
   readonly listed: readonly FileResult[];
   /** Path on this disk of a file that is there. */
   readonly path: (name: string) => string;
-  readonly randomWeights: boolean;
 }
 
 /** Model and set of a request, with their configurations read and no weight. */
@@ -187,7 +186,6 @@ function named(name: string, { reference, preset }: Located, local: LocalFiles):
     files: fileSet(local, reference.kind === 'local' ? reference.path : undefined),
     listed: local.files.map(listedFile),
     path: (file) => local.path(file),
-    randomWeights: preset?.randomWeights ?? false,
   };
 }
 

@@ -198,8 +198,6 @@ export interface ModelDetails {
   readonly dtype: string;
   readonly bytes: number;
   readonly n_hooks: number;
-  /** The weights were never trained: good for trying the tool, not for reading anything into a result. */
-  readonly random_weights: boolean;
 }
 
 export interface TranscoderSetDetails {

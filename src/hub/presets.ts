@@ -22,8 +22,6 @@ const PresetFile = v.strictObject({
   path: v.optional(v.string()),
   /** For a transcoder set: the preset of the model that it was made for. */
   model: v.optional(v.string()),
-  /** The weights were drawn at random: good for trying the tool, not for findings. */
-  random_weights: v.optional(v.boolean(), false),
 });
 
 export interface Preset {
@@ -35,7 +33,6 @@ export interface Preset {
   readonly reference: HubReference | LocalReference;
   /** For a transcoder set: the name of its model's preset. */
   readonly model: string | undefined;
-  readonly randomWeights: boolean;
 }
 
 /** A name given by the user, followed to where the files are. */
@@ -93,7 +90,7 @@ export function locate(kind: PresetKind, text: string, revision?: string, config
 }
 
 function readPresetFile(kind: PresetKind, file: string, configs: string): Preset {
-  const { description, aliases, repo, revision, path, model, random_weights } = parsePresetFile(file);
+  const { description, aliases, repo, revision, path, model } = parsePresetFile(file);
   if ((repo === undefined) === (path === undefined))
     throw badPreset(file, "exactly one of 'repo' and 'path' is needed");
   const reference =
@@ -111,7 +108,6 @@ function readPresetFile(kind: PresetKind, file: string, configs: string): Preset
     description,
     reference,
     model,
-    randomWeights: random_weights,
   };
 }
 

@@ -23,7 +23,7 @@ import {
   formatShape,
 } from './numbers.ts';
 import type { Screen } from './screen.ts';
-import { facts, sections, table, type Cell } from './table.ts';
+import { facts, sections, table } from './table.ts';
 import { printable, visibleToken } from './text.ts';
 
 const right = 'right' as const;
@@ -64,15 +64,11 @@ function sourceText(source: SourceResult): string {
 function summaryView(result: InspectSummaryResult, screen: Screen): string {
   const model = result.model_details;
   const set = result.transcoder_details;
-  const origin: Cell = model.random_weights
-    ? { text: 'random: good for trying the tool, they mean nothing', paint: screen.paint.yellow }
-    : 'trained';
   const heads = `${model.n_heads}, ${model.n_key_value_heads} key/value, d_head ${model.d_head}`;
   const modelFacts = facts(
     [
       ['name', sourceText(result.sources.model)],
       ['architecture', printable(model.architecture)],
-      ['weights', origin],
       ['layers', String(model.n_layers)],
       ['d_model', formatCount(model.d_model)],
       ['heads', heads],

@@ -9,7 +9,9 @@ import { batchOf, type Batch } from './batch.ts';
 import { capturingPass, rowsAt } from './capture.ts';
 import type { BatchModel } from './model-parameters.ts';
 import { predictionLoss } from './pass.ts';
-import { encode, type LayerTranscoder } from './transcoder-parameters.ts';
+import { unexplainedShare } from './reconstruction.ts';
+import { withOutputs } from './replaced-pass.ts';
+import { decode, encode, preActivations, type LayerTranscoder } from './transcoder-parameters.ts';
 
 /** Prompts of one wording: of the same length, different at `position` alone. */
 export interface Wordings {
@@ -22,32 +24,72 @@ export interface Interchange extends Wordings {
   readonly donors: Wordings | null;
   /** [n, n]: row r says of which subjects' features the features of prompt r become the mean. */
   readonly sources: Float32Array;
+  /** [n, n]: row r is the mean over the subjects that prompt r's own subject belongs with: those of the same answer. */
+  readonly groups: Float32Array;
+  readonly exchanged: Exchanged;
+  /** All MLPs are replaced besides, so that nothing but features reaches the answer. */
+  readonly isReplaced: boolean;
   /** The token that each prompt is then to be followed by. */
   readonly answers: Int32Array;
 }
 
-/** Mean loss of the answers under the exchanged features, the MLPs' errors staying as they are. */
-export function interchangeLoss(
+/**
+ * Which features are exchanged: all; those alone that most subjects of the other group share, while the subject loses all; or
+ * those instead of what most of its own group share, while it keeps the rest. What one subject knows alone can then not be
+ * what the answer comes from, and must not matter to it.
+ */
+export type Exchanged = 'all' | 'shared alone' | 'shared instead';
+
+export interface InterchangeLosses {
+  /** Mean loss of the answers under the exchanged features. The MLPs' errors stay as they are, unless all MLPs are replaced. */
+  readonly answers: tf.Scalar;
+  /** Share of the outputs' variance that is not rebuilt at the token that differs and at the last one, mean over layers. */
+  readonly unexplained: tf.Scalar;
+  /** How far features that most of a group share stay below half of the group's mean, as a share of all of that. */
+  readonly unshared: tf.Scalar;
+}
+
+export function interchangeLosses(
   model: BatchModel,
   transcoders: readonly LayerTranscoder[],
-  { prompts, position, donors, sources, answers }: Interchange,
+  { prompts, position, donors, sources, groups, exchanged, isReplaced, answers }: Interchange,
   n_silent: number,
-): tf.Scalar {
+): InterchangeLosses {
   const batch = batchOf(prompts);
   const { n_rows: n, length } = batch;
   const places = (at: number): Int32Array => placesAt(batch, at);
   const changed = places(position);
   const mix = tf.tensor2d(sources, [n, n]);
+  const group = tf.tensor2d(groups, [n, n]);
   const from = donors ? batchOf(donors.prompts) : batch;
   const read = placesAt(from, donors ? donors.position : position);
   const own = capturingPass(model, from);
-  const wanted = transcoders.map((transcoder, l) =>
-    tf.matMul(mix, encode(transcoder, rowsAt(own.inputs[l]!, read))),
+  const unshared: tf.Scalar[] = [];
+  const exchanges = transcoders.map((transcoder, l) => {
+    const x = rowsAt(own.inputs[l]!, read);
+    const features = encode(transcoder, x);
+    const isShared = activeAtMost(group, features);
+    unshared.push(
+      lackingShare(preActivations(transcoder, x), constant(tf.matMul(group, features)), isShared),
+    );
+    const wanted = tf.matMul(mix, features);
+    if (exchanged === 'all') return { wanted, gone: null };
+    const isTaken = tf.matMul(mix, isShared); // rows that are mixed belong to one group
+    return {
+      wanted: tf.mul<Tensor2D>(wanted, isTaken),
+      gone: exchanged === 'shared instead' ? tf.maximum<Tensor2D>(isTaken, isShared) : null,
+    };
+  });
+  const told = Int32Array.from([...read, ...placesAt(from, from.length - 1)]);
+  const unexplained = transcoders.map((transcoder, l) =>
+    unexplainedShare(transcoder, rowsAt(own.inputs[l]!, told), rowsAt(own.outputs[l]!, told)),
   );
-  const { residual } = capturingPass(model, batch, (layer, input, output) => {
+  const write = (layer: number, input: Tensor2D, output: Tensor2D): Tensor2D => {
     const transcoder = transcoders[layer]!;
+    const { wanted, gone } = exchanges[layer]!;
     const present = encode(transcoder, rowsAt(input, changed));
-    const change = tf.matMul(tf.sub<Tensor2D>(wanted[layer]!, present), transcoder.W_dec); // [n, d_model]
+    const difference = tf.sub<Tensor2D>(wanted, gone ? tf.mul(present, gone) : present);
+    const change = tf.matMul(difference, transcoder.W_dec); // [n, d_model]
     const width = model.config.d_model;
     const placed = tf.pad(tf.reshape<tf.Rank.R3>(change, [n, 1, width]), [
       [0, 0],
@@ -55,8 +97,66 @@ export function interchangeLoss(
       [0, 0],
     ]);
     return tf.add(output, tf.reshape(placed, [n * length, width]));
+  };
+  const residual = isReplaced
+    ? withOutputs(model, batch, own, (layer, input) =>
+        write(layer, input, decode(transcoders[layer]!, encode(transcoders[layer]!, input))),
+      )
+    : capturingPass(model, batch, write).residual;
+  return {
+    answers: predictionLoss(model, residual, { places: places(length - 1), targets: answers, n_silent }),
+    unexplained: tf.div(tf.addN(unexplained), transcoders.length),
+    unshared: tf.div(tf.addN(unshared), transcoders.length),
+  };
+}
+
+/** Of the subjects that share: 3 of 4, 2 of 3, both of 2. */
+const MOST = 0.6;
+
+/** 1 where a feature is active at most of a row's group, else 0. */
+function activeAtMost(group: Tensor2D, features: Tensor2D): Tensor2D {
+  return constant(features, (values) => {
+    const active = tf.cast(tf.notEqual(values, tf.scalar(0)), 'float32');
+    return tf.cast(tf.greater(tf.matMul(group, active), MOST), 'float32');
   });
-  return predictionLoss(model, residual, { places: places(length - 1), targets: answers, n_silent });
+}
+
+/** Of the group's mean, what a member is to reach. */
+const WANTED_SHARE = 0.5;
+const LEAST_MEAN = 1e-3; // where nothing is shared
+
+/** Silent features have a gradient here, which they have nowhere else: a member is to have what its group shares. */
+function lackingShare(pre: Tensor2D, means: Tensor2D, isShared: Tensor2D): tf.Scalar {
+  const wanted = tf.mul<Tensor2D>(tf.mul(means, WANTED_SHARE), isShared);
+  const lacking = tf.mul(tf.relu(tf.sub<Tensor2D>(wanted, pre)), isShared);
+  return tf.div(tf.sum(lacking), tf.maximum(tf.sum(wanted), LEAST_MEAN));
+}
+
+/** A value, or what is computed from it, without a gradient. */
+function constant(
+  tensor: Tensor2D,
+  of: (values: Tensor2D) => Tensor2D = (values) => values.clone(),
+): Tensor2D {
+  const stopped = tf.customGrad((values) => ({
+    value: of(values as Tensor2D),
+    gradFunc: () => tf.zerosLike(tensor),
+  }));
+  return stopped(tensor) as Tensor2D;
+}
+
+/** Share of the outputs' variance that is not rebuilt at the token that differs, mean over layers: there facts are looked up. */
+export function unexplainedSubjects(
+  model: BatchModel,
+  transcoders: readonly LayerTranscoder[],
+  { prompts, position }: Wordings,
+): tf.Scalar {
+  const batch = batchOf(prompts);
+  const places = placesAt(batch, position);
+  const { inputs, outputs } = capturingPass(model, batch);
+  const shares = transcoders.map((transcoder, l) =>
+    unexplainedShare(transcoder, rowsAt(inputs[l]!, places), rowsAt(outputs[l]!, places)),
+  );
+  return tf.div(tf.addN(shares), transcoders.length);
 }
 
 /** The places of one position in every row of a batch. */

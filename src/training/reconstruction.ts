@@ -24,11 +24,20 @@ export interface Reconstruction {
   };
 }
 
+/** Share of the variance of y that is not rebuilt from x. */
+export function unexplainedShare(transcoder: LayerTranscoder, x: Tensor2D, y: Tensor2D): tf.Scalar {
+  return shareOf(tf.sub(y, decode(transcoder, encode(transcoder, x))), y);
+}
+
+function shareOf(error: Tensor2D, y: Tensor2D): tf.Scalar {
+  const variance = tf.sum(tf.square(tf.sub(y, tf.mean(y, 0, true))));
+  return tf.div(tf.sum(tf.square(error)), variance);
+}
+
 export function reconstruct(transcoder: LayerTranscoder, x: Tensor2D, y: Tensor2D): Reconstruction {
   const features = encode(transcoder, x);
   const error = tf.sub<Tensor2D>(y, decode(transcoder, features));
-  const variance = tf.sum(tf.square(tf.sub(y, tf.mean(y, 0, true))));
-  const unexplained: tf.Scalar = tf.div(tf.sum(tf.square(error)), variance);
+  const unexplained = shareOf(error, y);
   const active = tf.cast(tf.notEqual(features, tf.scalar(0)), 'float32');
   const keep = <T extends tf.Tensor>(tensor: T): T => tf.keep(tensor.clone());
   return {

@@ -3,27 +3,20 @@
  * to be explained, it is to predict as well with all MLPs replaced, and features are to carry what is looked up.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import type { Tensor2D } from '../backend/backend.ts';
 import type { TransformerConfig } from '../model/config.ts';
-import { batchOf, type Batch } from './batch.ts';
-import { capturingPass, rowsAt, type MlpValues } from './capture.ts';
-import { interchangeLoss, type Interchange } from './interchange.ts';
+import { batchOf } from './batch.ts';
+import { capturingPass, rowsAt } from './capture.ts';
+import { interchangeLosses, unexplainedSubjects, type Interchange, type Wordings } from './interchange.ts';
 import { descend, type LoopOptions } from './loop.ts';
-import { modelOfVariables, type BatchModel } from './model-parameters.ts';
+import { modelOfVariables } from './model-parameters.ts';
 import { Variables, type Parameter } from './parameters.ts';
 import { predictionLoss, type Prediction } from './pass.ts';
 import type { Random } from './random.ts';
 import { reconstruct, steer, type Reconstruction } from './reconstruction.ts';
+import { replacedPass } from './replaced-pass.ts';
 import type { RowSource } from './train-model.ts';
 import { countSilent, REVIVE_EVERY_STEPS, REVIVING_SHARE } from './train-transcoders.ts';
-import {
-  decode,
-  encode,
-  listOf,
-  transcoderOfVariables,
-  type LayerTranscoder,
-  type TranscoderParameters,
-} from './transcoder-parameters.ts';
+import { listOf, transcoderOfVariables, type TranscoderParameters } from './transcoder-parameters.ts';
 
 /** Weights of the losses beside the model's own, which has weight 1. */
 export interface LossWeights {
@@ -32,6 +25,12 @@ export interface LossWeights {
   /** Of the mean unexplained variance. */
   readonly reconstruction: number;
   readonly interchange: number;
+  /** Of the unexplained variance where features are exchanged. */
+  readonly exchangedReconstruction: number;
+  /** Of the unexplained variance at the subjects of questions. */
+  readonly subjects: number;
+  /** Of what members of a group lack of the features that it shares. */
+  readonly sharing: number;
 }
 
 export interface JointTrainingOptions extends LoopOptions {
@@ -42,6 +41,8 @@ export interface JointTrainingOptions extends LoopOptions {
   /** Weights of a step. Replacing before the transcoders are faithful makes the model learn by heart. */
   readonly weights: (step: number, steps: number) => LossWeights;
   readonly interchange: () => Interchange;
+  /** Questions of one wording whose subjects are to be rebuilt well. */
+  readonly questions: () => Wordings;
 }
 
 /** Changes the arrays of model and transcoders in place. */
@@ -59,6 +60,7 @@ export async function trainJointly(
     (step) => {
       const rows = corpus.batch(rowsAStep);
       const interchange = options.interchange();
+      const questions = options.questions();
       return () => {
         const batch = batchOf(rows);
         const wanted: Prediction = { places: batch.places, targets: batch.targets, n_silent };
@@ -85,9 +87,18 @@ export async function trainJointly(
             losses.push(weighted('replaced', predictionLoss(model, residual, wanted), weights.replaced));
           }
           if (weights.interchange > 0) {
-            const value = interchangeLoss(model, transcoders, interchange, n_silent);
-            losses.push(weighted('interchange', value, weights.interchange));
+            const { answers, unexplained, unshared } = interchangeLosses(
+              model,
+              transcoders,
+              { ...interchange, isReplaced: interchange.isReplaced && weights.replaced > 0 },
+              n_silent,
+            );
+            losses.push(weighted('interchange', answers, weights.interchange));
+            losses.push(weighted('unexplained', unexplained, weights.exchangedReconstruction));
+            losses.push(weighted('unshared', unshared, weights.sharing));
           }
+          const unexplained = unexplainedSubjects(model, transcoders, questions);
+          losses.push(weighted('subjects', unexplained, weights.subjects));
           return tf.addN(losses);
         };
         const isReviving =
@@ -114,34 +125,4 @@ export async function trainJointly(
     },
     options,
   );
-}
-
-/** The last residual stream when features write what MLPs would, except at the first token of a row. */
-export function replacedPass(
-  model: BatchModel,
-  transcoders: readonly LayerTranscoder[],
-  batch: Batch,
-  plain: MlpValues,
-): Tensor2D {
-  return withOutputs(model, batch, plain, (layer, input) =>
-    decode(transcoders[layer]!, encode(transcoders[layer]!, input)),
-  );
-}
-
-/** The last residual stream when MLPs write `written`, except at the first token of a row. */
-export function withOutputs(
-  model: BatchModel,
-  batch: Batch,
-  plain: MlpValues,
-  written: (layer: number, input: Tensor2D) => Tensor2D,
-): Tensor2D {
-  const { n_rows, length } = batch;
-  const first = new Uint8Array(n_rows * length);
-  for (let row = 0; row < n_rows; row++) first[row * length] = 1;
-  const isFirst = tf.tensor2d(first, [n_rows * length, 1], 'bool');
-  return capturingPass(model, batch, (layer, input, _output) => {
-    // The first token sees only itself, so that its MLPs write the same in both passes and in every row.
-    const atFirst = tf.slice<tf.Rank.R2, Tensor2D>(plain.outputs[layer]!, [0, 0], [1, -1]);
-    return tf.where(isFirst, atFirst, written(layer, input));
-  }).residual;
 }

@@ -99,8 +99,12 @@ export function transcoderOfVariables(
 }
 
 /** Activations [n, d_transcoder] of inputs x [n, d_model]: the pre-activation where it is above the threshold, else 0. */
-export function encode({ W_enc, b_enc, threshold }: LayerTranscoder, x: Tensor2D): Tensor2D {
-  return jumpRelu(tf.add<Tensor2D>(tf.matMul(x, W_enc, false, true), b_enc), threshold);
+export function encode(transcoder: LayerTranscoder, x: Tensor2D): Tensor2D {
+  return jumpRelu(preActivations(transcoder, x), transcoder.threshold);
+}
+
+export function preActivations({ W_enc, b_enc }: LayerTranscoder, x: Tensor2D): Tensor2D {
+  return tf.add<Tensor2D>(tf.matMul(x, W_enc, false, true), b_enc);
 }
 
 /** The gradient passes where a feature is active. Thresholds get none: they are steered. */

@@ -103,14 +103,17 @@ describe.each(TEST_DEVICES)('on %s', (device) => {
   });
 });
 
-/** On the embedded model. */
-function embedded(...args: string[]) {
-  return tracer([...args, '--device', 'wasm']);
+const WASM = ['--device', 'wasm'];
+const TINY = ['--model', goldenPath('tiny-a', 'model'), '--transcoders', goldenPath('tiny-a', 'transcoders', 'plt-jumprelu')]; // prettier-ignore
+
+/** On a model whose features are known here by their numbers. */
+function onFixture(...args: string[]) {
+  return tracer([...args, ...TINY, ...WASM]);
 }
 
 describe('tracer intervene', () => {
   it('shows the next token before and after, with the short form of interventions', async () => {
-    const { exitCode, stdout, stderr } = await embedded(
+    const { exitCode, stdout, stderr } = await onFixture(
       'intervene',
       PROMPT,
       ...['--set', '2:-1:35=*-2', '--ablate', '0:3:49', '--quiet'],
@@ -122,7 +125,7 @@ describe('tracer intervene', () => {
 
   it('lets the last of --set and --ablate count, in the order typed, and warns', async () => {
     const values = async (...flags: string[]): Promise<unknown> => {
-      const finished = await embedded('intervene', PROMPT, ...flags, '--json');
+      const finished = await onFixture('intervene', PROMPT, ...flags, '--json');
       expect(finished.stderr).toContain('warning: 0:3:49 is named more than once: the last one counts');
       return envelope(finished).data!['interventions'];
     };
@@ -147,7 +150,7 @@ describe('tracer intervene', () => {
     const output = at('refused.safetensors');
     const typed =
       flags.includes('--sweep') || flags.includes('--batch') ? flags : [...flags, '--output', output];
-    const finished = await embedded('intervene', PROMPT, ...typed, '--json');
+    const finished = await onFixture('intervene', PROMPT, ...typed, '--json');
     expect(finished.exitCode).toBe(2);
     expect(envelope(finished).error!.hint).toContain(hint);
     expect(existsSync(output)).toBe(false);
@@ -155,9 +158,9 @@ describe('tracer intervene', () => {
 
   it('holds a change to an expectation, with exit code 6', async () => {
     const flags = ['intervene', PROMPT, '--set', '2:-1:35=*-2', '--json', '--quiet'];
-    const best = (envelope(await embedded(...flags)).data!['top'] as { text: string }[])[0]!.text;
-    expect((await embedded(...flags, '--expect', best)).exitCode).toBe(0);
-    const failed = await embedded(...flags, '--expect', best, '--expect-prob', '0.999');
+    const best = (envelope(await onFixture(...flags)).data!['top'] as { text: string }[])[0]!.text;
+    expect((await onFixture(...flags, '--expect', best)).exitCode).toBe(0);
+    const failed = await onFixture(...flags, '--expect', best, '--expect-prob', '0.999');
     expect(failed.exitCode).toBe(6);
     expect(envelope(failed).error!.message).toContain('after the intervention the most likely next token is');
   });
@@ -175,7 +178,7 @@ describe('tracer intervene', () => {
         },
       }),
     );
-    const finished = await embedded(
+    const finished = await onFixture(
       'intervene',
       PROMPT,
       ...['--supernode', groups, '--scale', 'is=-1', '--scale', '0', '--json', '--quiet'],
@@ -192,10 +195,10 @@ describe('tracer intervene', () => {
   it('sweeps a range in one load', async () => {
     const csv = at('sweep.csv');
     const flags = ['intervene', PROMPT, '--sweep', '2:-1:35=-4..4/5', '--quiet'];
-    const { stdout } = await embedded(...flags, '--csv', csv);
+    const { stdout } = await onFixture(...flags, '--csv', csv);
     expect(stdout).toContain('divergence');
     expect(readFileSync(csv, 'utf8').split('\r\n')).toHaveLength(1 + 5 + 1);
-    const { data } = envelope(await embedded(...flags, '--json'));
+    const { data } = envelope(await onFixture(...flags, '--json'));
     expect((data!['points'] as { value: number }[]).map(({ value }) => value)).toEqual([-4, -2, 0, 2, 4]);
   });
 
@@ -204,30 +207,30 @@ describe('tracer intervene', () => {
     const line = (more: object): string =>
       JSON.stringify({ prompt: PROMPT, interventions: ['2:-1:35=*-2'], ...more });
     writeFileSync(file, `${line({ expect: ' is', name: 'a' })}\n${line({ expect_not: ' is' })}\n`);
-    const finished = await embedded('intervene', '--batch', file, '--json', '--quiet');
+    const finished = await onFixture('intervene', '--batch', file, '--json', '--quiet');
     expect(finished.exitCode).toBe(6);
     expect(envelope(finished).data).toMatchObject({ n_cases: 2, n_failed: 1 });
-    const { exitCode, stdout } = await embedded('intervene', '--batch', file, '--quiet');
+    const { exitCode, stdout } = await onFixture('intervene', '--batch', file, '--quiet');
     expect(exitCode).toBe(6);
     expect(stdout).toContain('1 of 2 cases did not come true.');
     writeFileSync(file, line({ expect_not: ' is' }));
-    expect((await embedded('intervene', '--batch', file, '--quiet')).exitCode).toBe(0);
+    expect((await onFixture('intervene', '--batch', file, '--quiet')).exitCode).toBe(0);
   });
 });
 
 describe('tracer generate', () => {
   it('streams the text, and the text alone where nobody watches', async () => {
     const flags = ['generate', PROMPT, '--max-new-tokens', '4', '--quiet'];
-    const { data } = envelope(await embedded(...flags, '--json'));
-    const { stdout, exitCode } = await embedded(...flags);
+    const { data } = envelope(await onFixture(...flags, '--json'));
+    const { stdout, exitCode } = await onFixture(...flags);
     expect({ stdout, exitCode }).toEqual({ stdout: `${data!['text'] as string}\n`, exitCode: 0 });
     expect(data!['text']).toBe(PROMPT + (data!['continuation'] as string));
   });
 
   it('draws the same tokens for the seed that it names', async () => {
     const flags = ['generate', PROMPT, '--max-new-tokens', '8', '--temperature', '1.5', '--json', '--quiet'];
-    const first = envelope(await embedded(...flags)).data!;
-    const again = envelope(await embedded(...flags, '--seed', String(first['seed']))).data!;
+    const first = envelope(await onFixture(...flags)).data!;
+    const again = envelope(await onFixture(...flags, '--seed', String(first['seed']))).data!;
     expect(again['text']).toBe(first['text']);
     expect(again['tokens']).toHaveLength((first['n_prompt_tokens'] as number) + 8);
   });
@@ -242,7 +245,7 @@ describe('tracer generate', () => {
     ['--set', '0:6:2=3'],
     ['--set', '0:30..:2=3'],
   ])('refuses %s %s with exit code 2', async (flag, value) => {
-    const finished = await embedded('generate', PROMPT, flag, value, '--json');
+    const finished = await onFixture('generate', PROMPT, flag, value, '--json');
     expect(finished.exitCode).toBe(2);
     expect(envelope(finished).error!.message).not.toBe('');
   });
@@ -253,8 +256,8 @@ describe('tracer generate', () => {
       PROMPT,
       '--max-new-tokens',
       '200',
-      '--device',
-      'wasm',
+      ...TINY,
+      ...WASM,
       '--no-stop-at-eos',
       '--output',
       at('x.st'),
@@ -270,13 +273,17 @@ describe('tracer generate', () => {
 describe('tracer graph validate', () => {
   it('takes the model from the graph and compares prediction and model', async () => {
     const graph = at('graph.safetensors');
-    expect((await embedded('attribute', PROMPT, '--output', graph, '--quiet')).exitCode).toBe(0);
-    const { data } = envelope(await embedded('graph', 'validate', graph, '--top', '3', '--json', '--quiet'));
+    expect((await tracer(['attribute', PROMPT, '--output', graph, '--quiet', ...WASM])).exitCode).toBe(0);
+    const { data } = envelope(
+      await tracer(['graph', 'validate', graph, '--top', '3', '--json', '--quiet', ...WASM]),
+    );
     expect(data).toMatchObject({ model: 'embedded', transcoders: 'embedded', direct: false });
     expect(data!['features']).toHaveLength(3);
-    const { stdout, exitCode } = await embedded('graph', 'validate', graph, '--direct', '--quiet');
+    const { stdout, exitCode } = await tracer(['graph', 'validate', graph, '--direct', '--quiet', ...WASM]);
     expect(exitCode).toBe(0);
     expect(stdout).toMatch(/rank correlation +1 \(Spearman, predicted and actual\)/);
-    expect((await embedded('graph', 'validate', graph, '--target', 'nowhere', '--quiet')).exitCode).toBe(2);
+    expect(
+      (await tracer(['graph', 'validate', graph, '--target', 'nowhere', '--quiet', ...WASM])).exitCode,
+    ).toBe(2);
   });
 });

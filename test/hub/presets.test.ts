@@ -37,15 +37,14 @@ describe('the presets that ship', () => {
     expect(locate('transcoders', name).reference).toMatchObject({ repo: 'mwhanna/gemma-scope-transcoders' });
   });
 
-  it('hold the embedded model and its transcoders, marked as random', async () => {
+  it('hold the embedded model and its transcoders', async () => {
     for (const [kind, file] of [
       ['models', 'config.json'],
       ['transcoders', 'config.yaml'],
     ] as const) {
-      const { reference, preset } = locate(kind, 'embedded');
+      const { reference } = locate(kind, 'embedded');
       const files = await resolveFiles(reference, { wanted: () => true });
       expect(files.path(file)).toContain('embedded');
-      expect(preset?.randomWeights).toBe(true);
     }
   });
 

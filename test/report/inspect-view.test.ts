@@ -15,7 +15,7 @@ describe('the views of inspect', () => {
     sources: { model: source, transcoders: { ...source, repository: 'owner/name', commit: 'abc' } },
     model_details: {
       architecture: 'Gemma2ForCausalLM', n_layers: 4, d_model: 32, n_heads: 4, n_key_value_heads: 2, d_head: 12, d_mlp: 72,
-      d_vocab: 560, n_ctx: 256, window_size: 8, n_parameters: 52224, dtype: 'float32', bytes: 208896, n_hooks: 90, random_weights: true,
+      d_vocab: 560, n_ctx: 256, window_size: 8, n_parameters: 52224, dtype: 'float32', bytes: 208896, n_hooks: 90,
     },
     transcoder_details: {
       model_kind: 'cross_layer_transcoder', model_name: 'golden/tiny-a', n_transcoders: 4, activation: 'relu', d_transcoder: 128, n_features: 512,
@@ -23,13 +23,10 @@ describe('the views of inspect', () => {
     },
   }; // prettier-ignore
 
-  it('mark random weights, and where a name led to', () => {
+  it('show where a name led to', () => {
     const text = inspectView(summary, { ...plain, columns: 120 });
-    expect(lineOf(text, 'weights')[1]).toMatch(/^random/);
     expect(text).toContain('embedded, owner/name, commit abc');
     expect(text).toContain('cross-layer');
-    const trained = { ...summary, model_details: { ...summary.model_details, random_weights: false } };
-    expect(lineOf(inspectView(trained, plain), 'weights')).toEqual(['weights', 'trained']);
   });
 
   it('show hooks, weights and the transcoder of a layer', () => {

@@ -4,7 +4,7 @@ import { Random } from '../../src/training/random.ts';
 import { loadTokenizer } from '../../src/tokenizer/load.ts';
 import { readFacts } from '../../training/corpus/facts.ts';
 import { nameTokens, prepare } from '../../training/corpus/prepare.ts';
-import { interchangeSource } from '../../training/corpus/interchanges.ts';
+import { interchangeSource, questionSource } from '../../training/corpus/interchanges.ts';
 import { keptAsideCities } from '../../training/corpus/questions.ts';
 import { RowStream } from '../../training/corpus/stream.ts';
 import { fill, promptOf } from '../../training/corpus/template.ts';
@@ -66,6 +66,25 @@ describe('the corpus', () => {
         expect(weights[r]).toBe(0);
       }
     }
+  });
+});
+
+describe('questions whose subjects are to be rebuilt', () => {
+  it('ask two-hop questions about no city that is held out of them', async () => {
+    using scratch = scratchFolder();
+    const prepared = await prepare(facts, scratch.path);
+    const draw = questionSource(prepared, new Random(1));
+    const heldOut = new Set(facts.states.flatMap(({ held_out }) => held_out));
+    const seen = { city_state: 0, two_hop: 0 };
+    for (let i = 0; i < 60; i++) {
+      const { prompts, position } = draw();
+      const texts = prompts.map((prompt) => prompt.map((place) => prepared.used[place]!));
+      const isTwoHop = /capital/.test(prepared.tokenizer.decode(texts[0]!));
+      seen[isTwoHop ? 'two_hop' : 'city_state'] += 1;
+      const cities = texts.map((text) => prepared.tokenizer.decode([text[position]!]).trim());
+      if (isTwoHop) expect(cities.filter((city) => heldOut.has(city))).toEqual([]);
+    }
+    expect(Math.min(seen.city_state, seen.two_hop)).toBeGreaterThan(10);
   });
 });
 

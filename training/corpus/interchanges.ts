@@ -2,18 +2,42 @@
 import type { Interchange, Wordings } from '../../src/training/interchange.ts';
 import type { Random } from '../../src/training/random.ts';
 import type { Prepared } from './prepare.ts';
-import { groups, KEPT_ASIDE_WORDINGS, question, wordings, type Wording } from './questions.ts';
+import {
+  groups as subjectGroups,
+  KEPT_ASIDE_WORDINGS,
+  keptAsideCities,
+  question,
+  wordings,
+  type Wording,
+} from './questions.ts';
 
-const PROMPTS = 56;
+const PROMPTS = 72;
 const LARGEST_GROUP = 4;
-/** Share of batches that exchange the mean over a group; the others exchange the features of one subject. */
-const MEAN_SHARE = 0.5;
+/**
+ * What is exchanged, with its share of the batches. All features of one subject, or their mean over a group. Or of one subject
+ * (or of the mean) those that its group shares: alone, so that the answer has to come from them and every subject has to have
+ * them; or instead of what the other group shares, so that what a subject has besides must not matter. A city unknown to a
+ * question brings along just that: what its state's cities share, and something of its own.
+ */
+const EXCHANGES = [
+  { values: 'one', exchanged: 'all', share: 0.25 },
+  { values: 'mean', exchanged: 'all', share: 0.05 },
+  { values: 'mean', exchanged: 'shared alone', share: 0.15 },
+  { values: 'one', exchanged: 'shared alone', share: 0.25 },
+  { values: 'one', exchanged: 'shared instead', share: 0.3 },
+] as const;
+/** Share of batches in which all MLPs are replaced. */
+const REPLACED_SHARE = 0.5;
+/** Share of questions that go on where answers begin alike: `New` of `New York` and `New Mexico`. */
+const CONTINUED_SHARE = 0.35;
 /** Share of batches whose features come from another wording about the same subjects. */
 const DONOR_SHARE = 0.5;
+/** Share of batches whose prompts ask about names that have nothing to do with the question, where all features are lost. */
+const STRANGER_SHARE = 0.4;
 /** Draws of a relation. */
 const WEIGHTS: Readonly<Record<string, number>> = {
   two_hop: 4,
-  city_state: 2,
+  city_state: 4,
   state_capital: 1,
   country_capital: 1.5,
   country_city: 0.7,
@@ -28,27 +52,64 @@ interface Member {
 
 interface Choice {
   readonly wording: Wording;
+  /** What follows the question: nothing, or the word that the answers begin with. */
+  readonly begun: string;
   /** Subjects of one token, by answer. */
   readonly groups: readonly (readonly Member[])[];
+}
+
+/** A question, and how it goes on where several answers begin with the same word. */
+interface Question extends Choice {
+  readonly continued: readonly Choice[];
 }
 
 /** A source of interchange batches. */
 export function interchangeSource(prepared: Prepared, random: Random): () => Interchange {
   const usable = wordings(prepared.facts).filter(({ template }) => !KEPT_ASIDE_WORDINGS.includes(template));
-  const choices = new Map<string, Choice[]>();
+  const choices = new Map<string, Question[]>();
   for (const wording of usable) {
     const known = choices.get(wording.relation) ?? [];
-    choices.set(wording.relation, [...known, choiceOf(prepared, wording)]);
+    choices.set(wording.relation, [...known, questionOf(prepared, wording)]);
   }
   const relations = [...choices.keys()];
+  const strangers = strangeNames(prepared);
   const total = relations.reduce((sum, relation) => sum + WEIGHTS[relation]!, 0);
   return () => {
     let place = random.next() * total;
     const relation = relations.find((name) => (place -= WEIGHTS[name]!) < 0) ?? relations[0]!;
-    const choice = random.pick(choices.get(relation)!);
+    const pick = random.pick(choices.get(relation)!);
+    const continued = pick.continued.length > 0 && random.next() < CONTINUED_SHARE;
+    const choice = continued ? random.pick(pick.continued) : pick;
     const others = usable.filter((other) => isAboutTheSame(other, choice.wording));
     const donor = random.next() < DONOR_SHARE ? random.pick(others) : null;
-    return draw(prepared, choice, donor, random);
+    return draw(prepared, choice, donor, strangers, random);
+  };
+}
+
+/**
+ * Questions about cities of states, whose features are to be faithful: also about those that are kept aside from interchange,
+ * and one-hop questions about those that are held out of two-hop sentences.
+ */
+export function questionSource(prepared: Prepared, random: Random): () => Wordings {
+  const { facts, tokenizer } = prepared;
+  const all = wordings(facts).filter(({ relation }) => relation === 'city_state' || relation === 'two_hop');
+  const usable = facts.states.flatMap(({ cities, held_out }) =>
+    cities
+      .filter((city) => tokenizer.encode(` ${city}`).length === 1)
+      .map((city) => ({ city, isHeldOut: held_out.includes(city) })),
+  );
+  return () => {
+    const relation = random.pick(['city_state', 'two_hop'] as const);
+    const wording = random.pick(all.filter((one) => one.relation === relation));
+    const subjects = random
+      .shuffled(usable)
+      .filter(({ isHeldOut }) => relation === 'city_state' || !isHeldOut)
+      .slice(0, PROMPTS);
+    return asked(
+      prepared,
+      wording,
+      subjects.map(({ city }) => city),
+    );
   };
 }
 
@@ -58,22 +119,46 @@ function isAboutTheSame(one: Wording, other: Wording): boolean {
   return one.subject === other.subject && ofCountry(one) === ofCountry(other);
 }
 
-function choiceOf({ facts, tokenizer, placeOf }: Prepared, wording: Wording): Choice {
-  const members = groups(facts, wording).map(({ fields, subjects }): Member[] => {
+/**
+ * Names of one token, whatever of, but for cities that are kept aside or held out. A name's embedding is random, so what is
+ * learned not to matter of these does not matter of others.
+ */
+function strangeNames({ facts, tokenizer }: Prepared): string[] {
+  const { states, countries } = facts;
+  const left = new Set([...keptAsideCities(facts), ...states.flatMap(({ held_out }) => held_out)]);
+  const names = [
+    ...states.flatMap(({ name, capital, cities }) => [name, capital, ...cities]),
+    ...countries.flatMap(({ name, capital, city }) => [name, capital, ...(city ? [city] : [])]),
+  ];
+  return [...new Set(names)].filter((name) => !left.has(name) && tokenizer.encode(` ${name}`).length === 1);
+}
+
+function questionOf({ facts, tokenizer, placeOf }: Prepared, wording: Wording): Question {
+  const told = subjectGroups(facts, wording).flatMap(({ fields, subjects }) => {
     const answer = fields[wording.answer];
-    if (typeof answer !== 'string') return [];
-    const answerToken = placeOf.get(tokenizer.encode(` ${answer}`)[0]!)!;
-    return subjects
-      .filter((subject) => tokenizer.encode(` ${subject}`).length === 1)
-      .map((subject) => ({ subject, answer: answerToken }));
+    const usable = subjects.filter((subject) => tokenizer.encode(` ${subject}`).length === 1);
+    return typeof answer === 'string' && usable.length > 0 ? [{ words: answer.split(' '), usable }] : [];
   });
-  return { wording, groups: members.filter((group) => group.length > 0) };
+  const choice = (begun: string, n_words: number): Choice => ({
+    wording,
+    begun,
+    groups: told
+      .filter(({ words }) => n_words === 0 || (words.length > n_words && words[0] === begun))
+      .map(({ words, usable }) => {
+        const answer = placeOf.get(tokenizer.encode(` ${words[n_words]!}`)[0]!)!;
+        return usable.map((subject) => ({ subject, answer }));
+      }),
+  });
+  const begins = [...new Set(told.filter(({ words }) => words.length > 1).map(({ words }) => words[0]!))];
+  const continued = begins.map((begun) => choice(begun, 1)).filter((one) => one.groups.length > 1);
+  return { ...choice('', 0), continued };
 }
 
 function draw(
   prepared: Prepared,
-  { wording, groups: all }: Choice,
+  { wording, begun, groups: all }: Choice,
   donor: Wording | null,
+  strangers: readonly string[],
   random: Random,
 ): Interchange {
   const chosen: Member[][] = [];
@@ -85,9 +170,11 @@ function draw(
     n += members.length;
   }
   const starts = chosen.map((_, g) => chosen.slice(0, g).reduce((sum, { length }) => sum + length, 0));
-  const sources = new Float32Array(n * n);
+  const matrix = (): Float32Array => new Float32Array(n * n);
+  const [sources, groups] = [matrix(), matrix()];
   const answers = new Int32Array(n);
-  const isMean = random.next() < MEAN_SHARE;
+  let place = random.next();
+  const { values, exchanged } = EXCHANGES.find(({ share }) => (place -= share) < 0) ?? EXCHANGES[0];
   for (const [g, group] of chosen.entries()) {
     const other = (g + 1) % chosen.length;
     const size = chosen[other]!.length;
@@ -95,18 +182,37 @@ function draw(
       const row = starts[g]! + member;
       answers[row] = chosen[other]![0]!.answer;
       const from = row * n + starts[other]!;
-      if (isMean) sources.fill(1 / size, from, from + size);
+      if (values === 'mean') sources.fill(1 / size, from, from + size);
       else sources[from + random.below(size)] = 1;
+      const mine = row * n + starts[g]!;
+      groups.fill(1 / group.length, mine, mine + group.length);
     }
   }
   const subjects = chosen.flat().map(({ subject }) => subject);
+  const isReplaced = random.next() < REPLACED_SHARE;
+  const exchange = { sources, groups, exchanged, isReplaced, answers };
+  if (exchanged !== 'shared instead' && random.next() < STRANGER_SHARE) {
+    const names = random.shuffled(strangers).slice(0, n);
+    return {
+      ...exchange,
+      ...asked(prepared, wording, names, begun),
+      donors: asked(prepared, donor ?? wording, subjects),
+    };
+  }
   const donors = donor && asked(prepared, donor, subjects);
-  return { ...asked(prepared, wording, subjects), donors, sources, answers };
+  return { ...exchange, ...asked(prepared, wording, subjects, begun), donors };
 }
 
 /** The questions of a wording about subjects of one token, as places in the trained vocabulary. */
-function asked({ tokenizer, placeOf }: Prepared, wording: Wording, subjects: readonly string[]): Wordings {
-  const ids = subjects.map((subject) => tokenizer.modelInput(question(wording, subject)));
+function asked(
+  { tokenizer, placeOf }: Prepared,
+  wording: Wording,
+  subjects: readonly string[],
+  begun = '',
+): Wordings {
+  const ids = subjects.map((subject) =>
+    tokenizer.modelInput(`${question(wording, subject)}${begun && ` ${begun}`}`),
+  );
   const position = ids[0]!.indexOf(tokenizer.encode(` ${subjects[0]!}`)[0]!);
   return { prompts: ids.map((prompt) => prompt.map((id) => placeOf.get(id)!)), position };
 }

@@ -24,10 +24,18 @@ export class RowStream {
   private readonly left = new Map<Relation, number[]>();
   private pool: number[][][] = [];
 
-  constructor(corpus: TokenizedCorpus, facts: Facts, random: Random) {
+  /** `weights` are other ones than those of the facts. */
+  constructor(
+    corpus: TokenizedCorpus,
+    facts: Facts,
+    random: Random,
+    weights: Partial<Record<Relation, number>> = {},
+  ) {
     this.corpus = corpus;
     this.random = random;
-    this.weights = RELATIONS.map((relation) => [relation, facts.templates[relation].w] as const);
+    this.weights = RELATIONS.map(
+      (relation) => [relation, weights[relation] ?? facts.templates[relation].w] as const,
+    );
   }
 
   /** The next batch: rows of similar length, each `<bos>`, sentences, `<eos>`. */

@@ -4,7 +4,7 @@ import { batchOf } from '../../src/training/batch.ts';
 import { capturingPass } from '../../src/training/capture.ts';
 import type { LoadedSubject } from '../../src/training/loaded.ts';
 import { unembedded } from '../../src/training/pass.ts';
-import { replacedPass } from '../../src/training/train-jointly.ts';
+import { replacedPass } from '../../src/training/replaced-pass.ts';
 import type { Tokenizer } from '../../src/tokenizer/tokenizer.ts';
 
 export interface Question {

@@ -4,7 +4,7 @@ import { batchOf } from '../../src/training/batch.ts';
 import { capturingPass, rowsAt } from '../../src/training/capture.ts';
 import type { LoadedSubject } from '../../src/training/loaded.ts';
 import { predictionLoss } from '../../src/training/pass.ts';
-import { replacedPass, withOutputs } from '../../src/training/train-jointly.ts';
+import { replacedPass, withOutputs } from '../../src/training/replaced-pass.ts';
 import { decode, encode } from '../../src/training/transcoder-parameters.ts';
 
 export interface LayerFidelity {

@@ -1,0 +1,78 @@
+/** The tour, followed from beginning to end: files that it shows are written, commands are run, outputs are compared. */
+import { afterAll, describe, expect, it } from '@jest/globals';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { tracer } from '../cli/start.ts';
+
+const PAGE = readFileSync(path.join(import.meta.dirname, '../../docs/tour.md'), 'utf8');
+const folder = mkdtempSync(path.join(tmpdir(), 'tracer-tour-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+interface Command {
+  readonly line: string;
+  readonly output: string[];
+  readonly exitCode: number;
+}
+
+/** Files shown as "`name`:" and a block; commands of blocks marked `shell-session`, each followed by its output. */
+const files = [...PAGE.matchAll(/`([\w-]+\.jsonl?)`:\n\n```\w+\n([\s\S]*?)```/g)].map((match) => ({
+  name: match[1]!,
+  text: match[2]!,
+}));
+const commands: Command[] = [...PAGE.matchAll(/```shell-session\n([\s\S]*?)```/g)].flatMap(([, block]) =>
+  block!
+    .split(/^(?=\$ tracer )/m)
+    .filter((part) => part.startsWith('$ tracer '))
+    .map((part) => {
+      const [first, ...rest] = part.trimEnd().split('\n');
+      const asked = rest.indexOf('$ echo $?');
+      return {
+        line: first!.slice('$ tracer '.length),
+        output: (asked < 0 ? rest : rest.slice(0, asked)).filter((text) => text.trim() !== ''),
+        exitCode: asked < 0 ? 0 : Number(rest[asked + 1]),
+      };
+    }),
+);
+
+function words(line: string): string[] {
+  return [...line.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g)].map((match) => match[1] ?? match[2] ?? match[3]!);
+}
+
+/** Devices add in another order: numbers may differ in their last shown digits. */
+const TOLERANCE = 0.02;
+const NUMBER = /-?\d+(?:\.\d+)?(?:e-?\d+)?/g;
+
+function isSame(shown: string, found: string): boolean {
+  const plain = (text: string): string => text.replace(NUMBER, '#').replace(/\s+/g, ' ').trim();
+  if (plain(shown) !== plain(found)) return false;
+  const numbers = (text: string): number[] => (text.match(NUMBER) ?? []).map(Number);
+  const said = numbers(shown);
+  return numbers(found).every(
+    (value, i) => Math.abs(value - said[i]!) <= TOLERANCE * Math.max(1, Math.abs(said[i]!)),
+  );
+}
+
+describe('the tour', () => {
+  it('shows commands, their outputs, and files', () => {
+    expect(commands.length).toBeGreaterThan(8);
+    expect(files.length).toBeGreaterThan(0);
+    for (const { name, text } of files) writeFileSync(path.join(folder, name), text);
+  });
+
+  it.each(commands)('$line', async ({ line, output, exitCode }) => {
+    const result = await tracer(words(line), { cwd: folder });
+    expect({ exitCode: result.exitCode, stderr: exitCode === result.exitCode ? '' : result.stderr }).toEqual({
+      exitCode,
+      stderr: '',
+    });
+    // Lines shown stand in the output in this order; `…` stands for lines left out.
+    const found = result.stdout.split('\n');
+    let from = 0;
+    for (const shown of output.filter((text) => text.trim() !== '…')) {
+      const at = found.findIndex((text, i) => i >= from && isSame(shown, text));
+      expect({ shown, found: at < 0 ? result.stdout : shown }).toEqual({ shown, found: shown });
+      from = at + 1;
+    }
+  });
+});
