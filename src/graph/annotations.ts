@@ -46,17 +46,20 @@ export function emptyAnnotations(): Annotations {
 
 /** What a viewer's file brings along. */
 export function annotationsOf({ qParams }: ViewerGraph): Annotations {
-  const { pinnedIds, supernodes, clickedId, sg_pos } = qParams;
+  const { pinnedIds, supernodes, clickedId } = qParams;
+  const sg_pos = qParams.tracer_positions ?? qParams.sg_pos;
   return { ...emptyAnnotations(), pinnedIds, supernodes, clickedId, sg_pos };
 }
 
 /** The graph as other viewers show it with these annotations: in `qParams`, and labels as `clerp`. */
 export function withAnnotations(graph: ViewerGraph, annotations: Annotations): ViewerGraph {
-  const { pinnedIds, supernodes, clickedId, sg_pos } = annotations;
+  const { pinnedIds, supernodes, clickedId } = annotations;
+  // circuit-tracer's page reads `sg_pos` as plain numbers in an order of its own, so our places have a name of their own.
+  const places = annotations.sg_pos === '' ? {} : { tracer_positions: annotations.sg_pos };
   const clerps = new Map(Object.entries(annotations.clerps));
   return {
     ...graph,
-    qParams: { pinnedIds, supernodes, linkType: 'both', clickedId, sg_pos },
+    qParams: { pinnedIds, supernodes, linkType: 'both', clickedId, sg_pos: '', ...places },
     nodes: graph.nodes.map((node) => ({ ...node, clerp: clerps.get(node.node_id) ?? node.clerp })),
   };
 }

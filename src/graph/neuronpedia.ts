@@ -61,6 +61,8 @@ export interface ViewerGraph {
     readonly linkType: 'both';
     readonly clickedId: string;
     readonly sg_pos: string;
+    /** Places in the subgraph of `tracer serve`. */
+    readonly tracer_positions?: string;
   };
   readonly nodes: readonly ViewerNode[];
   readonly links: readonly ViewerLink[];

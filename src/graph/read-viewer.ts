@@ -82,6 +82,7 @@ const Viewer = v.object({
       supernodes: v.nullish(v.array(Strings)),
       clickedId: v.nullish(v.string()),
       sg_pos: v.nullish(v.string()),
+      tracer_positions: v.nullish(v.string()),
     }),
   ),
   nodes: v.array(Node),
@@ -167,6 +168,7 @@ function qParamsOf({ qParams }: Viewer): ViewerGraph['qParams'] {
     linkType: 'both',
     clickedId: qParams?.clickedId ?? '',
     sg_pos: qParams?.sg_pos ?? '',
+    ...(typeof qParams?.tracer_positions === 'string' && { tracer_positions: qParams.tracer_positions }),
   };
 }
 

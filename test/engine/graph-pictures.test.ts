@@ -94,7 +94,7 @@ describe.each([graphFile, viewerFile])('pictures of %s', (file) => {
     await exportFile(file, { format: 'neuronpedia', output: at('other.json'), slug: 'other' });
     const { qParams, nodes, metadata } = await readViewerGraph(at('other.json'));
     const { supernodes, clickedId, sg_pos } = annotations;
-    expect(qParams).toEqual({ pinnedIds, supernodes, clickedId, sg_pos, linkType: 'both' });
+    expect(qParams).toEqual({ pinnedIds, supernodes, clickedId, sg_pos: '', tracer_positions: sg_pos, linkType: 'both' }); // prettier-ignore
     expect(nodes.find(({ node_id }) => node_id === '3_15_10')!.clerp).toBe(nasty);
     expect(metadata.slug).toBe('other');
   });

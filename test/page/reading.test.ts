@@ -288,7 +288,7 @@ async function hoverSomeMark(page: Page): Promise<string> {
   const box = (await drawing.boundingBox())!;
   for (let y = box.y + 8; y < box.y + box.height; y += 6) {
     for (let x = box.x + box.width * 0.8; x < box.x + box.width; x += 6) {
-      await page.mouse.move(Math.round(x), Math.round(y));
+      await page.mouse.move(x, y);
       if ((await drawing.getAttribute('data-hovered')) === null) continue;
       // The answer may be to an earlier place: what counts is what stays.
       await page.evaluate(

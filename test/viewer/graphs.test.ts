@@ -261,7 +261,7 @@ describe('annotations', () => {
     expect(reply.headers['content-disposition']).toBe(`attachment; filename="${SLUG}.json"`);
     const { qParams, nodes, links } = answer<ViewerGraph>(reply);
     const { pinnedIds, supernodes, clickedId, sg_pos } = ANNOTATIONS;
-    expect(qParams).toEqual({ pinnedIds, supernodes, clickedId, sg_pos, linkType: 'both' });
+    expect(qParams).toEqual({ pinnedIds, supernodes, clickedId, sg_pos: '', tracer_positions: sg_pos, linkType: 'both' }); // prettier-ignore
     const labelled = nodes.find(({ node_id }) => node_id === FEATURE);
     expect(labelled!.clerp).toBe(ANNOTATIONS.clerps[FEATURE]);
     const original = readExpected('tiny-a', `graph-files/${SLUG}.json`) as ViewerGraph;

@@ -180,9 +180,15 @@ export class GraphView {
 
   #listen(): void {
     const { signal } = this.#stopped;
-    const listen = (type: 'pointermove' | 'click' | 'dblclick', act: (event: MouseEvent) => void): void => {
+    type Kind = 'pointermove' | 'pointerdown' | 'click' | 'dblclick';
+    const listen = (type: Kind, act: (event: MouseEvent) => void): void => {
       this.#host.addEventListener(type, act, { signal });
     };
+    // A click comes in whole pixels, what was pointed at in fractions: at a rim only the press tells what was meant.
+    let pressed: string | null = null;
+    listen('pointerdown', (event) => {
+      pressed = this.#idAt(event);
+    });
     listen('pointermove', (event) => {
       if (event.buttons === 0) this.#hover(this.#idAt(event));
     });
@@ -194,13 +200,12 @@ export class GraphView {
       { signal },
     );
     listen('click', (event) => {
-      const id = this.#idAt(event);
+      const id = pressed;
       if (id !== null && (event.ctrlKey || event.metaKey || event.shiftKey)) this.#callbacks.onPin(id);
       else this.#callbacks.onClick(id);
     });
-    listen('dblclick', (event) => {
-      const id = this.#idAt(event);
-      if (id !== null) this.#callbacks.onPin(id);
+    listen('dblclick', () => {
+      if (pressed !== null) this.#callbacks.onPin(pressed);
     });
   }
 
