@@ -54,7 +54,7 @@ export function drawLinks(root: Root, scene: SubgraphScene): void {
     .join((enter) => {
       const group = enter.append('g');
       group.append('path').attr('fill', 'none');
-      group.append('text').attr('text-anchor', 'middle').attr('paint-order', 'stroke');
+      group.append('text').attr('text-anchor', 'middle').attr('dy', '0.35em').attr('paint-order', 'stroke');
       return group;
     })
     .order()
