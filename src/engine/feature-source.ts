@@ -22,7 +22,7 @@ import type { SourceResult } from './results.ts';
 
 type Place = LocalReference | HubReference;
 
-/** A set as a graph file names it. */
+/** A set as a graph file names it: a place only where it is a repository at a commit, since files come from anywhere. */
 export interface RecordedSet {
   readonly name: string;
   readonly revision: string | null;
@@ -38,6 +38,11 @@ export interface FeatureSourceRequest extends Pick<
   readonly scan: string;
   /** Where the set is, when that is known; else it is guessed from `scan`. */
   readonly set?: SourceResult | RecordedSet | undefined;
+  /**
+   * Which repositories `scan` may lead to: any that it names (default), or those of presets only, for a scan out of a file
+   * that may come from anywhere and must not make this machine ask for what it likes.
+   */
+  readonly scanLeadsTo?: 'repositories' | 'presets' | undefined;
   /** A run's view of the Hub, when there is one already. */
   readonly client?: HubClient | undefined;
 }
@@ -80,12 +85,12 @@ export function scanOf({ config, source }: { config: SetConfig; source: SourceRe
 
 /** Looks at local folders, and at nothing else until a page is asked for. Throws `NotFoundError` for a `folder` without pages. */
 export async function openFeatureSource(request: FeatureSourceRequest): Promise<FeatureSource> {
-  const { folder, scan, set, signal } = request;
+  const { folder, scan, set, scanLeadsTo = 'repositories', signal } = request;
   const client = request.client ?? hubClient(request);
   const places: PageSource[] = [];
   if (folder !== undefined) places.push(await requireFolderPages(folder, scan));
-  const own = set ? placeOfSet(set) : placeOfScan(scan);
-  const named = set ? placeOfScan(scan) : null;
+  const own = set ? placeOfSet(set) : null;
+  const named = placeOfScan(scan, scanLeadsTo);
   for (const place of [own, isSame(own, named) ? null : named]) {
     if (place?.kind === 'hub') places.push(new HubPages(place, client, signal));
     const pages = place?.kind === 'local' ? await openFolderPages(place.path, scan) : null;
@@ -167,8 +172,14 @@ class Features implements FeatureSource {
   }
 }
 
+const COMMIT = /^[0-9a-f]{40}$/;
+
 function placeOfSet(set: SourceResult | RecordedSet): Place | null {
-  if (!('kind' in set)) return placeOfName(set.name, set.revision);
+  if (!('kind' in set)) {
+    const { name, revision } = set;
+    const place = revision !== null && COMMIT.test(revision) ? placeOfName(name, revision) : null;
+    return place?.kind === 'hub' ? place : null;
+  }
   if (set.folder !== undefined) return { kind: 'local', path: set.folder };
   if (set.repository === undefined) return null;
   return {
@@ -180,12 +191,12 @@ function placeOfSet(set: SourceResult | RecordedSet): Place | null {
 }
 
 /** Presets and repositories only: which folders of this disk are read is never up to what a file says. */
-function placeOfScan(scan: string): Place | null {
+function placeOfScan(scan: string, leadsTo: 'repositories' | 'presets'): Place | null {
   for (const { name, reference } of listPresets('transcoders')) {
     const names = reference.kind === 'hub' ? [name, reference.repo] : [name];
     if (names.some((one) => scan === one || scan === sanitiseName(one))) return reference;
   }
-  const place = placeOfName(scan, null);
+  const place = leadsTo === 'repositories' ? placeOfName(scan, null) : null;
   return place?.kind === 'hub' ? place : null;
 }
 

@@ -31,7 +31,7 @@ export async function openFolderPages(folder: string, scan: string): Promise<Pag
   for (const place of [folder, join(folder, FEATURE_FOLDER)]) {
     if (existsSync(join(place, INDEX_FILE))) return new IndexedFolder(place);
     for (const name of [scan, sanitiseName(scan)]) {
-      const inside = join(place, ...name.split('/').filter((part) => part !== '..'));
+      const inside = join(place, ...name.split(/[/\\]/).filter((part) => part !== '..'));
       if (await hasNumberedFiles(inside)) return new NumberedFolder(inside);
     }
     if (await hasNumberedFiles(place)) return new NumberedFolder(place);

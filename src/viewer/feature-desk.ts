@@ -81,12 +81,11 @@ export class FeatureDesk {
   }
 
   private sourceOf(open: OpenGraph): Promise<FeatureSource> {
-    const scan = scanOf(open);
-    const set = this.setOf(open);
+    const { scan, set } = this.lookupOf(open);
     const key = JSON.stringify([scan, set]);
     const known = this.sources.get(key);
     if (known !== undefined) return known;
-    const opening = this.openSource({ ...this.options, scan, set });
+    const opening = this.openSource({ ...this.options, scan, set, scanLeadsTo: 'presets' });
     this.sources.set(key, opening);
     opening.catch(() => this.sources.delete(key)); // the next request may have more luck
     return opening;
@@ -102,12 +101,18 @@ export class FeatureDesk {
     }
   }
 
-  /** Which folders of this machine are read is never up to what a graph file says: only a set with a commit is taken from it. */
-  private setOf(open: OpenGraph): FeatureSourceRequest['set'] {
-    if (this.model?.fits(open)) return this.model.identity.set;
-    if (open.kind === 'viewer') return undefined;
-    const { name, revision } = open.graph.provenance.transcoders;
-    return revision === null ? undefined : { name, revision };
+  /**
+   * Which folders are read and which repositories are asked is never up to what a graph's file says: the set is the one that
+   * the server was given, where the graph is of it, or one that the file knows the commit of.
+   */
+  private lookupOf(open: OpenGraph): Pick<FeatureSourceRequest, 'scan' | 'set'> {
+    const scan = scanOf(open);
+    const recorded = open.kind === 'graph' ? open.graph.provenance.transcoders : undefined;
+    if (!this.model?.fits(open)) return { scan, set: recorded };
+    const { identity } = this.model;
+    // A file may spell the set's own name in another way, and labels are kept under the set's.
+    const isOwnName = recorded === undefined || scan === recorded.name;
+    return { scan: isOwnName ? identity.scan : scan, set: identity.set };
   }
 }
 

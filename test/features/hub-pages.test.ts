@@ -9,23 +9,9 @@ import { writeIndex, writeLayerPages } from '../../src/features/write-pages.ts';
 import { resolveUri } from '../../src/hub/resolve.ts';
 import { HubFixture, REPO } from '../hub/setup.ts';
 import { environment, scratchFolder } from '../support/scratch.ts';
-import { somePage } from './pages.ts';
+import { pageFiles, PAGES, somePage } from './pages.ts';
 
-const PAGES = [0, 1, 2, 3].map(somePage);
 const SET = { kind: 'hub', repo: REPO } as const;
-
-/** Files of a repository with pages, below a prefix. */
-async function pageFiles(prefix = ''): Promise<Record<string, Buffer>> {
-  using scratch = scratchFolder();
-  const entry = await writeLayerPages(scratch.path, 0, PAGES);
-  await writeIndex(scratch.path, { 0: entry });
-  return Object.fromEntries(
-    readdirSync(scratch.path).map((name) => [
-      `${prefix}features/${name}`,
-      readFileSync(join(scratch.path, name)),
-    ]),
-  );
-}
 
 const partFolder = (hub: HubFixture, commit: string): string =>
   join(hub.cacheDir, 'models--owner--model/parts', commit, 'features/layer_0.bin');

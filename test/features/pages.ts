@@ -1,5 +1,9 @@
 /** Pages for tests of where pages come from. */
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeIndex, writeLayerPages } from '../../src/features/write-pages.ts';
 import type { FeaturePage } from '../../src/transcoder/feature-page.ts';
+import { scratchFolder } from '../support/scratch.ts';
 
 export function somePage(feature: number): FeaturePage {
   return {
@@ -18,4 +22,20 @@ export function somePage(feature: number): FeaturePage {
       },
     ],
   };
+}
+
+/** Of the first features of layer 0. */
+export const PAGES = [0, 1, 2, 3].map(somePage);
+
+/** Files of a repository with these pages, below a prefix. */
+export async function pageFiles(prefix = ''): Promise<Record<string, Buffer>> {
+  using scratch = scratchFolder();
+  const entry = await writeLayerPages(scratch.path, 0, PAGES);
+  await writeIndex(scratch.path, { 0: entry });
+  return Object.fromEntries(
+    readdirSync(scratch.path).map((name) => [
+      `${prefix}features/${name}`,
+      readFileSync(join(scratch.path, name)),
+    ]),
+  );
 }
