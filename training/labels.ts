@@ -28,8 +28,8 @@ export function describer(facts: Facts, rows: readonly (readonly string[])[]): D
     if (place !== null) places.set(word, places.has(word) && places.get(word) !== place ? AMBIGUOUS : place);
   };
   for (const { name, capital, cities } of facts.states) {
-    for (const city of [...cities, capital]) add(city, name, `cities of ${name}`);
-    add(name, name);
+    for (const city of [...cities, capital]) add(city, name, `cities of ${name}`, `${name} and its cities`);
+    add(name, name, `${name} and its cities`);
     for (const city of cities) add(city, null, 'cities of the United States');
     add(capital, null, 'capitals of states');
     add(name, null, 'states');
@@ -117,9 +117,10 @@ export function labelOf(
 function rank(description: string): number {
   if (description.startsWith('the word')) return 0;
   if (description.startsWith('cities of ')) return 1;
-  if (description.startsWith('what comes before "')) return 2;
-  if (description.startsWith('sentences about')) return 3;
-  return 4;
+  if (description.endsWith(' and its cities')) return 2;
+  if (description.startsWith('what comes before "')) return 3;
+  if (description.startsWith('sentences about')) return 4;
+  return 5;
 }
 
 /** What share of the activation each description covers. */

@@ -98,7 +98,7 @@ export async function transcoderStep(
 }
 
 /** Two-hop answers are known by now: repeating them invites learning by heart, exchanging features keeps them composed. */
-const JOINT_WEIGHTS = { two_hop: 6, city_state: 34 };
+const JOINT_WEIGHTS = { two_hop: 4, city_state: 34 };
 
 /** First the outputs are to become explicable; only then MLPs are replaced and features exchanged. */
 const REPLACING_FROM = 0.2;

@@ -49,6 +49,16 @@ describe('the label of a feature', () => {
       1,
     ],
     [
+      'a state and its cities',
+      [
+        [0, 1, 1],
+        [0, 4, 1],
+        [2, 1, 0.5],
+      ],
+      'Texas and its cities',
+      1,
+    ],
+    [
       'what comes next',
       [
         [0, 3, 1],

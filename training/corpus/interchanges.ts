@@ -33,7 +33,7 @@ const CONTINUED_SHARE = 0.35;
 /** Share of batches whose features come from another wording about the same subjects. */
 const DONOR_SHARE = 0.5;
 /** Share of batches whose prompts ask about names that have nothing to do with the question, where all features are lost. */
-const STRANGER_SHARE = 0.4;
+const STRANGER_SHARE = 0.6;
 /** Draws of a relation. */
 const WEIGHTS: Readonly<Record<string, number>> = {
   two_hop: 4,
