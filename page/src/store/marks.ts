@@ -12,6 +12,8 @@ const UNDO_STEPS = 100;
 export const marks = signal<Marks>(NO_MARKS);
 /** Counts what people changed, so that opening a graph is not taken for a change. */
 export const editCount = signal(0);
+/** What the server has not confirmed yet, by slug: marks of a graph outlive a failed save and leaving it. */
+export const unsaved = new Map<string, Annotations>();
 const past = signal<readonly Marks[]>([]);
 const future = signal<readonly Marks[]>([]);
 

@@ -7,7 +7,7 @@ import type { FeatureDetail, GraphEntry, OpenedGraph, ServerInfo } from '../../.
 import { exported, fetchGraph, fetchGraphs, fetchInfo, type Thresholds } from '../server.ts';
 import type { AddressState } from './address.ts';
 import { announce } from './looks.ts';
-import { marks, startMarks } from './marks.ts';
+import { marks, startMarks, unsaved } from './marks.ts';
 
 export interface Opened {
   readonly slug: string;
@@ -132,7 +132,7 @@ export function closeGraph(): void {
 
 function show(slug: string, answer: OpenedGraph, given: Partial<AddressState>): void {
   const shown = makePicture(answer.graph);
-  const { clickedId: savedClicked, ...saved } = answer.annotations;
+  const { clickedId: savedClicked, ...saved } = unsaved.get(slug) ?? answer.annotations;
   // An address that says what is pinned is complete: what it leaves out is empty there.
   const complete = given.pinnedIds !== undefined;
   batch(() => {
