@@ -24,10 +24,10 @@ export class Histograms {
     const start = feature * HISTOGRAM_BINS;
     let bin = 0;
     if (value > 0) {
-      bin = Math.floor(value / 2 ** this.exponents[feature]!);
+      bin = Math.floor(value / this.binWidth(feature));
       if (bin >= HISTOGRAM_BINS) {
         this.#widen(feature, value);
-        bin = Math.floor(value / 2 ** this.exponents[feature]!);
+        bin = Math.floor(value / this.binWidth(feature));
       }
     }
     this.counts[start + bin]!++;
@@ -35,9 +35,14 @@ export class Histograms {
 
   /** Counts up to the bin of the largest activation. */
   of(feature: number, largest: number): number[] {
-    const last = largest > 0 ? Math.floor(largest / 2 ** this.exponents[feature]!) : 0;
+    const last = largest > 0 ? Math.floor(largest / this.binWidth(feature)) : 0;
     const start = feature * HISTOGRAM_BINS;
     return [...this.counts.subarray(start, start + last + 1)];
+  }
+
+  /** Width of the bins of a feature with a positive activation. */
+  binWidth(feature: number): number {
+    return 2 ** this.exponents[feature]!;
   }
 
   #widen(feature: number, value: number): void {

@@ -56,6 +56,7 @@ export async function featurePage(
     act_max: rounded(largest),
     activation_frequency: n_tokens === 0 ? 0 : count / n_tokens,
     histogram: count === 0 ? [] : statistics.histograms.of(feature, largest),
+    ...(largest > 0 && { histogram_bin_width: statistics.histograms.binWidth(feature) }),
     top_logits,
     bottom_logits,
     examples_quantiles: quantiles.filter(({ examples }) => examples.length > 0),

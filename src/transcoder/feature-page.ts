@@ -40,6 +40,8 @@ const Page = v.object({
   /** Share of tokens at which the feature is active. */
   activation_frequency: v.optional(v.number(), 0),
   histogram: v.optional(v.array(v.number()), () => []),
+  /** Bins begin at 0 and are so wide. Left out, as published sets do: they divide `act_min` to `act_max` evenly. */
+  histogram_bin_width: v.optional(v.pipe(v.number(), v.gtValue(0))),
   top_logits: v.optional(strings, () => []),
   bottom_logits: v.optional(strings, () => []),
   examples_quantiles: v.optional(

@@ -76,7 +76,7 @@ export async function brutePages(
       act_min: values.length === 0 ? 0 : shortened(Math.min(...values)),
       act_max: values.length === 0 ? 0 : shortened(Math.max(...values)),
       activation_frequency: values.length / n_tokens,
-      histogram: bruteHistogram(values),
+      ...bruteHistogram(values),
       examples_quantiles: [
         { quantile_name: 'Top activations', examples: take(byStrength(best).slice(0, n_examples)) },
         { quantile_name: 'Around the median', examples: take(sample.slice(middle, middle + 2)) },
@@ -90,14 +90,16 @@ export async function brutePages(
 }
 
 /** Bins from 0 on, the narrowest power of two wide with which there are at most 20. */
-export function bruteHistogram(values: readonly number[]): number[] {
-  if (values.length === 0) return [];
+export function bruteHistogram(
+  values: readonly number[],
+): Pick<FeaturePage, 'histogram' | 'histogram_bin_width'> {
+  if (values.length === 0) return { histogram: [] };
   const largest = Math.max(...values);
   let width = 2 ** 40;
   while (largest > 0 && largest / (width / 2) < 20 && width > 2 ** -149) width /= 2;
   const counts = new Array<number>(largest > 0 ? Math.floor(largest / width) + 1 : 1).fill(0);
   for (const value of values) counts[value > 0 ? Math.floor(value / width) : 0]!++;
-  return counts;
+  return { histogram: counts, ...(largest > 0 && { histogram_bin_width: width }) };
 }
 
 function shortened(value: number): number {

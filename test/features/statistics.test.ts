@@ -12,11 +12,12 @@ describe('a histogram', () => {
   it('is the same in whatever order activations come, and the one that knows the largest before', () => {
     fc.assert(
       fc.property(fc.array(activation, { minLength: 1, maxLength: 80 }), (values) => {
-        const expected = bruteHistogram(values);
+        const { histogram: expected, histogram_bin_width } = bruteHistogram(values);
         for (const order of [values, [...values].reverse(), [...values].sort((a, b) => a - b)]) {
           const histograms = new Histograms(2);
           for (const value of order) histograms.add(1, value);
           expect(histograms.of(1, Math.max(...values))).toEqual(expected);
+          if (histogram_bin_width !== undefined) expect(histograms.binWidth(1)).toBe(histogram_bin_width);
           expect(histograms.of(0, 0)).toEqual([0]);
         }
         expect(expected.length).toBeLessThanOrEqual(20);

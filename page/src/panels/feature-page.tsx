@@ -55,13 +55,14 @@ function Histogram(props: {
   readonly activation: number | null;
 }) {
   const { page, most, activation } = props;
-  const { histogram, act_min: least } = page;
+  const { histogram, histogram_bin_width: binWidth } = page;
   if (histogram.length === 0) return null;
   const { width, height } = HISTOGRAM;
   const tallest = Math.log1p(Math.max(...histogram));
   const step = width / histogram.length;
-  const place = activation === null || most <= least ? null : ((activation - least) / (most - least)) * width;
-  const words = `Histogram of activations from ${number(least)} to ${number(most)}, counts on a logarithmic scale`;
+  const [start, end] = binWidth === undefined ? [page.act_min, most] : [0, histogram.length * binWidth];
+  const place = activation === null || end <= start ? null : ((activation - start) / (end - start)) * width;
+  const words = `Histogram of activations from ${number(start)} to ${number(end)}, counts on a logarithmic scale`;
   return (
     <section>
       <h4>Activations</h4>
@@ -87,9 +88,9 @@ function Histogram(props: {
         )}
       </svg>
       <p class="axis muted">
-        <span>{number(least)}</span>
+        <span>{number(start)}</span>
         {activation !== null && <span class="here-text">here {number(activation)}</span>}
-        <span>{number(most)}</span>
+        <span>{number(end)}</span>
       </p>
     </section>
   );
