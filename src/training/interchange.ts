@@ -141,7 +141,7 @@ function constant(
     value: of(values as Tensor2D),
     gradFunc: () => tf.zerosLike(tensor),
   }));
-  return stopped(tensor) as Tensor2D;
+  return stopped(tensor);
 }
 
 /** Share of the outputs' variance that is not rebuilt at the token that differs, mean over layers: there facts are looked up. */
