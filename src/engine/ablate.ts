@@ -48,7 +48,12 @@ export interface MeasuredAblation {
 export async function ablateIn(session: Session, request: AblateRequest): Promise<MeasuredAblation> {
   const { n_layers, d_vocab } = session.replacement.model.config;
   if (request.target.kind === 'logit') checkIsToken(request.target.token_id, d_vocab);
-  const progress = { kind: 'progress', phase: 'ablate', message: 'Switching the feature off', total: 2 } as const;
+  const progress = {
+    kind: 'progress',
+    phase: 'ablate',
+    message: 'Switching the feature off',
+    total: 2,
+  } as const;
   request.onProgress?.({ ...progress, done: 0 });
   const all = { from: 0, to: n_layers };
   const measured = await changeOf(session, request, new Freeze({ constrainedLayers: all }, n_layers));

@@ -39,7 +39,7 @@ const SWAPS: Readonly<Record<string, number>> = {
 const REPLACEMENT = 0.7;
 const COMPLETENESS = 0.9;
 
-export function judge({ answers, fidelity, swaps, graphs }: Evaluation): Verdict[] {
+export function judge({ answers, fidelity, swaps, graphs, continuations }: Evaluation): Verdict[] {
   const verdicts: Verdict[] = [];
   const least = (name: string, found: number, bar: number): void => {
     verdicts.push({ name, found: rounded(found), wanted: `at least ${bar}`, isMet: found >= bar });
@@ -61,8 +61,12 @@ export function judge({ answers, fidelity, swaps, graphs }: Evaluation): Verdict
     least(`replacement score, ${prompt}`, replacement, REPLACEMENT);
     least(`completeness score, ${prompt}`, completeness, COMPLETENESS);
   }
+  for (const [beginning, text] of Object.entries(continuations))
+    least(`words after "${beginning}"`, text.match(WORD)?.length ?? 0, 1);
   return verdicts;
 }
+
+const WORD = /\b[A-Za-z]+\b(?!>)/g; // <eos> is none
 
 const DECIMALS = 1e4;
 
