@@ -1,10 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { labelFeature } from '../../src/engine/features-labels.ts';
 import { pairingNumber } from '../../src/features/page-source.ts';
+import { sanitiseName } from '../../src/graph/neuronpedia.ts';
 import type { FeatureDetail, OpenedGraph } from '../../src/viewer/api.ts';
 import { somePage } from '../features/pages.ts';
 import { readExpected } from '../graph/golden.ts';
+import { goldenPath } from '../support/golden.ts';
 import { environment, scratchFolder } from '../support/scratch.ts';
 import { answer, errorCode, openedViewer, type OpenedViewer } from './opened.ts';
 
@@ -93,6 +96,25 @@ describe('a label', () => {
     const back = answer<FeatureDetail>(await putLabel(''));
     expect(back.label).toMatchObject({ text: 'automatic', origin: 'automatic' });
     expect(await shownLabel()).toBe('automatic');
+  });
+
+  it('of a local set is the one that the commands keep, however its name was written', async () => {
+    const set = goldenPath('tiny-a', 'transcoders', 'plt-jumprelu');
+    const transcoders = `./${path.relative(process.cwd(), set)}`;
+    const model = goldenPath('tiny-a', 'model');
+    const fill = (folder: string): void => {
+      const viewer = readExpected('tiny-a', `graph-files/${SLUG}.json`) as OpenedGraph['graph'];
+      const metadata = { ...viewer.metadata, scan: sanitiseName(transcoders) };
+      writeFileSync(path.join(folder, `${SLUG}.json`), JSON.stringify({ ...viewer, metadata }));
+    };
+    const common = { device: 'wasm', offline: true, model } as const;
+    await using local = await openedViewer(fill, { common: { ...common, transcoders } });
+    const edited = await local.send('PUT', `/api/graphs/${SLUG}/labels/${layer}/${feature}`, {
+      text: 'mine',
+    });
+    expect(edited.status).toBe(200);
+    const known = await labelFeature({ ...common, transcoders: set, layer, feature });
+    expect(known.label).toEqual({ text: 'mine', origin: 'edited', share: null });
   });
 
   it.each([
