@@ -4,7 +4,7 @@ import { Problem } from './parts/panel.tsx';
 import { Slider } from './parts/slider.tsx';
 import { nextFound } from './actions.ts';
 import { exported } from './server.ts';
-import { saving, saveNow } from './store/keep.ts';
+import { discard, saving, saveNow, type FailedSaving } from './store/keep.ts';
 import { dialog, theme, toggleTheme, upperTab } from './store/looks.ts';
 import { canRedo, canUndo, redo, undo } from './store/marks.ts';
 import {
@@ -169,17 +169,26 @@ function Thresholds() {
 function SaveState() {
   const now = saving.value;
   if (exported !== null) return null;
-  if (now.state === 'failed') {
-    return (
-      <div class="save-failed">
-        <Problem error={new Error(`Not saved: ${now.error.message}`)} onRetry={saveNow} />
-      </div>
-    );
-  }
+  if (now.state === 'failed') return <SaveFailed {...now} />;
   const words = { saved: 'Saved', waiting: 'Saving …', saving: 'Saving …' }[now.state];
   return (
     <span class="save-state muted" id="save-state" data-state={now.state}>
       {words}
     </span>
+  );
+}
+
+function SaveFailed({ slug, error, isFinal }: FailedSaving) {
+  const whose = slug === opened.value?.slug ? '' : ` (${slug})`;
+  return (
+    <div class="save-failed">
+      <Problem error={new Error(`Not saved${whose}: ${error.message}`)} onRetry={saveNow}>
+        {isFinal && (
+          <button type="button" class="button" onClick={() => discard(slug)}>
+            Discard
+          </button>
+        )}
+      </Problem>
+    </div>
   );
 }

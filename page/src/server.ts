@@ -15,14 +15,26 @@ import type {
 export class RequestFailed extends Error {
   readonly code: string;
   readonly hint: string | undefined;
+  /** Of the answer; null when there was none. */
+  readonly status: number | null;
 
-  constructor(code: string, message: string, hint?: string) {
+  constructor(code: string, message: string, options: { hint?: string | undefined; status?: number } = {}) {
     super(message);
     this.name = 'RequestFailed';
     this.code = code;
-    this.hint = hint;
+    this.hint = options.hint;
+    this.status = options.status ?? null;
+  }
+
+  /** Whether the same request would be refused again: it is at fault, not the server or the way there. */
+  get isFinal(): boolean {
+    const { status } = this;
+    return status !== null && status >= 400 && status < 500 && !PASSING.has(status);
   }
 }
+
+/** Refusals for now: the request took too long, or there were too many. */
+const PASSING: ReadonlySet<number> = new Set([408, 429]);
 
 export const exported: ExportedPage | null = readExport();
 
@@ -136,7 +148,9 @@ async function request<T>(
     response = await fetch(address, { method, ...content, ...options });
   } catch (cause) {
     if (cause instanceof DOMException && cause.name === 'AbortError') throw cause;
-    throw new RequestFailed('unreachable', 'The server does not answer.', 'Is `tracer serve` still running?');
+    throw new RequestFailed('unreachable', 'The server does not answer.', {
+      hint: 'Is `tracer serve` still running?',
+    });
   }
   const text = await response.text();
   if (response.ok) return JSON.parse(text) as T;
@@ -144,10 +158,13 @@ async function request<T>(
 }
 
 function refusal(response: Response, text: string): RequestFailed {
-  const plain = new RequestFailed('http', `The server answered ${response.status} ${response.statusText}.`);
+  const { status, statusText } = response;
+  const plain = new RequestFailed('http', `The server answered ${status} ${statusText}.`, { status });
   try {
     const { error } = JSON.parse(text) as { error?: { code: string; message: string; hint?: string } };
-    return error === undefined ? plain : new RequestFailed(error.code, error.message, error.hint);
+    return error === undefined
+      ? plain
+      : new RequestFailed(error.code, error.message, { hint: error.hint, status });
   } catch {
     return plain; // an answer that is no JSON says nothing more than its status
   }

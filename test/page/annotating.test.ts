@@ -1,6 +1,6 @@
 /** Annotating in the page: pins, supernodes, labels; kept by the server, carried by the address, taken back by undo. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { copyFileSync, readFileSync, rmSync } from 'node:fs';
+import { copyFileSync, existsSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Locator, Page } from 'playwright-core';
 import { eventually, GRAPH_FILES, isDrawn, serve, type Served } from './served.ts';
@@ -185,11 +185,48 @@ describe('a save that fails', () => {
     await problem.getByRole('button', { name: 'Try again' }).click();
     await eventually(() => expect(saved().pinnedIds.length).toBe(1));
     await problem.waitFor({ state: 'detached' });
-    served.complaints.splice(
-      0,
-      served.complaints.length,
-      ...served.complaints.filter((text) => !text.includes('ERR_FAILED')),
-    );
+    forgiveFailedRequests();
+  });
+
+  it('is made good after another graph was opened, without anybody asking', async () => {
+    const other = `${slug}-other`;
+    copyFileSync(FILE, join(served.folder, `${other}.json`));
+    const page = await opened();
+    await page.clock.install();
+    await page.route('**/annotations', (route) => route.abort());
+    const ids = await pinFirst(page, 1);
+    await page.keyboard.press('o');
+    await page.locator('.graph-row', { hasText: other }).getByRole('button').click();
+    await eventually(() => expect(new URL(page.url()).searchParams.get('slug')).toBe(other));
+    await page.locator('.save-failed', { hasText: `Not saved (${slug})` }).waitFor();
+    expect(existsSync(annotationFile())).toBe(false);
+
+    await page.unroute('**/annotations');
+    await page.clock.fastForward(60_000);
+    await eventually(() => expect(saved().pinnedIds).toEqual(ids));
+    await page.locator('#save-state[data-state=saved]').waitFor();
+    expect(existsSync(join(served.folder, `${other}.annotations.json`))).toBe(false);
+    forgiveFailedRequests();
+  });
+
+  it('because the graph is gone is not repeated until someone asks, and can be given up', async () => {
+    const page = await opened();
+    await page.clock.install();
+    let saves = 0;
+    page.on('request', (request) => (saves += +(request.method() === 'PUT')));
+    rmSync(join(served.folder, `${slug}.json`));
+    await pinFirst(page, 1);
+    const problem = page.locator('.save-failed');
+    await problem.waitFor();
+    expect(await problem.innerText()).toContain('no graph is called');
+    for (let minute = 0; minute < 10; minute++) await page.clock.fastForward(60_000);
+    expect(saves).toBe(1);
+
+    await problem.getByRole('button', { name: 'Try again' }).click();
+    await eventually(() => expect(saves).toBe(2));
+    await problem.getByRole('button', { name: 'Discard' }).click();
+    await problem.waitFor({ state: 'detached' });
+    expect(existsSync(annotationFile())).toBe(false);
   });
 });
 
@@ -230,6 +267,12 @@ async function dragOnto(page: Page, box: Locator, target: Locator): Promise<void
 
 function pinnedInAddress(page: Page): string[] {
   return (new URL(page.url()).searchParams.get('pinnedIds') ?? '').split(',').filter(Boolean);
+}
+
+/** Chromium writes to the console what the test itself has cut off. */
+function forgiveFailedRequests(): void {
+  const others = served.complaints.filter((text) => !text.includes('ERR_FAILED'));
+  served.complaints.splice(0, served.complaints.length, ...others);
 }
 
 function annotationFile(): string {

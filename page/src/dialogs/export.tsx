@@ -4,7 +4,7 @@ import { useEffect } from 'preact/hooks';
 import { subgraphSvg } from '../../../src/picture/subgraph-svg.ts';
 import { graphSvg } from '../../../src/picture/svg.ts';
 import { exportAddress, exported } from '../server.ts';
-import { saving, saveNow } from '../store/keep.ts';
+import { isSaved, saveNow } from '../store/keep.ts';
 import { theme } from '../store/looks.ts';
 import { marks } from '../store/marks.ts';
 import { clickedId, labelOf, opened, visible } from '../store/opened.ts';
@@ -14,7 +14,7 @@ export function Export() {
   const open = opened.value;
   useEffect(saveNow, []); // what the server exports is what it has saved
   if (open === null) return null;
-  const isSaved = saving.value.state === 'saved';
+  const ready = isSaved(open.slug);
   const hasPins = marks.value.pinnedIds.length > 0;
   return (
     <ul class="exports">
@@ -37,13 +37,13 @@ export function Export() {
             title="One HTML file"
             about="This page with this graph; works from disk, without a server or a network."
           >
-            <Download id="export-html" slug={open.slug} form="html" ready={isSaved} />
+            <Download id="export-html" slug={open.slug} form="html" ready={ready} />
           </Choice>
           <Choice
             title="Viewer JSON"
             about="With the annotations, for this viewer, circuit-tracer’s and Neuronpedia’s."
           >
-            <Download id="export-json" slug={open.slug} form="json" ready={isSaved} />
+            <Download id="export-json" slug={open.slug} form="json" ready={ready} />
           </Choice>
         </>
       )}

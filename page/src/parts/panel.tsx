@@ -75,7 +75,13 @@ export function Empty({ children }: { readonly children: ComponentChildren }) {
   return <p class="empty">{children}</p>;
 }
 
-export function Problem({ error, onRetry }: { readonly error: Error; readonly onRetry?: () => void }) {
+export function Problem(props: {
+  readonly error: Error;
+  readonly onRetry?: () => void;
+  /** Other ways out. */
+  readonly children?: ComponentChildren;
+}) {
+  const { error, onRetry, children } = props;
   const hint = 'hint' in error && typeof error.hint === 'string' ? error.hint : '';
   return (
     <div class="problem" role="alert">
@@ -86,6 +92,7 @@ export function Problem({ error, onRetry }: { readonly error: Error; readonly on
           Try again
         </button>
       )}
+      {children}
     </div>
   );
 }

@@ -101,7 +101,9 @@ export async function stopJob(): Promise<void> {
 
 function failureOf({ state, error }: JobStatus): Error | null {
   if (state !== 'failed') return null;
-  return new RequestFailed(error?.code ?? 'failed', error?.message ?? 'The job failed.', error?.hint);
+  return new RequestFailed(error?.code ?? 'failed', error?.message ?? 'The job failed.', {
+    hint: error?.hint,
+  });
 }
 
 function endWords({ state, error }: JobStatus): string {
@@ -109,9 +111,7 @@ function endWords({ state, error }: JobStatus): string {
 }
 
 function lost(): Error {
-  return new RequestFailed(
-    'lost',
-    'The connection to the server was lost.',
-    'Is `tracer serve` still running?',
-  );
+  return new RequestFailed('lost', 'The connection to the server was lost.', {
+    hint: 'Is `tracer serve` still running?',
+  });
 }

@@ -1,17 +1,26 @@
 /** Page, state: keeps the address and the server's annotations in step with what is shown. */
 import { effect, signal } from '@preact/signals';
 import type { Annotations } from '../../../src/viewer/api.ts';
-import { exported, saveAnnotations } from '../server.ts';
+import { exported, RequestFailed, saveAnnotations } from '../server.ts';
 import { readAddress, writeAddress, type AddressState } from './address.ts';
 import { editCount, marks, unsaved } from './marks.ts';
 import { clickedId, closeGraph, opened, openGraph, thresholds } from './opened.ts';
 
-export type Saving =
-  { readonly state: 'saved' | 'waiting' | 'saving' } | { readonly state: 'failed'; readonly error: Error };
+export type Saving = { readonly state: 'saved' | 'waiting' | 'saving' } | FailedSaving;
+
+export interface FailedSaving {
+  readonly state: 'failed';
+  /** The graph whose marks are not saved, and why. */
+  readonly slug: string;
+  readonly error: Error;
+  /** Whether the server would refuse them again, so that nothing is tried until someone asks for it. */
+  readonly isFinal: boolean;
+}
 
 const SAVE_AFTER_MS = 500;
-/** After a save that failed. */
+/** After a save that failed; doubled with each further failure. */
 const RETRY_AFTER_MS = 10_000;
+const LONGEST_RETRY_MS = 300_000;
 /** Between two changes of the address: Safari refuses more than 100 in 30 s. */
 const ADDRESS_PAUSE_MS = 400;
 
@@ -21,7 +30,10 @@ let saveTimer: ReturnType<typeof setTimeout> | undefined;
 let retryTimer: ReturnType<typeof setTimeout> | undefined;
 let addressTimer: ReturnType<typeof setTimeout> | undefined;
 let addressWritten = -Infinity;
+let retryMs = RETRY_AFTER_MS;
 let savedEdits = 0;
+/** Why marks are unsaved, by slug. */
+const failures = new Map<string, Error>();
 /** Saves run one after another, so that an older state never overtakes a newer one. */
 let lastSave: Promise<void> = Promise.resolve();
 
@@ -59,8 +71,24 @@ export function shareableLink(): string {
   return location.href;
 }
 
+/** Also what was refused before. */
 export function saveNow(): void {
+  failures.clear();
+  retryMs = RETRY_AFTER_MS;
   flush(false);
+}
+
+/** Gives up the marks of a graph that cannot be saved. */
+export function discard(slug: string): void {
+  unsaved.delete(slug);
+  failures.delete(slug);
+  showOutcome();
+}
+
+/** Whether what the server has of a graph is what is shown of it. */
+export function isSaved(slug: string): boolean {
+  const now = saving.value;
+  return now.state === 'saved' || (now.state === 'failed' && !unsaved.has(slug));
 }
 
 async function openFromAddress(): Promise<void> {
@@ -73,39 +101,65 @@ async function openFromAddress(): Promise<void> {
 
 function flush(last: boolean): void {
   clearTimeout(saveTimer);
-  const slug = opened.value?.slug;
   if (exported !== null) return;
-  if (slug === undefined) {
-    send(last);
-    return;
+  const slug = opened.value?.slug;
+  if (slug !== undefined) {
+    if (editCount.value !== savedEdits) {
+      unsaved.set(slug, { ...marks.value, clickedId: clickedId.value });
+      failures.delete(slug); // other marks than those that were refused
+    }
+    savedEdits = editCount.value;
   }
-  if (editCount.value !== savedEdits) unsaved.set(slug, { ...marks.value, clickedId: clickedId.value });
-  savedEdits = editCount.value;
   send(last);
 }
 
-/** Sends all that the server has not confirmed, of graphs that were left meanwhile too. */
+/** Sends all that the server has neither confirmed nor refused for good, of graphs that were left meanwhile too. */
 function send(last: boolean): void {
   clearTimeout(retryTimer);
-  if (unsaved.size === 0) return;
   const save = async () => {
+    const due = [...unsaved].filter(([slug]) => !isRefused(slug));
+    if (due.length === 0) return;
     saving.value = { state: 'saving' };
-    try {
-      await Promise.all([...unsaved].map(([slug, annotations]) => saveOne(slug, annotations, last)));
-      if (saving.value.state === 'saving') saving.value = { state: 'saved' };
-    } catch (error) {
-      saving.value = { state: 'failed', error: error as Error };
-      clearTimeout(retryTimer);
-      retryTimer = setTimeout(() => send(false), RETRY_AFTER_MS);
-    }
+    await Promise.all(due.map(([slug, annotations]) => saveOne(slug, annotations, last)));
+    showOutcome();
+    retryLater();
   };
   // A page that is being closed cannot wait for the save before.
   lastSave = last ? save() : lastSave.then(save);
 }
 
 async function saveOne(slug: string, annotations: Annotations, last: boolean): Promise<void> {
-  await saveAnnotations(slug, annotations, last);
-  if (unsaved.get(slug) === annotations) unsaved.delete(slug); // else edited again meanwhile
+  try {
+    await saveAnnotations(slug, annotations, last);
+    failures.delete(slug);
+    if (unsaved.get(slug) === annotations) unsaved.delete(slug); // else edited again meanwhile
+  } catch (error) {
+    if (unsaved.get(slug) === annotations) failures.set(slug, error as Error);
+  }
+}
+
+function showOutcome(): void {
+  const [failure] = failures;
+  if (failure !== undefined) {
+    const [slug, error] = failure;
+    saving.value = { state: 'failed', slug, error, isFinal: isRefused(slug) };
+  } else if (saving.value.state !== 'waiting') saving.value = { state: 'saved' };
+}
+
+/** What failed on the way may succeed later; what was refused would be refused again. */
+function retryLater(): void {
+  clearTimeout(retryTimer);
+  if (![...failures.keys()].some((slug) => !isRefused(slug))) {
+    retryMs = RETRY_AFTER_MS;
+    return;
+  }
+  retryTimer = setTimeout(() => send(false), retryMs);
+  retryMs = Math.min(2 * retryMs, LONGEST_RETRY_MS);
+}
+
+function isRefused(slug: string): boolean {
+  const error = failures.get(slug);
+  return error instanceof RequestFailed && error.isFinal;
 }
 
 /** The token of the address is in a cookie by now, and should not stay where it is seen and shared. */
