@@ -7,7 +7,8 @@ import { pruneGraph, type PruneOptions } from '../graph/prune.ts';
 import { isViewerFile, readViewerGraph } from '../graph/read-viewer.ts';
 import { graphScores, type GraphScores } from '../graph/scores.ts';
 import { makePicture } from '../picture/picture.ts';
-import { visibleAt } from '../picture/visible.ts';
+import { keepVisible, visibleAt } from '../picture/visible.ts';
+import { withPinned } from './pinned-nodes.ts';
 
 export interface DrawnGraph {
   readonly kind: 'graph' | 'viewer';
@@ -27,13 +28,14 @@ export interface DrawnOptions extends PruneOptions {
 
 /**
  * Reads a file and the annotations beside it. A graph file is pruned; a viewer's file is pruned already, and only pruned
- * further when a threshold is given. Throws `NotFoundError` and `BadFileError`.
+ * further when a threshold is given; what is pinned stays in both. Throws `NotFoundError` and `BadFileError`.
  */
 export async function openDrawnGraph(file: string, options: DrawnOptions): Promise<DrawnGraph> {
   const saved = await readAnnotations(annotationsPath(file));
   if (isViewerFile(file)) {
     const whole = await readViewerGraph(file);
-    const viewer = prunedFurther(whole, options);
+    const annotations = saved ?? annotationsOf(whole);
+    const viewer = prunedFurther(whole, annotations, options);
     return {
       kind: 'viewer',
       viewer: {
@@ -44,18 +46,19 @@ export async function openDrawnGraph(file: string, options: DrawnOptions): Promi
           slug: options.slug,
         },
       },
-      annotations: saved ?? annotationsOf(whole),
+      annotations,
       scores: null,
       set: undefined,
       scan: whole.metadata.scan,
     };
   }
   const graph = await readGraph(file);
+  const annotations = saved ?? emptyAnnotations();
   const { name, revision } = graph.provenance.transcoders;
   return {
     kind: 'graph',
-    viewer: viewerGraph(pruneGraph(graph, options), options),
-    annotations: saved ?? emptyAnnotations(),
+    viewer: viewerGraph(withPinned(pruneGraph(graph, options), annotations.pinnedIds), options),
+    annotations,
     scores: graphScores(graph),
     // Which folder of this machine is read is not up to a file that may come from anywhere: only a set with a commit.
     set: revision === null ? undefined : { name, revision },
@@ -63,14 +66,19 @@ export async function openDrawnGraph(file: string, options: DrawnOptions): Promi
   };
 }
 
-function prunedFurther(graph: ViewerGraph, { nodeThreshold, edgeThreshold }: PruneOptions): ViewerGraph {
+function prunedFurther(
+  graph: ViewerGraph,
+  { pinnedIds }: Annotations,
+  { nodeThreshold, edgeThreshold }: PruneOptions,
+): ViewerGraph {
   if (nodeThreshold === undefined && edgeThreshold === undefined) return graph;
   const picture = makePicture(graph);
   const [node_threshold, edge_threshold] = [
     Math.min(nodeThreshold ?? 1, picture.nodeThreshold),
     Math.min(edgeThreshold ?? 1, picture.edgeThreshold),
   ];
-  const visible = visibleAt(picture, node_threshold, edge_threshold);
+  const pinned = pinnedIds.flatMap((id) => picture.indexById.get(id) ?? []);
+  const visible = keepVisible(picture, visibleAt(picture, node_threshold, edge_threshold), pinned);
   const seenLinks = new Set<string>();
   visible.links.forEach((seen, link) => {
     if (seen === 1) seenLinks.add(`${picture.source[link]!} ${picture.target[link]!}`);

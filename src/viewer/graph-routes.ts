@@ -61,8 +61,8 @@ export function graphRoutes(library: Library): Hono<ViewerEnv> {
   routes.get('/graphs/:slug/export.json', async (context) => {
     const thresholds = readThresholds(context);
     const { shelved, open } = await take(context);
-    const drawn = drawnGraph(open, shelved.slug, thresholds);
-    const annotated = withAnnotations(drawn, await annotationsFor(shelved, open));
+    const annotations = await annotationsFor(shelved, open);
+    const annotated = withAnnotations(drawnGraph(open, shelved.slug, thresholds, annotations), annotations);
     return download(context, `${JSON.stringify(annotated)}\n`, `${shelved.slug}.json`, 'application/json');
   });
   routes.get('/graphs/:slug/export.html', async (context) => {
@@ -99,11 +99,12 @@ async function openedGraph(
   open: OpenGraph,
   thresholds: ReturnType<typeof readThresholds>,
 ): Promise<OpenedGraph> {
-  const graph = drawnGraph(open, shelved.slug, thresholds);
+  const annotations = await annotationsFor(shelved, open);
+  const graph = drawnGraph(open, shelved.slug, thresholds, annotations);
   return {
     kind: open.kind,
     graph,
-    annotations: await annotationsFor(shelved, open),
+    annotations,
     scores: open.kind === 'graph' ? open.scores : null,
     can_steer: chosen.model?.fits(open) ?? false,
     labels: await features.labels(open, graph),

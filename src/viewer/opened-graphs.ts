@@ -1,5 +1,6 @@
 /** Viewer: graphs as they were read, the last few kept, so that a hundred requests for one read its file once. */
 import { annotationsOf, emptyAnnotations, type Annotations } from '../graph/annotations.ts';
+import { withPinned } from '../engine/pinned-nodes.ts';
 import { readGraph } from '../graph/files.ts';
 import type { Graph } from '../graph/graph.ts';
 import { viewerGraph, type ViewerGraph } from '../graph/neuronpedia.ts';
@@ -55,10 +56,15 @@ async function openViewer(file: string): Promise<OpenGraph> {
   return { kind: 'viewer', viewer: await readViewerGraph(file) };
 }
 
-/** What is drawn: a graph file pruned as asked, a viewer's file as it is. */
-export function drawnGraph(open: OpenGraph, slug: string, thresholds: PruneOptions): ViewerGraph {
+/** What is drawn: a graph file pruned as asked, but for what is pinned; a viewer's file as it is. */
+export function drawnGraph(
+  open: OpenGraph,
+  slug: string,
+  thresholds: PruneOptions,
+  { pinnedIds }: Annotations,
+): ViewerGraph {
   if (open.kind === 'viewer') return open.viewer;
-  return viewerGraph(pruneGraph(open.graph, thresholds), { slug });
+  return viewerGraph(withPinned(pruneGraph(open.graph, thresholds), pinnedIds), { slug });
 }
 
 /** As they were saved, else as the file brings them along. */

@@ -76,6 +76,27 @@ describe.each([graphFile, viewerFile])('pictures of %s', (file) => {
     ).toHaveLength(2);
   });
 
+  it('keep what is pinned, whatever the thresholds leave out', async () => {
+    const thresholds = { nodeThreshold: 0.05, edgeThreshold: 0.98 };
+    const drawn = async (ids: readonly string[]) => {
+      annotate(file, { ...emptyAnnotations(), pinnedIds: ids });
+      await exportFile(file, { format: 'neuronpedia', output: at('cut.json'), ...thresholds });
+      return readViewerGraph(at('cut.json'));
+    };
+    const without = await drawn([]);
+    const kept = new Set(without.nodes.map(({ node_id }) => node_id));
+    expect(pinnedIds.filter((id) => kept.has(id))).toEqual([]);
+    const { nodes, links } = await drawn(pinnedIds);
+    expect(nodes.map(({ node_id }) => node_id).filter((id) => !kept.has(id)).sort()).toEqual([...pinnedIds].sort()); // prettier-ignore
+    const isNew = ({ source, target }: { source: string; target: string }) =>
+      pinnedIds.includes(source) || pinnedIds.includes(target);
+    expect(links.filter((link) => !isNew(link))).toEqual(without.links);
+    expect(links.some(isNew)).toBe(true);
+
+    const subgraph = await exportFile(file, { format: 'svg', subgraph: true, ...thresholds });
+    expect(subgraph.n_nodes).toBe(pinnedIds.length);
+  });
+
   it('are one HTML file that holds the graph and its annotations', async () => {
     await exportFile(file, { format: 'html' });
     const page = embedded(text(`${name}.html`)) as {
