@@ -62,8 +62,7 @@ export function fetchGraph(
   signal?: AbortSignal,
 ): Promise<OpenedGraph> {
   if (exported !== null) return Promise.resolve(exported.opened);
-  const query =
-    thresholds === null ? '' : `?node_threshold=${thresholds.node}&edge_threshold=${thresholds.edge}`;
+  const query = thresholds === null ? '' : thresholdQuery(thresholds);
   return request<OpenedGraph>('GET', `${graphAddress(slug)}${query}`, undefined, { signal: signal ?? null });
 }
 
@@ -124,13 +123,17 @@ export function hasEnded({ state }: JobStatus): boolean {
   return state === 'done' || state === 'failed' || state === 'cancelled';
 }
 
-/** Address of a file that the server makes. */
-export function exportAddress(slug: string, form: 'html' | 'json'): string {
-  return `${graphAddress(slug)}/export.${form}`;
+/** Address of a file that the server makes. `thresholds` are looked at for graph files only. */
+export function exportAddress(slug: string, form: 'html' | 'json', thresholds: Thresholds): string {
+  return `${graphAddress(slug)}/export.${form}${thresholdQuery(thresholds)}`;
 }
 
 function graphAddress(slug: string): string {
   return `api/graphs/${encodeURIComponent(slug)}`;
+}
+
+function thresholdQuery({ node, edge }: Thresholds): string {
+  return `?node_threshold=${node}&edge_threshold=${edge}`;
 }
 
 async function request<T>(

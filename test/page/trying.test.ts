@@ -1,6 +1,7 @@
 /** Trying out in the page, on the embedded model: trace, steer, ablate, cancel. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { spawnSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Page } from 'playwright-core';
 import { scratchFolder } from '../support/scratch.ts';
@@ -33,6 +34,20 @@ describe('a graph file', () => {
     await page.reload();
     await isDrawn(page);
     expect(await count()).toBeGreaterThan(before);
+  });
+
+  it('is exported at the thresholds that are shown', async () => {
+    const page = await opened();
+    await page.getByRole('slider', { name: 'Nodes' }).press('End');
+    await page.keyboard.press('x');
+    const [file] = await Promise.all([
+      page.waitForEvent('download'),
+      page.locator('#export-json:not([aria-disabled=true])').click(),
+    ]);
+    const { metadata } = JSON.parse(readFileSync(await file.path(), 'utf8')) as {
+      metadata: { pruning_settings: { node_threshold: number } };
+    };
+    expect(metadata.pruning_settings.node_threshold).toBe(0.98);
   });
 });
 

@@ -7,7 +7,7 @@ import { exportAddress, exported } from '../server.ts';
 import { isSaved, saveNow } from '../store/keep.ts';
 import { theme } from '../store/looks.ts';
 import { marks } from '../store/marks.ts';
-import { clickedId, labelOf, opened, visible } from '../store/opened.ts';
+import { clickedId, labelOf, opened, thresholds, visible } from '../store/opened.ts';
 import { copyLink } from '../keyboard/commands.ts';
 
 export function Export() {
@@ -83,7 +83,7 @@ function Download(props: {
     <a
       class="button"
       id={id}
-      href={exportAddress(slug, form)}
+      href={exportAddress(slug, form, thresholds.value)}
       download={`${slug}.${form}`}
       aria-disabled={!ready}
     >

@@ -112,9 +112,8 @@ function ConnectionRow(props: {
         </span>
       }
       actions={
-        opened.value?.canSteer === true &&
-        source.kind === 'feature' &&
-        (target.kind === 'feature' || target.kind === 'logit') ? (
+        opened.value?.canSteer !== true ? undefined : source.kind === 'feature' &&
+          (target.kind === 'feature' || target.kind === 'logit') ? (
           <button
             type="button"
             class="icon-button ablate"
@@ -127,7 +126,9 @@ function ConnectionRow(props: {
           >
             ⌁
           </button>
-        ) : undefined
+        ) : (
+          <span class="no-button" />
+        )
       }
     />
   );
