@@ -14,6 +14,8 @@ const FIRST_PICTURE_MS = 1000;
 const FRAME_MS = 16;
 const TRIES = 5;
 const MOVES = 240;
+/** At 60 frames a second. */
+const MOVE_EVERY_MS = 16;
 /** The event of the trace that a new frame begins with. */
 const FRAME = 'FireAnimationFrame';
 
@@ -50,24 +52,39 @@ describe('a graph of 3,000 nodes and 50,000 links', () => {
     expect(best()).toBeLessThan(FIRST_PICTURE_MS);
   }, 180_000);
 
-  it('follows the mouse from mark to mark within a frame', async () => {
-    const slow: number[] = [];
-    let report = '';
-    while (slow.length < TRIES && Math.min(...slow) >= FRAME_MS) {
-      const page = await served.open('?slug=large');
-      await isDrawn(page);
-      const { frames, hovered } = await hoverTraced(page);
-      expect(hovered).toBeGreaterThan(20);
-      const sorted = frames.sort((a, b) => a - b);
-      const at = (share: number) => sorted[Math.floor((sorted.length - 1) * share)]!;
-      slow.push(at(0.95));
-      report = `${frames.length} frames: median ${at(0.5).toFixed(1)}, 95 % ${at(0.95).toFixed(1)}, worst ${at(1).toFixed(1)} ms`;
-      await page.context().close();
-    }
-    console.log(`hovering: ${report}`);
-    expect(Math.min(...slow)).toBeLessThan(FRAME_MS);
-  }, 240_000);
+  it.each([
+    { width: 1280, height: 800 },
+    { width: 2400, height: 1500 },
+  ])(
+    'follows the mouse from mark to mark within a frame at $width x $height',
+    async (viewport) => {
+      const slow: number[] = [];
+      while (slow.length < TRIES && Math.min(...slow) >= FRAME_MS) {
+        const page = await served.open('?slug=large', { viewport });
+        await isDrawn(page);
+        const { work, intervals, hovered } = await hoverTraced(page);
+        expect(hovered).toBeGreaterThan(20);
+        slow.push(at(work, 0.95));
+        console.log(
+          `hovering at ${viewport.width} x ${viewport.height}: work ${quantiles(work)}; from frame to frame ${quantiles(intervals)}`,
+        );
+        await page.context().close();
+      }
+      expect(Math.min(...slow)).toBeLessThan(FRAME_MS);
+    },
+    240_000,
+  );
 });
+
+function at(values: readonly number[], share: number): number {
+  const sorted = values.toSorted((a, b) => a - b);
+  return sorted[Math.floor((sorted.length - 1) * share)]!;
+}
+
+function quantiles(values: readonly number[]): string {
+  const [middle, high, worst] = [0.5, 0.95, 1].map((share) => at(values, share).toFixed(1));
+  return `of ${values.length}: median ${middle}, 95 % ${high}, worst ${worst} ms`;
+}
 
 interface FirstPicture {
   readonly clockMs: number;
@@ -103,24 +120,36 @@ async function firstPicture(): Promise<FirstPicture> {
   return { clockMs, processorMs };
 }
 
-/** Main-thread time between frames while the mouse goes over the drawing, and how many different marks it met. */
-async function hoverTraced(page: Page): Promise<{ frames: number[]; hovered: number }> {
+interface Hovering {
+  /** Milliseconds: of the main thread from frame to frame, and on the clock between frames. */
+  readonly work: number[];
+  readonly intervals: number[];
+  /** How many different marks the mouse met. */
+  readonly hovered: number;
+}
+
+/** The mouse goes over the drawing as a hand's does: it does not wait for the page. */
+async function hoverTraced(page: Page): Promise<Hovering> {
   const box = (await page.locator('#graph-drawing').boundingBox())!;
-  const client = await page.context().newCDPSession(page);
-  const met = new Set<string | null>();
-  await client.send('Tracing.start', {
-    transferMode: 'ReportEvents',
-    traceConfig: {
-      includedCategories: ['devtools.timeline', 'disabled-by-default-devtools.timeline', '__metadata'],
-    },
+  const client = await startTracing(page);
+  await page.evaluate(() => {
+    const drawing = document.querySelector('#graph-drawing')!;
+    const met = new Set<string>();
+    new MutationObserver(() => {
+      met.add(drawing.getAttribute('data-hovered') ?? '');
+      document.documentElement.dataset['met'] = String(met.size);
+    }).observe(drawing, { attributeFilter: ['data-hovered'] });
   });
+  const moves: Promise<void>[] = [];
   for (let i = 0; i < MOVES; i++) {
-    const along = i / MOVES;
-    const y = box.y + box.height * (0.1 + 0.6 * ((i % 40) / 40));
-    await page.mouse.move(box.x + box.width * (0.15 + 0.8 * along), y);
-    if (i % 4 === 0) met.add(await page.locator('#graph-drawing').getAttribute('data-hovered'));
+    const x = box.x + box.width * (0.15 + 0.8 * (i / MOVES));
+    moves.push(page.mouse.move(x, box.y + box.height * (0.1 + 0.6 * ((i % 40) / 40))));
+    await new Promise((resolve) => setTimeout(resolve, MOVE_EVERY_MS));
   }
-  return { frames: framesOf(await endTracing(client)), hovered: met.size };
+  await Promise.all(moves);
+  const events = await endTracing(client);
+  const hovered = Number(await page.locator('html').getAttribute('data-met'));
+  return { work: framesOf(events), intervals: intervalsOf(events), hovered };
 }
 
 async function startTracing(page: Page): Promise<CDPSession> {
@@ -158,10 +187,7 @@ function taskMs({ tdur, dur = 0 }: TraceEvent): number {
 
 /** Milliseconds that tasks of the main thread took from one animation frame to the next. */
 function framesOf(events: readonly TraceEvent[]): number[] {
-  const marks = events
-    .filter(({ name }) => name === FRAME)
-    .map(({ ts }) => ts)
-    .sort((a, b) => a - b);
+  const marks = marksOf(events);
   const frames: number[] = [];
   let [sum, next] = [0, 0];
   for (const task of tasksOf(events)) {
@@ -173,4 +199,17 @@ function framesOf(events: readonly TraceEvent[]): number[] {
     while (next < marks.length && marks[next]! <= end) next++;
   }
   return frames;
+}
+
+function intervalsOf(events: readonly TraceEvent[]): number[] {
+  const marks = marksOf(events);
+  return marks.slice(1).map((mark, i) => (mark - marks[i]!) / 1000);
+}
+
+/** When animation frames began, in microseconds. */
+function marksOf(events: readonly TraceEvent[]): number[] {
+  return events
+    .filter(({ name }) => name === FRAME)
+    .map(({ ts }) => ts)
+    .sort((a, b) => a - b);
 }
