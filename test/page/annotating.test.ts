@@ -146,7 +146,7 @@ describe('labels and notes', () => {
     await eventually(async () => {
       expect(await page.locator('.feature-label-text').innerText()).toBe('capitals <b>of</b> states');
     });
-    expect(await page.locator('#upper .row[aria-current=true] .row-label').innerText()).toBe(
+    expect(await page.locator('#upper .row[aria-current=true] .row-label').textContent()).toBe(
       'capitals <b>of</b> states',
     );
     const other = await opened();

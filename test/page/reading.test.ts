@@ -174,11 +174,14 @@ describe('connections', () => {
   it('come by falling weight with their share, and lead on by click', async () => {
     const page = await opened();
     await clickNode(page, 'feature', 0);
-    const weights = await page.locator('#connections-inputs .weight-number').allInnerTexts();
+    // The text of the element: a row that is not on the screen has no rendered one.
+    const weights = await page.locator('#connections-inputs .weight-number').allTextContents();
     const sizes = weights.map((text) => Math.abs(Number(text.replace('−', '-'))));
     expect(sizes.length).toBeGreaterThan(1);
     expect(sizes).toEqual([...sizes].sort((a, b) => b - a));
-    expect(await page.locator('#connections-inputs .weight-share').first().innerText()).toMatch(/^[\d.]+ %$/);
+    expect(await page.locator('#connections-inputs .weight-share').first().textContent()).toMatch(
+      /^[\d.]+ %$/,
+    );
     const before = new URL(page.url()).searchParams.get('clickedId');
     await page.locator('#connections-inputs .row-main').first().click();
     const input = await eventualParam(page, 'clickedId', (value) => value !== '' && value !== before);

@@ -201,6 +201,7 @@ function framesOf(events: readonly TraceEvent[]): number[] {
   return frames;
 }
 
+/** Longer ones are also those where the mouse met nothing new, so that no frame was wanted. */
 function intervalsOf(events: readonly TraceEvent[]): number[] {
   const marks = marksOf(events);
   return marks.slice(1).map((mark, i) => (mark - marks[i]!) / 1000);
