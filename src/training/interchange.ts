@@ -144,19 +144,34 @@ function constant(
   return stopped(tensor);
 }
 
-/** Share of the outputs' variance that is not rebuilt at the token that differs, mean over layers: there facts are looked up. */
-export function unexplainedSubjects(
+/** Questions whose subjects' features are looked at as they are: nothing is exchanged. */
+export interface Questions extends Wordings {
+  /** As of an interchange. */
+  readonly groups: Float32Array;
+}
+
+/** At the token that differs, where facts are looked up: the losses of the same names, means over layers. */
+export function subjectLosses(
   model: BatchModel,
   transcoders: readonly LayerTranscoder[],
-  { prompts, position }: Wordings,
-): tf.Scalar {
+  { prompts, position, groups }: Questions,
+): Omit<InterchangeLosses, 'answers'> {
   const batch = batchOf(prompts);
   const places = placesAt(batch, position);
+  const group = tf.tensor2d(groups, [batch.n_rows, batch.n_rows]);
   const { inputs, outputs } = capturingPass(model, batch);
-  const shares = transcoders.map((transcoder, l) =>
-    unexplainedShare(transcoder, rowsAt(inputs[l]!, places), rowsAt(outputs[l]!, places)),
-  );
-  return tf.div(tf.addN(shares), transcoders.length);
+  const losses = transcoders.map((transcoder, l) => {
+    const x = rowsAt(inputs[l]!, places);
+    const features = encode(transcoder, x);
+    const means = constant(tf.matMul(group, features));
+    return {
+      unexplained: unexplainedShare(transcoder, x, rowsAt(outputs[l]!, places)),
+      unshared: lackingShare(preActivations(transcoder, x), means, activeAtMost(group, features)),
+    };
+  });
+  const mean = (of: 'unexplained' | 'unshared'): tf.Scalar =>
+    tf.div(tf.addN(losses.map((one) => one[of])), transcoders.length);
+  return { unexplained: mean('unexplained'), unshared: mean('unshared') };
 }
 
 /** The places of one position in every row of a batch. */

@@ -6,7 +6,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { TransformerConfig } from '../model/config.ts';
 import { batchOf } from './batch.ts';
 import { capturingPass, rowsAt } from './capture.ts';
-import { interchangeLosses, unexplainedSubjects, type Interchange, type Wordings } from './interchange.ts';
+import { interchangeLosses, subjectLosses, type Interchange, type Questions } from './interchange.ts';
 import { descend, type LoopOptions } from './loop.ts';
 import { modelOfVariables } from './model-parameters.ts';
 import { Variables, type Parameter } from './parameters.ts';
@@ -41,8 +41,8 @@ export interface JointTrainingOptions extends LoopOptions {
   /** Weights of a step. Replacing before the transcoders are faithful makes the model learn by heart. */
   readonly weights: (step: number, steps: number) => LossWeights;
   readonly interchange: () => Interchange;
-  /** Questions of one wording whose subjects are to be rebuilt well. */
-  readonly questions: () => Wordings;
+  /** Questions of one wording whose subjects are to be rebuilt well, and to have what their groups share. */
+  readonly questions: () => Questions;
 }
 
 /** Changes the arrays of model and transcoders in place. */
@@ -97,8 +97,9 @@ export async function trainJointly(
             losses.push(weighted('unexplained', unexplained, weights.exchangedReconstruction));
             losses.push(weighted('unshared', unshared, weights.sharing));
           }
-          const unexplained = unexplainedSubjects(model, transcoders, questions);
-          losses.push(weighted('subjects', unexplained, weights.subjects));
+          const subjects = subjectLosses(model, transcoders, questions);
+          losses.push(weighted('subjects', subjects.unexplained, weights.subjects));
+          losses.push(weighted('lacking', subjects.unshared, weights.sharing));
           return tf.addN(losses);
         };
         const isReviving =

@@ -1,5 +1,5 @@
 /** Corpus: batches for interchange training, drawn at random. */
-import type { Interchange, Wordings } from '../../src/training/interchange.ts';
+import type { Interchange, Questions, Wordings } from '../../src/training/interchange.ts';
 import type { Random } from '../../src/training/random.ts';
 import type { Prepared } from './prepare.ts';
 import {
@@ -87,29 +87,35 @@ export function interchangeSource(prepared: Prepared, random: Random): () => Int
 }
 
 /**
- * Questions about cities of states, whose features are to be faithful: also about those that are kept aside from interchange,
- * and one-hop questions about those that are held out of two-hop sentences.
+ * Questions about all cities of some states, whose features are to be faithful and to have what their state shares: also about
+ * those that are kept aside from interchange, and one-hop questions about those that are held out of two-hop sentences.
  */
-export function questionSource(prepared: Prepared, random: Random): () => Wordings {
+export function questionSource(prepared: Prepared, random: Random): () => Questions {
   const { facts, tokenizer } = prepared;
-  const all = wordings(facts).filter(({ relation }) => relation === 'city_state' || relation === 'two_hop');
-  const usable = facts.states.flatMap(({ cities, held_out }) =>
-    cities
-      .filter((city) => tokenizer.encode(` ${city}`).length === 1)
-      .map((city) => ({ city, isHeldOut: held_out.includes(city) })),
-  );
+  const all = wordings(facts);
   return () => {
     const relation = random.pick(['city_state', 'two_hop'] as const);
     const wording = random.pick(all.filter((one) => one.relation === relation));
-    const subjects = random
-      .shuffled(usable)
-      .filter(({ isHeldOut }) => relation === 'city_state' || !isHeldOut)
-      .slice(0, PROMPTS);
-    return asked(
-      prepared,
-      wording,
-      subjects.map(({ city }) => city),
-    );
+    const chosen: string[][] = [];
+    for (const { cities, held_out } of random.shuffled(facts.states)) {
+      const usable = cities.filter(
+        (city) =>
+          tokenizer.encode(` ${city}`).length === 1 &&
+          (relation === 'city_state' || !held_out.includes(city)),
+      );
+      if (chosen.flat().length + usable.length > PROMPTS) break;
+      chosen.push(usable);
+    }
+    const subjects = chosen.flat();
+    const n = subjects.length;
+    const groups = new Float32Array(n * n);
+    let start = 0;
+    for (const { length } of chosen) {
+      for (let row = start; row < start + length; row++)
+        groups.fill(1 / length, row * n + start, row * n + start + length);
+      start += length;
+    }
+    return { ...asked(prepared, wording, subjects), groups };
   };
 }
 
