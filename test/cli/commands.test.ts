@@ -7,6 +7,7 @@ import { envelope, FIXTURE, tracer, type StartOptions } from './start.ts';
 
 const MODEL = join(FIXTURE, 'model');
 const SET = join(FIXTURE, 'transcoders', 'plt-jumprelu');
+const EMBEDDED_VOCABULARY = 4382;
 const FIXTURE_FLAGS = ['--model', MODEL, '--transcoders', SET];
 const WASM = ['--device', 'wasm'];
 
@@ -101,7 +102,7 @@ describe('tracer run', () => {
     const tokens = data['tokens'] as { position: number; id: number; text: string }[];
     expect(tokens[0]).toEqual({ position: 0, id: 2, text: '<bos>' });
     expect(tokens.map((token) => token.text).join('')).toBe('<bos>Hello, world!');
-    expect(data['output']).toEqual({ shape: [1, tokens.length, 560], dtype: 'float32' });
+    expect(data['output']).toEqual({ shape: [1, tokens.length, EMBEDDED_VOCABULARY], dtype: 'float32' });
     const top = data['top'] as { token_id: number; text: string; logit: number; probability: number }[];
     expect(top).toHaveLength(3);
     expect(top[0]).toEqual({ token_id: number, text, logit: number, probability: number });
