@@ -66,12 +66,9 @@ export function interchangeLosses(
   const own = capturingPass(model, from);
   const unshared: tf.Scalar[] = [];
   const exchanges = transcoders.map((transcoder, l) => {
-    const x = rowsAt(own.inputs[l]!, read);
-    const features = encode(transcoder, x);
-    const isShared = activeAtMost(group, features);
-    unshared.push(
-      lackingShare(preActivations(transcoder, x), constant(tf.matMul(group, features)), isShared),
-    );
+    const subjects = lookUp(transcoder, rowsAt(own.inputs[l]!, read), group);
+    const { features, isShared } = subjects;
+    unshared.push(subjects.unshared);
     const wanted = tf.matMul(mix, features);
     if (exchanged === 'all') return { wanted, gone: null };
     const isTaken = tf.matMul(mix, isShared); // rows that are mixed belong to one group
@@ -108,6 +105,14 @@ export function interchangeLosses(
     unexplained: tf.div(tf.addN(unexplained), transcoders.length),
     unshared: tf.div(tf.addN(unshared), transcoders.length),
   };
+}
+
+/** Features of subjects, which of them most of a subject's group share, and what subjects lack of these. */
+function lookUp(transcoder: LayerTranscoder, x: Tensor2D, group: Tensor2D) {
+  const features = encode(transcoder, x);
+  const isShared = activeAtMost(group, features);
+  const means = constant(tf.matMul(group, features));
+  return { features, isShared, unshared: lackingShare(preActivations(transcoder, x), means, isShared) };
 }
 
 /** Of the subjects that share: 3 of 4, 2 of 3, both of 2. */
@@ -162,11 +167,9 @@ export function subjectLosses(
   const { inputs, outputs } = capturingPass(model, batch);
   const losses = transcoders.map((transcoder, l) => {
     const x = rowsAt(inputs[l]!, places);
-    const features = encode(transcoder, x);
-    const means = constant(tf.matMul(group, features));
     return {
       unexplained: unexplainedShare(transcoder, x, rowsAt(outputs[l]!, places)),
-      unshared: lackingShare(preActivations(transcoder, x), means, activeAtMost(group, features)),
+      unshared: lookUp(transcoder, x, group).unshared,
     };
   });
   const mean = (of: 'unexplained' | 'unshared'): tf.Scalar =>

@@ -68,3 +68,11 @@ export interface Facts {
 export function readFacts(folder: string): Facts {
   return JSON.parse(readFileSync(join(folder, 'facts.json'), 'utf8')) as Facts;
 }
+
+/** Names of states, countries and cities, some of them twice. */
+export function placeNames({ states, countries }: Facts): string[] {
+  return [
+    ...states.flatMap(({ name, capital, cities }) => [name, capital, ...cities]),
+    ...countries.flatMap(({ name, capital, city }) => [name, capital, ...(city ? [city] : [])]),
+  ];
+}

@@ -1,6 +1,7 @@
 /** Corpus: batches for interchange training, drawn at random. */
 import type { Interchange, Questions, Wordings } from '../../src/training/interchange.ts';
 import type { Random } from '../../src/training/random.ts';
+import { placeNames } from './facts.ts';
 import type { Prepared } from './prepare.ts';
 import {
   groups as subjectGroups,
@@ -130,13 +131,10 @@ function isAboutTheSame(one: Wording, other: Wording): boolean {
  * learned not to matter of these does not matter of others.
  */
 function strangeNames({ facts, tokenizer }: Prepared): string[] {
-  const { states, countries } = facts;
-  const left = new Set([...keptAsideCities(facts), ...states.flatMap(({ held_out }) => held_out)]);
-  const names = [
-    ...states.flatMap(({ name, capital, cities }) => [name, capital, ...cities]),
-    ...countries.flatMap(({ name, capital, city }) => [name, capital, ...(city ? [city] : [])]),
-  ];
-  return [...new Set(names)].filter((name) => !left.has(name) && tokenizer.encode(` ${name}`).length === 1);
+  const left = new Set([...keptAsideCities(facts), ...facts.states.flatMap(({ held_out }) => held_out)]);
+  return [...new Set(placeNames(facts))].filter(
+    (name) => !left.has(name) && tokenizer.encode(` ${name}`).length === 1,
+  );
 }
 
 function questionOf({ facts, tokenizer, placeOf }: Prepared, wording: Wording): Question {

@@ -5,7 +5,7 @@ import { Random } from '../../src/training/random.ts';
 import { loadTokenizer } from '../../src/tokenizer/load.ts';
 import type { Tokenizer } from '../../src/tokenizer/tokenizer.ts';
 import { buildTokenizer, SPECIAL_TOKENS_MAP, TOKENIZER_CONFIG } from '../tokenizer.ts';
-import { RELATIONS, type Facts } from './facts.ts';
+import { placeNames, RELATIONS, type Facts } from './facts.ts';
 import { allSentences, type Corpus } from './sentences.ts';
 import type { TokenizedCorpus } from './stream.ts';
 
@@ -76,12 +76,7 @@ function tokenize(corpus: Corpus, tokenizer: Tokenizer) {
 /** Which trained tokens are words of names after a space: cities, capitals, states, countries. */
 export function nameTokens({ facts, tokenizer, placeOf, used }: Prepared): Uint8Array {
   const frozen = new Uint8Array(used.length);
-  const { states, countries } = facts;
-  const names = [
-    ...states.flatMap(({ name, capital, cities }) => [name, capital, ...cities]),
-    ...countries.flatMap(({ name, capital, city }) => [name, capital, ...(city ? [city] : [])]),
-  ];
-  for (const name of names) {
+  for (const name of placeNames(facts)) {
     for (const id of tokenizer.encode(` ${name}`)) frozen[placeOf.get(id)!] = 1;
   }
   return frozen;
