@@ -27,15 +27,10 @@ const prefersDark = window.matchMedia('(prefers-color-scheme: dark)');
 const systemTheme = signal<Theme>(prefersDark.matches ? 'dark' : 'light');
 prefersDark.addEventListener('change', ({ matches }) => (systemTheme.value = matches ? 'dark' : 'light'));
 
-export const themeChoice = computed(() => kept.value.theme);
 export const theme = computed<Theme>(() =>
   kept.value.theme === 'system' ? systemTheme.value : kept.value.theme,
 );
 export const split = computed(() => ({ columns: kept.value.columns, rows: kept.value.rows }));
-
-export function setTheme(choice: ThemeChoice): void {
-  keep({ theme: choice });
-}
 
 export function toggleTheme(): void {
   keep({ theme: theme.value === 'dark' ? 'light' : 'dark' });

@@ -53,7 +53,6 @@ export const mostThresholds = computed<Thresholds>(() => {
 });
 
 export const clickedIndex = computed(() => indexIn(picture.value, clickedId.value));
-export const hoveredIndex = computed(() => indexIn(picture.value, hoveredId.value ?? ''));
 
 export const pinnedIndices = computed(() => {
   const shown = picture.value;
