@@ -52,11 +52,6 @@ export function ungroup(supernodes: Supernodes, supernode: number): string[][] {
   return copy(supernodes).filter((_, place) => place !== supernode);
 }
 
-/** One node leaves its group. */
-export function ungroupMember(supernodes: Supernodes, id: string): string[][] {
-  return without(supernodes, new Set([id]));
-}
-
 function without(supernodes: Supernodes, ids: ReadonlySet<string>): string[][] {
   return supernodes.flatMap(([name = '', ...members]) => {
     const left = members.filter((id) => !ids.has(id));

@@ -100,22 +100,3 @@ export const STRENGTH_STEPS = THEMES.light.positive.length;
 export function strengthStep(share: number): number {
   return Math.min(STRENGTH_STEPS - 1, Math.floor(strength(share) * STRENGTH_STEPS));
 }
-
-/** Readable on `weightColour`: of black and white, one always has a contrast above 4.5. */
-export function weightTextColour(share: number, theme: ThemeName): string {
-  const background = luminance(weightColour(share, theme));
-  const contrast = (text: string): number => {
-    const [light, dark] = [background, luminance(text)].sort((a, b) => b - a) as [number, number];
-    return (light + 0.05) / (dark + 0.05); // WCAG 2
-  };
-  return contrast('#000000') >= contrast('#ffffff') ? '#000000' : '#ffffff';
-}
-
-/** Relative luminance of `#rrggbb` (WCAG 2). */
-export function luminance(colour: string): number {
-  const [red, green, blue] = [1, 3, 5].map((at) => {
-    const part = Number.parseInt(colour.slice(at, at + 2), 16) / 255;
-    return part <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4;
-  });
-  return 0.2126 * red! + 0.7152 * green! + 0.0722 * blue!;
-}

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { groupIds, groupKeys, groupPinned, ungroup, ungroupMember } from '../../src/picture/groups.ts';
+import { groupIds, groupKeys, groupPinned, ungroup } from '../../src/picture/groups.ts';
 import { labelsFrom } from '../../src/picture/labels.ts';
 import { makePicture } from '../../src/picture/picture.ts';
 import { formatPositions, parsePositions, placeSubgraph } from '../../src/picture/place-subgraph.ts';
@@ -84,14 +84,12 @@ describe('grouping', () => {
     expect(groupPinned([['old', 'a', 'b']], ['a', 'a'], 'new')).toEqual([['old', 'a', 'b']]);
   });
 
-  it('can be taken back, as a whole or for one node', () => {
+  it('can be taken back', () => {
     const groups = [
       ['x', 'a', 'b'],
       ['y', 'c', 'd', 'e'],
     ];
     expect(ungroup(groups, 0)).toEqual([groups[1]]);
-    expect(ungroupMember(groups, 'c')).toEqual([groups[0], ['y', 'd', 'e']]);
-    expect(ungroupMember(groups, 'a')).toEqual([groups[1]]);
   });
 
   it('never has a node in two groups, whatever is grouped in whatever order', () => {
