@@ -1,4 +1,5 @@
 /** Engine: what this disk knows about the features of a graph that is exported. */
+import { placeOfNode } from '../graph/feature-id.ts';
 import type { FeaturePage } from '../transcoder/feature-page.ts';
 import type { DrawnGraph } from './drawn-graph.ts';
 import { openFeatureSource, type ShownLabel } from './feature-source.ts';
@@ -15,9 +16,9 @@ export interface FeatureInPage {
 /** Pages and labels that lie on this disk; nothing is asked of any network. */
 export async function knownFeatures({ scan, set, viewer }: DrawnGraph, cacheDir: string | undefined) {
   const source = await openFeatureSource({ scan, set, cacheDir, offline: true });
-  const places = viewer.nodes.flatMap(({ node_id, feature_type }): (readonly [number, number])[] => {
-    const id = feature_type === 'cross layer transcoder' ? FEATURE_ID.exec(node_id) : null;
-    return id === null ? [] : [[Number(id[1]), Number(id[2])]];
+  const places = viewer.nodes.flatMap((node): (readonly [number, number])[] => {
+    const place = placeOfNode(node);
+    return place ? [[place.layer, place.feature]] : [];
   });
   return {
     labels: () => source.labels(places),
@@ -33,5 +34,3 @@ export async function knownFeatures({ scan, set, viewer }: DrawnGraph, cacheDir:
     },
   };
 }
-
-const FEATURE_ID = /^(\d+)_(\d+)_\d+$/;

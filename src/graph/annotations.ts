@@ -8,7 +8,8 @@ import * as v from 'valibot';
 import { NotFoundError } from '../errors.ts';
 import { writeFileAtomic, type AtomicOptions } from '../formats/atomic.ts';
 import { readJson } from '../formats/json.ts';
-import type { ViewerGraph } from './neuronpedia.ts';
+import { placeOfNode } from './feature-id.ts';
+import type { ViewerGraph, ViewerNode } from './neuronpedia.ts';
 
 /** The names are those of `qParams` in viewer files. */
 export interface Annotations {
@@ -51,16 +52,31 @@ export function annotationsOf({ qParams }: ViewerGraph): Annotations {
   return { ...emptyAnnotations(), pinnedIds, supernodes, clickedId, sg_pos };
 }
 
-/** The graph as other viewers show it with these annotations: in `qParams`, and labels as `clerp`. */
-export function withAnnotations(graph: ViewerGraph, annotations: Annotations): ViewerGraph {
+/**
+ * The graph as other viewers show it with these annotations: in `qParams`, and labels as `clerp`, those of nodes before those of
+ * features.
+ * @param labels of features, by `LAYER_FEATURE`
+ */
+export function withAnnotations(
+  graph: ViewerGraph,
+  annotations: Annotations,
+  labels: Readonly<Record<string, string>> = {},
+): ViewerGraph {
   const { pinnedIds, supernodes, clickedId } = annotations;
   // circuit-tracer's page reads `sg_pos` as plain numbers in an order of its own, so our places have a name of their own.
   const places = annotations.sg_pos === '' ? {} : { tracer_positions: annotations.sg_pos };
   const clerps = new Map(Object.entries(annotations.clerps));
+  const ofFeature = (node: ViewerNode): string | undefined => {
+    const place = placeOfNode(node);
+    return place ? labels[`${place.layer}_${place.feature}`] : undefined;
+  };
   return {
     ...graph,
     qParams: { pinnedIds, supernodes, linkType: 'both', clickedId, sg_pos: '', ...places },
-    nodes: graph.nodes.map((node) => ({ ...node, clerp: clerps.get(node.node_id) ?? node.clerp })),
+    nodes: graph.nodes.map((node) => ({
+      ...node,
+      clerp: clerps.get(node.node_id) ?? ofFeature(node) ?? node.clerp,
+    })),
   };
 }
 

@@ -1,6 +1,7 @@
 /** Graph, how its nodes are called: the ids that viewers and commands use, and what a reader wants to know of a node. */
 
 import { unreachable } from '../errors.ts';
+import { featureId } from './feature-id.ts';
 import { featureOf, type Graph } from './graph.ts';
 import type { NodeKind } from './node-layout.ts';
 
@@ -31,7 +32,7 @@ export function nodeId(graph: Graph, index: number): string {
   switch (node.kind) {
     case 'feature': {
       const { layer, feature, position } = featureOf(graph, index);
-      return `${layer}_${feature}_${position}`;
+      return featureId({ layer, feature, position });
     }
     case 'error':
       return `${node.layer}_error_${node.position}`;

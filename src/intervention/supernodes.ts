@@ -1,6 +1,7 @@
 /** Interventions, step 1 of 4: groups of features as graph viewers save them, `[name, ids…]`, scaled together. */
 import * as v from 'valibot';
 import { UsageError } from '../errors.ts';
+import { parseFeatureId } from '../graph/feature-id.ts';
 import { nearest } from '../nearest.ts';
 import { readJson } from '../formats/json.ts';
 import { asUsage } from './json-form.ts';
@@ -77,8 +78,6 @@ export function scaleSupernodes(
   });
 }
 
-const FEATURE_ID = /^(\d+)_(\d+)_(\d+)$/;
-
 /**
  * A group as interventions, and the ids that no feature stands behind (tokens, errors, logits: a logit's layer lies beyond
  * the last). Throws `UsageError` for a group without features.
@@ -90,9 +89,12 @@ export function supernodeInterventions(
   const interventions: Intervention[] = [];
   const others: string[] = [];
   for (const id of ids) {
-    const [layer, feature, pos] = (FEATURE_ID.exec(id) ?? []).slice(1).map(Number);
-    if (layer === undefined || layer >= n_layers) others.push(id);
-    else interventions.push({ layer, feature: feature!, pos: pos!, change: { kind: 'scale', factor } });
+    const place = parseFeatureId(id);
+    if (place === null || place.layer >= n_layers) others.push(id);
+    else {
+      const { layer, feature, position } = place;
+      interventions.push({ layer, feature, pos: position, change: { kind: 'scale', factor } });
+    }
   }
   if (interventions.length > 0) return { interventions, others };
   throw new UsageError({

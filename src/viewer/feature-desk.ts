@@ -5,6 +5,7 @@ import {
   type FeatureSourceRequest,
 } from '../engine/feature-source.ts';
 import { NotFoundError, TracerError } from '../errors.ts';
+import { placeOfNode } from '../graph/feature-id.ts';
 import { sanitiseName, type ViewerGraph } from '../graph/neuronpedia.ts';
 import type { FeatureDetail } from './api.ts';
 import type { HeldModel } from './held-model.ts';
@@ -21,8 +22,6 @@ const NEURONPEDIA: ReadonlyMap<string, (layer: number, feature: number) => strin
       `https://www.neuronpedia.org/gemma-2-2b/${layer}-gemmascope-transcoder-16k/${feature}`,
   ]),
 );
-
-const FEATURE_ID = /^(\d+)_(\d+)_\d+$/;
 
 export class FeatureDesk {
   private readonly options: FeatureOptions;
@@ -121,8 +120,8 @@ function scanOf(open: OpenGraph): string {
 }
 
 function featuresOf({ nodes }: ViewerGraph): (readonly [layer: number, feature: number])[] {
-  return nodes.flatMap(({ node_id, feature_type }) => {
-    const id = feature_type === 'cross layer transcoder' ? FEATURE_ID.exec(node_id) : null;
-    return id === null ? [] : [[Number(id[1]), Number(id[2])] as const];
+  return nodes.flatMap((node) => {
+    const place = placeOfNode(node);
+    return place ? [[place.layer, place.feature] as const] : [];
   });
 }

@@ -1,16 +1,11 @@
 /** Viewer: what an experiment has to know of a graph, from a graph file or a viewer's alike. */
 import type { AblatedFeature, AblationTarget } from '../engine/ablate.ts';
 import { unreachable, UsageError } from '../errors.ts';
+import { featureId, parseFeatureId, type FeaturePlace } from '../graph/feature-id.ts';
 import { edgeWeight, featureOf, type Graph } from '../graph/graph.ts';
 import type { ViewerGraph, ViewerNode } from '../graph/neuronpedia.ts';
 import { nodeId } from '../graph/nodes.ts';
 import type { OpenGraph } from './opened-graphs.ts';
-
-export interface FeaturePlace {
-  readonly layer: number;
-  readonly position: number;
-  readonly feature: number;
-}
 
 export interface GraphFacts {
   /** Token ids of the prompt. Throws `UsageError` where the file has lost some. */
@@ -22,8 +17,6 @@ export interface GraphFacts {
   weight(source: string, target: string): number;
 }
 
-/** `20_15589_10`: layer, feature, position. */
-const FEATURE_ID = /^(\d+)_(\d+)_(\d+)$/;
 /** `27_22605_10` and `E_26865_9`: the token's id is the middle. */
 const TOKEN_ID = /^[^_]+_(\d+)_\d+$/;
 
@@ -97,13 +90,8 @@ function factsOfViewer({ nodes, links, metadata }: ViewerGraph): GraphFacts {
   };
 }
 
-function featureId({ layer, feature, position }: FeaturePlace): string {
-  return `${layer}_${feature}_${position}`;
-}
-
 function placeOf(id: string): FeaturePlace {
-  const [, layer, feature, position] = FEATURE_ID.exec(id) ?? unknownNode(id);
-  return { layer: Number(layer), feature: Number(feature), position: Number(position) };
+  return parseFeatureId(id) ?? unknownNode(id);
 }
 
 function tokenOf(id: string): number {

@@ -62,7 +62,8 @@ export function graphRoutes(library: Library): Hono<ViewerEnv> {
     const thresholds = readThresholds(context);
     const { shelved, open } = await take(context);
     const annotations = await annotationsFor(shelved, open);
-    const annotated = withAnnotations(drawnGraph(open, shelved.slug, thresholds, annotations), annotations);
+    const drawn = drawnGraph(open, shelved.slug, thresholds, annotations);
+    const annotated = withAnnotations(drawn, annotations, await features.labels(open, drawn));
     return download(context, `${JSON.stringify(annotated)}\n`, `${shelved.slug}.json`, 'application/json');
   });
   routes.get('/graphs/:slug/export.html', async (context) => {

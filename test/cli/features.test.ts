@@ -141,7 +141,7 @@ describe('labels', () => {
     expect(imported.data?.['labels']).toContainEqual({ layer: 0, feature: 7, text: "Texas' <b>cities</b>" });
   });
 
-  it('are in the table of attribute and in the viewer file, and only where there are any', async () => {
+  it('are in the table of attribute and in viewer files, and only where there are any', async () => {
     const graphs = path.join(folder, 'graphs');
     const prompt = 'The capital of the state containing Dallas is';
     const args = ['attribute', prompt, ...SUBJECT, '--graph-dir', graphs, '--json', '--quiet', '--slug'];
@@ -156,11 +156,15 @@ describe('labels', () => {
     const [best] = envelope(plain).data?.['top_features'] as { layer: number; feature: number }[];
     const { layer, feature } = best!;
     await features('label', String(layer), String(feature), 'what matters most');
-    const labelled = await tracer([...args, 'labelled'], { env });
+    const saved = path.join(folder, 'labelled.safetensors');
+    const labelled = await tracer([...args, 'labelled', '--output', saved], { env });
     const [first] = envelope(labelled).data?.['top_features'] as object[];
     expect(first).toMatchObject({ layer, feature, label: 'what matters most' });
     const found = clerps('labelled');
     expect(found.get(`${layer}_${feature}`)).toBe('what matters most');
     expect([...found.values()].filter((text) => text === '').length).toBeGreaterThan(0);
+    const exportArgs = ['graph', 'export', saved, '--format', 'neuronpedia', '--graph-dir', graphs];
+    expect((await tracer([...exportArgs, '--slug', 'exported'], { env })).exitCode).toBe(0);
+    expect(clerps('exported')).toEqual(found);
   });
 });

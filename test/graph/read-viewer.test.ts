@@ -183,4 +183,24 @@ describe('annotations', () => {
     expect(annotated.nodes[0]!.clerp).toBe('mine');
     expect(annotationsOf(annotated)).toEqual({ ...annotations, clerps: {} });
   });
+
+  it('come before labels of features, which come before those of the file and name features only', () => {
+    const node = { feature_type: 'cross layer transcoder', clerp: 'of the file' } as const;
+    const nodes = [
+      { ...node, node_id: '2_7_3' },
+      { ...node, node_id: '2_7_4' },
+      { ...node, node_id: '2_8_4' },
+      { ...node, node_id: '2_7_5', feature_type: 'logit' },
+    ] as unknown as ViewerGraph['nodes'];
+    const [graph] = fc.sample(arbitraryGraph(), 1);
+    const viewer = { ...viewerGraph(pruneGraph(graph!), { slug: 'x' }), nodes };
+    const annotations = { ...emptyAnnotations(), clerps: { '2_7_4': 'of the node' } };
+    const annotated = withAnnotations(viewer, annotations, { '2_7': 'of the feature' });
+    expect(annotated.nodes.map(({ clerp }) => clerp)).toEqual([
+      'of the feature',
+      'of the node',
+      'of the file',
+      'of the file',
+    ]);
+  });
 });

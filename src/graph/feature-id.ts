@@ -1,0 +1,25 @@
+/** Graph: ids of feature nodes, `LAYER_FEATURE_POSITION`. */
+import type { ViewerNode } from './neuronpedia.ts';
+
+export interface FeaturePlace {
+  readonly layer: number;
+  readonly feature: number;
+  readonly position: number;
+}
+
+const FEATURE_ID = /^(\d+)_(\d+)_(\d+)$/;
+
+export function featureId({ layer, feature, position }: FeaturePlace): string {
+  return `${layer}_${feature}_${position}`;
+}
+
+/** Null for ids of other form. Logits have ids of this form too: what a node is, its id does not say. */
+export function parseFeatureId(id: string): FeaturePlace | null {
+  const found = FEATURE_ID.exec(id);
+  return found && { layer: Number(found[1]), feature: Number(found[2]), position: Number(found[3]) };
+}
+
+/** Null for nodes that are no features. */
+export function placeOfNode({ node_id, feature_type }: ViewerNode): FeaturePlace | null {
+  return feature_type === 'cross layer transcoder' ? parseFeatureId(node_id) : null;
+}
