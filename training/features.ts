@@ -1,4 +1,7 @@
-/** Pages of features from the files that ship: examples, histogram, tokens promoted, label. */
+/**
+ * Pages of features from the files that ship: examples, histogram, tokens promoted, label. All sentences are from the part of
+ * the corpus that no training saw.
+ */
 import { join } from 'node:path';
 import { openSession } from '../src/engine/session.ts';
 import { writeBuiltPages } from '../src/features/build.ts';
@@ -10,13 +13,11 @@ import { Random } from '../src/training/random.ts';
 import { FEATURE_FOLDER } from '../src/transcoder/feature-page.ts';
 import type { Facts } from './corpus/facts.ts';
 import { prepareWith } from './corpus/prepare.ts';
-import { question } from './corpus/questions.ts';
-import { RowStream } from './corpus/stream.ts';
-import { describer, labelOf } from './labels.ts';
+import { rowsOfAll } from './corpus/stream.ts';
+import { describer } from './descriptions.ts';
+import { labelOf } from './labels.ts';
 
-/** Draws that no training made. */
 const SEED = 98;
-const ROWS = 2000;
 const EXAMPLES = 6;
 const LOGITS = 8;
 
@@ -27,29 +28,14 @@ export async function writePages(facts: Facts, folder: string): Promise<number> 
   const { tokenizer, replacement } = session;
   const prepared = prepareWith(facts, tokenizer);
   using subject = await holdSubject(replacement);
-  const stream = new RowStream(prepared.tokenized, facts, new Random(SEED));
-  const draw = () => Array.from({ length: ROWS }, () => stream.row().map((place) => prepared.used[place]!));
-  // Two-hop sentences about held-out cities are the only sentences that no training has seen.
-  const unseen = facts.states.flatMap(({ held_out, capital }) =>
-    facts.templates.two_hop.t
-      .filter(
-        (template) =>
-          template.includes(' {city}') && template.indexOf('{city}') < template.indexOf('{capital}'),
-      )
-      .flatMap((template) =>
-        held_out.map((city) => {
-          const prompt = question(
-            { relation: 'two_hop', template, subject: 'city', answer: 'capital' },
-            city,
-          );
-          return [...tokenizer.modelInput(`${prompt} ${capital}.`), tokenizer.eosId];
-        }),
-      ),
+  // Examples are shown, and labels chosen, on every second row; labels are checked on the others.
+  const rows = rowsOfAll(prepared.heldOut, new Random(SEED)).map((row) =>
+    row.map((place) => prepared.used[place]!),
   );
-  const sets = [draw(), [...draw(), ...unseen]].map((rows) => ({
-    rows,
-    texts: rows.map((row) => tokenizer.tokenStrings(row)),
-  }));
+  const sets = [0, 1].map((half) => {
+    const chosen = rows.filter((_, r) => r % 2 === half);
+    return { rows: chosen, texts: chosen.map((row) => tokenizer.tokenStrings(row)) };
+  });
   const [chosen, checked] = await Promise.all(
     sets.map(async ({ rows, texts }) => ({
       activity: await featureActivity(subject, rows),
@@ -66,7 +52,7 @@ export async function writePages(facts: Facts, folder: string): Promise<number> 
     {},
   );
   const checkFinite = (values: Float32Array) => session.checkFinite(values, 'the activations of features');
-  for (const row of sets[1]!.rows) await collectWindow(replacement, state, row, { checkFinite });
+  for (const row of sets[0]!.rows) await collectWindow(replacement, state, row, { checkFinite });
   await writeBuiltPages(state, {
     replacement,
     tokenizer,
@@ -74,7 +60,6 @@ export async function writePages(facts: Facts, folder: string): Promise<number> 
     n_logits: LOGITS,
     label: (layer, feature) =>
       labelOf(
-        sets[0]!.texts,
         { activity: chosen!.activity[layer]![feature]!, describe: chosen!.describe },
         { activity: checked!.activity[layer]![feature]!, describe: checked!.describe },
       ),

@@ -54,8 +54,8 @@ export function startModel(run: Run): { config: TransformerConfig; parameters: P
 }
 
 export async function modelStep(run: Run, config: TransformerConfig, parameters: Parameter[]): Promise<void> {
-  const { tokenized, facts } = run.prepared;
-  await trainModel(config, parameters, new RowStream(tokenized, facts, new Random(run.seed + 1)), {
+  const { trained, facts } = run.prepared;
+  await trainModel(config, parameters, new RowStream(trained, facts, new Random(run.seed + 1)), {
     steps: scaled(run, 1400),
     peakRate: 3e-3,
     optimizer: { ...BETAS, weightDecay: 0.3 },
@@ -74,11 +74,11 @@ export async function transcoderStep(
   config: TransformerConfig,
   parameters: readonly Parameter[],
 ): Promise<TranscoderParameters[]> {
-  const { tokenized, facts } = run.prepared;
+  const { trained, facts } = run.prepared;
   using variables = new Variables(parameters);
   const model = modelOfVariables(config, variables);
   try {
-    return await trainTranscoders(model, new RowStream(tokenized, facts, new Random(run.seed + 2)), {
+    return await trainTranscoders(model, new RowStream(trained, facts, new Random(run.seed + 2)), {
       steps: scaled(run, 500),
       peakRate: 2e-3,
       optimizer: { ...BETAS, beta2: 0.99, weightDecay: 0 },
@@ -124,8 +124,8 @@ export async function jointStep(
   parameters: readonly Parameter[],
   layers: readonly TranscoderParameters[],
 ): Promise<void> {
-  const { tokenized, facts } = run.prepared;
-  const corpus = new RowStream(tokenized, facts, new Random(run.seed + 4), JOINT_WEIGHTS);
+  const { trained, facts } = run.prepared;
+  const corpus = new RowStream(trained, facts, new Random(run.seed + 4), JOINT_WEIGHTS);
   await trainJointly(config, parameters, layers, corpus, {
     steps: scaled(run, 900),
     peakRate: 1.2e-3,

@@ -45,7 +45,7 @@ export interface InterchangeLosses {
   readonly answers: tf.Scalar;
   /** Share of the outputs' variance that is not rebuilt at the token that differs and at the last one, mean over layers. */
   readonly unexplained: tf.Scalar;
-  /** How far features that most of a group share stay below half of the group's mean, as a share of all of that. */
+  /** How far features that most of a group share stay below a part of the group's mean (`wantedShare`), as a share of that. */
   readonly unshared: tf.Scalar;
 }
 
@@ -66,7 +66,7 @@ export function interchangeLosses(
   const own = capturingPass(model, from);
   const unshared: tf.Scalar[] = [];
   const exchanges = transcoders.map((transcoder, l) => {
-    const subjects = lookUp(transcoder, rowsAt(own.inputs[l]!, read), group);
+    const subjects = lookUp(transcoder, rowsAt(own.inputs[l]!, read), group, wantedShare(l));
     const { features, isShared } = subjects;
     unshared.push(subjects.unshared);
     const wanted = tf.matMul(mix, features);
@@ -108,11 +108,12 @@ export function interchangeLosses(
 }
 
 /** Features of subjects, which of them most of a subject's group share, and what subjects lack of these. */
-function lookUp(transcoder: LayerTranscoder, x: Tensor2D, group: Tensor2D) {
+function lookUp(transcoder: LayerTranscoder, x: Tensor2D, group: Tensor2D, share: number) {
   const features = encode(transcoder, x);
   const isShared = activeAtMost(group, features);
   const means = constant(tf.matMul(group, features));
-  return { features, isShared, unshared: lackingShare(preActivations(transcoder, x), means, isShared) };
+  const wanted = tf.mul<Tensor2D>(tf.mul(means, share), isShared);
+  return { features, isShared, unshared: lackingShare(preActivations(transcoder, x), wanted, isShared) };
 }
 
 /** Of the subjects that share: 3 of 4, 2 of 3, both of 2. */
@@ -126,13 +127,18 @@ function activeAtMost(group: Tensor2D, features: Tensor2D): Tensor2D {
   });
 }
 
-/** Of the group's mean, what a member is to reach. */
-const WANTED_SHARE = 0.5;
+/**
+ * Of the group's mean, what a member is to reach. Layer 0 has to tell names apart, which it cannot when more is asked of it;
+ * later layers say what they stand for.
+ */
+function wantedShare(layer: number): number {
+  return layer === 0 ? 0.5 : 0.8;
+}
+
 const LEAST_MEAN = 1e-3; // where nothing is shared
 
 /** Silent features have a gradient here, which they have nowhere else: a member is to have what its group shares. */
-function lackingShare(pre: Tensor2D, means: Tensor2D, isShared: Tensor2D): tf.Scalar {
-  const wanted = tf.mul<Tensor2D>(tf.mul(means, WANTED_SHARE), isShared);
+function lackingShare(pre: Tensor2D, wanted: Tensor2D, isShared: Tensor2D): tf.Scalar {
   const lacking = tf.mul(tf.relu(tf.sub<Tensor2D>(wanted, pre)), isShared);
   return tf.div(tf.sum(lacking), tf.maximum(tf.sum(wanted), LEAST_MEAN));
 }
@@ -169,7 +175,7 @@ export function subjectLosses(
     const x = rowsAt(inputs[l]!, places);
     return {
       unexplained: unexplainedShare(transcoder, x, rowsAt(outputs[l]!, places)),
-      unshared: lookUp(transcoder, x, group).unshared,
+      unshared: lookUp(transcoder, x, group, wantedShare(l)).unshared,
     };
   });
   const mean = (of: 'unexplained' | 'unshared'): tf.Scalar =>

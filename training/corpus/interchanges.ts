@@ -83,7 +83,11 @@ export function interchangeSource(prepared: Prepared, random: Random): () => Int
     const choice = continued ? random.pick(pick.continued) : pick;
     const others = usable.filter((other) => isAboutTheSame(other, choice.wording));
     const donor = random.next() < DONOR_SHARE ? random.pick(others) : null;
-    return draw(prepared, choice, donor, strangers, random);
+    const groups = donor ? askable(prepared, donor, choice.groups) : choice.groups;
+    // Nothing can be exchanged within one group.
+    return groups.length > 1
+      ? draw(prepared, { ...choice, groups }, donor, strangers, random)
+      : draw(prepared, choice, null, strangers, random);
   };
 }
 
@@ -92,17 +96,15 @@ export function interchangeSource(prepared: Prepared, random: Random): () => Int
  * those that are kept aside from interchange, and one-hop questions about those that are held out of two-hop sentences.
  */
 export function questionSource(prepared: Prepared, random: Random): () => Questions {
-  const { facts, tokenizer } = prepared;
+  const { facts } = prepared;
   const all = wordings(facts);
   return () => {
     const relation = random.pick(['city_state', 'two_hop'] as const);
     const wording = random.pick(all.filter((one) => one.relation === relation));
     const chosen: string[][] = [];
-    for (const { cities, held_out } of random.shuffled(facts.states)) {
+    for (const { cities } of random.shuffled(facts.states)) {
       const usable = cities.filter(
-        (city) =>
-          tokenizer.encode(` ${city}`).length === 1 &&
-          (relation === 'city_state' || !held_out.includes(city)),
+        (city) => isOneToken(prepared, city) && mayBeAsked(prepared, wording, city),
       );
       if (chosen.flat().length + usable.length > PROMPTS) break;
       chosen.push(usable);
@@ -120,6 +122,23 @@ export function questionSource(prepared: Prepared, random: Random): () => Questi
   };
 }
 
+/** Features are exchanged at one position. */
+function isOneToken({ tokenizer }: Prepared, name: string): boolean {
+  return tokenizer.encode(` ${name}`).length === 1;
+}
+
+/** Whether the question belongs to the part of the corpus that is trained. */
+function mayBeAsked({ parts }: Prepared, wording: Wording, subject: string): boolean {
+  return !parts.heldOutQuestions.has(question(wording, subject));
+}
+
+/** What is left of groups when their subjects are asked about in another wording. */
+function askable(prepared: Prepared, wording: Wording, groups: Choice['groups']): Choice['groups'] {
+  return groups
+    .map((group) => group.filter(({ subject }) => mayBeAsked(prepared, wording, subject)))
+    .filter((group) => group.length > 0);
+}
+
 /** Whether two wordings have the same kind of subject: cities of states are others than cities of countries. */
 function isAboutTheSame(one: Wording, other: Wording): boolean {
   const ofCountry = ({ relation }: Wording): boolean => relation.startsWith('country');
@@ -130,17 +149,19 @@ function isAboutTheSame(one: Wording, other: Wording): boolean {
  * Names of one token, whatever of, but for cities that are kept aside or held out. A name's embedding is random, so what is
  * learned not to matter of these does not matter of others.
  */
-function strangeNames({ facts, tokenizer }: Prepared): string[] {
+function strangeNames(prepared: Prepared): string[] {
+  const { facts } = prepared;
   const left = new Set([...keptAsideCities(facts), ...facts.states.flatMap(({ held_out }) => held_out)]);
-  return [...new Set(placeNames(facts))].filter(
-    (name) => !left.has(name) && tokenizer.encode(` ${name}`).length === 1,
-  );
+  return [...new Set(placeNames(facts))].filter((name) => !left.has(name) && isOneToken(prepared, name));
 }
 
-function questionOf({ facts, tokenizer, placeOf }: Prepared, wording: Wording): Question {
+function questionOf(prepared: Prepared, wording: Wording): Question {
+  const { facts, tokenizer, placeOf } = prepared;
   const told = subjectGroups(facts, wording).flatMap(({ fields, subjects }) => {
     const answer = fields[wording.answer];
-    const usable = subjects.filter((subject) => tokenizer.encode(` ${subject}`).length === 1);
+    const usable = subjects.filter(
+      (subject) => isOneToken(prepared, subject) && mayBeAsked(prepared, wording, subject),
+    );
     return typeof answer === 'string' && usable.length > 0 ? [{ words: answer.split(' '), usable }] : [];
   });
   const choice = (begun: string, n_words: number): Choice => ({
@@ -196,7 +217,9 @@ function draw(
   const isReplaced = random.next() < REPLACED_SHARE;
   const exchange = { sources, groups, exchanged, isReplaced, answers };
   if (exchanged !== 'shared instead' && random.next() < STRANGER_SHARE) {
-    const names = random.shuffled(strangers).slice(0, n);
+    const names = random
+      .shuffled(strangers.filter((name) => mayBeAsked(prepared, wording, name)))
+      .slice(0, n);
     return {
       ...exchange,
       ...asked(prepared, wording, names, begun),

@@ -6,27 +6,30 @@ import { loadTokenizer } from '../../src/tokenizer/load.ts';
 import type { Tokenizer } from '../../src/tokenizer/tokenizer.ts';
 import { buildTokenizer, SPECIAL_TOKENS_MAP, TOKENIZER_CONFIG } from '../tokenizer.ts';
 import { placeNames, RELATIONS, type Facts } from './facts.ts';
+import { partsOf, type Parts } from './held-out.ts';
 import { allSentences, type Corpus } from './sentences.ts';
 import type { TokenizedCorpus } from './stream.ts';
 
 export interface Prepared {
   readonly facts: Facts;
-  readonly corpus: Corpus;
+  readonly parts: Parts;
   readonly tokenizer: Tokenizer;
   /** Token ids that occur, ascending: the trained vocabulary. */
   readonly used: Int32Array;
   /** From a token id to its place in `used`. */
   readonly placeOf: ReadonlyMap<number, number>;
-  readonly tokenized: TokenizedCorpus;
+  readonly trained: TokenizedCorpus;
+  readonly heldOut: TokenizedCorpus;
 }
 
-/** Of the sentences that are drawn at random. All runs have the same corpus; their own seeds are for what they do with it. */
+/** All runs have the same corpus and hold out the same of it; their own seeds are for what they do with it. */
 const CORPUS_SEED = 1;
+const HELD_OUT_SEED = 2;
 
 /** Writes the tokenizer into `folder` and reads it back the way `tracer` does. */
 export async function prepare(facts: Facts, folder: string): Promise<Prepared> {
   const corpus = allSentences(facts, new Random(CORPUS_SEED));
-  const texts = RELATIONS.flatMap((relation) => corpus[relation]);
+  const texts = RELATIONS.flatMap((relation) => corpus[relation].map(({ text }) => text));
   await mkdir(folder, { recursive: true });
   const tokenizerJson = join(folder, 'tokenizer.json');
   const tokenizerConfig = join(folder, 'tokenizer_config.json');
@@ -40,36 +43,42 @@ export async function prepare(facts: Facts, folder: string): Promise<Prepared> {
     specialTokensMap,
     cacheDir: join(folder, 'compiled'),
   });
-  return { facts, corpus, tokenizer, ...tokenize(corpus, tokenizer) };
+  return preparedOf(facts, corpus, tokenizer);
 }
 
 /** The same for a tokenizer that is there already. */
 export function prepareWith(facts: Facts, tokenizer: Tokenizer): Prepared {
-  const corpus = allSentences(facts, new Random(CORPUS_SEED));
-  return { facts, corpus, tokenizer, ...tokenize(corpus, tokenizer) };
+  return preparedOf(facts, allSentences(facts, new Random(CORPUS_SEED)), tokenizer);
 }
 
-function tokenize(corpus: Corpus, tokenizer: Tokenizer) {
-  const ids = RELATIONS.map((relation) =>
-    corpus[relation].map((text) => ({ first: tokenizer.encode(text), later: tokenizer.encode(` ${text}`) })),
-  );
+function preparedOf(facts: Facts, corpus: Corpus, tokenizer: Tokenizer): Prepared {
   const seen = new Set<number>([tokenizer.bosId, tokenizer.eosId]);
-  for (const relation of ids) {
-    for (const { first, later } of relation) for (const id of [...first, ...later]) seen.add(id);
+  for (const sentences of Object.values(corpus)) {
+    for (const { text } of sentences)
+      for (const id of [...tokenizer.encode(text), ...tokenizer.encode(` ${text}`)]) seen.add(id);
   }
   const used = Int32Array.from(seen).sort();
   const placeOf = new Map(Array.from(used, (id, place) => [id, place]));
-  const places = (list: readonly number[]): number[] => list.map((id) => placeOf.get(id)!);
-  const sentences = Object.fromEntries(
-    RELATIONS.map((relation, i) => [
-      relation,
-      ids[i]!.map(({ first, later }) => ({ first: places(first), later: places(later) })),
-    ]),
-  ) as unknown as TokenizedCorpus['sentences'];
+  const places = (text: string): number[] => tokenizer.encode(text).map((id) => placeOf.get(id)!);
+  const tokenized = (part: Corpus): TokenizedCorpus => ({
+    sentences: Object.fromEntries(
+      RELATIONS.map((relation) => [
+        relation,
+        part[relation].map(({ text }) => ({ first: places(text), later: places(` ${text}`) })),
+      ]),
+    ) as unknown as TokenizedCorpus['sentences'],
+    bos: placeOf.get(tokenizer.bosId)!,
+    eos: placeOf.get(tokenizer.eosId)!,
+  });
+  const parts = partsOf(facts, corpus, new Random(HELD_OUT_SEED));
   return {
+    facts,
+    parts,
+    tokenizer,
     used,
     placeOf,
-    tokenized: { sentences, bos: placeOf.get(tokenizer.bosId)!, eos: placeOf.get(tokenizer.eosId)! },
+    trained: tokenized(parts.trained),
+    heldOut: tokenized(parts.heldOut),
   };
 }
 

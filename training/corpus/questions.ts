@@ -59,15 +59,13 @@ export function keptAsideCities(facts: Facts): string[] {
   });
 }
 
-/** Subjects of a wording, by answer. Two-hop questions about held-out cities are in no training. */
+/** Subjects of a wording, by answer, without the cities that are kept aside. */
 export function groups(facts: Facts, { relation, subject }: Wording): Group[] {
   const aside = new Set(keptAsideCities(facts));
   if (relation === 'two_hop' || relation === 'city_state') {
-    return facts.states.map(({ name, capital, cities, held_out }) => ({
+    return facts.states.map(({ name, capital, cities }) => ({
       fields: { state: name, capital },
-      subjects: cities.filter(
-        (city) => !aside.has(city) && (relation === 'city_state' || !held_out.includes(city)),
-      ),
+      subjects: cities.filter((city) => !aside.has(city)),
     }));
   }
   if (relation === 'state_capital') {

@@ -3,49 +3,54 @@ import type { Random } from '../../src/training/random.ts';
 import { RELATIONS, type Facts, type Relation } from './facts.ts';
 import { fill, type Fields } from './template.ts';
 
-/** Sentences of the relations with more fillings than are wanted are drawn at random, up to so many a template. */
+/** Sentences of these relations are drawn at random, up to so many a template: there are more fillings than are wanted. */
+const DRAWN: readonly Relation[] = ['ioi', 'filler'];
 const DRAWN_A_TEMPLATE = 300;
 const DIGITS = 10;
 const LAST_COUNTED = 99;
 /** These go round: Monday follows Sunday. */
 const CYCLES = ['days', 'months', 'seasons'];
 
-export type Corpus = Readonly<Record<Relation, readonly string[]>>;
+export interface Sentence {
+  readonly text: string;
+  readonly template: string;
+  readonly fields: Fields;
+  /** The fact that the sentence words; for sentences drawn at random, their template. */
+  readonly source: string;
+}
+
+export type Corpus = Readonly<Record<Relation, readonly Sentence[]>>;
 
 /** All sentences, without repeats; the same for the same seed. */
 export function allSentences(facts: Facts, random: Random): Corpus {
-  const corpus = {} as Record<Relation, string[]>;
+  const corpus = {} as Record<Relation, Sentence[]>;
   for (const relation of RELATIONS) {
-    const sentences = new Set<string>();
+    const sentences = new Map<string, Sentence>();
+    const isDrawn = DRAWN.includes(relation);
     for (const template of facts.templates[relation].t) {
-      const fillings = fieldsOf(facts, relation, template, random);
-      for (const fields of fillings) {
-        const sentence = fill(template, fields);
-        if (sentence !== null) sentences.add(sentence);
+      for (const [fact, fields] of fieldsOf(facts, relation, template, random).entries()) {
+        const text = fill(template, fields);
+        const source = isDrawn ? template : String(fact);
+        if (text !== null && !sentences.has(text)) sentences.set(text, { text, template, fields, source });
       }
     }
-    corpus[relation] = [...sentences];
+    corpus[relation] = [...sentences.values()];
   }
   return corpus;
 }
 
 function fieldsOf(facts: Facts, relation: Relation, template: string, random: Random): readonly Fields[] {
   const { states, countries } = facts;
-  const cityFields = (isJoined: boolean): Fields[] =>
-    states.flatMap((state) =>
-      state.cities
-        .filter((city) => !isJoined || !state.held_out.includes(city))
-        .map((city) => ({ city, state: state.name, capital: state.capital, region: state.region })),
-    );
   switch (relation) {
     case 'state_capital':
     case 'state_region':
       return states.map(({ name, capital, region }) => ({ state: name, capital, region }));
     case 'city_state':
-      return cityFields(false);
     case 'two_hop':
     case 'two_hop_region':
-      return cityFields(true);
+      return states.flatMap(({ name, capital, region, cities }) =>
+        cities.map((city) => ({ city, state: name, capital, region })),
+      );
     case 'country_capital':
     case 'country_city':
     case 'country_two_hop':

@@ -8,11 +8,14 @@ const THREE_SENTENCES = 0.1;
 /** So many batches are drawn at once and cut by length, so that little padding is needed. */
 const POOLED_BATCHES = 8;
 
+/** Token ids of a sentence alone, and of a sentence after a space. */
+interface TokenizedSentence {
+  readonly first: readonly number[];
+  readonly later: readonly number[];
+}
+
 export interface TokenizedCorpus {
-  /** Token ids of a sentence alone, and of a sentence after a space. */
-  readonly sentences: Readonly<
-    Record<Relation, readonly { first: readonly number[]; later: readonly number[] }[]>
-  >;
+  readonly sentences: Readonly<Record<Relation, readonly TokenizedSentence[]>>;
   readonly bos: number;
   readonly eos: number;
 }
@@ -52,16 +55,14 @@ export class RowStream {
   }
 
   row(): number[] {
-    const draw = this.random.next();
-    const n = draw < THREE_SENTENCES ? 3 : draw < THREE_SENTENCES + TWO_SENTENCES ? 2 : 1;
-    const parts = Array.from({ length: n }, (_, i) => {
-      const sentence = this.sentence();
-      return i === 0 ? sentence.first : sentence.later;
-    });
-    return [this.corpus.bos, ...parts.flat(), this.corpus.eos];
+    const n = sentencesOfRow(this.random);
+    return rowOf(
+      this.corpus,
+      Array.from({ length: n }, () => this.sentence()),
+    );
   }
 
-  private sentence() {
+  private sentence(): TokenizedSentence {
     const relation = this.relation();
     const sentences = this.corpus.sentences[relation];
     let left = this.left.get(relation) ?? [];
@@ -81,4 +82,21 @@ export class RowStream {
     }
     return this.weights.at(-1)![0];
   }
+}
+
+/** Every sentence of a corpus once, in rows like those of the stream. */
+export function rowsOfAll(corpus: TokenizedCorpus, random: Random): number[][] {
+  const left = random.shuffled(Object.values(corpus.sentences).flat());
+  const rows: number[][] = [];
+  while (left.length > 0) rows.push(rowOf(corpus, left.splice(0, sentencesOfRow(random))));
+  return rows;
+}
+
+function sentencesOfRow(random: Random): number {
+  const draw = random.next();
+  return draw < THREE_SENTENCES ? 3 : draw < THREE_SENTENCES + TWO_SENTENCES ? 2 : 1;
+}
+
+function rowOf({ bos, eos }: TokenizedCorpus, sentences: readonly TokenizedSentence[]): number[] {
+  return [bos, ...sentences.flatMap(({ first, later }, i) => (i === 0 ? first : later)), eos];
 }

@@ -25,8 +25,8 @@ export const TRACED_PROMPTS = [
   '5 + 3 =',
 ];
 
-const FRESH_ROWS = 1500;
-const FRESH_SEED = 99; // of draws that no training made
+const HELD_OUT_ROWS = 1500;
+const HELD_OUT_SEED = 99;
 
 export interface Evaluation {
   readonly answers: Readonly<Record<string, Score>>;
@@ -55,8 +55,10 @@ export async function evaluate(
   const answers: Record<string, Score> = {};
   for (const [name, questions] of Object.entries(questionSets(facts)))
     answers[name] = await scoreAnswers(subject, tokenizer, questions);
-  const stream = new RowStream(prepared.tokenized, facts, new Random(FRESH_SEED));
-  const rows = Array.from({ length: FRESH_ROWS }, () => stream.row().map((place) => prepared.used[place]!));
+  const stream = new RowStream(prepared.heldOut, facts, new Random(HELD_OUT_SEED));
+  const rows = Array.from({ length: HELD_OUT_ROWS }, () =>
+    stream.row().map((place) => prepared.used[place]!),
+  );
   rows.sort((a, b) => a.length - b.length);
   const fidelity = await measureFidelity(subject, rows);
   const swaps: Record<string, { n: number; swapped: number }> = {};

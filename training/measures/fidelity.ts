@@ -1,4 +1,4 @@
-/** Measures: how faithful and how sparse the transcoders are, on fresh draws from the corpus. */
+/** Measures: how faithful and how sparse the transcoders are, on sentences that no training saw. */
 import * as tf from '@tensorflow/tfjs-core';
 import { batchOf } from '../../src/training/batch.ts';
 import { capturingPass, rowsAt } from '../../src/training/capture.ts';
