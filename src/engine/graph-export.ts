@@ -13,7 +13,6 @@ import { pruneGraph, type PrunedGraph, type PruneOptions } from '../graph/prune.
 import { viewOf, type GraphView } from '../graph/view.ts';
 import { writeViewerGraph } from '../graph/viewer-files.ts';
 import { openDrawnGraph } from './drawn-graph.ts';
-import { knownFeatures } from './known-features.ts';
 import type { PictureOptions } from './graph-pictures.ts';
 import type { SavedFileResult } from './results.ts';
 import { writtenFile } from './written-file.ts';
@@ -126,6 +125,7 @@ async function writeDrawn(
   const drawn = await openDrawnGraph(file, { ...options, slug });
   if (options.format === 'neuronpedia') {
     const { nodes, links } = drawn.viewer;
+    const { knownFeatures } = await import('./known-features.ts');
     const features = await knownFeatures(drawn, options.cacheDir);
     const viewer = withAnnotations(drawn.viewer, drawn.annotations, await features.labels());
     const files = await writeViewer(viewer, output, options);
