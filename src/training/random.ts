@@ -35,6 +35,12 @@ export class Random {
     return items[this.below(items.length)]!;
   }
 
+  /** One of the items, each as likely as its share of all weights. */
+  weighted<T>(items: readonly T[], weightOf: (item: T) => number): T {
+    let place = this.next() * items.reduce((sum, item) => sum + weightOf(item), 0);
+    return items.find((item) => (place -= weightOf(item)) < 0) ?? items.at(-1)!;
+  }
+
   shuffled<T>(items: readonly T[]): T[] {
     const out = [...items];
     for (let i = out.length - 1; i > 0; i--) {

@@ -74,10 +74,8 @@ export function interchangeSource(prepared: Prepared, random: Random): () => Int
   }
   const relations = [...choices.keys()];
   const strangers = strangeNames(prepared);
-  const total = relations.reduce((sum, relation) => sum + WEIGHTS[relation]!, 0);
   return () => {
-    let place = random.next() * total;
-    const relation = relations.find((name) => (place -= WEIGHTS[name]!) < 0) ?? relations[0]!;
+    const relation = random.weighted(relations, (name) => WEIGHTS[name]!);
     const pick = random.pick(choices.get(relation)!);
     const continued = pick.continued.length > 0 && random.next() < CONTINUED_SHARE;
     const choice = continued ? random.pick(pick.continued) : pick;
@@ -198,8 +196,7 @@ function draw(
   const matrix = (): Float32Array => new Float32Array(n * n);
   const [sources, groups] = [matrix(), matrix()];
   const answers = new Int32Array(n);
-  let place = random.next();
-  const { values, exchanged } = EXCHANGES.find(({ share }) => (place -= share) < 0) ?? EXCHANGES[0];
+  const { values, exchanged } = random.weighted(EXCHANGES, ({ share }) => share);
   for (const [g, group] of chosen.entries()) {
     const other = (g + 1) % chosen.length;
     const size = chosen[other]!.length;

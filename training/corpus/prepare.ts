@@ -53,18 +53,24 @@ export function prepareWith(facts: Facts, tokenizer: Tokenizer): Prepared {
 
 function preparedOf(facts: Facts, corpus: Corpus, tokenizer: Tokenizer): Prepared {
   const seen = new Set<number>([tokenizer.bosId, tokenizer.eosId]);
-  for (const sentences of Object.values(corpus)) {
-    for (const { text } of sentences)
-      for (const id of [...tokenizer.encode(text), ...tokenizer.encode(` ${text}`)]) seen.add(id);
-  }
+  const encoded = new Map(
+    RELATIONS.flatMap((relation) => corpus[relation]).map(({ text }) => {
+      const ids = { first: tokenizer.encode(text), later: tokenizer.encode(` ${text}`) };
+      for (const id of [...ids.first, ...ids.later]) seen.add(id);
+      return [text, ids] as const;
+    }),
+  );
   const used = Int32Array.from(seen).sort();
   const placeOf = new Map(Array.from(used, (id, place) => [id, place]));
-  const places = (text: string): number[] => tokenizer.encode(text).map((id) => placeOf.get(id)!);
+  const places = (ids: readonly number[]): number[] => ids.map((id) => placeOf.get(id)!);
   const tokenized = (part: Corpus): TokenizedCorpus => ({
     sentences: Object.fromEntries(
       RELATIONS.map((relation) => [
         relation,
-        part[relation].map(({ text }) => ({ first: places(text), later: places(` ${text}`) })),
+        part[relation].map(({ text }) => {
+          const { first, later } = encoded.get(text)!;
+          return { first: places(first), later: places(later) };
+        }),
       ]),
     ) as unknown as TokenizedCorpus['sentences'],
     bos: placeOf.get(tokenizer.bosId)!,

@@ -63,7 +63,7 @@ export class RowStream {
   }
 
   private sentence(): TokenizedSentence {
-    const relation = this.relation();
+    const [relation] = this.random.weighted(this.weights, ([, weight]) => weight);
     const sentences = this.corpus.sentences[relation];
     let left = this.left.get(relation) ?? [];
     // Each sentence once before any returns.
@@ -71,16 +71,6 @@ export class RowStream {
     const index = left.pop()!;
     this.left.set(relation, left);
     return sentences[index]!;
-  }
-
-  private relation(): Relation {
-    const total = this.weights.reduce((sum, [, weight]) => sum + weight, 0);
-    let place = this.random.next() * total;
-    for (const [relation, weight] of this.weights) {
-      place -= weight;
-      if (place < 0) return relation;
-    }
-    return this.weights.at(-1)![0];
   }
 }
 
