@@ -2,22 +2,22 @@
  * The library. It has the verbs of the command line, with the same requests and results: a result is what `--json` prints
  * as `data`. For several questions to one model, open a session once and use the verbs that end in `In`.
  */
-export { load } from './engine/load.ts';
-export { configure } from './engine/configure.ts';
-export { run, runIn } from './engine/run.ts';
-export { inspect } from './engine/inspect.ts';
-export { attribute, attributeIn, traceGraph } from './engine/attribute.ts';
-export { attributePrompts } from './engine/attribute-prompts.ts';
-export { intervene, interveneIn } from './engine/intervene.ts';
-export { interveneBatch, batchIn } from './engine/intervene-batch.ts';
-export { sweep, sweepIn } from './engine/intervene-sweep.ts';
-export { generate, generateIn } from './engine/generate.ts';
-export { validate, validateIn } from './engine/validate.ts';
-export { diffFiles, pathsOfFile, pruneFile, scoreFiles, topOfFile } from './engine/graph.ts';
-export { exportFile, mergeFiles } from './engine/graph-export.ts';
-export { buildFeatures } from './engine/features-build.ts';
-export { labelFeature, listLabels } from './engine/features-labels.ts';
-export { openFeatureSource, type FeatureSource, type ShownLabel } from './engine/feature-source.ts';
+export { load } from './engine/load/load.ts';
+export { configure } from './engine/configure/configure.ts';
+export { run, runIn } from './engine/run/run.ts';
+export { inspect } from './engine/inspect/inspect.ts';
+export { attribute, attributeIn, traceGraph } from './engine/attribute/attribute.ts';
+export { attributePrompts } from './engine/attribute/prompts.ts';
+export { intervene, interveneIn } from './engine/intervene/intervene.ts';
+export { interveneBatch, batchIn } from './engine/intervene/batch.ts';
+export { sweep, sweepIn } from './engine/intervene/sweep.ts';
+export { generate, generateIn } from './engine/generate/generate.ts';
+export { validate, validateIn } from './engine/validate/validate.ts';
+export { diffFiles, pathsOfFile, pruneFile, scoreFiles, topOfFile } from './engine/graph/graph.ts';
+export { exportFile, mergeFiles } from './engine/graph/export.ts';
+export { buildFeatures } from './engine/features/build.ts';
+export { labelFeature, listLabels } from './engine/features/labels.ts';
+export { openFeatureSource, type FeatureSource, type ShownLabel } from './engine/features/source.ts';
 export { openSession, type Session, type SessionOptions } from './engine/session.ts';
 /** What `tracer setup` and `tracer doctor` do; their reports are those of the backend. */
 export { setUpTensorflow as setup, type SetupOptions, type SetupReport } from './backend/install.ts';
@@ -25,13 +25,17 @@ export { examine as doctor, type DoctorReport } from './backend/doctor.ts';
 export { readGraph, writeGraph } from './graph/files.ts';
 export type { FeaturePage } from './transcoder/feature-page.ts';
 export type { Graph, Provenance } from './graph/graph.ts';
-export type * from './engine/requests.ts';
-export type * from './engine/results.ts';
-export type * from './engine/attribute-types.ts';
-export type * from './engine/intervene-types.ts';
-export type * from './engine/features-types.ts';
-export type * from './engine/generate-types.ts';
-export type * from './engine/validate-types.ts';
+export type * from './engine/request.ts';
+export type * from './engine/result.ts';
+export type * from './engine/load/types.ts';
+export type * from './engine/configure/types.ts';
+export type * from './engine/run/types.ts';
+export type * from './engine/inspect/types.ts';
+export type * from './engine/attribute/types.ts';
+export type * from './engine/intervene/types.ts';
+export type * from './engine/features/types.ts';
+export type * from './engine/generate/types.ts';
+export type * from './engine/validate/types.ts';
 export {
   BadFileError,
   ExhaustedError,

@@ -1,6 +1,6 @@
 /** The flags that say which features are changed and what is held fixed, for every command that intervenes. */
 import type { Command } from 'commander';
-import type { InterventionChoice } from '../engine/intervene-types.ts';
+import type { InterventionChoice } from '../engine/intervene/types.ts';
 import { UsageError } from '../errors.ts';
 import type { Intervention } from '../intervention/intervention.ts';
 import { parseAddress, parseIntervention } from '../intervention/text-form.ts';

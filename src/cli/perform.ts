@@ -1,6 +1,6 @@
 /** The frame of every command: settings to a request, one call, one answer printed as text or JSON. */
 import type { Command } from 'commander';
-import type { CommonOptions, EngineEvent } from '../engine/requests.ts';
+import type { CommonOptions, EngineEvent } from '../engine/request.ts';
 import type { Screen } from '../report/screen.ts';
 import type { Reporter } from '../report/progress.ts';
 import type { Settings } from '../settings/resolve.ts';

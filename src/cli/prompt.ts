@@ -1,7 +1,7 @@
 /** A prompt from where it is: the argument, standard input, a file, or token ids. Texts are taken as they are. */
 import { readFile, stat } from 'node:fs/promises';
 import { addAbortSignal, type Readable } from 'node:stream';
-import type { PromptInput } from '../engine/requests.ts';
+import type { PromptInput } from '../engine/request.ts';
 import { BadFileError, NotFoundError, UsageError } from '../errors.ts';
 
 /** Far above any model's context; more means that the wrong file is named. */

@@ -16,8 +16,9 @@ import { INDEX_FILE, lacks, readConfig, type FileSet } from '../model/checkpoint
 import type { TransformerConfig } from '../model/config.ts';
 import { readSetConfig, SET_CONFIG_FILE, setFiles } from '../transcoder/open.ts';
 import type { SetConfig } from '../transcoder/set-config.ts';
-import { REQUEST_DEFAULTS, type CommonOptions } from './requests.ts';
-import type { FileResult, SourceResult } from './results.ts';
+import { REQUEST_DEFAULTS, type CommonOptions } from './request.ts';
+import type { FileResult } from './load/types.ts';
+import type { SourceResult } from './result.ts';
 
 /** A name, where it led, and the files. */
 export interface NamedFiles {

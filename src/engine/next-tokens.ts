@@ -1,7 +1,7 @@
 /** Engine: the most likely next tokens of a row of logits. */
 import { largestIndices, softmax } from '../model/logits.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
-import type { NextTokenResult } from './results.ts';
+import type { NextTokenResult } from './result.ts';
 
 /** The k most likely tokens of a row of logits. */
 export function mostLikely(logits: Float32Array, k: number, tokenizer: Tokenizer): NextTokenResult[] {

@@ -5,7 +5,7 @@ import type { TargetChoice } from '../attribution/targets.ts';
 import type { JsonValue, Provenance, SourceReference } from '../graph/graph.ts';
 import { CONFIG_FILE } from '../model/checkpoint.ts';
 import { SET_CONFIG_FILE } from '../transcoder/open.ts';
-import { ATTRIBUTE_DEFAULTS, type GraphOptions } from './attribute-types.ts';
+import { ATTRIBUTE_DEFAULTS, type GraphOptions } from './attribute/types.ts';
 import type { NamedFiles } from './names.ts';
 import type { Session } from './session.ts';
 

@@ -15,9 +15,9 @@ import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { openSet, type OpenedSet } from '../transcoder/open.ts';
 import type { Located } from '../transcoder/sources/source.ts';
 import { loadSet } from '../transcoder/transcoder-set.ts';
-import { scanOf } from './feature-source.ts';
+import { scanOf } from './features/source.ts';
 import { hubClient, requiredPath, resolveSubject, type NamedFiles, type Subject } from './names.ts';
-import { REQUEST_DEFAULTS, type CommonOptions, type EngineEvent } from './requests.ts';
+import { REQUEST_DEFAULTS, type CommonOptions, type EngineEvent } from './request.ts';
 import { plainType } from './plain-type.ts';
 import { Stopwatch } from './stopwatch.ts';
 

@@ -1,5 +1,5 @@
 /** Engine: range and middle of a per-feature number. */
-import type { Spread } from './results.ts';
+import type { Spread } from './result.ts';
 
 /** Smallest, middle and largest value; the median of an even number of values is the mean of the two in the middle. */
 export function spreadOf(values: Float32Array | Float64Array): Spread {

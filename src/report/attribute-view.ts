@@ -1,5 +1,5 @@
 /** What `attribute` shows: the size of the graph, what it explains, how much of it is explained, the strongest features. */
-import type { AttributeResult, VerificationResult } from '../engine/attribute-types.ts';
+import type { AttributeResult, VerificationResult } from '../engine/attribute/types.ts';
 import { formatAmount, formatBytes, formatDecimal, formatDuration, formatProbability } from './numbers.ts';
 import { backendText } from './run-view.ts';
 import type { Screen } from './screen.ts';

@@ -1,5 +1,5 @@
 /** What `intervene --batch` shows: a line a case, and what came where something else was expected. */
-import type { BatchResult } from '../engine/intervene-types.ts';
+import type { BatchResult } from '../engine/intervene/types.ts';
 import { closingFacts, subjectFacts } from './intervene-view.ts';
 import { formatAmount, formatDecimal, formatProbability } from './numbers.ts';
 import type { Screen } from './screen.ts';

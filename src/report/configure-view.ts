@@ -1,5 +1,5 @@
 /** What `configure` shows: the notebook's configuration summary, counted from the real replacement model. */
-import type { ConfigureResult } from '../engine/results.ts';
+import type { ConfigureResult } from '../engine/configure/types.ts';
 import { formatAmount, formatBytes, formatCount } from './numbers.ts';
 import type { Screen } from './screen.ts';
 import { facts, sections } from './table.ts';

@@ -1,5 +1,5 @@
 /** What `features` shows: what was built from a corpus, and labels. */
-import type { FeaturesBuildResult, LabelResult, LabelsResult } from '../engine/features-types.ts';
+import type { FeaturesBuildResult, LabelResult, LabelsResult } from '../engine/features/types.ts';
 import { formatAmount, formatBytes, formatCount, formatDuration, formatProbability } from './numbers.ts';
 import { backendText } from './run-view.ts';
 import type { Screen } from './screen.ts';

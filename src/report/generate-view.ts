@@ -1,5 +1,5 @@
 /** What `generate` shows besides the text, which was streamed: how it ended and how fast it was, for who is watching. */
-import type { GenerateResult } from '../engine/generate-types.ts';
+import type { GenerateResult } from '../engine/generate/types.ts';
 import { formatAmount, formatBytes, formatDuration } from './numbers.ts';
 import type { Screen } from './screen.ts';
 import { printable } from './text.ts';

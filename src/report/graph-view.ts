@@ -1,8 +1,8 @@
 /** What `graph` shows: one view a question. */
-import type { DiffResult, PathsResult, PruneResult, ScoresResult, TopResult } from '../engine/graph.ts';
-import type { ExportResult, MergeResult } from '../engine/graph-export.ts';
+import type { DiffResult, PathsResult, PruneResult, ScoresResult, TopResult } from '../engine/graph/graph.ts';
+import type { ExportResult, MergeResult } from '../engine/graph/export.ts';
 import { unreachable } from '../errors.ts';
-import type { SavedFileResult } from '../engine/results.ts';
+import type { SavedFileResult } from '../engine/result.ts';
 import type { NodeResult } from '../graph/nodes.ts';
 import type { GraphScores } from '../graph/scores.ts';
 import type { FeatureTotal } from '../graph/totals.ts';

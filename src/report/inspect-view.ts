@@ -7,11 +7,10 @@ import type {
   InspectLayerResult,
   InspectResult,
   InspectSummaryResult,
-  SourceResult,
-  Spread,
   TokenEffectResult,
   WeightResult,
-} from '../engine/results.ts';
+} from '../engine/inspect/types.ts';
+import type { SourceResult, Spread } from '../engine/result.ts';
 import { unreachable } from '../errors.ts';
 import { activationText } from './load-view.ts';
 import {

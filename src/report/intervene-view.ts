@@ -5,8 +5,8 @@ import type {
   FrozenResult,
   InterveneResult,
   TokenChangeResult,
-} from '../engine/intervene-types.ts';
-import type { SavedFileResult, TokenResult } from '../engine/results.ts';
+} from '../engine/intervene/types.ts';
+import type { SavedFileResult, TokenResult } from '../engine/result.ts';
 import { formatBytes, formatDecimal, formatDuration, formatProbability } from './numbers.ts';
 import type { Screen } from './screen.ts';
 import { facts, sections, table, type Cell, type Column } from './table.ts';

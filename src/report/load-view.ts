@@ -1,12 +1,12 @@
 /** What `load` shows: files and whether they fit, then the transcoders as the notebook lists them. */
 import type {
-  SourceResult,
   FileResult,
   FileStatus,
   LoadResult,
   RoomResult,
   TranscoderLayerResult,
-} from '../engine/results.ts';
+} from '../engine/load/types.ts';
+import type { SourceResult } from '../engine/result.ts';
 import { unreachable } from '../errors.ts';
 import { formatAmount, formatBytes, formatCount, formatDecimal, NO_NUMBER } from './numbers.ts';
 import type { Screen } from './screen.ts';

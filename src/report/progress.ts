@@ -1,5 +1,5 @@
 /** Progress, notes and warnings on stderr: one moving line on a terminal, one plain line a phase anywhere else. */
-import type { EngineEvent, ProgressEvent } from '../engine/requests.ts';
+import type { EngineEvent, ProgressEvent } from '../engine/request.ts';
 import { formatBytes, formatCount, formatDuration } from './numbers.ts';
 import type { Screen } from './screen.ts';
 import { printable, printableLines } from './text.ts';

@@ -1,5 +1,5 @@
 /** What `attribute --prompts` shows: a line for each prompt, and how many went well. */
-import type { AttributePromptsResult, PromptResult } from '../engine/attribute-types.ts';
+import type { AttributePromptsResult, PromptResult } from '../engine/attribute/types.ts';
 import { formatBytes, formatCount, formatDecimal } from './numbers.ts';
 import type { Screen } from './screen.ts';
 import { facts, sections, table, type Column } from './table.ts';

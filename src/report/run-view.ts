@@ -1,5 +1,6 @@
 /** What `run` shows: the tokens, the output's shape, the most likely next tokens, and the strongest features a token. */
-import type { FeatureResult, NextTokenResult, RunResult, TokenResult } from '../engine/results.ts';
+import type { NextTokenResult, TokenResult } from '../engine/result.ts';
+import type { FeatureResult, RunResult } from '../engine/run/types.ts';
 import { formatBytes, formatDecimal, formatDuration, formatProbability, formatShape } from './numbers.ts';
 import type { Screen } from './screen.ts';
 import { facts, sections, table, type Column } from './table.ts';

@@ -1,5 +1,5 @@
 /** What `intervene --sweep` shows: a line a value. */
-import type { SweepResult } from '../engine/intervene-types.ts';
+import type { SweepResult } from '../engine/intervene/types.ts';
 import { closingFacts, headFacts, signed } from './intervene-view.ts';
 import { formatDecimal, formatProbability } from './numbers.ts';
 import type { Screen } from './screen.ts';

@@ -1,5 +1,5 @@
 /** What `graph validate` shows: what the graph predicts and what the model does, feature by feature. */
-import type { ValidateResult } from '../engine/validate-types.ts';
+import type { ValidateResult } from '../engine/validate/types.ts';
 import { closingFacts, signed, subjectFacts } from './intervene-view.ts';
 import { formatDecimal } from './numbers.ts';
 import type { Screen } from './screen.ts';

@@ -19,6 +19,8 @@ export const SetConfigFile = v.object({
 export type NamedActivation =
   { readonly kind: 'relu' } | { readonly kind: 'jumprelu' } | { readonly kind: 'topk'; readonly k: number };
 
+export type ActivationKind = NamedActivation['kind'];
+
 export interface SetConfig {
   readonly kind: 'transcoder_set' | 'cross_layer_transcoder';
   /** Where features read and write, as sites of a block (`ln2.hook_normalized`, `hook_mlp_out`). */

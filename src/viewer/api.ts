@@ -16,8 +16,8 @@
  *
  * Errors are `{"error":{"code","message","hint"}}` with a fitting status, as `--json` prints them.
  */
-import type { AttributeResult } from '../engine/attribute-types.ts';
-import type { InterveneResult } from '../engine/intervene-types.ts';
+import type { AttributeResult } from '../engine/attribute/types.ts';
+import type { InterveneResult } from '../engine/intervene/types.ts';
 import type { Annotations } from '../graph/annotations.ts';
 import type { ViewerGraph } from '../graph/neuronpedia.ts';
 import type { FeaturePage } from '../transcoder/feature-page.ts';

@@ -1,10 +1,10 @@
 /** Viewer: what can be tried out with the model: a prompt traced, features steered, a link put to the test. */
 import { lstat } from 'node:fs/promises';
 import path from 'node:path';
-import { ablateIn } from '../engine/ablate.ts';
-import { attributeIn } from '../engine/attribute.ts';
-import { interveneIn } from '../engine/intervene.ts';
-import { checkActivation } from '../engine/validate.ts';
+import { ablateIn } from '../engine/validate/ablate.ts';
+import { attributeIn } from '../engine/attribute/attribute.ts';
+import { interveneIn } from '../engine/intervene/intervene.ts';
+import { checkActivation } from '../engine/validate/validate.ts';
 import { unreachable, UsageError } from '../errors.ts';
 import { sanitiseName } from '../graph/neuronpedia.ts';
 import type { AblateJob, JobRequest, SteerJob, TraceJob } from './api.ts';

@@ -3,7 +3,7 @@ import {
   openFeatureSource,
   type FeatureSource,
   type FeatureSourceRequest,
-} from '../engine/feature-source.ts';
+} from '../engine/features/source.ts';
 import { NotFoundError, TracerError } from '../errors.ts';
 import { placeOfNode } from '../graph/feature-id.ts';
 import { sanitiseName, type ViewerGraph } from '../graph/neuronpedia.ts';

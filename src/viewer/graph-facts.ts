@@ -1,5 +1,5 @@
 /** Viewer: what an experiment has to know of a graph, from a graph file or a viewer's alike. */
-import type { AblatedFeature, AblationTarget } from '../engine/ablate.ts';
+import type { AblatedFeature, AblationTarget } from '../engine/validate/ablate.ts';
 import { unreachable, UsageError } from '../errors.ts';
 import { featureId, parseFeatureId, type FeaturePlace } from '../graph/feature-id.ts';
 import { edgeWeight, featureOf, type Graph } from '../graph/graph.ts';

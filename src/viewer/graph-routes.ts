@@ -76,7 +76,7 @@ export function graphRoutes(library: Library): Hono<ViewerEnv> {
       opened: { ...drawn, can_steer: false },
       features: await features.details(open, drawn.graph),
     };
-    const { exportedHtml } = await import('../engine/html-export.ts');
+    const { exportedHtml } = await import('../engine/graph/html.ts');
     const html = await exportedHtml(page, { title: shelved.slug });
     return download(context, html, `${shelved.slug}.html`, 'text/html');
   });

@@ -1,9 +1,9 @@
 /** Viewer: the model that prompts are traced and features are steered with. Loaded when it is first needed, then held. */
 import { TracerError } from '../errors.ts';
-import { scanOf } from '../engine/feature-source.ts';
+import { scanOf } from '../engine/features/source.ts';
 import { sourceReference } from '../engine/provenance.ts';
-import { REQUEST_DEFAULTS, type CommonOptions } from '../engine/requests.ts';
-import type { SourceResult } from '../engine/results.ts';
+import { REQUEST_DEFAULTS, type CommonOptions } from '../engine/request.ts';
+import type { SourceResult } from '../engine/result.ts';
 import { openSession, openSubject, type Session } from '../engine/session.ts';
 import type { SourceReference } from '../graph/graph.ts';
 import { sanitiseName } from '../graph/neuronpedia.ts';

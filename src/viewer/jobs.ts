@@ -1,6 +1,6 @@
 /** Viewer: work with the model, one piece at a time. A job is stopped when it is cancelled, and when nobody listens any more. */
 import { randomUUID } from 'node:crypto';
-import type { EngineEvent } from '../engine/requests.ts';
+import type { EngineEvent } from '../engine/request.ts';
 import { NotFoundError } from '../errors.ts';
 import type { JobResult, JobStatus } from './api.ts';
 import { errorBody, RefusedError } from './http-errors.ts';

@@ -1,6 +1,6 @@
 /** Viewer: graphs as they were read, the last few kept, so that a hundred requests for one read its file once. */
 import { annotationsOf, emptyAnnotations, type Annotations } from '../graph/annotations.ts';
-import { withPinned } from '../engine/pinned-nodes.ts';
+import { withPinned } from '../engine/graph/pinned-nodes.ts';
 import { readGraph } from '../graph/files.ts';
 import type { Graph } from '../graph/graph.ts';
 import { viewerGraph, type ViewerGraph } from '../graph/neuronpedia.ts';

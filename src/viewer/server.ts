@@ -5,7 +5,7 @@ import { createAdaptorServer } from '@hono/node-server';
 import type { Hono } from 'hono';
 import { ExhaustedError, NotFoundError, UsageError } from '../errors.ts';
 import { errnoCode, messageOf } from '../formats/system-errors.ts';
-import type { CommonOptions } from '../engine/requests.ts';
+import type { CommonOptions } from '../engine/request.ts';
 import { inAddress, makeToken, ownNames, reachableName, type ViewerEnv } from './access.ts';
 import { viewerApp } from './app.ts';
 import { FeatureDesk } from './feature-desk.ts';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import path from 'node:path';
-import { attribute, attributeIn, traceGraph } from '../../src/engine/attribute.ts';
-import type { GraphOptions } from '../../src/engine/attribute-types.ts';
+import { attribute, attributeIn, traceGraph } from '../../src/engine/attribute/attribute.ts';
+import type { GraphOptions } from '../../src/engine/attribute/types.ts';
 import type { Session } from '../../src/engine/session.ts';
 import { BadFileError, UsageError } from '../../src/errors.ts';
 import { readGraph } from '../../src/graph/files.ts';

@@ -1,5 +1,5 @@
 /** A golden fixture as the engine opens it, and what it reports on the way. */
-import type { EngineEvent } from '../../src/engine/requests.ts';
+import type { EngineEvent } from '../../src/engine/request.ts';
 import { openSession, type Session } from '../../src/engine/session.ts';
 import { goldenPath, type Fixture } from '../support/golden.ts';
 

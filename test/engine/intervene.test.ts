@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { batchIn, readBatch } from '../../src/engine/intervene-batch.ts';
-import { sweepIn } from '../../src/engine/intervene-sweep.ts';
-import { interveneIn } from '../../src/engine/intervene.ts';
+import { batchIn, readBatch } from '../../src/engine/intervene/batch.ts';
+import { sweepIn } from '../../src/engine/intervene/sweep.ts';
+import { interveneIn } from '../../src/engine/intervene/intervene.ts';
 import type { Session } from '../../src/engine/session.ts';
 import type { Intervention } from '../../src/intervention/intervention.ts';
 import { parseIntervention, parseSweep } from '../../src/intervention/text-form.ts';

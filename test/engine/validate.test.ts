@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { traceGraph } from '../../src/engine/attribute.ts';
-import { predictAblation } from '../../src/engine/validate-prediction.ts';
-import { rankCorrelation } from '../../src/engine/validate-rank.ts';
-import { targetNode, validateIn } from '../../src/engine/validate.ts';
+import { traceGraph } from '../../src/engine/attribute/attribute.ts';
+import { predictAblation } from '../../src/engine/validate/prediction.ts';
+import { rankCorrelation } from '../../src/engine/validate/rank.ts';
+import { targetNode, validateIn } from '../../src/engine/validate/validate.ts';
 import { NodeLayout } from '../../src/graph/node-layout.ts';
 import type { Graph } from '../../src/graph/graph.ts';
 import { prompts, tolerances, type Fixture } from '../support/golden.ts';

@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { openFeatureSource, type FeatureSourceRequest } from '../../src/engine/feature-source.ts';
-import type { EngineEvent } from '../../src/engine/requests.ts';
+import { openFeatureSource, type FeatureSourceRequest } from '../../src/engine/features/source.ts';
+import type { EngineEvent } from '../../src/engine/request.ts';
 import { BadFileError, NetworkError } from '../../src/errors.ts';
 import { HubPages } from '../../src/features/hub-pages.ts';
 import { writeIndex, writeLayerPages } from '../../src/features/write-pages.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { openFeatureSource } from '../../src/engine/feature-source.ts';
+import { openFeatureSource } from '../../src/engine/features/source.ts';
 import { BadFileError, UsageError } from '../../src/errors.ts';
 import { LabelFile, labelText, readLabels } from '../../src/features/labels.ts';
 import { sanitiseName } from '../../src/graph/neuronpedia.ts';

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { ConfigureResult } from '../../src/engine/results.ts';
+import type { ConfigureResult } from '../../src/engine/configure/types.ts';
 import { configureView, foldLayers } from '../../src/report/configure-view.ts';
 import { plain, subject } from './shown.ts';
 

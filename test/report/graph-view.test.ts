@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { DiffResult, PathsResult, ScoresResult } from '../../src/engine/graph.ts';
+import type { DiffResult, PathsResult, ScoresResult } from '../../src/engine/graph/graph.ts';
 import type { NodeResult } from '../../src/graph/nodes.ts';
 import type { FeatureTotal } from '../../src/graph/totals.ts';
 import { diffView, pathsView, scoresView, topView } from '../../src/report/graph-view.ts';

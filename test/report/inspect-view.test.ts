@@ -3,7 +3,7 @@ import type {
   InspectFeatureResult,
   InspectLayerResult,
   InspectSummaryResult,
-} from '../../src/engine/results.ts';
+} from '../../src/engine/inspect/types.ts';
 import { inspectView } from '../../src/report/inspect-view.ts';
 import { lineOf, plain, subject } from './shown.ts';
 

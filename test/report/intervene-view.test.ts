@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
-import type { GenerateResult } from '../../src/engine/generate-types.ts';
-import type { BatchResult, InterveneResult, SweepResult } from '../../src/engine/intervene-types.ts';
-import type { NextTokenResult } from '../../src/engine/results.ts';
-import type { ValidateResult } from '../../src/engine/validate-types.ts';
+import type { GenerateResult } from '../../src/engine/generate/types.ts';
+import type { BatchResult, InterveneResult, SweepResult } from '../../src/engine/intervene/types.ts';
+import type { NextTokenResult } from '../../src/engine/result.ts';
+import type { ValidateResult } from '../../src/engine/validate/types.ts';
 import { batchView } from '../../src/report/batch-view.ts';
 import { generateView } from '../../src/report/generate-view.ts';
 import { interveneView } from '../../src/report/intervene-view.ts';

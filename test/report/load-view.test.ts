@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import type { LoadResult } from '../../src/engine/results.ts';
+import type { LoadResult } from '../../src/engine/load/types.ts';
 import { loadView } from '../../src/report/load-view.ts';
 import { lineOf, plain, subject } from './shown.ts';
 

@@ -1,6 +1,6 @@
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from '@jest/globals';
-import type { EngineEvent, ProgressEvent } from '../../src/engine/requests.ts';
+import type { EngineEvent, ProgressEvent } from '../../src/engine/request.ts';
 import { describeAmount, makeReporter, type Loudness } from '../../src/report/progress.ts';
 import { screenFor } from '../../src/report/screen.ts';
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import stringWidth from 'string-width';
-import type { RunResult } from '../../src/engine/results.ts';
+import type { RunResult } from '../../src/engine/run/types.ts';
 import { runView } from '../../src/report/run-view.ts';
 import { colored, lineOf, plain, subject } from './shown.ts';
 

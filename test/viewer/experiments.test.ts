@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { appendFileSync, cpSync, existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
-import { attributeIn } from '../../src/engine/attribute.ts';
+import { attributeIn } from '../../src/engine/attribute/attribute.ts';
 import type { ViewerGraph } from '../../src/graph/neuronpedia.ts';
 import type {
   AblationResult,

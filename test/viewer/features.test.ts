@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { labelFeature } from '../../src/engine/features-labels.ts';
+import { labelFeature } from '../../src/engine/features/labels.ts';
 import { pairingNumber } from '../../src/features/page-source.ts';
 import { sanitiseName } from '../../src/graph/neuronpedia.ts';
 import type { FeatureDetail, OpenedGraph } from '../../src/viewer/api.ts';

@@ -1,6 +1,6 @@
 /** Measures: all that the embedded model has to show, from its files. */
-import type { AttributeResult } from '../../src/engine/attribute-types.ts';
-import { attributeIn } from '../../src/engine/attribute.ts';
+import type { AttributeResult } from '../../src/engine/attribute/types.ts';
+import { attributeIn } from '../../src/engine/attribute/attribute.ts';
 import { openSession, type Session } from '../../src/engine/session.ts';
 import { holdSubject } from '../../src/training/loaded.ts';
 import { Random } from '../../src/training/random.ts';

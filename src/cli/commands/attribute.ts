@@ -1,6 +1,6 @@
 /** `tracer attribute PROMPT`: the attribution graph of a prompt. */
 import { Option, type Command } from 'commander';
-import { ATTRIBUTE_DEFAULTS, type AttributeResult, type PromptResult } from '../../engine/attribute-types.ts';
+import { ATTRIBUTE_DEFAULTS, type AttributeResult, type PromptResult } from '../../engine/attribute/types.ts';
 import { EXIT, UsageError } from '../../errors.ts';
 import { perform, type Answer } from '../perform.ts';
 import { readPrompt } from '../prompt.ts';
@@ -125,7 +125,7 @@ export function addAttribute(program: Command, shell: Shell): void {
       if (options.prompts !== undefined) {
         refuseWithPrompts(argument, options);
         const [{ attributePrompts }, { promptsView }] = await Promise.all([
-          import('../../engine/attribute-prompts.ts'),
+          import('../../engine/attribute/prompts.ts'),
           import('../../report/prompts-view.ts'),
         ]);
         const { prompts } = options;
@@ -136,7 +136,7 @@ export function addAttribute(program: Command, shell: Shell): void {
       }
       const input = await readPrompt({ argument, ...options }, shell.host.stdin, shell.signal);
       const [{ attribute }, { attributeView }] = await Promise.all([
-        import('../../engine/attribute.ts'),
+        import('../../engine/attribute/attribute.ts'),
         import('../../report/attribute-view.ts'),
       ]);
       const result = await attribute({ ...common, ...options, targets, input });

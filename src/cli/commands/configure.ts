@@ -1,6 +1,6 @@
 /** `tracer configure`: builds the replacement model, shows its summary, and keeps the choice with `--save`. */
 import type { Command } from 'commander';
-import type { ConfigureResult } from '../../engine/results.ts';
+import type { ConfigureResult } from '../../engine/configure/types.ts';
 import type { Choice } from '../../settings/files.ts';
 import type { Settings } from '../../settings/resolve.ts';
 import { perform } from '../perform.ts';
@@ -24,7 +24,7 @@ export function addConfigure(program: Command, shell: Shell): void {
   command.action((options: ConfigureOptions) =>
     perform(shell, command, async ({ common, settings, report }) => {
       const [{ configure }, { configureView }] = await Promise.all([
-        import('../../engine/configure.ts'),
+        import('../../engine/configure/configure.ts'),
         import('../../report/configure-view.ts'),
       ]);
       const result = await configure(common);

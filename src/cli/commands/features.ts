@@ -1,6 +1,6 @@
 /** `tracer features …`: pages of features from a corpus, and the labels that people give to features. */
 import type { Command } from 'commander';
-import { FEATURES_DEFAULTS } from '../../engine/features-types.ts';
+import { FEATURES_DEFAULTS } from '../../engine/features/types.ts';
 import { perform } from '../perform.ts';
 import type { Shell } from '../shell.ts';
 import { layerRange, wholeNumber } from '../values.ts';
@@ -62,7 +62,7 @@ function addBuild(features: Command, shell: Shell): void {
   command.action((options: BuildOptions) =>
     perform(shell, command, async ({ common }) => {
       const [{ buildFeatures }, { buildView }] = await Promise.all([
-        import('../../engine/features-build.ts'),
+        import('../../engine/features/build.ts'),
         import('../../report/features-view.ts'),
       ]);
       const result = await buildFeatures({ ...common, ...options });
@@ -81,7 +81,7 @@ function addLabel(features: Command, shell: Shell): void {
   command.action((layer: number, feature: number, text: string | undefined) =>
     perform(shell, command, async ({ common }) => {
       const [{ labelFeature }, { labelView }] = await Promise.all([
-        import('../../engine/features-labels.ts'),
+        import('../../engine/features/labels.ts'),
         import('../../report/features-view.ts'),
       ]);
       const result = await labelFeature({ ...common, layer, feature, text });
@@ -99,7 +99,7 @@ function addLabels(features: Command, shell: Shell): void {
   command.action((options: { import?: string; export?: string }) =>
     perform(shell, command, async ({ common }) => {
       const [{ listLabels }, { labelsView }] = await Promise.all([
-        import('../../engine/features-labels.ts'),
+        import('../../engine/features/labels.ts'),
         import('../../report/features-view.ts'),
       ]);
       const result = await listLabels({ ...common, ...options });

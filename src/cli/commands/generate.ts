@@ -1,6 +1,6 @@
 /** `tracer generate PROMPT`: a greedy or sampled continuation, optionally under interventions. */
 import type { Command } from 'commander';
-import { GENERATE_DEFAULTS } from '../../engine/generate-types.ts';
+import { GENERATE_DEFAULTS } from '../../engine/generate/types.ts';
 import {
   INTERVENTION_HELP,
   readInterventionFlags,
@@ -69,7 +69,7 @@ export function addGenerate(program: Command, shell: Shell): void {
       const input = await readPrompt({ argument, ...options }, shell.host.stdin, shell.signal);
       const choice = await readInterventionFlags(options);
       const [{ generate }, { generateView }, { printableLines }] = await Promise.all([
-        import('../../engine/generate.ts'),
+        import('../../engine/generate/generate.ts'),
         import('../../report/generate-view.ts'),
         import('../../report/text.ts'),
       ]);

@@ -1,6 +1,6 @@
 /** `tracer graph validate FILE`: the features of a graph switched off in the model. The one question that loads a model. */
 import type { Command } from 'commander';
-import { VALIDATE_DEFAULTS } from '../../engine/validate-types.ts';
+import { VALIDATE_DEFAULTS } from '../../engine/validate/types.ts';
 import type { Setting } from '../../settings/resolve.ts';
 import { perform } from '../perform.ts';
 import type { Shell } from '../shell.ts';
@@ -37,7 +37,7 @@ export function addValidate(graph: Command, shell: Shell): void {
   command.action((file: string, options: ValidateOptions) =>
     perform(shell, command, async ({ common, settings }) => {
       const [{ validate }, { validateView }] = await Promise.all([
-        import('../../engine/validate.ts'),
+        import('../../engine/validate/validate.ts'),
         import('../../report/validate-view.ts'),
       ]);
       const { top, target, direct } = options;

@@ -1,7 +1,7 @@
 /** `tracer graph …`: questions to a graph file. No model is loaded, except to validate it. */
 import { Option, type Command } from 'commander';
-import { ATTRIBUTE_DEFAULTS } from '../../engine/attribute-types.ts';
-import type { ExportFormat, ViewFormat } from '../../engine/graph-export.ts';
+import { ATTRIBUTE_DEFAULTS } from '../../engine/attribute/types.ts';
+import type { ExportFormat, ViewFormat } from '../../engine/graph/export.ts';
 import type { ThemeName } from '../../picture/theme.ts';
 import { perform } from '../perform.ts';
 import type { Shell } from '../shell.ts';
@@ -205,8 +205,8 @@ function givenThresholds(command: Command, options: ThresholdFlags) {
 
 function engineAndViews() {
   return Promise.all([
-    import('../../engine/graph.ts'),
-    import('../../engine/graph-export.ts'),
+    import('../../engine/graph/graph.ts'),
+    import('../../engine/graph/export.ts'),
     import('../../report/graph-view.ts'),
   ]);
 }

@@ -1,6 +1,7 @@
 /** `tracer inspect`: model and set, a layer, a feature, hooks or weights; from headers where they are enough. */
 import type { Command } from 'commander';
-import { REQUEST_DEFAULTS, type InspectView } from '../../engine/requests.ts';
+import type { InspectView } from '../../engine/inspect/types.ts';
+import { REQUEST_DEFAULTS } from '../../engine/request.ts';
 import { UsageError } from '../../errors.ts';
 import { perform } from '../perform.ts';
 import type { Shell } from '../shell.ts';
@@ -42,7 +43,7 @@ export function addInspect(program: Command, shell: Shell): void {
     perform(shell, command, async ({ common }) => {
       const show = viewOf(options);
       const [{ inspect }, { inspectView }] = await Promise.all([
-        import('../../engine/inspect.ts'),
+        import('../../engine/inspect/inspect.ts'),
         import('../../report/inspect-view.ts'),
       ]);
       const result = await inspect({ ...common, show, features: options.features });

@@ -1,7 +1,7 @@
 /** `tracer intervene PROMPT`: sets features and reports what changed. */
 import type { Command } from 'commander';
-import { INTERVENE_DEFAULTS, type InterventionChoice } from '../../engine/intervene-types.ts';
-import type { CommonOptions } from '../../engine/requests.ts';
+import { INTERVENE_DEFAULTS, type InterventionChoice } from '../../engine/intervene/types.ts';
+import type { CommonOptions } from '../../engine/request.ts';
 import { EXIT, UsageError } from '../../errors.ts';
 import { parseSweep, type Sweep } from '../../intervention/text-form.ts';
 import {
@@ -89,7 +89,7 @@ type Asked = CommonOptions & InterventionChoice & { input: Awaited<ReturnType<ty
 
 async function runOnce(asked: Asked, options: InterveneOptions): Promise<Answer> {
   const [{ intervene }, { interveneView }] = await Promise.all([
-    import('../../engine/intervene.ts'),
+    import('../../engine/intervene/intervene.ts'),
     import('../../report/intervene-view.ts'),
   ]);
   const { top, features, output, preActivations, expect, expectProb } = options;
@@ -107,7 +107,7 @@ async function runOnce(asked: Asked, options: InterveneOptions): Promise<Answer>
 
 async function runSweep(asked: Asked & { sweep: Sweep }, { top, csv }: InterveneOptions): Promise<Answer> {
   const [{ sweep }, { sweepView }] = await Promise.all([
-    import('../../engine/intervene-sweep.ts'),
+    import('../../engine/intervene/sweep.ts'),
     import('../../report/sweep-view.ts'),
   ]);
   const result = await sweep({ ...asked, top, csv });
@@ -116,7 +116,7 @@ async function runSweep(asked: Asked & { sweep: Sweep }, { top, csv }: Intervene
 
 async function runBatch(file: string, { top }: InterveneOptions, common: CommonOptions): Promise<Answer> {
   const [{ interveneBatch, readBatch }, { batchView }] = await Promise.all([
-    import('../../engine/intervene-batch.ts'),
+    import('../../engine/intervene/batch.ts'),
     import('../../report/batch-view.ts'),
   ]);
   const result = await interveneBatch({ ...common, cases: await readBatch(file), top });

@@ -15,7 +15,7 @@ export function addLoad(program: Command, shell: Shell): void {
   command.action((options: LoadOptions) =>
     perform(shell, command, async ({ common }) => {
       const [{ load }, { loadView }] = await Promise.all([
-        import('../../engine/load.ts'),
+        import('../../engine/load/load.ts'),
         import('../../report/load-view.ts'),
       ]);
       const result = await load({ ...common, dryRun: options.dryRun });

@@ -1,6 +1,6 @@
 /** `tracer run PROMPT`: one forward pass of the replacement model. */
 import type { Command } from 'commander';
-import { REQUEST_DEFAULTS } from '../../engine/requests.ts';
+import { REQUEST_DEFAULTS } from '../../engine/request.ts';
 import { UsageError } from '../../errors.ts';
 import { perform } from '../perform.ts';
 import { readPrompt } from '../prompt.ts';
@@ -55,7 +55,7 @@ export function addRun(program: Command, shell: Shell): void {
       const saveActivations = activationFile(options);
       const input = await readPrompt({ argument, ...options }, shell.host.stdin, shell.signal);
       const [{ run }, { runView }] = await Promise.all([
-        import('../../engine/run.ts'),
+        import('../../engine/run/run.ts'),
         import('../../report/run-view.ts'),
       ]);
       const result = await run({

@@ -1,7 +1,7 @@
 /** `tracer setup`: links TensorFlow to TF.js. Where that cannot be done, wasm remains, so it warns and goes on. */
 import type { Command } from 'commander';
 import type { SetupProgress } from '../../backend/install.ts';
-import type { EngineEvent } from '../../engine/requests.ts';
+import type { EngineEvent } from '../../engine/request.ts';
 import { EXIT, TracerError, UsageError } from '../../errors.ts';
 import type { SetupResult } from '../../report/setup-view.ts';
 import type { Settings } from '../../settings/resolve.ts';

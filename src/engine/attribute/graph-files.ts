@@ -1,0 +1,145 @@
+/** Engine: where the files of a graph go, whether they can go there, and whether they are there already. */
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { isDeepStrictEqual } from 'node:util';
+import * as v from 'valibot';
+import { BadFileError, NotFoundError, UsageError } from '../../errors.ts';
+import { checkWritable } from '../../formats/atomic.ts';
+import { readJson } from '../../formats/json.ts';
+import { openSafetensors } from '../../formats/safetensors.ts';
+import { writeGraph } from '../../graph/files.ts';
+import type { Graph, Provenance } from '../../graph/graph.ts';
+import { sanitiseName, slugFileName, viewerGraph } from '../../graph/neuronpedia.ts';
+import type { PrunedGraph } from '../../graph/prune.ts';
+import { GRAPH_LIST_FILE, writeViewerGraph } from '../../graph/viewer-files.ts';
+import { ATTRIBUTE_DEFAULTS, type AttributeRequest } from './types.ts';
+import type { SavedFileResult } from '../result.ts';
+import { writtenFile } from '../written-file.ts';
+
+/** The part of a request that says where files go. */
+export type GraphPlaces = Pick<AttributeRequest, 'output' | 'graphDir' | 'slug' | 'resume'>;
+
+/** Refuses, before anything is computed, what could not be written in the end. */
+export async function checkPlaces(places: GraphPlaces): Promise<void> {
+  const { output, graphDir, slug } = places;
+  if ((graphDir === undefined) !== (slug === undefined)) {
+    throw new UsageError({
+      code: 'slug_and_folder',
+      message:
+        graphDir === undefined
+          ? '--slug names a graph in --graph-dir, which is missing'
+          : '--graph-dir needs --slug',
+      hint: 'Give both: --graph-dir graphs --slug dallas.',
+    });
+  }
+  if (output !== undefined) await checkWritable(output);
+  if (graphDir !== undefined && slug !== undefined) {
+    await checkWritable(path.join(graphDir, `${slugFileName(slug)}.json`));
+  }
+  rowsPlace(places);
+}
+
+/** The file that keeps rows until the graph is complete: beside the graph file, or beside the viewer's. */
+export function rowsPlace({ output, graphDir, slug, resume }: GraphPlaces): string | undefined {
+  if (!resume) return undefined;
+  if (output !== undefined) return `${output}.rows`;
+  if (graphDir !== undefined && slug !== undefined) return path.join(graphDir, `${slugFileName(slug)}.rows`);
+  throw new UsageError({
+    code: 'nowhere_to_resume',
+    message: '--resume keeps rows beside the file that is written, but no file is written',
+    hint: 'Give --output, or --graph-dir and --slug.',
+  });
+}
+
+export async function writeGraphFiles(
+  graph: Graph,
+  pruned: PrunedGraph,
+  { output, graphDir, slug, scan, signal }: AttributeRequest,
+  labels: Readonly<Record<string, string>>,
+): Promise<SavedFileResult[]> {
+  const atomic = signal ? { signal } : {};
+  const written: string[] = [];
+  if (output !== undefined) {
+    await writeGraph(output, graph, atomic);
+    written.push(output);
+  }
+  if (graphDir !== undefined && slug !== undefined) {
+    const files = await writeViewerGraph(graphDir, viewerGraph(pruned, { slug, scan, labels }), atomic);
+    written.push(files.graph, files.metadata);
+  }
+  return await Promise.all(written.map(writtenFile));
+}
+
+/**
+ * The files of a graph when all of them are there and were made from the same prompt with the same model, set and options;
+ * undefined when anything is missing or different. `wanted` is what a graph made now would say of itself.
+ */
+export async function finishedFiles(
+  { output, graphDir, slug, scan, nodeThreshold, edgeThreshold }: AttributeRequest,
+  wanted: Provenance,
+): Promise<SavedFileResult[] | undefined> {
+  const files: string[] = [];
+  if (output !== undefined) {
+    const found = await readIfThere(() => graphOrigin(output));
+    if (!isDeepStrictEqual(found, origin(wanted))) return undefined;
+    files.push(output);
+  }
+  if (graphDir !== undefined && slug !== undefined) {
+    const list = path.join(graphDir, GRAPH_LIST_FILE);
+    const name = slugFileName(slug);
+    const listed = await readIfThere(() => readJson(list, ListSchema));
+    const found = listed?.graphs.find((graph) => graph.slug === name);
+    const expected = {
+      slug: name,
+      scan: sanitiseName(scan ?? wanted.scan),
+      prompt: wanted.prompt,
+      generation_settings: Object.fromEntries(
+        Object.entries(wanted.options).filter(([, value]) => value !== null),
+      ),
+      pruning_settings: {
+        node_threshold: nodeThreshold ?? ATTRIBUTE_DEFAULTS.nodeThreshold,
+        edge_threshold: edgeThreshold ?? ATTRIBUTE_DEFAULTS.edgeThreshold,
+      },
+    };
+    const file = path.join(graphDir, `${name}.json`);
+    if (!isDeepStrictEqual(found, expected) || !existsSync(file)) return undefined;
+    files.push(file, list);
+  }
+  return files.length === 0 ? undefined : await Promise.all(files.map(writtenFile));
+}
+
+const ListSchema = v.object({
+  graphs: v.array(
+    v.object({
+      slug: v.string(),
+      scan: v.optional(v.string()),
+      prompt: v.optional(v.string()),
+      generation_settings: v.optional(v.unknown()),
+      pruning_settings: v.optional(v.unknown()),
+    }),
+  ),
+});
+
+type Origin = Pick<Provenance, 'model' | 'transcoders' | 'dtype' | 'options' | 'prompt' | 'scan'>;
+
+function origin({ model, transcoders, dtype, options, prompt, scan }: Origin): Origin {
+  return { model, transcoders, dtype, options, prompt, scan };
+}
+
+/** What a graph file says of itself, from its header alone. */
+async function graphOrigin(file: string): Promise<Origin> {
+  using tensors = await openSafetensors(file);
+  return origin(JSON.parse(tensors.metadata['provenance'] ?? '{}') as Provenance);
+}
+
+/** Undefined for a file that is missing or damaged: it is written anew. */
+async function readIfThere<T>(read: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await read();
+  } catch (error) {
+    if (error instanceof NotFoundError || error instanceof BadFileError || error instanceof SyntaxError) {
+      return undefined;
+    }
+    throw error;
+  }
+}

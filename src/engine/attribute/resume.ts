@@ -1,0 +1,54 @@
+/** Engine: rows of an interrupted attribution, and what decides whether they may be gone on with. */
+import { createHash } from 'node:crypto';
+import { RowFile, type Fingerprint } from '../../attribution/row-file.ts';
+import type { TargetChoice } from '../../attribution/targets.ts';
+import type { SourceReference } from '../../graph/graph.ts';
+import { CONFIG_FILE } from '../../model/checkpoint.ts';
+import type { ActiveFeatures } from '../../replacement/replacement-model.ts';
+import { SET_CONFIG_FILE } from '../../transcoder/open.ts';
+import { packageVersion, sourceReference } from '../provenance.ts';
+import type { Session } from '../session.ts';
+
+/** Hexadecimal digits of a hash that are kept: enough to tell apart, short enough to read. */
+const SHOWN_DIGITS = 16;
+
+/** Rows in a file, with the number of those that an earlier run left. */
+export interface Resumed {
+  readonly file: RowFile;
+  readonly n_resumed_rows: number;
+}
+
+/** Opens or begins the rows of an attribution. Errors as `RowFile.open`. */
+export async function openRows(
+  file: string,
+  session: Session,
+  tokens: readonly number[],
+  targets: TargetChoice,
+  features: ActiveFeatures,
+  n_columns: number,
+): Promise<Resumed> {
+  const { subject, description } = session;
+  const fingerprint: Fingerprint = {
+    tracer_version: packageVersion(),
+    model: identity(await sourceReference(subject.model, CONFIG_FILE)),
+    transcoders: identity(await sourceReference(subject.transcoders, SET_CONFIG_FILE)),
+    backend: `${description.backend} on ${description.device}`,
+    dtype: description.dtype,
+    tokens: digest(JSON.stringify(tokens)),
+    targets: digest(JSON.stringify(targets)),
+    // Other weights under the same configuration show here.
+    active_features: digest(
+      new Uint8Array(features.indices.buffer, features.indices.byteOffset, features.indices.byteLength),
+    ),
+  };
+  const rows = await RowFile.open(file, fingerprint, n_columns);
+  return { file: rows, n_resumed_rows: rows.n_rows };
+}
+
+function identity({ name, revision, config_sha256 }: SourceReference): string {
+  return `${name} ${revision ?? config_sha256?.slice(0, SHOWN_DIGITS) ?? ''}`;
+}
+
+function digest(content: string | Uint8Array): string {
+  return createHash('sha256').update(content).digest('hex').slice(0, SHOWN_DIGITS);
+}

@@ -1,0 +1,135 @@
+/** Engine: what can be asked of `attribute`, and what it answers. */
+import type { SelectionChoice } from '../../attribution/selection.ts';
+import type { EdgeCheck, Verification } from '../../attribution/verify.ts';
+import type { TargetChoice } from '../../attribution/targets.ts';
+import type { TopFeature } from '../../graph/top.ts';
+import type { Arithmetic, Device } from '../../backend/backend.ts';
+import type { CommonOptions, PromptInput } from '../request.ts';
+import type { SavedFileResult, Subject } from '../result.ts';
+
+/** Defaults of the original library, so that graphs can be compared. */
+export const ATTRIBUTE_DEFAULTS = {
+  maxLogits: 10,
+  desiredProbability: 0.95,
+  batchSize: 512,
+  updateInterval: 4,
+  maxFeatureNodes: 7500,
+  selection: 'reference',
+  nodeThreshold: 0.8,
+  edgeThreshold: 0.98,
+  /** Strongest features that the result lists. */
+  top: 10,
+} as const;
+
+/** How a graph is made; what is left out has the value of `ATTRIBUTE_DEFAULTS`. */
+export interface GraphOptions {
+  readonly targets?: TargetChoice | undefined;
+  /** The position that is explained: from the start, or negative from the end. Later tokens are cut off: they cannot matter. */
+  readonly targetPosition?: number | undefined;
+  readonly batchSize?: number | undefined;
+  readonly updateInterval?: number | undefined;
+  /** 0: no limit. */
+  readonly maxFeatureNodes?: number | undefined;
+  readonly selection?: SelectionChoice | undefined;
+  /** Used for the viewer's file; the graph file is never pruned. */
+  readonly nodeThreshold?: number | undefined;
+  readonly edgeThreshold?: number | undefined;
+  /** What feature pages are looked up under; default as the set says. */
+  readonly scan?: string | undefined;
+}
+
+/** What happens besides the graph. */
+export interface TraceOptions {
+  /** Keeps rows beside the files as they are computed, and goes on with those of an interrupted run. */
+  readonly resume?: boolean | undefined;
+  /** Edges to check against the frozen model. */
+  readonly verify?: number | undefined;
+}
+
+export interface LabelOptions {
+  /** Folder with feature pages, whose labels come before those of the set's own pages. */
+  readonly features?: string | undefined;
+}
+
+export interface AttributeRequest extends CommonOptions, GraphOptions, TraceOptions, LabelOptions {
+  readonly input: PromptInput;
+  /** Graph file to write. */
+  readonly output?: string | undefined;
+  /** Folder for the viewer's file and `graph-metadata.json`; needs `slug`. */
+  readonly graphDir?: string | undefined;
+  readonly slug?: string | undefined;
+}
+
+export interface AttributePromptsRequest extends CommonOptions, GraphOptions, TraceOptions, LabelOptions {
+  /** JSON Lines: `{"slug":…,"prompt":…}`. */
+  readonly prompts: string;
+  /** Folder for graph files, `SLUG.safetensors`. */
+  readonly output?: string | undefined;
+  /** Folder for the viewer's files, `SLUG.json`, and `graph-metadata.json`. */
+  readonly graphDir?: string | undefined;
+}
+
+export interface LogitTargetResult {
+  readonly token_id: number;
+  readonly text: string;
+  readonly probability: number;
+}
+
+export interface LabelledFeature extends TopFeature {
+  /** Of those that have one. */
+  readonly label?: string;
+}
+
+export interface AttributeResult extends Subject {
+  readonly backend: string;
+  readonly device: Device;
+  readonly dtype: Arithmetic;
+  readonly prompt: string;
+  readonly n_tokens: number;
+  readonly n_nodes: number;
+  readonly n_active_features: number;
+  readonly n_selected_features: number;
+  readonly logit_targets: readonly LogitTargetResult[];
+  readonly scores: { readonly replacement: number; readonly completeness: number };
+  /** After pruning with the thresholds. */
+  readonly pruned: { readonly n_nodes: number; readonly n_edges: number };
+  readonly top_features: readonly LabelledFeature[];
+  /** Rows that were there from an interrupted run; with `resume`. */
+  readonly n_resumed_rows?: number;
+  readonly verification?: VerificationResult;
+  readonly files: readonly SavedFileResult[];
+  readonly timings_ms: Readonly<Record<string, number>>;
+  readonly peak_rss_bytes: number;
+}
+
+/** Errors are shares: of the largest edge into the same target, and of all that a row sums. */
+export interface VerificationResult extends Omit<Verification, 'worst_edge'> {
+  /** The edge of the largest error, by node ids. */
+  readonly worst_edge: (Omit<EdgeCheck, 'target' | 'source'> & { target: string; source: string }) | null;
+}
+
+export interface PromptError {
+  readonly code: string;
+  readonly message: string;
+  readonly hint?: string;
+}
+
+/** One line of the list of prompts. */
+export type PromptResult = { readonly line: number; readonly slug: string | null } & (
+  | { readonly ok: true; readonly skipped: true; readonly files: readonly SavedFileResult[] }
+  | { readonly ok: true; readonly skipped: false; readonly graph: AttributeResult }
+  | { readonly ok: false; readonly error: PromptError; readonly exit_code: number }
+);
+
+export interface AttributePromptsResult extends Subject {
+  readonly backend: string;
+  readonly device: Device;
+  readonly dtype: Arithmetic;
+  readonly n_done: number;
+  readonly n_skipped: number;
+  readonly n_failed: number;
+  readonly prompts: readonly PromptResult[];
+  /** Of loading; each graph has its own. */
+  readonly timings_ms: Readonly<Record<string, number>>;
+  readonly peak_rss_bytes: number;
+}

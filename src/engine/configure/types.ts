@@ -1,0 +1,30 @@
+/** Engine: what can be asked of `configure`, and what it answers. */
+import type { Arithmetic, Device } from '../../backend/backend.ts';
+import type { ConfigurationSummary } from '../../replacement/summary.ts';
+import type { CommonOptions } from '../request.ts';
+import type { Subject } from '../result.ts';
+
+export type ConfigureRequest = CommonOptions;
+
+export interface ConfigureResult extends Subject, Omit<ConfigurationSummary, 'heldBytes' | 'streamedBytes'> {
+  readonly device: Device;
+  /** `tensorflow` or `wasm`. */
+  readonly backend: string;
+  /** `TensorFlow 2.21.0` */
+  readonly backend_version: string;
+  readonly dtype: Arithmetic;
+  /** What feature pages are looked up under: the repository (or folder) of the set. */
+  readonly scan: string | null;
+  readonly all_mlps_replaced: boolean;
+  readonly unembed_replaced: boolean;
+  readonly parameters_frozen: boolean;
+  readonly n_parameters: number;
+  /** Bytes of parameters held in memory. */
+  readonly bytes: number;
+  /** Bytes of parameters beyond the memory budget: read from their files on every use. */
+  readonly streamed_bytes: number;
+  /** How the weights are held: `as stored (bfloat16), widened when multiplied`. */
+  readonly storage?: string;
+  readonly timings_ms: Readonly<Record<string, number>>;
+  readonly peak_rss_bytes: number;
+}

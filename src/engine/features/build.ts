@@ -1,0 +1,131 @@
+/** Engine, verb `features build`: pages of features from a corpus, for any model and set. */
+import path from 'node:path';
+import { UsageError } from '../../errors.ts';
+import { checkWritable } from '../../formats/atomic.ts';
+import { buildPages } from '../../features/build.ts';
+import { Corpus } from '../../features/corpus.ts';
+import { locate } from '../../hub/resolve.ts';
+import { CONFIG_FILE } from '../../model/checkpoint.ts';
+import type { TransformerConfig } from '../../model/config.ts';
+import { FEATURE_FOLDER, INDEX_FILE } from '../../transcoder/feature-page.ts';
+import { SET_CONFIG_FILE } from '../../transcoder/open.ts';
+import { FEATURES_DEFAULTS, type FeaturesBuildRequest, type FeaturesBuildResult } from './types.ts';
+import { packageVersion, sourceReference } from '../provenance.ts';
+import { openSession, type Session } from '../session.ts';
+import { peakRssBytes, Stopwatch } from '../stopwatch.ts';
+import { writtenFile } from '../written-file.ts';
+
+/** BOS alone is no window. */
+const SHORTEST_CONTEXT = 2;
+
+/** Loads what the request names, reads the corpus and writes the pages. Errors as `openSession` and `buildPages`. */
+export async function buildFeatures(request: FeaturesBuildRequest): Promise<FeaturesBuildResult> {
+  const output = outputOf(request);
+  await checkWritable(path.join(output, INDEX_FILE));
+  using corpus = await Corpus.open(request.corpus);
+  using session = await openSession(request, {
+    preloadEncoders: true,
+    check: (_tokenizer, config) => {
+      layersOf(request, config);
+      contextOf(request, config);
+    },
+  });
+  const { replacement, tokenizer, description } = session;
+  const { config } = replacement.model;
+  const stopwatch = new Stopwatch();
+  const phases = stopwatch.phases('corpus');
+  const progress = (phase: string, message: string) => (done: number, total: number) =>
+    request.onProgress?.({
+      kind: 'progress',
+      phase,
+      message,
+      done,
+      total,
+      ...(phase === 'corpus' && { unit: 'bytes' as const }),
+    });
+  const onPage = progress('pages', 'Writing pages');
+  const outcome = await buildPages({
+    replacement,
+    tokenizer,
+    corpus,
+    folder: output,
+    layers: layersOf(request, config),
+    context: contextOf(request, config),
+    n_examples: request.examples ?? FEATURES_DEFAULTS.examples,
+    n_logits: request.logits ?? FEATURES_DEFAULTS.logits,
+    identity: await identityOf(session),
+    resume: request.resume ?? false,
+    maxStateBytes: request.maxMemoryBytes,
+    signal: request.signal,
+    checkFinite: (values) => session.checkFinite(values, 'the activations of features'),
+    onRead: progress('corpus', 'Reading the corpus'),
+    onPage: (done, total) => {
+      if (done === 1) phases.next('pages');
+      onPage(done, total);
+    },
+    onNote: (message) => request.onProgress?.({ kind: 'note', message }),
+  });
+  phases.end();
+  const { n_documents, n_windows, n_tokens } = outcome.progress;
+  return {
+    ...description,
+    output,
+    n_documents,
+    n_windows,
+    n_tokens,
+    n_resumed_windows: outcome.n_resumed_windows,
+    layers: outcome.layers,
+    state_bytes: outcome.state_bytes,
+    files: await Promise.all(outcome.files.map(writtenFile)),
+    timings_ms: { ...session.stopwatch.timings_ms, ...stopwatch.timings_ms },
+    peak_rss_bytes: peakRssBytes(),
+  };
+}
+
+/** Beside the weights of a set that is a folder of the user's, where all commands find the pages; others are only read. */
+function outputOf({ output, transcoders }: FeaturesBuildRequest): string {
+  if (output !== undefined) return output;
+  const located = transcoders === undefined ? undefined : locate('transcoders', transcoders);
+  if (located?.preset === undefined && located?.reference.kind === 'local') {
+    return path.join(located.reference.path, FEATURE_FOLDER);
+  }
+  throw new UsageError({
+    code: 'nowhere_to_write',
+    message: `a folder for the pages is missing: only sets that are local folders get theirs beside their weights`,
+    hint: 'Give --output DIR, and name it with --features DIR when the pages are to be shown.',
+  });
+}
+
+function layersOf({ layers }: FeaturesBuildRequest, { n_layers }: TransformerConfig): number[] {
+  const { from, to } = layers ?? { from: 0, to: n_layers };
+  if (from < to && to <= n_layers) return Array.from({ length: to - from }, (_, i) => from + i);
+  throw new UsageError({
+    code: 'out_of_range',
+    message: `--layers ${from}:${to}: the model has ${n_layers} layers`,
+    hint: `Give FROM:TO within 0:${n_layers}; the end is excluded.`,
+  });
+}
+
+function contextOf({ context }: FeaturesBuildRequest, { n_ctx }: TransformerConfig): number {
+  if (context === undefined) return Math.min(FEATURES_DEFAULTS.context, n_ctx);
+  if (context >= SHORTEST_CONTEXT && context <= n_ctx) return context;
+  throw new UsageError({
+    code: 'out_of_range',
+    message: `--context ${context}: the model reads ${n_ctx} tokens at most`,
+    hint: `Give a number from ${SHORTEST_CONTEXT} to ${n_ctx}.`,
+  });
+}
+
+async function identityOf({ subject, description }: Session): Promise<Record<string, string>> {
+  const named = async (part: 'model' | 'transcoders', configFile: string): Promise<string> => {
+    const { name, revision, config_sha256 } = await sourceReference(subject[part], configFile);
+    return `${name} ${revision ?? config_sha256}`;
+  };
+  return {
+    tracer_version: packageVersion(),
+    model: await named('model', CONFIG_FILE),
+    transcoders: await named('transcoders', SET_CONFIG_FILE),
+    backend: `${description.backend} on ${description.device}`,
+    dtype: description.dtype,
+  };
+}

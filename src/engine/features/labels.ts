@@ -1,0 +1,67 @@
+/** Engine, verbs `features label` and `features labels`: labels of one feature, or all of a set. No weight is read. */
+import { UsageError } from '../../errors.ts';
+import { writeFileAtomic } from '../../formats/atomic.ts';
+import { labelList, labelsText, readLabels } from '../../features/labels.ts';
+import { openFeatureSource, scanOf } from './source.ts';
+import type { LabelRequest, LabelResult, LabelsRequest, LabelsResult } from './types.ts';
+import { hubClient } from '../names.ts';
+import type { CommonOptions } from '../request.ts';
+import { openSubject } from '../session.ts';
+import { writtenFile } from '../written-file.ts';
+
+async function openLabels(request: CommonOptions) {
+  const client = hubClient(request);
+  // Headers tell which layers and features there are.
+  using opened = await openSubject(request, { dryRun: true, client });
+  const { transcoders } = opened.subject;
+  const scan = scanOf(transcoders);
+  const features = await openFeatureSource({ ...request, scan, set: transcoders.source, client });
+  const limits = { n_layers: opened.set.layers.length, n_features: opened.set.d_transcoder };
+  return { features, scan, limits, name: transcoders.source.name };
+}
+
+/** Sets the label of a feature, takes it back, or shows it. Throws `UsageError` for a feature that the set does not have. */
+export async function labelFeature(request: LabelRequest): Promise<LabelResult> {
+  const { layer, feature, text } = request;
+  const { features, limits, name } = await openLabels(request);
+  checkFeature(layer, feature, limits);
+  const label =
+    text === undefined ? await features.label(layer, feature) : await features.setLabel(layer, feature, text);
+  return { transcoders: name, layer, feature, label, file: features.labelFile.path };
+}
+
+/** Lists all labels that people wrote, after taking over those of a file; writes them to another. */
+export async function listLabels(request: LabelsRequest): Promise<LabelsResult> {
+  const { features, scan, limits, name } = await openLabels(request);
+  const imported = request.import === undefined ? undefined : await readLabels(request.import);
+  for (const { layer, feature } of imported ?? []) checkFeature(layer, feature, limits);
+  const { labelFile } = features;
+  const all = imported ? await labelFile.write(imported, request.signal) : await labelFile.read();
+  if (request.export !== undefined) {
+    await writeFileAtomic(request.export, labelsText(scan, all), { signal: request.signal });
+  }
+  return {
+    transcoders: name,
+    scan,
+    file: labelFile.path,
+    labels: labelList(all),
+    ...(imported && { n_imported: imported.length }),
+    ...(request.export !== undefined && { files: [await writtenFile(request.export)] }),
+  };
+}
+
+function checkFeature(
+  layer: number,
+  feature: number,
+  { n_layers, n_features }: { readonly n_layers: number; readonly n_features: number },
+): void {
+  const refuse = (what: string, count: number): never => {
+    throw new UsageError({
+      code: 'out_of_range',
+      message: `layer ${layer}, feature ${feature}: the set has ${count} ${what}`,
+      hint: `Give a ${what === 'layers' ? 'layer' : 'feature'} from 0 to ${count - 1}.`,
+    });
+  };
+  if (layer >= n_layers) refuse('layers', n_layers);
+  if (feature >= n_features) refuse('features a layer', n_features);
+}

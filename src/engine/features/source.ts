@@ -1,0 +1,227 @@
+/** Engine: pages and labels of a set's features, whichever place they come from. Used by `inspect`, `attribute` and the viewer. */
+import { existsSync, realpathSync } from 'node:fs';
+import { resolve } from 'node:path';
+import { NetworkError, NotFoundError, UsageError } from '../../errors.ts';
+import { requireFolderPages, openFolderPages } from '../../features/folder-pages.ts';
+import { HubPages } from '../../features/hub-pages.ts';
+import { LabelFile } from '../../features/labels.ts';
+import { featureKey, type PageSource } from '../../features/page-source.ts';
+import { sanitiseName } from '../../graph/neuronpedia.ts';
+import {
+  listPresets,
+  locate,
+  type HubClient,
+  type HubReference,
+  type LocalReference,
+} from '../../hub/resolve.ts';
+import type { FeaturePage } from '../../transcoder/feature-page.ts';
+import type { SetConfig } from '../../transcoder/set-config.ts';
+import { hubClient } from '../names.ts';
+import type { CommonOptions } from '../request.ts';
+import type { SourceResult } from '../result.ts';
+
+type Place = LocalReference | HubReference;
+
+/** A set as a graph file names it: a place only where it is a repository at a commit, since files come from anywhere. */
+export interface RecordedSet {
+  readonly name: string;
+  readonly revision: string | null;
+}
+
+export interface FeatureSourceRequest extends Pick<
+  CommonOptions,
+  'cacheDir' | 'offline' | 'signal' | 'onProgress'
+> {
+  /** A folder with pages, which is looked at first. */
+  readonly folder?: string | undefined;
+  /** What pages and labels are looked up under. */
+  readonly scan: string;
+  /** Where the set is, when that is known; else it is guessed from `scan`. */
+  readonly set?: SourceResult | RecordedSet | undefined;
+  /**
+   * Which repositories `scan` may lead to: any that it names (default), or those of presets only, for a scan out of a file
+   * that may come from anywhere and must not make this machine ask for what it likes.
+   */
+  readonly scanLeadsTo?: 'repositories' | 'presets' | undefined;
+  /** A run's view of the Hub, when there is one already. */
+  readonly client?: HubClient | undefined;
+}
+
+/** What is shown beside a feature. */
+export interface ShownLabel {
+  readonly text: string;
+  readonly origin: 'edited' | 'automatic';
+  /** Share of the activation that an automatic label covers. */
+  readonly share: number | null;
+}
+
+export interface FeatureSource {
+  /** Where pages come from, for people. */
+  readonly source: string;
+  /** Why a page could not be fetched; null when nothing went wrong. */
+  readonly problem: string | null;
+  /** The labels that people wrote. */
+  readonly labelFile: LabelFile;
+  /** Null when no place has a page. Throws `BadFileError` for a damaged one; a missing network is told by `problem`. */
+  page(layer: number, feature: number): Promise<FeaturePage | null>;
+  /** One that a person wrote, else the automatic one of the page. */
+  label(layer: number, feature: number): Promise<ShownLabel | null>;
+  /** Keeps a label, beside those of other writers; an empty text takes it back. Throws `UsageError` for a text that is none. */
+  setLabel(layer: number, feature: number, text: string): Promise<ShownLabel | null>;
+  /**
+   * By `LAYER_FEATURE`: without features all edited labels, else those of the features, where pages lie on this disk with
+   * automatic ones. Never asks the network.
+   */
+  labels(features?: Iterable<readonly [layer: number, feature: number]>): Promise<Record<string, string>>;
+}
+
+/** What pages and labels of a set are looked up under: what it says itself, else the name it was loaded by. */
+export function scanOf({ config, source }: { config: SetConfig; source: SourceResult }): string {
+  if (config.scan !== null) return config.scan;
+  const { repository, subfolder, name } = source;
+  if (repository === undefined) return name;
+  return subfolder === undefined ? repository : `${repository}//${subfolder}`;
+}
+
+/** Looks at local folders, and at nothing else until a page is asked for. Throws `NotFoundError` for a `folder` without pages. */
+export async function openFeatureSource(request: FeatureSourceRequest): Promise<FeatureSource> {
+  const { folder, scan, set, scanLeadsTo = 'repositories', signal } = request;
+  const client = request.client ?? hubClient(request);
+  const places: PageSource[] = [];
+  if (folder !== undefined) places.push(await requireFolderPages(folder, scan));
+  const own = set ? placeOfSet(set) : null;
+  const named = placeOfScan(scan, scanLeadsTo);
+  for (const place of [own, isSame(own, named) ? null : named]) {
+    if (place?.kind === 'hub') places.push(new HubPages(place, client, signal));
+    const pages = place?.kind === 'local' ? await openFolderPages(place.path, scan) : null;
+    if (pages) places.push(pages);
+  }
+  return new Features(places, LabelFile.of(labelKey(scan, set)), request);
+}
+
+class Features implements FeatureSource {
+  readonly source: string;
+  readonly labelFile: LabelFile;
+  problem: string | null = null;
+  readonly #places: readonly PageSource[];
+  readonly #request: FeatureSourceRequest;
+
+  constructor(places: readonly PageSource[], labelFile: LabelFile, request: FeatureSourceRequest) {
+    this.source = places.map(({ name }) => name).join(', ') || 'none';
+    this.labelFile = labelFile;
+    this.#places = places;
+    this.#request = request;
+  }
+
+  page(layer: number, feature: number): Promise<FeaturePage | null> {
+    return this.#firstPage(this.#places, layer, feature);
+  }
+
+  async label(layer: number, feature: number): Promise<ShownLabel | null> {
+    const edited = (await this.labelFile.read()).get(featureKey(layer, feature));
+    if (edited !== undefined) return { text: edited, origin: 'edited', share: null };
+    const automatic = (await this.page(layer, feature))?.label;
+    return automatic ? { text: automatic.text, origin: 'automatic', share: automatic.share } : null;
+  }
+
+  async setLabel(layer: number, feature: number, text: string): Promise<ShownLabel | null> {
+    await this.labelFile.write([{ layer, feature, text }], this.#request.signal);
+    return await this.label(layer, feature);
+  }
+
+  async labels(
+    features?: Iterable<readonly [layer: number, feature: number]>,
+  ): Promise<Record<string, string>> {
+    const edited = await this.labelFile.read();
+    if (!features) return Object.fromEntries(edited);
+    const local = this.#places.filter(({ isLocal }) => isLocal);
+    const found = new Map<string, string>();
+    for (const [layer, feature] of features) {
+      const key = featureKey(layer, feature);
+      if (found.has(key)) continue;
+      const text = edited.get(key) ?? (await this.#firstPage(local, layer, feature))?.label?.text;
+      if (text !== undefined) found.set(key, text);
+    }
+    return Object.fromEntries(found);
+  }
+
+  async #firstPage(
+    places: readonly PageSource[],
+    layer: number,
+    feature: number,
+  ): Promise<FeaturePage | null> {
+    for (const place of places) {
+      const page = await this.#tryPage(place, layer, feature);
+      if (page) return page;
+    }
+    return null;
+  }
+
+  /** What a repository refuses or cannot be asked is no reason to show nothing else of a feature. */
+  async #tryPage(place: PageSource, layer: number, feature: number): Promise<FeaturePage | null> {
+    try {
+      return await place.page(layer, feature);
+    } catch (error) {
+      const isRefusal = error instanceof NetworkError || error instanceof NotFoundError;
+      if (place.isLocal || !isRefusal) throw error;
+      const message = `no feature page from ${place.name}: ${error.message}`;
+      if (this.problem !== message) this.#request.onProgress?.({ kind: 'warning', message });
+      this.problem = message;
+      return null;
+    }
+  }
+}
+
+const COMMIT = /^[0-9a-f]{40}$/;
+
+function placeOfSet(set: SourceResult | RecordedSet): Place | null {
+  if (!('kind' in set)) {
+    const { name, revision } = set;
+    const place = revision !== null && COMMIT.test(revision) ? placeOfName(name, revision) : null;
+    return place?.kind === 'hub' ? place : null;
+  }
+  if (set.folder !== undefined) return { kind: 'local', path: set.folder };
+  if (set.repository === undefined) return null;
+  return {
+    kind: 'hub',
+    repo: set.repository,
+    ...(set.subfolder !== undefined && { subfolder: set.subfolder }),
+    ...(set.commit !== undefined && { revision: set.commit }),
+  };
+}
+
+/** Presets and repositories only: which folders of this disk are read is never up to what a file says. */
+function placeOfScan(scan: string, leadsTo: 'repositories' | 'presets'): Place | null {
+  for (const { name, reference } of listPresets('transcoders')) {
+    const names = reference.kind === 'hub' ? [name, reference.repo] : [name];
+    if (names.some((one) => scan === one || scan === sanitiseName(one))) return reference;
+  }
+  const place = leadsTo === 'repositories' ? placeOfName(scan, null) : null;
+  return place?.kind === 'hub' ? place : null;
+}
+
+/** Null for what is no name of a preset, repository or folder. */
+function placeOfName(name: string, revision: string | null): Place | null {
+  try {
+    const { reference } = locate('transcoders', name);
+    return reference.kind === 'hub' && revision !== null ? { ...reference, revision } : reference;
+  } catch (error) {
+    if (error instanceof NotFoundError || error instanceof UsageError) return null;
+    throw error;
+  }
+}
+
+function isSame(a: Place | null, b: Place | null): boolean {
+  if (a?.kind === 'hub' && b?.kind === 'hub') return a.repo === b.repo && a.subfolder === b.subfolder;
+  return a?.kind === 'local' && b?.kind === 'local' && resolve(a.path) === resolve(b.path);
+}
+
+/** The scan; for a folder that has no other name, its whole path, so that labels do not depend on where one stands. */
+function labelKey(scan: string, set: FeatureSourceRequest['set']): string {
+  if (set && 'kind' in set && set.kind === 'folder' && set.folder !== undefined && scan === set.name) {
+    return realpathSync(set.folder);
+  }
+  const place = placeOfName(scan, null);
+  const isPreset = listPresets('transcoders').some(({ name, aliases }) => [name, ...aliases].includes(scan));
+  return place?.kind === 'local' && !isPreset && existsSync(place.path) ? realpathSync(place.path) : scan;
+}

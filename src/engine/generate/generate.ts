@@ -1,0 +1,120 @@
+/** Engine, verb `generate`: a continuation, plain or under interventions. */
+import { randomInt } from 'node:crypto';
+import { writeSafetensors } from '../../formats/safetensors-writer.ts';
+import { generateTokens, type Continuation } from '../../generation/generate.ts';
+import { tokenChoice } from '../../generation/sampling.ts';
+import { ignoredPositions } from '../../tokenizer/bos.ts';
+import { GENERATE_DEFAULTS, type GenerateRequest, type GenerateResult } from './types.ts';
+import { checkInterventions, frozenResult, planInterventions } from '../intervene/prepare.ts';
+import { observedTensors, tokenResults } from '../intervene/intervene.ts';
+import type { SavedFileResult } from '../result.ts';
+import { tokensOf } from '../run/run.ts';
+import { openSession, type Session } from '../session.ts';
+import { peakRssBytes } from '../stopwatch.ts';
+import { writtenFile } from '../written-file.ts';
+
+const LARGEST_SEED = 2 ** 32 - 1;
+
+/** Loads what the request names and continues the prompt. Throws `UsageError` for what does not fit. */
+export async function generate(request: GenerateRequest): Promise<GenerateResult> {
+  using session = await openSession(request);
+  return await generateIn(session, request);
+}
+
+/** As `generate`, in a session that is loaded already. */
+export async function generateIn(session: Session, request: GenerateRequest): Promise<GenerateResult> {
+  const { replacement, tokenizer, stopwatch } = session;
+  const { signal, onProgress } = request;
+  const temperature = request.temperature ?? GENERATE_DEFAULTS.temperature;
+  const maxNewTokens = request.maxNewTokens ?? GENERATE_DEFAULTS.maxNewTokens;
+  const isDrawn = temperature !== 0;
+  const seed = request.seed ?? (isDrawn ? randomInt(LARGEST_SEED + 1) : 0);
+  const choose = tokenChoice({ temperature, topK: request.topK, topP: request.topP, seed });
+  if (!isDrawn && (request.topK !== undefined || request.topP !== undefined)) {
+    const message = 'top-k and top-p do nothing at temperature 0: the most likely token is always taken';
+    onProgress?.({ kind: 'warning', message });
+  }
+  const tokens = tokensOf(request.input, tokenizer);
+  const checked = checkInterventions(session, tokens.length, request, onProgress, maxNewTokens - 1);
+  using plan = await planInterventions(session, checked);
+  const phase = { kind: 'progress', phase: 'forward', message: `Reading ${tokens.length} tokens` } as const;
+  onProgress?.(phase);
+
+  const stream = tokenizer.decodeStream({ skipSpecialTokens: true });
+  let text = tokens.map((id) => stream.push(id)).join('');
+  let continuation = '';
+  const say = async (piece: string): Promise<void> => {
+    continuation += piece;
+    if (piece !== '') await request.onText?.(piece);
+  };
+  const arrivals: number[] = [];
+  const startMs = performance.now();
+  using generated = await stopwatch.time('generate', () =>
+    generateTokens(replacement, tokens, {
+      maxNewTokens,
+      choose,
+      plan,
+      freeze: checked.freeze,
+      keepInputs: request.output !== undefined,
+      ...((request.stopAtEos ?? true) && { stopToken: tokenizer.eosId }),
+      async onToken(id) {
+        arrivals.push(performance.now());
+        if (arrivals.length === 1 && text !== '') await request.onText?.(text);
+        await say(stream.push(id));
+      },
+      signal,
+    }),
+  );
+  await say(stream.end());
+  text += continuation;
+  for (const row of generated.logits) await session.checkFinite(row, 'the logits');
+
+  const all = [...tokens, ...generated.newTokens];
+  const files: SavedFileResult[] = [];
+  if (request.output !== undefined) {
+    await writeContinuation(session, request, request.output, tokens, generated);
+    files.push(await writtenFile(request.output));
+  }
+  const nLater = arrivals.length - 1;
+  return {
+    ...session.description,
+    ...frozenResult(checked.freeze),
+    tokens: tokenResults(session, all),
+    n_prompt_tokens: tokens.length,
+    text,
+    continuation,
+    stopped_at: request.stopAtEos !== false && all.at(-1) === tokenizer.eosId ? 'eos' : 'length',
+    seed: isDrawn ? seed : null,
+    files,
+    first_token_ms: arrivals[0]! - startMs,
+    ms_per_token: nLater > 0 ? (arrivals.at(-1)! - arrivals[0]!) / nLater : null,
+    timings_ms: stopwatch.timings_ms,
+    peak_rss_bytes: peakRssBytes(),
+  };
+}
+
+async function writeContinuation(
+  { replacement }: Session,
+  { preActivations, signal }: GenerateRequest,
+  file: string,
+  tokens: readonly number[],
+  { newTokens, logits, inputs }: Continuation,
+): Promise<void> {
+  const options = { ignored: ignoredPositions(tokens), signal };
+  const all = Int32Array.from([...tokens, ...newTokens]);
+  await writeSafetensors(
+    file,
+    [
+      {
+        name: 'logits',
+        dtype: 'F32',
+        shape: [logits.length, replacement.model.config.d_vocab],
+        data: () => logits,
+      },
+      ...(await observedTensors(replacement, inputs!, preActivations ?? false, options)),
+      { name: 'tokens', dtype: 'I32', shape: [all.length], data: all },
+    ],
+    {},
+    { signal },
+  );
+}

@@ -1,0 +1,98 @@
+/** Engine: a graph as it is drawn, from a graph file or a viewer's, with what people and the transcoder set say about it. */
+import {
+  annotationsOf,
+  annotationsPath,
+  emptyAnnotations,
+  readAnnotations,
+} from '../../graph/annotations.ts';
+import type { Annotations } from '../../graph/annotations.ts';
+import { readGraph } from '../../graph/files.ts';
+import { sanitiseName, viewerGraph, type ViewerGraph } from '../../graph/neuronpedia.ts';
+import { pruneGraph, type PruneOptions } from '../../graph/prune.ts';
+import { isViewerFile, readViewerGraph } from '../../graph/read-viewer.ts';
+import { graphScores, type GraphScores } from '../../graph/scores.ts';
+import { makePicture } from '../../picture/picture.ts';
+import { keepVisible, visibleAt } from '../../picture/visible.ts';
+import { withPinned } from './pinned-nodes.ts';
+
+export interface DrawnGraph {
+  readonly kind: 'graph' | 'viewer';
+  readonly viewer: ViewerGraph;
+  readonly annotations: Annotations;
+  /** Of the whole graph; null for a viewer's file, which has lost what they are computed from. */
+  readonly scores: GraphScores | null;
+  /** Where its set is, as far as that may be taken from the file. */
+  readonly set: { readonly name: string; readonly revision: string } | undefined;
+  readonly scan: string;
+}
+
+export interface DrawnOptions extends PruneOptions {
+  readonly slug: string;
+  readonly scan?: string | undefined;
+}
+
+/**
+ * Reads a file and the annotations beside it. A graph file is pruned; a viewer's file is pruned already, and only pruned
+ * further when a threshold is given; what is pinned stays in both. Throws `NotFoundError` and `BadFileError`.
+ */
+export async function openDrawnGraph(file: string, options: DrawnOptions): Promise<DrawnGraph> {
+  const saved = await readAnnotations(annotationsPath(file));
+  if (isViewerFile(file)) {
+    const whole = await readViewerGraph(file);
+    const annotations = saved ?? annotationsOf(whole);
+    const viewer = prunedFurther(whole, annotations, options);
+    return {
+      kind: 'viewer',
+      viewer: {
+        ...viewer,
+        metadata: {
+          ...viewer.metadata,
+          scan: options.scan === undefined ? viewer.metadata.scan : sanitiseName(options.scan),
+          slug: options.slug,
+        },
+      },
+      annotations,
+      scores: null,
+      set: undefined,
+      scan: whole.metadata.scan,
+    };
+  }
+  const graph = await readGraph(file);
+  const annotations = saved ?? emptyAnnotations();
+  const { name, revision } = graph.provenance.transcoders;
+  return {
+    kind: 'graph',
+    viewer: viewerGraph(withPinned(pruneGraph(graph, options), annotations.pinnedIds), options),
+    annotations,
+    scores: graphScores(graph),
+    // Which folder of this machine is read is not up to a file that may come from anywhere: only a set with a commit.
+    set: revision === null ? undefined : { name, revision },
+    scan: graph.provenance.scan,
+  };
+}
+
+function prunedFurther(
+  graph: ViewerGraph,
+  { pinnedIds }: Annotations,
+  { nodeThreshold, edgeThreshold }: PruneOptions,
+): ViewerGraph {
+  if (nodeThreshold === undefined && edgeThreshold === undefined) return graph;
+  const picture = makePicture(graph);
+  const [node_threshold, edge_threshold] = [
+    Math.min(nodeThreshold ?? 1, picture.nodeThreshold),
+    Math.min(edgeThreshold ?? 1, picture.edgeThreshold),
+  ];
+  const pinned = pinnedIds.flatMap((id) => picture.indexById.get(id) ?? []);
+  const visible = keepVisible(picture, visibleAt(picture, node_threshold, edge_threshold), pinned);
+  const seenLinks = new Set<string>();
+  visible.links.forEach((seen, link) => {
+    if (seen === 1) seenLinks.add(`${picture.source[link]!} ${picture.target[link]!}`);
+  });
+  const place = (id: string): number => picture.indexById.get(id)!;
+  return {
+    ...graph,
+    metadata: { ...graph.metadata, node_threshold, pruning_settings: { node_threshold, edge_threshold } },
+    nodes: graph.nodes.filter((_, index) => visible.nodes[index] === 1),
+    links: graph.links.filter(({ source, target }) => seenLinks.has(`${place(source)} ${place(target)}`)),
+  };
+}

@@ -1,0 +1,36 @@
+/** Engine: what this disk knows about the features of a graph that is exported. */
+import { placeOfNode } from '../../graph/feature-id.ts';
+import type { FeaturePage } from '../../transcoder/feature-page.ts';
+import type { DrawnGraph } from './drawn-graph.ts';
+import { openFeatureSource, type ShownLabel } from '../features/source.ts';
+
+/** A feature as the page shows it; its fields are those of `FeatureDetail` in the viewer's interface. */
+export interface FeatureInPage {
+  readonly layer: number;
+  readonly feature: number;
+  readonly page: FeaturePage | null;
+  readonly label: ShownLabel | null;
+  readonly neuronpedia: null;
+}
+
+/** Pages and labels that lie on this disk; nothing is asked of any network. */
+export async function knownFeatures({ scan, set, viewer }: DrawnGraph, cacheDir: string | undefined) {
+  const source = await openFeatureSource({ scan, set, cacheDir, offline: true });
+  const places = viewer.nodes.flatMap((node): (readonly [number, number])[] => {
+    const place = placeOfNode(node);
+    return place ? [[place.layer, place.feature]] : [];
+  });
+  return {
+    labels: () => source.labels(places),
+    details: async (): Promise<Record<string, FeatureInPage>> => {
+      const details: Record<string, FeatureInPage> = {};
+      for (const [layer, feature] of places) {
+        const key = `${layer}_${feature}`;
+        if (key in details) continue;
+        const [page, label] = await Promise.all([source.page(layer, feature), source.label(layer, feature)]);
+        details[key] = { layer, feature, page, label, neuronpedia: null };
+      }
+      return details;
+    },
+  };
+}

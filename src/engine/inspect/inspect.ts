@@ -1,0 +1,218 @@
+/** Engine, verb `inspect`: what a model and its set consist of, from headers; norms and tokens from single layers. */
+import { UsageError, unreachable } from '../../errors.ts';
+import { hookNames, hookShape, matchHooks, type HookName } from '../../model/hooks.ts';
+import type { TransformerConfig } from '../../model/config.ts';
+import { nearest } from '../../nearest.ts';
+import type { Located } from '../../transcoder/sources/source.ts';
+import { describeLayer } from '../load/load.ts';
+import { inspectFeature } from './feature.ts';
+import { decoderNorms, encoderNorms } from './norms.ts';
+import { plainType } from '../plain-type.ts';
+import type { InspectRequest } from './types.ts';
+import type {
+  HookResult,
+  HookShape,
+  InspectLayerResult,
+  InspectResult,
+  InspectSummaryResult,
+  WeightResult,
+} from './types.ts';
+
+import { hubClient } from '../names.ts';
+import { openSubject, type OpenedSubject } from '../session.ts';
+import { spreadOf } from '../spread.ts';
+import { readVector } from '../../transcoder/read-vectors.ts';
+
+/** Shows the part of a model and set that `request.show` names. No weight is read but those of a layer that is shown. */
+export async function inspect(request: InspectRequest): Promise<InspectResult> {
+  const { show } = request;
+  // Headers, and of what is shown the rows, are read where they are: nothing large is fetched.
+  const client = hubClient(request);
+  using opened = await openSubject(request, { dryRun: true, client });
+  const subject = {
+    model: opened.subject.model.source.name,
+    transcoders: opened.subject.transcoders.source.name,
+  };
+  switch (show.view) {
+    case 'summary':
+      return { ...subject, ...summary(opened) };
+    case 'layer':
+      return { ...subject, ...(await layerView(opened, checkedLayer(opened, show.layer))) };
+    case 'feature': {
+      const layer = checkedLayer(opened, show.layer);
+      const feature = inRange(
+        '--feature',
+        show.feature,
+        opened.set.d_transcoder,
+        `layer ${layer} has`,
+        'features',
+      );
+      return { ...subject, ...(await inspectFeature(request, opened, client, layer, feature, show.top)) };
+    }
+    case 'hooks': {
+      const pattern = show.pattern ?? null;
+      return { ...subject, view: 'hooks', pattern, hooks: hooksOf(opened.checkpoint.config, pattern) };
+    }
+    case 'weights': {
+      const pattern = show.pattern ?? null;
+      const weights = matchingWeights(allWeights(opened), pattern);
+      const bytes = weights.reduce((sum, weight) => sum + weight.bytes, 0);
+      return { ...subject, view: 'weights', pattern, weights, bytes };
+    }
+    default:
+      return unreachable(show);
+  }
+}
+
+function summary({
+  subject,
+  checkpoint,
+  set,
+}: OpenedSubject): Omit<InspectSummaryResult, 'model' | 'transcoders'> {
+  const { config, weights } = checkpoint;
+  const tensors = set.layers.flatMap(({ W_enc, W_dec, b_enc, b_dec, threshold, W_skip }) =>
+    [W_enc, W_dec, b_enc, b_dec, threshold, W_skip].filter((located) => located !== null),
+  );
+  const activation =
+    set.config.activation?.kind ?? (set.layers.every((layer) => layer.threshold) ? 'jumprelu' : 'relu');
+  return {
+    view: 'summary',
+    sources: { model: subject.model.source, transcoders: subject.transcoders.source },
+    model_details: {
+      architecture: config.family.architecture,
+      n_layers: config.n_layers,
+      d_model: config.d_model,
+      n_heads: config.n_heads,
+      n_key_value_heads: config.n_kv_heads,
+      d_head: config.d_head,
+      d_mlp: config.d_mlp,
+      d_vocab: config.d_vocab,
+      n_ctx: config.n_ctx,
+      window_size: config.attn_types.includes('local') ? config.window_size : null,
+      n_parameters: weights.reduce((sum, { info }) => sum + info.shape.reduce((a, b) => a * b, 1), 0),
+      dtype: plainType(weights[0]!.info.dtype),
+      bytes: weights.reduce((sum, { info }) => sum + info.byteLength, 0),
+      n_hooks: hookNames(config.n_layers).length,
+    },
+    transcoder_details: {
+      model_kind: set.config.kind,
+      model_name: set.config.model_name,
+      n_transcoders: set.layers.length,
+      activation,
+      d_transcoder: set.d_transcoder,
+      n_features: set.d_transcoder * set.layers.length,
+      n_skip_connections: set.layers.filter((layer) => layer.W_skip).length,
+      feature_input_hook: set.config.feature_input_hook,
+      feature_output_hook: set.config.feature_output_hook,
+      scan: set.config.scan,
+      dtype: plainType(set.layers[0]!.W_enc.info.dtype),
+      bytes: tensors.reduce((sum, { info }) => sum + info.byteLength, 0),
+    },
+  };
+}
+
+async function layerView(
+  opened: OpenedSubject,
+  layer: number,
+): Promise<Omit<InspectLayerResult, 'model' | 'transcoders'>> {
+  const { checkpoint, set } = opened;
+  const source = set.layers[layer]!;
+  const parts = [source.W_enc, source.W_dec, source.b_enc, source.b_dec, source.threshold, source.W_skip];
+  return {
+    view: 'layer',
+    layer,
+    hooks: hooksOf(checkpoint.config, `blocks.${layer}.*`),
+    weights: layerWeights(opened, layer),
+    transcoder: {
+      ...(await describeLayer(source, set, true)),
+      encoder_norm: spreadOf(await encoderNorms(source)),
+      decoder_norm: spreadOf(await decoderNorms(source)),
+      encoder_bias: spreadOf(await readVector(source.b_enc)),
+      bytes: parts.reduce((sum, part) => sum + (part?.info.byteLength ?? 0), 0),
+    },
+  };
+}
+
+/** Shapes of the hooks that match a pattern, with numbers where the configuration fixes them. */
+function hooksOf(config: TransformerConfig, pattern: string | null): HookResult[] {
+  const matched = matchHooks([pattern ?? '*'], config.n_layers);
+  const sizes = config as unknown as Readonly<Record<string, unknown>>;
+  return hookNames(config.n_layers)
+    .filter((name) => matched.has(name))
+    .map((name: HookName) => {
+      const words = hookShape(name).slice(1, -1).split(', ');
+      const shape: HookShape = words.map((word) => {
+        const size = sizes[word];
+        if (typeof size === 'number') return size;
+        return /^\d+$/.test(word) ? Number(word) : word;
+      });
+      return { name, shape };
+    });
+}
+
+function allWeights(opened: OpenedSubject): WeightResult[] {
+  const model = opened.checkpoint.weights;
+  const outside = (parameter: string): boolean => !parameter.startsWith('blocks.');
+  const before = model.filter(({ parameter }) => parameter === 'embed.W_E');
+  const after = model.filter(({ parameter }) => outside(parameter) && parameter !== 'embed.W_E');
+  const file = opened.checkpoint.file.name;
+  const asResult = ({ parameter, info }: (typeof model)[number]): WeightResult =>
+    weightResult(parameter, { file: { name: file }, info });
+  return [
+    ...before.map(asResult),
+    ...opened.set.layers.flatMap(({ layer }) => layerWeights(opened, layer)),
+    ...after.map(asResult),
+  ];
+}
+
+/** Parameters of a layer: the model's, then its transcoder's. */
+function layerWeights({ checkpoint, set }: OpenedSubject, layer: number): WeightResult[] {
+  const source = set.layers[layer]!;
+  const { W_enc, W_dec, b_enc, b_dec, threshold, W_skip } = source;
+  const ofModel = checkpoint.weights
+    .filter((weight) => weight.layer === layer)
+    .map(({ parameter, info }) => weightResult(parameter, { file: checkpoint.file, info }));
+  const ofTranscoder = Object.entries({ W_enc, W_dec, b_enc, b_dec, threshold, W_skip })
+    .filter((entry): entry is [string, Located] => entry[1] !== null)
+    .map(([name, located]) => weightResult(`transcoders.${layer}.${name}`, located));
+  return [...ofModel, ...ofTranscoder];
+}
+
+function weightResult(
+  name: string,
+  { file, info }: { file: { name: string }; info: Located['info'] },
+): WeightResult {
+  return { name, shape: info.shape, dtype: plainType(info.dtype), bytes: info.byteLength, file: file.name };
+}
+
+function matchingWeights(weights: readonly WeightResult[], pattern: string | null): WeightResult[] {
+  if (pattern === null) return [...weights];
+  const escaped = pattern.split('*').map((text) => text.replace(/[.+?^${}()|[\]\\]/g, '\\$&'));
+  const expression = new RegExp(`^${escaped.join('.*')}$`);
+  const hits = weights.filter(({ name }) => expression.test(name));
+  if (hits.length > 0) return hits;
+  const near = nearest(
+    pattern,
+    weights.map(({ name }) => name),
+  );
+  throw new UsageError({
+    code: 'unknown_weight',
+    message: `no weight matches '${pattern}'`,
+    hint: near
+      ? `Did you mean '${near}'?`
+      : '`tracer inspect --weights` lists all names; `*` stands for any text.',
+  });
+}
+
+function checkedLayer({ checkpoint }: OpenedSubject, layer: number): number {
+  return inRange('--layer', layer, checkpoint.config.n_layers, 'the model has', 'layers');
+}
+
+function inRange(flag: string, value: number, count: number, whoHas: string, what: string): number {
+  if (Number.isInteger(value) && value >= 0 && value < count) return value;
+  throw new UsageError({
+    code: 'out_of_range',
+    message: `${flag} ${value}: ${whoHas} ${count} ${what}`,
+    hint: `Give a number from 0 to ${count - 1}.`,
+  });
+}

@@ -1,0 +1,167 @@
+/** Engine, verb `intervene`, for many prompts: one load; a claimed circuit kept as a test. */
+import * as v from 'valibot';
+import { UsageError, TracerError } from '../../errors.ts';
+import { parseJson } from '../../formats/json.ts';
+import { readText } from '../../formats/parsed-text.ts';
+import { changedPass, originalPass } from '../../intervention/intervene.ts';
+import { asUsage, InterventionList, interventionsFromJson } from '../../intervention/json-form.ts';
+import { checkExpectation, effectOf, unmet } from './effect.ts';
+import { checkInterventions, planInterventions } from './prepare.ts';
+import {
+  INTERVENE_DEFAULTS,
+  type BatchCase,
+  type BatchCaseResult,
+  type BatchRequest,
+  type BatchResult,
+} from './types.ts';
+import type { PromptInput } from '../request.ts';
+import { tokensOf } from '../run/run.ts';
+import { openSession, type Session } from '../session.ts';
+import { peakRssBytes } from '../stopwatch.ts';
+
+/** More than this is no list of cases that somebody wrote. */
+const LARGEST_BATCH_BYTES = 64 * 2 ** 20;
+
+const Texts = v.union([v.string(), v.array(v.string())]);
+
+const Line = v.strictObject({
+  name: v.optional(v.string()),
+  prompt: v.optional(v.string()),
+  tokens: v.optional(v.array(v.number())),
+  interventions: v.optional(InterventionList, []),
+  free_attention: v.optional(v.boolean(), false),
+  constrained_layers: v.optional(v.nullable(v.tuple([v.number(), v.number()]))),
+  expect: v.optional(Texts),
+  expect_not: v.optional(Texts),
+  expect_prob: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(1))),
+});
+
+/** Reads a file of cases, one JSON object a line. Throws `NotFoundError` without it, `UsageError` naming the line. */
+export async function readBatch(path: string): Promise<BatchCase[]> {
+  const lines = (await readText(path, LARGEST_BATCH_BYTES)).split(/\r?\n/);
+  const cases: BatchCase[] = [];
+  for (const [i, text] of lines.entries()) {
+    if (text.trim() === '') continue;
+    const name = `${path}, line ${i + 1}`;
+    const line = await asUsage(() => parseJson(name, text, Line));
+    const range = line.constrained_layers;
+    cases.push({
+      line: i + 1,
+      name: line.name,
+      input: inputOf(line, name),
+      interventions: interventionsFromJson(line.interventions, name),
+      freezeAttention: !line.free_attention,
+      constrainedLayers: range ? { from: range[0], to: range[1] } : undefined,
+      expect: listed(line.expect),
+      expectNot: listed(line.expect_not),
+      expectProbability: line.expect_prob,
+    });
+  }
+  if (cases.length > 0) return cases;
+  throw new UsageError({
+    code: 'empty_batch',
+    message: `${path} has no lines`,
+    hint: 'A line is {"prompt":"…","interventions":["0:8:104=*-2"],"expect":" Austin"}.',
+  });
+}
+
+function inputOf({ prompt, tokens }: v.InferOutput<typeof Line>, name: string): PromptInput {
+  if (prompt !== undefined && tokens === undefined) return { prompt };
+  if (tokens !== undefined && prompt === undefined) return { tokens };
+  throw new UsageError({
+    code: 'missing_prompt',
+    message: `${name}: either prompt or tokens is expected`,
+    hint: 'Give one of them.',
+  });
+}
+
+function listed(texts: string | readonly string[] | undefined): readonly string[] | undefined {
+  return typeof texts === 'string' ? [texts] : texts;
+}
+
+/** Loads what the request names and runs all cases. Throws `UsageError` before the first pass when a case does not fit. */
+export async function interveneBatch(request: BatchRequest): Promise<BatchResult> {
+  using session = await openSession(request);
+  return await batchIn(session, request);
+}
+
+/** As `interveneBatch`, in a session that is loaded already. */
+export async function batchIn(session: Session, request: BatchRequest): Promise<BatchResult> {
+  const { signal, onProgress } = request;
+  const prepared = request.cases.map((one) => atLine(one.line, () => prepare(session, one, onProgress)));
+  const cases: BatchCaseResult[] = [];
+  for (const [done, ready] of prepared.entries()) {
+    const progress = { kind: 'progress', phase: 'cases', message: 'Running cases' } as const;
+    onProgress?.({ ...progress, done, total: prepared.length });
+    cases.push(await runCase(session, ready, request.top ?? INTERVENE_DEFAULTS.top, signal));
+  }
+  return {
+    ...session.description,
+    n_cases: cases.length,
+    n_failed: cases.filter(({ passed }) => !passed).length,
+    cases,
+    timings_ms: session.stopwatch.timings_ms,
+    peak_rss_bytes: peakRssBytes(),
+  };
+}
+
+type Prepared = ReturnType<typeof prepare>;
+
+function prepare(session: Session, one: BatchCase, onProgress: BatchRequest['onProgress']) {
+  const tokens = tokensOf(one.input, session.tokenizer);
+  return {
+    one,
+    tokens,
+    checked: checkInterventions(session, tokens.length, one, (event) =>
+      onProgress?.(
+        event.kind === 'warning' ? { ...event, message: `line ${one.line}: ${event.message}` } : event,
+      ),
+    ),
+    expectation: checkExpectation(one, session.tokenizer),
+  };
+}
+
+async function runCase(
+  session: Session,
+  { one, tokens, checked, expectation }: Prepared,
+  top: number,
+  signal: AbortSignal | undefined,
+): Promise<BatchCaseResult> {
+  const { replacement, tokenizer, stopwatch } = session;
+  const options = { logits: 'last' as const, ...(signal && { signal }) };
+  using plan = await planInterventions(session, checked);
+  using original = await stopwatch.time('original', () =>
+    originalPass(replacement, tokens, checked.freeze, options),
+  );
+  using changed = await stopwatch.time('changed', () =>
+    changedPass(replacement, tokens, plan, checked.freeze, original, options),
+  );
+  const [before, after] = [await original.lastLogits(), await changed.lastLogits()];
+  await session.checkFinite(after, `the logits of line ${one.line}`);
+  const effect = effectOf(before, after, Math.max(1, top), tokenizer);
+  const failure = unmet(expectation, effect.top[0]!);
+  return {
+    line: one.line,
+    name: one.name ?? null,
+    prompt: tokenizer.decode(tokens),
+    passed: failure === null,
+    failure,
+    ...effect,
+  };
+}
+
+/** Says which line an error is about. */
+function atLine<T>(line: number, work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    if (!(error instanceof TracerError)) throw error;
+    const { exitCode, code, message, hint, cause } = error;
+    throw new TracerError(exitCode, {
+      code,
+      message: `line ${line}: ${message}`,
+      ...(hint !== undefined && { hint }),
+      cause,
+    });
+  }
+}

@@ -1,0 +1,135 @@
+/** Engine, verb `intervene`: features get other activations, and what changes is compared with the original pass. */
+import { ExpectationError } from '../../errors.ts';
+import { writeSafetensors, type TensorToWrite } from '../../formats/safetensors-writer.ts';
+import { changedFeatures, largestDifference, plannedChanges } from '../../intervention/compare.ts';
+import { changedPass, originalPass } from '../../intervention/intervene.ts';
+import { observeFeatures, observePreActivations } from '../../intervention/observe.ts';
+import type { ActivationCache } from '../../model/activation-cache.ts';
+import type { ForwardResult } from '../../model/transformer.ts';
+import type { ActiveFeatures, ReplacementModel } from '../../replacement/replacement-model.ts';
+import { ignoredPositions } from '../../tokenizer/bos.ts';
+import { checkExpectation, effectOf, tokenChanges, unmet } from './effect.ts';
+import { checkInterventions, frozenResult, planInterventions } from './prepare.ts';
+import {
+  INTERVENE_DEFAULTS,
+  type FeatureChangeResult,
+  type InterveneRequest,
+  type InterveneResult,
+} from './types.ts';
+import type { CommonOptions } from '../request.ts';
+import type { SavedFileResult, TokenResult } from '../result.ts';
+import { tokensOf } from '../run/run.ts';
+import { openSession, type Session } from '../session.ts';
+import { peakRssBytes } from '../stopwatch.ts';
+import { writtenFile } from '../written-file.ts';
+
+/**
+ * Loads what the request names and intervenes. Throws `UsageError` for interventions that do not fit, `ExpectationError`
+ * when what was expected did not come; a file asked for is written before expectations are looked at.
+ */
+export async function intervene(request: InterveneRequest): Promise<InterveneResult> {
+  using session = await openSession(request);
+  return await interveneIn(session, request);
+}
+
+/** As `intervene`, in a session that is loaded already. */
+export async function interveneIn(session: Session, request: InterveneRequest): Promise<InterveneResult> {
+  const { replacement, tokenizer, stopwatch } = session;
+  const { signal, onProgress } = request;
+  const tokens = tokensOf(request.input, tokenizer);
+  const expectation = checkExpectation(request, tokenizer);
+  const checked = checkInterventions(session, tokens.length, request, onProgress);
+  using plan = await planInterventions(session, checked);
+  const options = signal ? { signal } : {};
+  onProgress?.({
+    kind: 'progress',
+    phase: 'forward',
+    message: `Running ${tokens.length} tokens, unchanged and changed`,
+  });
+  using original = await stopwatch.time('original', () =>
+    originalPass(replacement, tokens, checked.freeze, options),
+  );
+  using changed = await stopwatch.time('changed', () =>
+    changedPass(replacement, tokens, plan, checked.freeze, original, options),
+  );
+  const [before, after] = [await original.lastLogits(), await changed.lastLogits()];
+  await session.checkFinite(before, 'the logits');
+  await session.checkFinite(after, 'the logits after the intervention');
+  const interventions = await plannedChanges(replacement, plan, original, tokens);
+  warnIdle(interventions, onProgress);
+
+  const nFeatures = request.features ?? INTERVENE_DEFAULTS.features;
+  const observed = { ignored: ignoredPositions(tokens), signal };
+  const seen = (pass: ForwardResult): Promise<ActiveFeatures> =>
+    stopwatch.time('encode', () => observeFeatures(replacement, pass.activations, observed));
+  const features = nFeatures > 0 ? changedFeatures(await seen(original), await seen(changed), nFeatures) : [];
+
+  const files: SavedFileResult[] = [];
+  if (request.output !== undefined) {
+    const tensors: TensorToWrite[] = [
+      {
+        name: 'logits',
+        dtype: 'F32',
+        shape: changed.logits.shape,
+        data: await changed.logits.data<'float32'>(),
+      },
+      ...(await observedTensors(replacement, changed.activations, request.preActivations ?? false, observed)),
+    ];
+    await writeSafetensors(request.output, tensors, {}, { signal });
+    files.push(await writtenFile(request.output));
+  }
+  const effect = effectOf(before, after, Math.max(1, request.top ?? INTERVENE_DEFAULTS.top), tokenizer);
+  const failure = unmet(expectation, effect.top[0]!);
+  if (failure !== null) throw new ExpectationError({ code: 'unexpected_token', message: failure });
+  return {
+    ...session.description,
+    ...frozenResult(checked.freeze),
+    tokens: tokenResults(session, tokens),
+    interventions,
+    ...effect,
+    changes: tokenChanges(before, after, effect),
+    max_abs_logit_change: await largestDifference(changed.logits, original.logits),
+    features,
+    files,
+    timings_ms: stopwatch.timings_ms,
+    peak_rss_bytes: peakRssBytes(),
+  };
+}
+
+/** What the transcoders see, as tensors of a file. */
+export async function observedTensors(
+  replacement: ReplacementModel,
+  activations: ActivationCache,
+  preActivations: boolean,
+  options: { readonly ignored: number; readonly signal?: AbortSignal | undefined },
+): Promise<TensorToWrite[]> {
+  if (preActivations) {
+    const { values, shape } = await observePreActivations(replacement, activations, options);
+    return [{ name: 'pre_activations', dtype: 'F32', shape, data: values }];
+  }
+  const { indices, values } = await observeFeatures(replacement, activations, options);
+  return [
+    { name: 'activation_indices', dtype: 'I32', shape: [values.length, 3], data: indices },
+    { name: 'activation_values', dtype: 'F32', shape: [values.length], data: values },
+  ];
+}
+
+export function tokenResults({ tokenizer }: Session, tokens: readonly number[]): TokenResult[] {
+  const texts = tokenizer.tokenStrings(tokens);
+  return tokens.map((id, position) => ({ position, id, text: texts[position]! }));
+}
+
+/** Who scales a feature that is not active, or sets one to what it is, will wonder why nothing happens. */
+export function warnIdle(
+  interventions: readonly FeatureChangeResult[],
+  onProgress: CommonOptions['onProgress'],
+): void {
+  const isIdle = interventions.length > 0 && interventions.every(({ before, after }) => before === after);
+  if (!isIdle) return;
+  const { layer, position, feature, before } = interventions[0]!;
+  const why = position === 0 ? 'position 0 counts as inactive' : `its activation is ${before} already`;
+  onProgress?.({
+    kind: 'warning',
+    message: `nothing is changed: ${layer}:${position}:${feature} stays as it is, ${why}`,
+  });
+}

@@ -1,0 +1,96 @@
+/** Engine: interventions made ready for a prompt: checked first, then fetched, with warnings about what may be a mistake. */
+import { Freeze } from '../../intervention/freeze.ts';
+import { addressText, type Intervention } from '../../intervention/intervention.ts';
+import { InterventionPlan } from '../../intervention/plan.ts';
+import { overruled, resolveInterventions, type ResolvedIntervention } from '../../intervention/resolve.ts';
+import { supernodeInterventions } from '../../intervention/supernodes.ts';
+import type { FrozenResult, InterventionChoice } from './types.ts';
+import type { CommonOptions } from '../request.ts';
+import type { Session } from '../session.ts';
+
+/** Checked interventions: nothing was fetched yet. */
+export interface CheckedInterventions {
+  readonly resolved: readonly ResolvedIntervention[];
+  readonly freeze: Freeze;
+}
+
+type Listener = CommonOptions['onProgress'];
+
+/** Warnings beyond so many say the same. */
+const MOST_WARNINGS = 3;
+
+/**
+ * Throws `UsageError` for everything that does not fit the model or the prompt.
+ * @param n_generated tokens that open ranges may wait for
+ */
+export function checkInterventions(
+  session: Session,
+  n_pos: number,
+  choice: InterventionChoice,
+  onProgress: Listener,
+  n_generated = 0,
+): CheckedInterventions {
+  const { transcoders } = session.replacement;
+  const { n_layers, d_transcoder } = transcoders;
+  const freeze = new Freeze(choice, n_layers);
+  const all: Intervention[] = [];
+  for (const supernode of choice.supernodes ?? []) {
+    const { interventions, others } = supernodeInterventions(supernode, n_layers);
+    all.push(...interventions);
+    if (others.length > 0) {
+      const ids = others.join(', ');
+      onProgress?.({
+        kind: 'warning',
+        message: `supernode '${supernode.name}': left out what is no feature: ${ids}`,
+      });
+    }
+  }
+  all.push(...(choice.interventions ?? []));
+  const resolved = resolveInterventions(all, { n_layers, d_transcoder, n_pos, n_generated });
+  const lost = overruled(resolved);
+  for (const one of lost.slice(0, MOST_WARNINGS)) {
+    const address = addressText(all[resolved.indexOf(one)]!);
+    onProgress?.({ kind: 'warning', message: `${address} is named more than once: the last one counts` });
+  }
+  if (lost.length > MOST_WARNINGS) {
+    onProgress?.({ kind: 'warning', message: `and ${lost.length - MOST_WARNINGS} more are named twice` });
+  }
+  warnOutside(session, resolved, freeze, onProgress);
+  return { resolved, freeze };
+}
+
+/** Fetches what the interventions need. Dispose it, or take it with `using`. */
+export async function planInterventions(
+  session: Session,
+  { resolved }: CheckedInterventions,
+): Promise<InterventionPlan> {
+  return await session.stopwatch.time('plan', () => InterventionPlan.of(session.replacement, resolved));
+}
+
+export function frozenResult({ constrained, patterns }: Freeze): FrozenResult {
+  return {
+    freeze_attention: patterns,
+    constrained_layers: constrained && [constrained.from, constrained.to],
+  };
+}
+
+/** A feature that writes into no constrained layer does nothing. */
+function warnOutside(
+  { replacement }: Session,
+  resolved: readonly ResolvedIntervention[],
+  freeze: Freeze,
+  onProgress: Listener,
+): void {
+  const { transcoders } = replacement;
+  const reaches = (layer: number): boolean => {
+    for (let written = layer; written <= transcoders.lastLayerWritten(layer); written++)
+      if (freeze.receives(written)) return true;
+    return false;
+  };
+  const idle = [...new Set(resolved.map(({ layer }) => layer))].filter((layer) => !reaches(layer));
+  if (idle.length === 0) return;
+  onProgress?.({
+    kind: 'warning',
+    message: `features of layer ${idle.join(', ')} write into no constrained layer: changing them does nothing`,
+  });
+}

@@ -1,0 +1,162 @@
+/** Engine: what can be asked of `intervene`, and what it answers. */
+import type { Arithmetic, Device } from '../../backend/backend.ts';
+import type { FreezeOptions } from '../../intervention/freeze.ts';
+import type { Change, Intervention } from '../../intervention/intervention.ts';
+import type { ScaledSupernode } from '../../intervention/supernodes.ts';
+import type { Sweep } from '../../intervention/text-form.ts';
+import type { CommonOptions, PromptInput } from '../request.ts';
+import type { NextTokenResult, SavedFileResult, Subject, TokenResult } from '../result.ts';
+
+export const INTERVENE_DEFAULTS = {
+  /** Most likely next tokens that are compared. */
+  top: 10,
+  /** Features whose activation changed most. */
+  features: 10,
+} as const;
+
+/** Which features get which activations, and what of the original pass is held fixed. */
+export interface InterventionChoice extends FreezeOptions {
+  /** Of several for one feature and position the last one counts. */
+  readonly interventions?: readonly Intervention[] | undefined;
+  /** Come before `interventions`. */
+  readonly supernodes?: readonly ScaledSupernode[] | undefined;
+}
+
+/** What has to come true, else the exit code is 6. */
+export interface Expectation {
+  /** The most likely next token is one of these. */
+  readonly expect?: readonly string[] | undefined;
+  /** The most likely next token is none of these. */
+  readonly expectNot?: readonly string[] | undefined;
+  /** The most likely next token has at least this probability. */
+  readonly expectProbability?: number | undefined;
+}
+
+export interface InterveneRequest extends CommonOptions, InterventionChoice, Expectation {
+  readonly input: PromptInput;
+  readonly top?: number | undefined;
+  /** 0: features are not compared. */
+  readonly features?: number | undefined;
+  /** Logits and activations to a safetensors file. */
+  readonly output?: string | undefined;
+  /** Writes the numbers before the activation function instead of activations. */
+  readonly preActivations?: boolean | undefined;
+}
+
+export interface SweepRequest extends CommonOptions, InterventionChoice {
+  readonly input: PromptInput;
+  /** Comes after `interventions`. */
+  readonly sweep: Sweep;
+  readonly top?: number | undefined;
+  /** Writes the table as CSV. */
+  readonly csv?: string | undefined;
+}
+
+/** One line of a batch. */
+export interface BatchCase extends InterventionChoice, Expectation {
+  /** In the file, from 1. */
+  readonly line: number;
+  readonly name?: string | undefined;
+  readonly input: PromptInput;
+}
+
+export interface BatchRequest extends CommonOptions {
+  readonly cases: readonly BatchCase[];
+  readonly top?: number | undefined;
+}
+
+// ---- results
+
+/** How a result was computed. */
+export interface Computed extends Subject {
+  readonly backend: string;
+  readonly device: Device;
+  readonly dtype: Arithmetic;
+  readonly timings_ms: Readonly<Record<string, number>>;
+  readonly peak_rss_bytes: number;
+}
+
+export interface FrozenResult {
+  readonly freeze_attention: boolean;
+  /** [from, to), null when none is constrained. */
+  readonly constrained_layers: readonly [number, number] | null;
+}
+
+/** An activation before and after: in the original pass and as asked for, or as seen in both passes. */
+export interface FeatureChangeResult {
+  readonly layer: number;
+  readonly position: number;
+  readonly feature: number;
+  readonly before: number;
+  readonly after: number;
+}
+
+export interface TokenChangeResult {
+  readonly token_id: number;
+  readonly text: string;
+  readonly logit_before: number;
+  readonly logit_after: number;
+  readonly probability_before: number;
+  readonly probability_after: number;
+}
+
+/** What an intervention did to the next token. */
+export interface EffectResult {
+  readonly baseline: { readonly top: readonly NextTokenResult[] };
+  readonly top: readonly NextTokenResult[];
+  /** KL(before ‖ after) of the next token, in nats. */
+  readonly kl_divergence: number;
+}
+
+export interface InterveneResult extends Computed, FrozenResult, EffectResult {
+  readonly tokens: readonly TokenResult[];
+  /** Activation in the original pass, and the value asked for. */
+  readonly interventions: readonly FeatureChangeResult[];
+  /** Of the tokens in either `top`, the most likely one after the change first. */
+  readonly changes: readonly TokenChangeResult[];
+  /** Over all positions and tokens. */
+  readonly max_abs_logit_change: number;
+  /** As the transcoders see both passes, largest change first. */
+  readonly features: readonly FeatureChangeResult[];
+  readonly files: readonly SavedFileResult[];
+}
+
+export interface SweepPoint extends Pick<EffectResult, 'top' | 'kl_divergence'> {
+  /** The number that the range runs over: a value, a factor or an amount. */
+  readonly value: number;
+  /** Of the token that is the most likely one without any change. */
+  readonly baseline_token: {
+    readonly logit: number;
+    readonly logit_change: number;
+    readonly probability: number;
+  };
+}
+
+export interface SweepResult extends Computed, FrozenResult {
+  readonly tokens: readonly TokenResult[];
+  readonly sweep: {
+    readonly layer: number;
+    /** As written: `10`, `2..` */
+    readonly position: string;
+    readonly feature: number;
+    readonly kind: Change['kind'];
+  };
+  readonly baseline: { readonly top: readonly NextTokenResult[] };
+  readonly points: readonly SweepPoint[];
+  readonly files: readonly SavedFileResult[];
+}
+
+export interface BatchCaseResult extends EffectResult {
+  readonly line: number;
+  readonly name: string | null;
+  readonly prompt: string;
+  readonly passed: boolean;
+  /** What came instead; null when it passed. */
+  readonly failure: string | null;
+}
+
+export interface BatchResult extends Computed {
+  readonly n_cases: number;
+  readonly n_failed: number;
+  readonly cases: readonly BatchCaseResult[];
+}

@@ -1,0 +1,72 @@
+/** What can be asked of every verb of the engine. The command line and the library ask the same questions, with the same defaults. */
+import type { Arithmetic, DeviceChoice } from '../backend/backend.ts';
+
+/** The one place where a default of a request stands; the command line, the settings and the library read it here. */
+export const REQUEST_DEFAULTS = {
+  /** The preset that ships with the package, so that the first command works without a network. */
+  model: 'embedded',
+  device: 'auto',
+  /** Exact for bfloat16 checkpoints: every stored number is widened without rounding. */
+  dtype: 'float32',
+  /** Most likely next tokens shown by `run`. */
+  top: 10,
+  /** Tokens that a feature's decoder promotes, and as many that it suppresses, in `inspect`. */
+  featureTokens: 10,
+} as const satisfies {
+  model: string;
+  device: DeviceChoice;
+  dtype: Arithmetic;
+  top: number;
+  featureTokens: number;
+};
+
+/** How far a piece of work is. Events of one `phase` belong together: a terminal shows them in one line. */
+export interface ProgressEvent {
+  readonly kind: 'progress';
+  /** A short stable word, such as `resolve`, `download`, `verify`, `backend`, `weights`, `forward`. */
+  readonly phase: string;
+  /** What happens, for people: `Reading model.safetensors`. */
+  readonly message: string;
+  readonly done?: number;
+  readonly total?: number;
+  readonly unit?: 'bytes' | 'rows';
+  readonly bytesPerSecond?: number;
+  readonly secondsLeft?: number;
+}
+
+/** Something the user should know although the work goes on: a slow arithmetic, a token that was ignored. */
+export interface WarningEvent {
+  readonly kind: 'warning';
+  readonly message: string;
+}
+
+/** A choice that was made on the user's behalf: which backend was taken and why the better one was not. */
+export interface NoteEvent {
+  readonly kind: 'note';
+  readonly message: string;
+}
+
+export type EngineEvent = ProgressEvent | WarningEvent | NoteEvent;
+
+/** Options that every verb understands. What is left out has the value of `REQUEST_DEFAULTS`. */
+export interface CommonOptions {
+  /** Preset, Hub reference `owner/name[//subfolder][@revision]`, or local folder. */
+  readonly model?: string | undefined;
+  /** As `model`. Alone it is enough: a set names the model it was made for. */
+  readonly transcoders?: string | undefined;
+  /** Branch, tag or commit of the model, where its name does not carry one. */
+  readonly revision?: string | undefined;
+  readonly device?: DeviceChoice | undefined;
+  readonly dtype?: Arithmetic | undefined;
+  /** The Hugging Face cache; default as `huggingface_hub` finds it (`HF_HUB_CACHE`, `HF_HOME`). */
+  readonly cacheDir?: string | undefined;
+  /** No request may be made; default as `HF_HUB_OFFLINE` says. */
+  readonly offline?: boolean | undefined;
+  /** Budget for weights held in memory; default a share of what is free. */
+  readonly maxMemoryBytes?: number | undefined;
+  readonly signal?: AbortSignal | undefined;
+  readonly onProgress?: ((event: EngineEvent) => void) | undefined;
+}
+
+/** Text, or token ids as they are (nothing is put in front of them). */
+export type PromptInput = { readonly prompt: string } | { readonly tokens: readonly number[] };

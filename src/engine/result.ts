@@ -1,0 +1,54 @@
+/**
+ * What several verbs answer. The JSON form of a result is the `data` of `--json`, hence the snake_case: scripts, views and
+ * the library read the same fields. Bytes are bytes, times are milliseconds; a field that does not apply is null or absent.
+ */
+
+/** Which model and set an answer is about, as the user would name them again. */
+export interface Subject {
+  readonly model: string;
+  readonly transcoders: string;
+}
+
+/** Where a name led to. */
+export interface SourceResult {
+  readonly name: string;
+  readonly kind: 'preset' | 'hub' | 'folder';
+  /** `owner/name`, for what comes from the Hub. */
+  readonly repository?: string;
+  readonly subfolder?: string;
+  /** The commit that a branch or tag stood for. */
+  readonly commit?: string;
+  /** Files that a set lists from other repositories, with the commits they came from. */
+  readonly linked?: readonly {
+    readonly file: string;
+    readonly repository: string;
+    readonly commit: string;
+  }[];
+  /** The folder on this machine, once the files are there. */
+  readonly folder?: string;
+}
+
+/** Range of a per-feature number. */
+export interface Spread {
+  readonly min: number;
+  readonly median: number;
+  readonly max: number;
+}
+
+export interface TokenResult {
+  readonly position: number;
+  readonly id: number;
+  readonly text: string;
+}
+
+export interface NextTokenResult {
+  readonly token_id: number;
+  readonly text: string;
+  readonly logit: number;
+  readonly probability: number;
+}
+
+export interface SavedFileResult {
+  readonly path: string;
+  readonly bytes: number;
+}

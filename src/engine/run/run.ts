@@ -1,0 +1,176 @@
+/** Engine, verb `run`: one forward pass of the replacement model, and what was asked to be seen of it. */
+import { ExpectationError, UsageError } from '../../errors.ts';
+import { writeSafetensors, type TensorToWrite } from '../../formats/safetensors-writer.ts';
+import type { Tensor } from '../../backend/backend.ts';
+import { checkTokens } from '../../model/check-tokens.ts';
+import type { TransformerConfig } from '../../model/config.ts';
+import { matchHooks, type HookName } from '../../model/hooks.ts';
+import type { ForwardResult } from '../../model/transformer.ts';
+import type { ActiveFeatures } from '../../replacement/replacement-model.ts';
+import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
+import { mostLikely } from '../next-tokens.ts';
+import { REQUEST_DEFAULTS, type PromptInput } from '../request.ts';
+import type { RunRequest } from './types.ts';
+import type { NextTokenResult, SavedFileResult } from '../result.ts';
+import type { FeatureResult, RunResult } from './types.ts';
+import { openSession, type Session } from '../session.ts';
+import { peakRssBytes } from '../stopwatch.ts';
+import { writtenFile } from '../written-file.ts';
+
+/** The name under which `saveActivations` writes the logits; not a hook. */
+const LOGITS = 'logits';
+
+/**
+ * Loads what the request names and runs it. Throws `UsageError` for a prompt that cannot be run, `ExpectationError` when
+ * what was expected did not come; files asked for are written before expectations are looked at.
+ */
+export async function run(request: RunRequest): Promise<RunResult> {
+  using session = await openSession(request, {
+    check: (tokenizer, config) => prepare(request, tokenizer, config),
+  });
+  return await runIn(session, request);
+}
+
+/** As `run`, in a session that is loaded already. */
+export async function runIn(session: Session, request: RunRequest): Promise<RunResult> {
+  const { replacement, tokenizer, stopwatch } = session;
+  const { tokens, names, expectedIds } = prepare(request, tokenizer, replacement.model.config);
+  const saved = request.saveActivations;
+  const wantsFeatures = request.features !== undefined || request.saveFeatures !== undefined;
+  const options = {
+    ...(request.signal && { signal: request.signal }),
+    capture: (name: HookName): boolean => names?.has(name) ?? false,
+  };
+  request.onProgress?.({
+    kind: 'progress',
+    phase: 'forward',
+    message: tokens.length === 1 ? 'Running one token' : `Running ${tokens.length} tokens`,
+  });
+  const pass = async (): Promise<{ forward: ForwardResult; features: ActiveFeatures | undefined }> =>
+    wantsFeatures
+      ? await replacement.run(tokens, options)
+      : { forward: await replacement.forward(tokens, options), features: undefined };
+
+  const { forward, features } = await stopwatch.time('forward', pass);
+  using result = forward;
+  const [T, V] = result.logits.shape;
+  const last = await result.lastLogits();
+  await session.checkFinite(last, 'the logits');
+  if (features) await session.checkFinite(features.values, 'the activations of features');
+  const repeats_ms: number[] = [];
+  for (let i = 0; i < (request.repeat ?? 0); i++) {
+    const startMs = performance.now();
+    const again = await pass();
+    await again.forward.lastLogits();
+    again.forward[Symbol.dispose]();
+    repeats_ms.push(performance.now() - startMs);
+  }
+  const files: SavedFileResult[] = [];
+  if (saved && names) files.push(await saveActivations(saved.file, names, result));
+  if (request.saveFeatures !== undefined && features)
+    files.push(await saveFeatures(request.saveFeatures, features));
+
+  const top = mostLikely(last, Math.max(1, request.top ?? REQUEST_DEFAULTS.top), tokenizer);
+  checkExpectations(request, top[0]!, expectedIds);
+  const texts = tokenizer.tokenStrings(tokens);
+  return {
+    ...session.description,
+    tokens: tokens.map((id, position) => ({ position, id, text: texts[position]! })),
+    output: { shape: [1, T, V], dtype: 'float32' },
+    top: request.top === 0 ? [] : top,
+    ...(request.features !== undefined && features && { features: strongest(features, request.features) }),
+    ...(files.length > 0 && { files }),
+    ...(hasExpectation(request) && {
+      expectation: { expected: request.expect ?? [], min_probability: request.expectProbability ?? null },
+    }),
+    timings_ms: { ...stopwatch.timings_ms },
+    ...(repeats_ms.length > 0 && { repeats_ms }),
+    peak_rss_bytes: peakRssBytes(),
+  };
+}
+
+interface Prepared {
+  readonly tokens: readonly number[];
+  /** Names of what is saved. */
+  readonly names: ReadonlySet<string> | undefined;
+  /** Ids of the texts that are expected. */
+  readonly expectedIds: readonly number[];
+}
+
+/** What follows from a request, the tokenizer and the configuration alone. Throws `UsageError` for all that cannot be. */
+function prepare(request: RunRequest, tokenizer: Tokenizer, config: TransformerConfig): Prepared {
+  const tokens = tokensOf(request.input, tokenizer);
+  checkTokens(tokens, config);
+  const saved = request.saveActivations;
+  return {
+    tokens,
+    names: saved && matchHooks(saved.names.length > 0 ? saved.names : ['*'], config.n_layers, [LOGITS]),
+    expectedIds: (request.expect ?? []).map((text) => tokenizer.singleToken(text)),
+  };
+}
+
+/** Token ids of a prompt, with BOS in front; given ids are taken as they are. */
+export function tokensOf(input: PromptInput, tokenizer: Tokenizer): readonly number[] {
+  if ('tokens' in input) return input.tokens;
+  if (input.prompt !== '') return tokenizer.modelInput(input.prompt);
+  throw new UsageError({
+    code: 'empty_prompt',
+    message: 'the prompt is empty',
+    hint: 'Give some text, or token ids with --tokens.',
+  });
+}
+
+/** The k strongest features of each position, by position, then by activation. */
+function strongest({ indices, values }: ActiveFeatures, k: number): FeatureResult[] {
+  const all = Array.from(values, (activation, i): FeatureResult => {
+    const [layer, position, feature] = indices.subarray(3 * i, 3 * i + 3);
+    return { layer: layer!, position: position!, feature: feature!, activation };
+  });
+  all.sort((a, b) => a.position - b.position || b.activation - a.activation);
+  let rank = 0;
+  return all.filter(({ position }, i) => {
+    rank = all[i - 1]?.position === position ? rank + 1 : 0;
+    return rank < k;
+  });
+}
+
+async function saveActivations(
+  file: string,
+  names: ReadonlySet<string>,
+  result: ForwardResult,
+): Promise<SavedFileResult> {
+  const values = new Map<string, Tensor>(result.activations.entries());
+  if (names.has(LOGITS)) values.set(LOGITS, result.logits);
+  const tensors: TensorToWrite[] = [];
+  for (const [name, value] of values) {
+    tensors.push({ name, dtype: 'F32', shape: value.shape, data: (await value.data()) as Float32Array });
+  }
+  await writeSafetensors(file, tensors);
+  return await writtenFile(file);
+}
+
+async function saveFeatures(file: string, { indices, values }: ActiveFeatures): Promise<SavedFileResult> {
+  await writeSafetensors(file, [
+    { name: 'indices', dtype: 'I32', shape: [values.length, 3], data: indices },
+    { name: 'values', dtype: 'F32', shape: [values.length], data: values },
+  ]);
+  return await writtenFile(file);
+}
+
+function hasExpectation({ expect, expectProbability }: RunRequest): boolean {
+  return (expect?.length ?? 0) > 0 || expectProbability !== undefined;
+}
+
+function checkExpectations(request: RunRequest, best: NextTokenResult, expectedIds: readonly number[]): void {
+  const { expect = [], expectProbability } = request;
+  const found = `the most likely next token is ${JSON.stringify(best.text)} (p=${best.probability.toFixed(3)})`;
+  const hint = '`tracer run` without --expect shows the most likely tokens; spaces count.';
+  if (expect.length > 0 && !expectedIds.includes(best.token_id)) {
+    const expected = expect.map((text) => JSON.stringify(text)).join(' or ');
+    throw new ExpectationError({ code: 'unexpected_token', message: `${found}; expected ${expected}`, hint });
+  }
+  if (expectProbability !== undefined && !(best.probability >= expectProbability)) {
+    const message = `${found}; expected a probability of at least ${expectProbability}`;
+    throw new ExpectationError({ code: 'unexpected_probability', message, hint });
+  }
+}

@@ -1,0 +1,192 @@
+/** Engine, verb `graph validate`: features of a graph are switched off in the model, one by one, and compared with the graph. */
+import { UsageError } from '../../errors.ts';
+import { readGraph } from '../../graph/files.ts';
+import type { Graph, SourceReference } from '../../graph/graph.ts';
+import { selectNodes } from '../../graph/select.ts';
+import { topFeatures, type TopFeature } from '../../graph/top.ts';
+import { plannedChanges } from '../../intervention/compare.ts';
+import { changedPass, originalPass } from '../../intervention/intervene.ts';
+import { InterventionPlan } from '../../intervention/plan.ts';
+import { resolveInterventions } from '../../intervention/resolve.ts';
+import { Freeze } from '../../intervention/freeze.ts';
+import { softmax } from '../../model/logits.ts';
+import type { HookName } from '../../model/hooks.ts';
+import type { ForwardResult } from '../../model/transformer.ts';
+import { frozenResult } from '../intervene/prepare.ts';
+import { openSession, type Session } from '../session.ts';
+import { peakRssBytes } from '../stopwatch.ts';
+import { predictAblation } from './prediction.ts';
+import { rankCorrelation } from './rank.ts';
+import {
+  VALIDATE_DEFAULTS,
+  type ValidatedFeature,
+  type ValidateRequest,
+  type ValidateResult,
+} from './types.ts';
+
+/** Logits before the cap: what edges to logits are about. */
+export const BEFORE_CAP: HookName = 'unembed.hook_post';
+
+/** An activation that differs by more than this share from the graph's was computed from other weights. */
+const SAME_ACTIVATION = 1e-2;
+
+/** Loads what the graph names and ablates. Throws what `readGraph` throws, and `UsageError` for a graph of another model. */
+export async function validate(request: ValidateRequest): Promise<ValidateResult> {
+  const graph = await readGraph(request.file);
+  const target = targetNode(graph, request.target);
+  const { model, transcoders } = graph.provenance;
+  using session = await openSession({
+    ...request,
+    model: request.model ?? (request.transcoders === undefined ? sourceName(model) : undefined),
+    transcoders: request.transcoders ?? sourceName(transcoders),
+  });
+  return await validateIn(session, graph, target, request);
+}
+
+/** As `validate`, in a session that is loaded already. @param target node of a logit */
+export async function validateIn(
+  session: Session,
+  graph: Graph,
+  target: number,
+  request: Omit<ValidateRequest, 'model' | 'transcoders'>,
+): Promise<ValidateResult> {
+  checkFits(session, graph);
+  const { replacement, tokenizer, stopwatch } = session;
+  const { n_layers } = replacement.model.config;
+  const { signal, onProgress } = request;
+  const direct = request.direct ?? false;
+  const tokenId = graph.logit_token_ids[target - graph.layout.logits.start]!;
+  checkIsToken(tokenId, replacement.model.config.d_vocab);
+  const freeze = new Freeze(direct ? { constrainedLayers: { from: 0, to: n_layers } } : {}, n_layers);
+  const options = {
+    logits: 'last' as const,
+    capture: (name: HookName): boolean => name === BEFORE_CAP,
+    ...(signal && { signal }),
+  };
+  const tokens = Array.from(graph.input_tokens);
+  using original = await stopwatch.time('original', () => originalPass(replacement, tokens, freeze, options));
+  const before = await readTarget(original, tokenId);
+  const chosen = topFeatures(graph, request.top ?? VALIDATE_DEFAULTS.top);
+  const features: ValidatedFeature[] = [];
+  for (const [done, node] of chosen.entries()) {
+    const progress = { kind: 'progress', phase: 'ablate', message: 'Switching features off' } as const;
+    onProgress?.({ ...progress, done, total: chosen.length });
+    using plan = await InterventionPlan.of(replacement, ablation(session, node, tokens.length));
+    const [change] = await plannedChanges(replacement, plan, original, tokens);
+    checkActivation(node, change!.before);
+    using changed = await stopwatch.time('ablate', () =>
+      changedPass(replacement, tokens, plan, freeze, original, options),
+    );
+    const after = await readTarget(changed, tokenId);
+    const prediction = predictAblation(graph, nodeIndex(graph, node), target);
+    features.push({
+      layer: node.layer!,
+      position: node.position,
+      token: node.token,
+      feature: node.feature!,
+      activation: node.activation!,
+      influence: node.influence,
+      predicted: direct ? prediction.direct : prediction.total,
+      predicted_direct: prediction.direct,
+      actual: after.centred - before.centred,
+      logit_change: after.logit - before.logit,
+      probability_change: after.probability - before.probability,
+    });
+  }
+  const of = (field: 'predicted' | 'predicted_direct' | 'actual'): number[] =>
+    features.map((feature) => feature[field]);
+  return {
+    ...session.description,
+    ...frozenResult(freeze),
+    file: request.file,
+    prompt: graph.provenance.prompt,
+    target: { token_id: tokenId, text: tokenizer.tokenStrings([tokenId])[0]! },
+    direct,
+    features,
+    rank_correlation: rankCorrelation(of('predicted'), of('actual')),
+    rank_correlation_direct: rankCorrelation(of('predicted_direct'), of('actual')),
+    largest_error: Math.max(0, ...features.map(({ predicted, actual }) => Math.abs(predicted - actual))),
+    timings_ms: stopwatch.timings_ms,
+    peak_rss_bytes: peakRssBytes(),
+  };
+}
+
+/** The logit node that a text names. Throws `UsageError` when it names none, or several. */
+export function targetNode(graph: Graph, text: string | undefined): number {
+  if (text === undefined) return graph.layout.logits.start;
+  const nodes = selectNodes(graph, text, 'target').filter((node) => node >= graph.layout.logits.start);
+  if (nodes.length === 1) return nodes[0]!;
+  throw new UsageError({
+    code: 'unknown_target',
+    message: `--target: ${JSON.stringify(text)} names ${nodes.length} logits of this graph, one is expected`,
+    hint: `Its logits are ${graph.provenance.logit_labels.map((label) => JSON.stringify(label)).join(', ')}.`,
+  });
+}
+
+function nodeIndex(graph: Graph, { id }: TopFeature): number {
+  return selectNodes(graph, id)[0]!;
+}
+
+function ablation(session: Session, node: TopFeature, n_pos: number) {
+  const { n_layers, d_transcoder } = session.replacement.transcoders;
+  const change = { kind: 'set', value: 0 } as const;
+  return resolveInterventions([{ layer: node.layer!, feature: node.feature!, pos: node.position, change }], {
+    n_layers,
+    d_transcoder,
+    n_pos,
+  });
+}
+
+/** A target at the last position of a pass. */
+export async function readTarget(
+  pass: ForwardResult,
+  tokenId: number,
+): Promise<{ centred: number; logit: number; probability: number }> {
+  const z = await pass.activations.get(BEFORE_CAP).data<'float32'>();
+  const logits = await pass.lastLogits();
+  const mean = z.reduce((sum, value) => sum + value, 0) / z.length;
+  return {
+    centred: z[tokenId]! - mean,
+    logit: logits[tokenId]!,
+    probability: softmax(logits)[tokenId]!,
+  };
+}
+
+/** As `--model` takes it, at the revision that the graph was made with. */
+function sourceName({ name, revision }: SourceReference): string {
+  return revision === null ? name : `${name}@${revision}`;
+}
+
+function checkFits({ replacement, description }: Session, { layout }: Graph): void {
+  const { n_layers } = replacement.model.config;
+  if (layout.n_layers === n_layers) return;
+  throw new UsageError({
+    code: 'other_model',
+    message: `the graph was made with a model of ${layout.n_layers} layers; ${description.model} has ${n_layers}`,
+    hint: 'Name the model and the set that the graph was made with: --model, --transcoders.',
+  });
+}
+
+export function checkIsToken(tokenId: number, d_vocab: number): void {
+  if (tokenId < d_vocab) return;
+  throw new UsageError({
+    code: 'custom_target',
+    message:
+      'the target is a direction and no token: its vector is not in the graph file, so it cannot be measured',
+    hint: 'Give a token with --target, or trace the prompt with --target-strings.',
+  });
+}
+
+/** Throws `UsageError` for an activation that the graph's own model and set would not give. */
+export function checkActivation(
+  { id, activation }: Pick<TopFeature, 'id' | 'activation'>,
+  found: number,
+): void {
+  const expected = activation!;
+  if (Math.abs(found - expected) <= SAME_ACTIVATION * Math.abs(expected)) return;
+  throw new UsageError({
+    code: 'other_model',
+    message: `the graph says that feature ${id} has activation ${expected}; in this model and set it has ${found}`,
+    hint: 'Name the model and the set that the graph was made with: --model, --transcoders.',
+  });
+}
