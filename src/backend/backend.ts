@@ -1,4 +1,4 @@
-/** What the rest of `tracer` knows of an engine: TF.js tensors, parameters behind `Weight`, and how much is held. */
+/** What the rest of `tracer` knows of a backend: TF.js tensors, parameters behind `Weight`, and how much is held. */
 import type * as tfjs from '@tensorflow/tfjs-core';
 
 export type Tensor = tfjs.Tensor;
@@ -33,11 +33,16 @@ export interface Weight extends Disposable {
    * Dispose it after use: `using W_O = await weight.acquire();`
    */
   acquire(): Promise<HeldWeight>;
-  /** The given rows as float32 [indices.length, columns], reading no others from a file. */
+  /** The given rows as float32 [indices.length, columns], reading no others from a file where that is possible. */
   rows(indices: Int32Array): Promise<Tensor2D>;
+  /** Frees the memory. The weight and what was acquired of it throw when they are used afterwards. */
+  [Symbol.dispose](): void;
 }
 
-/** A parameter whose numbers are in memory: used synchronously, also inside `tf.tidy` and under autodiff. */
+/**
+ * A parameter whose numbers are in memory: used synchronously, also inside `tf.tidy` and under autodiff. It is a loan of the
+ * `Weight`: once disposed it throws when it is used, and disposing it again does nothing.
+ */
 export interface HeldWeight extends Disposable {
   readonly shape: readonly [number, number];
   /**
@@ -46,20 +51,30 @@ export interface HeldWeight extends Disposable {
    * the weight itself is frozen.
    */
   matMul(x: Tensor2D, options?: { readonly transpose?: boolean }): Tensor2D;
-  /** The given rows as float32 [indices.length, columns]. */
+  /** The given rows as float32 [indices.length, columns]. Throws a `RangeError` for rows that do not exist. */
   rows(indices: Int32Array): Tensor2D;
 }
 
-/** Stored numbers of a matrix, as they lie in a file. */
-export interface WeightSource {
+/** Stored numbers of a matrix, as they lie in a file or in memory. */
+export interface MatrixSource {
+  /** How errors name it. */
   readonly name: string;
-  /** Shape as stored. */
+  /** Rows and columns as stored. */
   readonly shape: readonly [number, number];
   readonly dtype: WeightType;
+  /**
+   * Fills `target` with the stored bytes of rows [start, stop) of the stored matrix. Once it has settled, nothing writes into
+   * `target` any more, also when it failed.
+   */
+  readInto(target: Uint8Array, rows: { readonly start: number; readonly stop: number }): Promise<void>;
+  /** All stored bytes, where they are in memory already. They are used where they lie, and must not change meanwhile. */
+  readonly bytes?: Uint8Array;
+}
+
+/** Where the numbers of a weight come from. */
+export interface WeightSource extends MatrixSource {
   /** True when the stored matrix is the transpose of the logical one (Gemma Scope's W_enc). */
   readonly transposed?: boolean;
-  /** Fills `target` with the stored bytes of rows [start, stop) of the stored matrix. */
-  readInto(target: Uint8Array, rows: { readonly start: number; readonly stop: number }): Promise<void>;
   /** Stored bytes of single rows of the stored matrix, one after the other. */
   readRows(indices: ArrayLike<number>): Promise<Uint8Array>;
 }
@@ -72,6 +87,8 @@ export interface Backend {
   readonly arithmetic: Arithmetic;
   /** Reads the stored bytes now and keeps them in memory as they are stored. */
   loadWeight(source: WeightSource): Promise<Weight>;
-  /** Keeps nothing between uses: `acquire` reads, `dispose` frees. For parameters used once, or that do not fit. */
+  /** As `loadWeight`, but nothing is read before the first `acquire`; `rows` reads those rows alone, where it can. */
+  lazyWeight(source: WeightSource): Weight;
+  /** Reads on every `acquire`, and keeps nothing once it was given back. For parameters used once, or that do not fit. */
   streamWeight(source: WeightSource): Weight;
 }

@@ -1,39 +1,13 @@
 /** Model: from an opened checkpoint to a transformer whose parameters are in memory, as they are stored. */
 import * as tf from '@tensorflow/tfjs-core';
-import type { Backend, Tensor1D, Weight, WeightSource, WeightType } from '../backend/backend.ts';
+import type { Backend, Tensor1D, Weight } from '../backend/backend.ts';
 import { MemoryBudget } from '../backend/budget.ts';
+import { weightSource } from '../backend/weight-source.ts';
 import { firstNonFinite, widen } from '../formats/dtype.ts';
-import type { StorageType, TensorFile } from '../formats/tensor-file.ts';
 import type { Checkpoint } from './checkpoint.ts';
 import { notFinite } from './not-finite.ts';
 import { Transformer, type BlockWeights } from './transformer.ts';
 import { BLOCK_GAINS, BLOCK_MATRICES, type BlockGain, type BlockMatrix } from './weight-names.ts';
-
-const WEIGHT_TYPES: Partial<Record<StorageType, WeightType>> = {
-  F32: 'float32',
-  F16: 'float16',
-  BF16: 'bfloat16',
-};
-
-/** Storage type of a matrix in the backend's words. The header was checked to be one of them. */
-export function weightType(dtype: StorageType): WeightType {
-  const type = WEIGHT_TYPES[dtype];
-  if (!type) throw new Error(`${dtype} is no storage type of a weight`);
-  return type;
-}
-
-/** A matrix of a tensor file, as the backend reads it. */
-export function weightSource(file: TensorFile, key: string, transposed = false): WeightSource {
-  const info = file.tensors.get(key)!;
-  return {
-    name: `${key} in ${file.name}`,
-    shape: info.shape as [number, number],
-    dtype: weightType(info.dtype),
-    transposed,
-    readInto: (target, rows) => file.readInto(key, target, rows),
-    readRows: (indices) => file.readRows(key, indices),
-  };
-}
 
 export interface LoadOptions {
   /** Bytes of parameters that may stay in memory. */

@@ -1,9 +1,9 @@
 /** Model: what a direction of the residual stream does to the logits on the direct path. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Backend, HeldWeight, Tensor2D } from '../backend/backend.ts';
+import { weightSource } from '../backend/weight-source.ts';
 import { firstNonFinite, widen } from '../formats/dtype.ts';
 import type { Checkpoint } from './checkpoint.ts';
-import { weightSource } from './load.ts';
 import { findNotFinite, notFinite } from './not-finite.ts';
 
 /**

@@ -2,9 +2,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Backend, HeldWeight, Tensor1D, Tensor2D, Weight } from '../backend/backend.ts';
 import { MemoryBudget } from '../backend/budget.ts';
-import { lazyWeight } from '../backend/lazy-weight.ts';
+import { weightSource } from '../backend/weight-source.ts';
 import { firstNonFinite, widen } from '../formats/dtype.ts';
-import { weightSource } from '../model/load.ts';
 import { findNotFinite, notFinite } from '../model/not-finite.ts';
 import { activeFeatures, type Activation, type LayerFeatures } from './activation.ts';
 import type { OpenedSet } from './open.ts';
@@ -159,7 +158,7 @@ async function loadLayer(
   const load = async ({ file, info }: Located, transposed: boolean): Promise<Weight> => {
     const weight = weightSource(file, info.name, transposed);
     if (!budget.take(info.byteLength)) return backend.streamWeight(weight);
-    return preload ? await backend.loadWeight(weight) : lazyWeight(backend, weight);
+    return preload ? await backend.loadWeight(weight) : backend.lazyWeight(weight);
   };
   const W_enc = await load(source.W_enc, source.W_enc.transposed);
   try {

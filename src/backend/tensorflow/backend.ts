@@ -3,9 +3,10 @@ import { createRequire } from 'node:module';
 import * as tf from '@tensorflow/tfjs-core';
 import { NotFoundError } from '../../errors.ts';
 import type { Arithmetic, Backend } from '../backend.ts';
+import { weightsOf } from '../weight.ts';
 import { loadBinding, RawOps, type Binding, type KernelBackend } from './binding.ts';
 import { registerMatrixProduct } from './matrix-product.ts';
-import { loadWeight, StreamBuffers, streamWeight, type Engine } from './weight.ts';
+import { tensorflowEngine } from './engine.ts';
 
 const PACKAGE = '@tensorflow/tfjs-node-gpu';
 /** The name under which the package's kernels register themselves. */
@@ -44,20 +45,19 @@ export async function openTensorflow(options: OpenOptions): Promise<Backend> {
     });
   }
   await tf.setBackend(BACKEND_NAME);
-  const engine: Engine = {
+  const { device, arithmetic } = options;
+  const engine = tensorflowEngine({
     raw: new RawOps(binding),
     kernels,
-    arithmetic: options.arithmetic,
-    copiesToDevice: options.device === 'cuda',
-  };
-  const buffers = new StreamBuffers();
+    arithmetic,
+    copiesToDevice: device === 'cuda',
+  });
   return {
     name: BACKEND_NAME,
-    device: options.device,
+    device,
     version: `TensorFlow ${binding.TF_Version}`,
-    arithmetic: options.arithmetic,
-    loadWeight: (source) => loadWeight(engine, source),
-    streamWeight: (source) => streamWeight(engine, source, buffers),
+    arithmetic,
+    ...weightsOf(engine),
   };
 }
 

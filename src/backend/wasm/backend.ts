@@ -3,7 +3,8 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Backend } from '../backend.ts';
-import { loadWeight, streamWeight } from './weight.ts';
+import { weightsOf } from '../weight.ts';
+import { wasmEngine } from './engine.ts';
 
 const PACKAGE = '@tensorflow/tfjs-backend-wasm';
 
@@ -23,7 +24,6 @@ export async function openWasm(): Promise<Backend> {
     device: 'wasm',
     version: `TF.js wasm ${wasm.version_wasm}`,
     arithmetic: 'float32',
-    loadWeight,
-    streamWeight,
+    ...weightsOf(wasmEngine()),
   };
 }

@@ -1,5 +1,6 @@
-/** Backend, native TensorFlow: the bytes of a matrix as stored, seen as one tensor or as blocks of rows. */
-import type { WeightType } from '../backend.ts';
+/** Backend, native TensorFlow: a stored matrix as one tensor or as blocks of rows, over memory that TensorFlow shares. */
+import type { Storage } from '../engine.ts';
+import type { HostMatrix } from '../host-memory.ts';
 import type { RawOps } from './binding.ts';
 
 /** TensorFlow shares memory that starts at a multiple of this many bytes, and copies any other (EIGEN_MAX_ALIGN_BYTES). */
@@ -10,10 +11,6 @@ const ALIGNMENT_BYTES = 64;
  * still in the processor's cache when it is multiplied, and still long enough to keep two cores busy.
  */
 const BLOCK_NUMBERS = 2 * 1024 * 1024;
-
-export function elementBytes(dtype: WeightType): 2 | 4 {
-  return dtype === 'float32' ? 4 : 2;
-}
 
 /**
  * Memory for `byteLength` bytes that TensorFlow can share. glibc serves large requests by mmap and puts 16 bytes of its
@@ -31,23 +28,30 @@ export interface Block {
   readonly rows: number;
 }
 
-/** A stored matrix [rows, columns] whose bytes are in memory. Tensors over it are made when first needed. */
-export class StoredMatrix implements Disposable {
-  readonly rows: number;
-  readonly columns: number;
+/** Tensors over a stored matrix, made when they are first needed. */
+export class StoredMatrix implements Storage {
   readonly dtype: number;
-  readonly byteLength: number;
-  private bytes: Uint8Array | undefined;
+  private readonly raw: RawOps;
+  private readonly host: HostMatrix;
   private wholeId: number | undefined;
   private blockList: Block[] | undefined;
-  private readonly raw: RawOps;
 
-  constructor(raw: RawOps, bytes: Uint8Array, shape: readonly [number, number], type: WeightType) {
+  constructor(raw: RawOps, host: HostMatrix) {
     this.raw = raw;
-    this.bytes = bytes;
-    [this.rows, this.columns] = shape;
-    this.dtype = type === 'float32' ? raw.FLOAT : type === 'bfloat16' ? raw.BFLOAT16 : raw.HALF;
-    this.byteLength = bytes.byteLength;
+    this.host = host;
+    this.dtype = host.dtype === 'float32' ? raw.FLOAT : host.dtype === 'bfloat16' ? raw.BFLOAT16 : raw.HALF;
+  }
+
+  get rows(): number {
+    return this.host.rows;
+  }
+
+  get columns(): number {
+    return this.host.columns;
+  }
+
+  get heldBytes(): number {
+    return this.host.heldBytes;
   }
 
   get needsWidening(): boolean {
@@ -56,28 +60,18 @@ export class StoredMatrix implements Disposable {
 
   /** The matrix as one tensor. Belongs to this object. */
   whole(): number {
-    this.wholeId ??= this.raw.matrix(this.held(), this.rows, this.columns, this.dtype);
+    this.wholeId ??= this.raw.matrix(this.host.bytes, this.rows, this.columns, this.dtype);
     return this.wholeId;
   }
 
   /** The matrix as blocks of rows over the same memory. They belong to this object. */
   blocks(): readonly Block[] {
-    if (this.blockList) return this.blockList;
-    const rowsPerBlock = Math.max(1, Math.floor(BLOCK_NUMBERS / this.columns));
-    const rowBytes = this.byteLength / this.rows;
-    const list: Block[] = [];
-    for (let start = 0; start < this.rows; start += rowsPerBlock) {
-      const rows = Math.min(rowsPerBlock, this.rows - start);
-      const part = this.held().subarray(start * rowBytes, (start + rows) * rowBytes);
-      list.push({ id: this.raw.matrix(part, rows, this.columns, this.dtype), start, rows });
-    }
-    this.blockList = list;
-    return list;
-  }
-
-  private held(): Uint8Array {
-    if (!this.bytes) throw new Error('a disposed weight was used');
-    return this.bytes;
+    this.blockList ??= this.host.blocks(BLOCK_NUMBERS).map(({ start, stop }) => {
+      const rows = stop - start;
+      const id = this.raw.matrix(this.host.rowRange({ start, stop }), rows, this.columns, this.dtype);
+      return { id, start, rows };
+    });
+    return this.blockList;
   }
 
   [Symbol.dispose](): void {
@@ -85,6 +79,6 @@ export class StoredMatrix implements Disposable {
     for (const block of this.blockList ?? []) this.raw.delete(block.id);
     this.wholeId = undefined;
     this.blockList = undefined;
-    this.bytes = undefined;
+    this.host[Symbol.dispose]();
   }
 }
