@@ -12,16 +12,16 @@ export interface NormHooks {
 }
 
 /**
- * A norm over rows of d_model. With the divisor s of a pass held constant it is x ↦ L · x / s up to a constant, where L
+ * A norm over rows of d_model. With the divisor s of a pass held constant a row x becomes L · x / s plus a constant, where L
  * [d_model, d_model] is the same for every prompt.
  */
 export interface Norm {
   /** Normalises rows of x [pos, d_model], each by itself. Called inside a tidy. */
   forward(x: Tensor2D, hooks: HookPoints, names: NormHooks): Tensor2D;
-  /** L · matrix, of a matrix [d_model, n] whose product goes into the norm. */
-  timesMatrix(matrix: Tensor2D): Tensor2D;
-  /** matrix · L, of a matrix [n, d_model] that multiplies what the norm gives, or of n gradients at its output. */
-  matrixTimes(matrix: Tensor2D): Tensor2D;
+  /** L applied to rows: x · Lᵀ, [n, d_model]. */
+  linear(x: Tensor2D): Tensor2D;
+  /** From gradients at L · x to gradients at x: g · L, [n, d_model]. */
+  linearTransposed(g: Tensor2D): Tensor2D;
 }
 
 /** x / sqrt(mean(x²) + eps) · gain; L is the diagonal matrix of the gain [d_model]. */
@@ -33,7 +33,7 @@ export function rmsNorm(gain: Tensor1D, eps: number): Norm {
       const normalized = hooks.at(names.normalized, tf.div<Tensor2D>(x, scale));
       return tf.mul(normalized, gain);
     },
-    timesMatrix: (matrix) => tf.tidy(() => tf.mul<Tensor2D>(matrix, tf.reshape(gain, [-1, 1]))),
-    matrixTimes: (matrix) => tf.mul(matrix, gain),
+    linear: (x) => tf.mul(x, gain),
+    linearTransposed: (g) => tf.mul(g, gain),
   };
 }
