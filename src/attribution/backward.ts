@@ -1,10 +1,15 @@
-/** Attribution, step 3 of 4: rows of edges. A batch of gradients walks down the linear model and meets its sources. */
+/** Attribution, step 3 of 4: rows of edges. A batch of gradients walks down the linear model, layer by layer. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor2D, Tensor3D } from '../backend/backend.ts';
 import { letEventsIn } from '../backend/event-loop.ts';
+import { FEATURE_FIELDS } from '../graph/graph.ts';
+import type { RowColumns } from '../graph/row-columns.ts';
 import type { ReplacementModel } from '../replacement/replacement-model.ts';
-import { columnOfToken, type Components, type Writers } from './components.ts';
+import type { FrozenPass } from './frozen-pass.ts';
 import type { LinearModel } from './linear-model.ts';
+import { RowSums } from './row-sums.ts';
+import type { Sources } from './sources.ts';
+import { TokenSources } from './token-sources.ts';
 
 /** Active features whose rows are wanted, by their index, in an order that `planBatches` made. */
 export interface FeatureBatch {
@@ -20,87 +25,58 @@ export interface LogitBatch {
   readonly vectors: Tensor2D;
 }
 
-/** What rows are computed from. Dispose it, or take it with `using`. */
-export interface BackwardContext extends Disposable {
+/** What rows of a prompt are computed from. All of it stays the caller's. */
+export interface BackwardContext {
   readonly replacement: ReplacementModel;
+  readonly pass: FrozenPass;
   readonly linear: LinearModel;
-  readonly components: Components;
-  /**
-   * What tokens write into hook_resid_mid of layer 0, [position]. Below the first attention there are only the tokens, so
-   * taking these few forwards through it once is cheaper than taking every row backwards. Null where they would need too
-   * much memory: then rows walk on to the embedding.
-   */
-  readonly tokenWriters: readonly Writers[] | null;
+  readonly sources: Sources;
+  /** Null: rows walk on to the embedding. */
+  readonly tokenSources: TokenSources | null;
+  /** Of the rows, and of `sources`. */
+  readonly columns: RowColumns;
   /** Ends a walk between two layers: a batch of a large model takes longer than somebody wants to wait after Ctrl-C. */
-  readonly signal: AbortSignal | undefined;
-}
-
-/** Vectors of tokens after the first attention are n_pos² / 2 rows; up to this size they are made. */
-const LARGEST_TOKEN_WRITERS_BYTES = 256 * 1024 * 1024;
-
-export function backwardContext(
-  replacement: ReplacementModel,
-  linear: LinearModel,
-  components: Components,
-  {
-    largestTokenWritersBytes = LARGEST_TOKEN_WRITERS_BYTES,
-    signal,
-  }: { readonly largestTokenWritersBytes?: number; readonly signal?: AbortSignal | undefined } = {},
-): BackwardContext {
-  const { layout, tokenVectors } = components;
-  const bytes = ((layout.n_pos * (layout.n_pos + 1)) / 2) * linear.d_model * 4;
-  const tokenWriters =
-    bytes > largestTokenWritersBytes
-      ? null
-      : Array.from({ length: layout.n_pos }, (_, q): Writers => ({
-          vectors: linear.writtenByTokens(q, tokenVectors),
-          columns: Int32Array.from({ length: q + 1 }, (_, position) => columnOfToken(layout, position)),
-        }));
-  return {
-    replacement,
-    linear,
-    components,
-    tokenWriters,
-    signal,
-    [Symbol.dispose]: () => tokenWriters?.forEach(({ vectors }) => vectors.dispose()),
-  };
+  readonly signal?: AbortSignal | undefined;
 }
 
 /** Rows of logit targets over all columns, [n_logits, n_columns]. */
 export async function logitRows(context: BackwardContext, { vectors }: LogitBatch): Promise<Float32Array> {
-  const { components, linear, replacement } = context;
-  const { n_layers, n_pos } = components.layout;
-  const rows = new RowBlock(context, vectors.shape[0]);
-  const last = n_pos - 1;
-  const top = n_layers - 1;
-  const g = tf.tidy(() => {
-    const { ln_final } = replacement.model.weights;
-    const scale = components.forward.activations.get<Tensor2D>('ln_final.hook_scale');
-    return tf.div<Tensor2D>(tf.mul(vectors, ln_final), tf.slice(scale, [last, 0], [1, 1]));
-  });
-  await rows.meetAt(components.writers[top]![last]!, g, 0);
-  const atMid = linear.throughMlpAt(top, last, g);
-  g.dispose();
-  const positions = new Int32Array(vectors.shape[0]).fill(last);
-  await walkDown(context, n_pos, rows, [{ layer: top, positions, g: atMid }]);
+  const { linear, sources, pass, columns } = context;
+  const n = vectors.shape[0];
+  const rows = new RowSums(n, columns);
+  const last = pass.n_pos - 1;
+  const top = columns.n_layers - 1;
+  let g = linear.fromFinalNorm(vectors);
+  try {
+    for await (const { firstPosition, at } of sources.blocks(top, last, last + 1)) {
+      await rows.addDotsAt(at[last - firstPosition]!, g, 0);
+    }
+    using skip = await linear.skip(top);
+    if (skip) g = replace(g, (at) => tf.add(at, skip.backAt(last, at)));
+  } catch (error) {
+    g.dispose();
+    throw error;
+  }
+  await walkDown(context, pass.n_pos, rows, [{ layer: top, positions: new Int32Array(n).fill(last), g }]);
   return rows.values;
 }
 
 /** Rows of features over all columns, [batch, n_columns], in the order of the batch. */
 export async function featureRows(context: BackwardContext, batch: FeatureBatch): Promise<Float32Array> {
-  const { components, linear, replacement } = context;
-  const { indices } = components.features;
+  const { linear, replacement, pass } = context;
+  const { indices } = pass.features;
+  const field = (feature: number, at: number): number => indices[FEATURE_FIELDS * feature + at]!;
   const joining: Joining[] = [];
   try {
     for (let start = 0; start < batch.features.length;) {
-      const layer = indices[3 * batch.features[start]!]!;
+      const layer = field(batch.features[start]!, 0);
       let stop = start;
-      while (stop < batch.features.length && indices[3 * batch.features[stop]!] === layer) stop++;
+      while (stop < batch.features.length && field(batch.features[stop]!, 0) === layer) stop++;
       const members = batch.features.subarray(start, stop);
-      const positions = members.map((feature) => indices[3 * feature + 1]!);
+      const positions = members.map((feature) => field(feature, 1));
       const encoder = await replacement.transcoders.encoderRows(
         layer,
-        members.map((f) => indices[3 * f + 2]!),
+        members.map((feature) => field(feature, 2)),
       );
       joining.push({ layer, positions, g: linear.fromFeatureInput(layer, encoder, positions) });
       encoder.dispose();
@@ -110,7 +86,7 @@ export async function featureRows(context: BackwardContext, batch: FeatureBatch)
     for (const { g } of joining) g.dispose();
     throw error;
   }
-  const rows = new RowBlock(context, batch.features.length);
+  const rows = new RowSums(batch.features.length, context.columns);
   await walkDown(context, batch.n_pos, rows, joining);
   return rows.values;
 }
@@ -128,9 +104,9 @@ interface Joining {
  * above its own layer, one query position in it, and no position beyond `n_pos` anywhere.
  */
 async function walkDown(
-  { components, linear, tokenWriters, signal }: BackwardContext,
+  { pass, linear, sources, tokenSources, columns, signal }: BackwardContext,
   n_pos: number,
-  rows: RowBlock,
+  rows: RowSums,
   joining: readonly Joining[],
 ): Promise<void> {
   let g: Tensor3D | undefined; // at hook_resid_post of `layer`, [n_pos, rows so far, d_model]
@@ -140,26 +116,40 @@ async function walkDown(
       await letEventsIn();
       signal?.throwIfAborted();
       const entering = waiting[0]?.layer === layer ? waiting[0] : undefined;
-      const endsHere = layer === 0 && tokenWriters !== null;
       if (g) {
-        await rows.meet(components.writers[layer]!, g);
-        g = replace(g, (at) => linear.throughMlp(layer, at));
-        if (endsHere) await rows.meet(tokenWriters, g);
-        else g = replace(g, (at) => linear.throughAttention(layer, at));
+        for await (const block of sources.blocks(layer, 0, n_pos)) await rows.addDots(block, g);
+        using skip = await linear.skip(layer);
+        if (skip) g = replace(g, (at) => tf.add(at, skip.back(at)));
       }
-      if (entering && endsHere) {
-        await rows.meetAtOwnPositions(tokenWriters, entering.g, entering.positions, g?.shape[1] ?? 0);
-      } else if (entering) {
-        const entered = linear.throughAttentionAt(layer, entering.positions, n_pos, entering.g);
-        g = g ? joined(g, entered) : entered;
+      if (layer === 0 && tokenSources) {
+        using tokens = await tokenSources.acquire(columns);
+        if (g) await rows.addDots(tokens, g);
+        if (entering) await rows.addDotsAtOwn(tokens, entering.g, entering.positions, g?.shape[1] ?? 0);
+      } else {
+        using attention = await linear.attention(layer);
+        if (g) g = replace(g, (at) => tf.add(at, attention.back(at)));
+        if (entering) {
+          const { positions, g: own } = entering;
+          const moved = tf.tidy(() =>
+            tf.add<Tensor3D>(attention.backAt(positions, n_pos, own), atPositions(positions, n_pos, own)),
+          );
+          g = g ? joined(g, moved) : moved;
+        }
       }
       if (entering) waiting.shift()!.g.dispose();
     }
-    if (g && !tokenWriters) await rows.meetTokens(g, components.tokenVectors);
+    if (g && !tokenSources) await rows.addTokenDots(pass.tokenVectors, g);
   } finally {
     g?.dispose();
     for (const { g: unused } of waiting) unused.dispose();
   }
+}
+
+/** g [n, d_model] put at its positions among zeros, [n_pos, n, d_model]. */
+function atPositions(positions: Int32Array, n_pos: number, g: Tensor2D): Tensor3D {
+  const place = new Float32Array(n_pos * positions.length);
+  positions.forEach((position, i) => (place[position * positions.length + i] = 1));
+  return tf.mul<Tensor3D>(tf.tensor3d(place, [n_pos, positions.length, 1]), tf.expandDims(g, 0));
 }
 
 /** Rows of both, the first ones first; disposes its inputs. */
@@ -172,94 +162,11 @@ function joined(first: Tensor3D, second: Tensor3D): Tensor3D {
   }
 }
 
-function replace(g: Tensor3D, step: (g: Tensor3D) => Tensor3D): Tensor3D {
+/** What a step makes of g, in a tidy of its own; disposes g. */
+function replace<T extends Tensor2D | Tensor3D>(g: T, step: (g: T) => T): T {
   try {
-    return step(g);
+    return tf.tidy(() => step(g));
   } finally {
     g.dispose();
-  }
-}
-
-/** Rows over all columns; gradients that meet sources add to it. */
-class RowBlock {
-  readonly values: Float32Array;
-  private readonly components: Components;
-
-  constructor({ components }: BackwardContext, n: number) {
-    this.components = components;
-    this.values = new Float32Array(n * components.layout.n_columns);
-  }
-
-  /** Meets writers [position], with gradients [n_pos, n, d_model] of the first n rows. */
-  async meet(writers: readonly Writers[], g: Tensor3D): Promise<void> {
-    const [n_pos, n, d_model] = g.shape;
-    const reached = writers.slice(0, n_pos);
-    const met = tf.tidy(() =>
-      tf.concat(
-        reached.map(({ vectors }, position) => {
-          const at = tf.reshape<tf.Rank.R2>(tf.slice(g, [position, 0, 0], [1, n, d_model]), [n, d_model]);
-          return tf.matMul<Tensor2D>(at, vectors, false, true); // [n, columns]
-        }),
-        1,
-      ),
-    );
-    await this.add(
-      met,
-      reached.map(({ columns }) => columns),
-      0,
-    );
-  }
-
-  /** Meets the writers of one position, with gradients [n, d_model] of n rows from `firstRow` on. */
-  async meetAt({ vectors, columns }: Writers, g: Tensor2D, firstRow: number): Promise<void> {
-    await this.add(tf.matMul<Tensor2D>(g, vectors, false, true), [columns], firstRow);
-  }
-
-  /** Meets writers [position], each of n rows from `firstRow` on at its own position only; g is [n, d_model]. */
-  async meetAtOwnPositions(
-    writers: readonly Writers[],
-    g: Tensor2D,
-    positions: Int32Array,
-    firstRow: number,
-  ): Promise<void> {
-    const d_model = g.shape[1];
-    for (let start = 0; start < positions.length;) {
-      let stop = start + 1;
-      while (stop < positions.length && positions[stop] === positions[start]) stop++;
-      const part = tf.slice<tf.Rank.R2, Tensor2D>(g, [start, 0], [stop - start, d_model]);
-      await this.meetAt(writers[positions[start]!]!, part, firstRow + start);
-      part.dispose();
-      start = stop;
-    }
-  }
-
-  /** Meets the tokens, with gradients [n_pos, n, d_model] at the embedding. */
-  async meetTokens(g: Tensor3D, tokenVectors: Tensor2D): Promise<void> {
-    const [n_pos, n, d_model] = g.shape;
-    const met: Tensor2D = tf.tidy(() => {
-      const vectors = tf.reshape(tf.slice(tokenVectors, [0, 0], [n_pos, d_model]), [n_pos, d_model, 1]);
-      return tf.transpose(tf.reshape<tf.Rank.R2>(tf.matMul(g, vectors), [n_pos, n]));
-    });
-    const columns = Int32Array.from({ length: n_pos }, (_, position) =>
-      columnOfToken(this.components.layout, position),
-    );
-    await this.add(met, [columns], 0);
-  }
-
-  /** Adds values [n, all columns side by side] to n rows from `firstRow` on, and disposes them. */
-  private async add(met: Tensor2D, columns: readonly Int32Array[], firstRow: number): Promise<void> {
-    const [n, width] = met.shape;
-    const found = await met.data<'float32'>();
-    met.dispose();
-    const { n_columns } = this.components.layout;
-    let from = 0;
-    for (const part of columns) {
-      for (let row = 0; row < n; row++) {
-        for (let i = 0; i < part.length; i++) {
-          this.values[(firstRow + row) * n_columns + part[i]!]! += found[row * width + from + i]!;
-        }
-      }
-      from += part.length;
-    }
   }
 }

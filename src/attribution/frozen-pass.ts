@@ -1,64 +1,138 @@
-/** Attribution, checked: the model with everything frozen that attribution holds fixed, run forwards through its own hooks. */
+/** Attribution, step 1 of 4: a prompt's pass, and of it what the linear model holds constant. */
 import * as tf from '@tensorflow/tfjs-core';
-import type { HeldWeight, Tensor, Tensor2D } from '../backend/backend.ts';
-import type { Edit, HookName } from '../model/hooks.ts';
+import type { Tensor2D, Tensor3D } from '../backend/backend.ts';
+import type { ActivationCache } from '../model/activation-cache.ts';
+import type { TransformerConfig } from '../model/config.ts';
+import { blockHook, type BlockNorm, type HookName } from '../model/hooks.ts';
 import type { ForwardResult } from '../model/transformer.ts';
-import type { ReplacementModel } from '../replacement/replacement-model.ts';
-import type { Components } from './components.ts';
+import { HeldPattern } from '../replacement/held-pattern.ts';
+import type { ActiveFeatures, ReplacementModel } from '../replacement/replacement-model.ts';
 
-/** What enters the residual stream, [pos · d_model] each; what is left out is zero. */
-export interface Written {
-  readonly embedding?: Float32Array | undefined;
-  /** By layer. */
-  readonly mlpOut: ReadonlyMap<number, Float32Array>;
+/** Norms between the residual stream and what features read or attention writes. Those behind MLPs are part of constants. */
+const FROZEN_NORMS: readonly BlockNorm[] = ['ln1', 'ln1_post', 'ln2'];
+
+/** [n_kv_heads, q_pos, group, k_pos]: pattern / (ln1_post divisor of q · ln1 divisor of k). */
+export type DividedPattern = tf.Tensor4D;
+
+export interface FrozenPassOptions {
+  /** Features and errors of positions before it are left out, as the reference does for the beginning of the sequence. */
+  readonly firstPosition: number;
+  readonly signal?: AbortSignal | undefined;
 }
 
-/**
- * Runs the frozen model on what is written alone. It is linear: patterns and norm divisors are those of the attributed pass,
- * MLPs write nothing but their skip, so the result is the change that the same writing makes to the attributed pass, without
- * the rounding of a difference of two large numbers. Feature inputs and `unembed.hook_pre` are captured.
- */
-export async function frozenPass(
-  replacement: ReplacementModel,
-  components: Components,
-  written: Written,
-  signal?: AbortSignal,
-): Promise<ForwardResult> {
-  const { n_layers, d_model } = replacement.model.config;
-  const shape: [number, number] = [components.layout.n_pos, d_model];
-  const { activations } = components.forward;
-  const skips: (HeldWeight | null)[] = [];
-  try {
-    for (let layer = 0; layer < n_layers; layer++)
-      skips.push(await replacement.transcoders.acquireSkip(layer));
-    const edits = new Map<HookName, Edit>();
-    for (const name of replacement.flow.stoppedAt) edits.set(name, () => activations.get(name));
-    edits.set('hook_embed', () => vectors(written.embedding, shape));
-    const inputs = new Map<number, Tensor>();
-    for (let layer = 0; layer < n_layers; layer++) {
-      edits.set(replacement.inputHook(layer), (value) => {
-        inputs.set(layer, value);
-        return value;
+/** Belongs to a prompt. Dispose it, or take it with `using`. */
+export class FrozenPass implements Disposable {
+  readonly tokens: readonly number[];
+  readonly firstPosition: number;
+  readonly features: ActiveFeatures;
+  readonly patterns: readonly HeldPattern<DividedPattern>[];
+  private readonly forward: ForwardResult;
+  private readonly mlpHooks: readonly HookName[];
+
+  private constructor(
+    tokens: readonly number[],
+    firstPosition: number,
+    features: ActiveFeatures,
+    patterns: readonly HeldPattern<DividedPattern>[],
+    forward: ForwardResult,
+    mlpHooks: readonly HookName[],
+  ) {
+    this.tokens = tokens;
+    this.firstPosition = firstPosition;
+    this.features = features;
+    this.patterns = patterns;
+    this.forward = forward;
+    this.mlpHooks = mlpHooks;
+  }
+
+  /** Runs a prompt. Patterns are taken layer by layer, so that there is one copy of each. Throws what `forward` throws. */
+  static async of(
+    replacement: ReplacementModel,
+    tokens: readonly number[],
+    { firstPosition, signal }: FrozenPassOptions,
+  ): Promise<FrozenPass> {
+    const { config } = replacement.model;
+    const layers = Array.from({ length: config.n_layers }, (_, layer) => layer);
+    const divisors: (readonly [ln1: Tensor2D, ln1_post: Tensor2D])[] = []; // by layer; they stay the pass's
+    const patterns = layers.map(
+      (layer) =>
+        new HeldPattern(config, layer, tokens.length, replacement.budget, (pattern) =>
+          divided(pattern, ...divisors[layer]!, config),
+        ),
+    );
+    const mlpHooks = layers.flatMap((layer) => [replacement.inputHook(layer), replacement.outputHook(layer)]);
+    const captured = new Set<HookName>([
+      ...(['hook_embed', 'ln_final.hook_scale'] as const),
+      ...mlpHooks,
+      ...patterns.flatMap(({ hooks }) => hooks),
+      ...layers.flatMap((layer) => FROZEN_NORMS.map((norm) => blockHook(layer, `${norm}.hook_scale`))),
+    ]);
+    try {
+      const { forward, features } = await replacement.run(tokens, {
+        capture: (name) => captured.has(name),
+        afterLayer: (layer, activations) => {
+          divisors[layer] = [
+            activations.get(blockHook(layer, 'ln1.hook_scale')),
+            activations.get(blockHook(layer, 'ln1_post.hook_scale')),
+          ];
+          patterns[layer]!.takeFrom(activations);
+          return Promise.resolve();
+        },
+        logits: 'last',
+        firstPosition,
+        ...(signal && { signal }),
       });
-      edits.set(replacement.outputHook(layer), () => {
-        const own = vectors(written.mlpOut.get(layer), shape);
-        const skip = skips[layer]?.matMul(inputs.get(layer) as Tensor2D, { transpose: true });
-        return skip ? tf.add<Tensor2D>(own, skip) : own;
-      });
+      return new FrozenPass(tokens, firstPosition, features, patterns, forward, mlpHooks);
+    } catch (error) {
+      for (const pattern of patterns) pattern[Symbol.dispose]();
+      throw error;
     }
-    const captured = new Set<HookName>(['unembed.hook_pre']);
-    for (let layer = 0; layer < n_layers; layer++) captured.add(replacement.inputHook(layer));
-    return await replacement.forward(components.tokens, {
-      edits,
-      capture: (name) => captured.has(name),
-      logits: 'last',
-      ...(signal && { signal }),
-    });
-  } finally {
-    for (const skip of skips) skip?.[Symbol.dispose]();
+  }
+
+  get n_pos(): number {
+    return this.tokens.length;
+  }
+
+  /**
+   * `hook_embed`, the divisors of norms, and until `releaseMlps` the inputs of features and outputs of MLPs. They stay the
+   * pass's.
+   */
+  get activations(): Pick<ActivationCache, 'get'> {
+    return this.forward.activations;
+  }
+
+  /** Embeddings as they enter the residual stream, [pos, d_model]. */
+  get tokenVectors(): Tensor2D {
+    return this.activations.get('hook_embed');
+  }
+
+  /** Logits of the last position, after the soft cap, [d_vocab]. */
+  lastLogits(): Promise<Float32Array> {
+    return this.forward.lastLogits();
+  }
+
+  /** Lets go what only error vectors are made of. */
+  releaseMlps(): void {
+    for (const name of this.mlpHooks) this.forward.activations.take(name).dispose();
+  }
+
+  [Symbol.dispose](): void {
+    for (const pattern of this.patterns) pattern[Symbol.dispose]();
+    this.forward[Symbol.dispose]();
   }
 }
 
-function vectors(values: Float32Array | undefined, shape: [number, number]): Tensor2D {
-  return values ? tf.tensor2d(values, shape) : tf.zeros(shape);
+function divided(
+  pattern: Tensor3D,
+  ln1: Tensor2D,
+  ln1_post: Tensor2D,
+  { n_heads, n_kv_heads }: TransformerConfig,
+): DividedPattern {
+  const n_pos = pattern.shape[1];
+  const quotient = tf.div(
+    tf.div(pattern, tf.reshape(ln1_post, [1, n_pos, 1])),
+    tf.reshape(ln1, [1, 1, n_pos]),
+  );
+  const grouped = tf.reshape<tf.Rank.R4>(quotient, [n_kv_heads, n_heads / n_kv_heads, n_pos, n_pos]);
+  return tf.transpose<DividedPattern>(grouped, [0, 2, 1, 3]);
 }

@@ -1,35 +1,68 @@
 /** Attribution, checked: what an edge and a row ought to be, measured in the frozen model and in the attributed pass. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor, Tensor2D } from '../backend/backend.ts';
+import { MemoryBudget } from '../backend/budget.ts';
 import { letEventsIn } from '../backend/event-loop.ts';
-import { blockHook } from '../model/hooks.ts';
-import type { ForwardResult } from '../model/transformer.ts';
+import { FEATURE_FIELDS } from '../graph/graph.ts';
 import type { ReplacementModel } from '../replacement/replacement-model.ts';
 import { ignoredPositions } from '../tokenizer/bos.ts';
 import type { Attribution } from './attribute.ts';
-import { frozenPass, type Written } from './frozen-pass.ts';
+import type { ErrorVectors, SourcePass } from './error-vectors.ts';
+import { FrozenModel, type Written } from './frozen-model.ts';
+import { Sources } from './sources.ts';
 
 const ROWS_BETWEEN_EVENTS = 64;
 
-/** An attribution, asked for what its edges were made of. */
-export class Check {
+/** An attribution, asked for what its edges were made of. Dispose it, or take it with `using`. */
+export class Check implements Disposable {
   readonly n_rows: number;
   private readonly replacement: ReplacementModel;
   private readonly attribution: Attribution;
+  private readonly frozen: FrozenModel;
+  private readonly errors: ErrorVectors;
+  /** What is written by no node: decoder biases, MLPs at positions that are left out, features left out. */
+  private readonly constants: Written;
   private readonly signal: AbortSignal | undefined;
+  private readonly ignored: number;
   private readonly n_selected: number;
   /** Nodes, which are the columns. */
   private readonly n_nodes: number;
   /** Numbers of a tensor, read once: thousands of rows read from the same few. */
   private readonly numbers = new WeakMap<Tensor, Promise<Float32Array>>();
 
-  constructor(replacement: ReplacementModel, attribution: Attribution, signal: AbortSignal | undefined) {
+  private constructor(
+    replacement: ReplacementModel,
+    attribution: Attribution,
+    frozen: FrozenModel,
+    { errors, constants }: { readonly errors: ErrorVectors; readonly constants: Written },
+    signal: AbortSignal | undefined,
+  ) {
     this.replacement = replacement;
     this.attribution = attribution;
+    this.frozen = frozen;
+    this.errors = errors;
+    this.constants = constants;
     this.signal = signal;
+    this.ignored = ignoredPositions(attribution.tokens);
     this.n_selected = attribution.selected.length;
     this.n_rows = this.n_selected + attribution.targets.ids.length;
     this.n_nodes = attribution.edges.length / this.n_rows;
+  }
+
+  /** Runs the attributed pass again: rows are measured by other tensors than they were made of. */
+  static async of(
+    replacement: ReplacementModel,
+    attribution: Attribution,
+    signal: AbortSignal | undefined,
+  ): Promise<Check> {
+    const frozen = await FrozenModel.of(replacement, attribution.tokens, signal);
+    try {
+      const others = await writtenByNoNode(replacement, attribution, frozen, signal);
+      return new Check(replacement, attribution, frozen, others, signal);
+    } catch (error) {
+      frozen[Symbol.dispose]();
+      throw error;
+    }
   }
 
   nodeOfRow(row: number): number {
@@ -46,8 +79,7 @@ export class Check {
 
   /** Sources that the target can be reached from: below it, and not behind it. */
   sourcesOf(row: number): number[] {
-    const { n_layers, n_pos } = this.attribution.components.layout;
-    const ignored = ignoredPositions(this.attribution.components.tokens);
+    const { n_layers, n_pos } = this.attribution.columns;
     const target = row < this.n_selected ? this.feature(row) : { layer: n_layers, position: n_pos - 1 };
     const sources: number[] = [];
     for (let source = 0; source < this.n_selected; source++) {
@@ -55,7 +87,7 @@ export class Check {
       if (layer < target.layer && position <= target.position) sources.push(source);
     }
     for (let layer = 0; layer < target.layer; layer++) {
-      for (let position = ignored; position <= target.position; position++) {
+      for (let position = this.ignored; position <= target.position; position++) {
         sources.push(this.n_selected + layer * n_pos + position);
       }
     }
@@ -66,21 +98,18 @@ export class Check {
 
   /** What a source changes at a target. */
   async measure(row: number, source: number): Promise<number> {
-    const written = await this.writtenBy(source);
-    using pass = await frozenPass(this.replacement, this.attribution.components, written, this.signal);
+    using pass = await this.frozen.run(await this.writtenBy(source));
     return await this.read(row, pass);
   }
 
   /** How far each row is from what it has to sum to. */
   async rowErrors(): Promise<number[]> {
-    const { components } = this.attribution;
-    const constants = await this.writtenByNoNode();
-    using pass = await frozenPass(this.replacement, components, constants, this.signal);
+    using pass = await this.frozen.run(this.constants);
     const errors: number[] = [];
     for (let row = 0; row < this.n_rows; row++) {
       if (row % ROWS_BETWEEN_EVENTS === 0) await letEventsIn();
       this.signal?.throwIfAborted();
-      const expected = await this.read(row, components.forward);
+      const expected = await this.read(row, this.frozen);
       const constant = await this.read(row, pass);
       let sum = 0;
       let size = Math.abs(constant);
@@ -98,14 +127,17 @@ export class Check {
   }
 
   private feature(node: number) {
-    const { indices, values } = this.attribution.components.features;
+    const { indices, values } = this.attribution.features;
     const active = this.attribution.selected[node]!;
-    const [layer, position, feature] = indices.subarray(3 * active, 3 * active + 3);
+    const [layer, position, feature] = indices.subarray(
+      FEATURE_FIELDS * active,
+      FEATURE_FIELDS * (active + 1),
+    );
     return { layer: layer!, position: position!, feature: feature!, activation: values[active]! };
   }
 
   /** The value that a target has in a pass; of a feature, the pre-activation without its bias. */
-  private async read(row: number, { activations }: ForwardResult): Promise<number> {
+  private async read(row: number, { activations }: Measured): Promise<number> {
     if (row >= this.n_selected) {
       const pre = await this.numbersOf(activations.get('unembed.hook_pre')); // the last position alone
       const vectors = await this.numbersOf(this.attribution.targets.vectors);
@@ -126,8 +158,7 @@ export class Check {
   }
 
   private async writtenBy(source: number): Promise<Written> {
-    const { components } = this.attribution;
-    const { n_layers, n_pos } = components.layout;
+    const { n_layers, n_pos } = this.attribution.columns;
     const { d_model } = this.replacement.model.config;
     const at = (position: number, vector: ArrayLike<number>): Float32Array => {
       const values = new Float32Array(n_pos * d_model);
@@ -152,55 +183,70 @@ export class Check {
     }
     const place = source - this.n_selected;
     const [layer, position] = [Math.floor(place / n_pos), place % n_pos];
-    const own = (values: Float32Array): Float32Array =>
-      at(position, values.subarray(position * d_model, (position + 1) * d_model));
-    if (layer < n_layers) return { mlpOut: mlpOut.set(layer, own(components.errorVectors[layer]!)) };
-    return { embedding: own(await components.tokenVectors.data<'float32'>()), mlpOut };
+    if (layer < n_layers) {
+      return { mlpOut: mlpOut.set(layer, at(position, this.errors.at(layer, position))) };
+    }
+    const embeddings = await this.numbersOf(this.frozen.activations.get('hook_embed'));
+    const own = embeddings.subarray(position * d_model, (position + 1) * d_model);
+    return { embedding: at(position, own), mlpOut };
   }
 
-  /** Decoder biases, MLPs at positions that are left out (less their skip, which stays in the map), features left out. */
-  private async writtenByNoNode(): Promise<Written> {
-    const { components, selected } = this.attribution;
-    const { transcoders } = this.replacement;
-    const { n_active, n_layers, n_pos } = components.layout;
-    const { d_model } = this.replacement.model.config;
-    const { activations } = components.forward;
-    const isLeftOut = new Uint8Array(components.layout.n_columns).fill(1, 0, n_active);
-    for (const active of selected) isLeftOut[active] = 0;
-    const ignored = ignoredPositions(components.tokens);
-    const mlpOut = new Map<number, Float32Array>();
-    for (let layer = 0; layer < n_layers; layer++) {
-      await letEventsIn();
-      const b_dec = await transcoders.layers[layer]!.b_dec.data<'float32'>();
-      const values = new Float32Array(n_pos * d_model);
-      for (let position = ignored; position < n_pos; position++) {
-        const { vectors, columns } = components.writers[layer]![position]!;
-        const sum = tf.tidy(() =>
-          tf.add<Tensor2D>(
-            tf.matMul(
-              tf.tensor2d(
-                Float32Array.from(columns, (column) => isLeftOut[column]!),
-                [1, columns.length],
-              ),
-              vectors,
-            ),
-            tf.tensor2d(b_dec, [1, d_model]),
-          ),
-        );
+  [Symbol.dispose](): void {
+    this.frozen[Symbol.dispose]();
+  }
+}
+
+/** A pass whose values are read. */
+type Measured = Pick<FrozenModel, 'activations'>;
+
+/**
+ * Decoder biases, MLPs at positions that are left out (less their skip, which stays in the map), features left out; and on the
+ * way the error vectors.
+ */
+async function writtenByNoNode(
+  replacement: ReplacementModel,
+  { tokens, features, columns, selected }: Attribution,
+  { activations }: Measured,
+  signal: AbortSignal | undefined,
+): Promise<{ errors: ErrorVectors; constants: Written }> {
+  const { transcoders, model } = replacement;
+  const { d_model } = model.config;
+  const { n_layers, n_pos } = columns;
+  const isLeftOut = new Uint8Array(columns.n_columns).fill(1, 0, columns.n_features);
+  for (const active of selected) isLeftOut[active] = 0;
+  const firstPosition = ignoredPositions(tokens);
+  const pass: SourcePass = { n_pos, features, firstPosition, activations };
+  // Each is used once, so none is kept.
+  using sources = new Sources(replacement, pass, columns, new MemoryBudget(0));
+  const mlpOut = new Map<number, Float32Array>();
+  for (let layer = 0; layer < n_layers; layer++) {
+    signal?.throwIfAborted();
+    const b_dec = await transcoders.layers[layer]!.b_dec.data<'float32'>();
+    const values = new Float32Array(n_pos * d_model);
+    for await (const block of sources.blocks(layer, 0, n_pos)) {
+      for (const [i, { vectors, columns: own }] of block.at.entries()) {
+        const position = block.firstPosition + i;
+        if (position < firstPosition) continue;
+        const sum = tf.tidy(() => {
+          const mask = tf.tensor2d(
+            Float32Array.from(own, (column) => isLeftOut[column]!),
+            [1, own.length],
+          );
+          return tf.add<Tensor2D>(tf.matMul(mask, vectors), tf.tensor2d(b_dec, [1, d_model]));
+        });
         values.set(await sum.data<'float32'>(), position * d_model);
         sum.dispose();
       }
-      const whole = await activations.get(blockHook(layer, 'hook_mlp_out')).data<'float32'>();
-      values.set(whole.subarray(0, ignored * d_model));
-      const input = activations.get<Tensor2D>(this.replacement.inputHook(layer));
-      const skip = await transcoders.skip(layer, input);
-      const skipped = await skip?.data<'float32'>();
-      skip?.dispose();
-      for (let i = 0; skipped && i < ignored * d_model; i++) values[i]! -= skipped[i]!;
-      mlpOut.set(layer, values);
     }
-    return { mlpOut };
+    const whole = await activations.get(replacement.outputHook(layer)).data<'float32'>();
+    values.set(whole.subarray(0, firstPosition * d_model));
+    const skip = await transcoders.skip(layer, activations.get<Tensor2D>(replacement.inputHook(layer)));
+    const skipped = await skip?.data<'float32'>();
+    skip?.dispose();
+    for (let i = 0; skipped && i < firstPosition * d_model; i++) values[i]! -= skipped[i]!;
+    mlpOut.set(layer, values);
   }
+  return { errors: sources.errors, constants: { mlpOut } };
 }
 
 function dot(a: Float32Array, from: number, b: Float32Array, length: number): number {

@@ -1,7 +1,8 @@
 /**
  * Attribution: rows on disk, so that a long attribution outlives its process. One line of JSON says what the rows belong to;
- * then come records, only ever appended: the number of features (uint32), a SHA-256 of what follows, the features (int32),
- * their rows over all columns (float32). A record that was cut short, or whose sum is wrong, ends the file.
+ * then come records, only ever appended: the number of features and of columns (uint32 each), the first bytes of a SHA-256 of
+ * the columns' features, a SHA-256 of all else in the record, the features (int32), their rows (float32). A record that was cut
+ * short, or whose sum is wrong, ends the file.
  */
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
@@ -9,34 +10,39 @@ import { mkdir, open, rm, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { BadFileError } from '../errors.ts';
 import { writingError } from '../formats/system-errors.ts';
+import type { RowColumns } from '../graph/row-columns.ts';
 import type { RowStore, StoredRows } from './attribute.ts';
 
-const FORMAT = 'tracer.rows 1';
-const COUNT_BYTES = 4;
-const DIGEST_BYTES = 32;
-const HEAD_BYTES = COUNT_BYTES + DIGEST_BYTES;
+const FORMAT = 'tracer.rows 2';
 const NUMBER_BYTES = 4;
+/** Where the parts of a record begin. */
+const COLUMNS_AT = 2 * NUMBER_BYTES;
+const COLUMNS_ID_BYTES = 8;
+const DIGEST_AT = COLUMNS_AT + COLUMNS_ID_BYTES;
+const DIGEST_BYTES = 32;
+const HEAD_BYTES = DIGEST_AT + DIGEST_BYTES;
 /** A fingerprint is a few lines; what has no end of line before this is no such file. */
 const LARGEST_HEADER_BYTES = 65_536;
 
 /** Everything that rows depend on, by names that a person understands. Values are compared as they are. */
 export type Fingerprint = Readonly<Record<string, string | number | null>>;
 
-/** Where the row of a feature lies in the file. */
-type Places = Map<number, number>;
+/** Where the row of a feature lies in the file; by which columns the row has (their id in hexadecimal), then by feature. */
+type Places = Map<string, Map<number, number>>;
 
 /** Rows of an attribution that can be gone on with. To be closed, or removed when the graph is complete. */
 export class RowFile implements RowStore {
   readonly path: string;
   readonly #handle: FileHandle;
-  readonly #n_columns: number;
   readonly #places: Places;
   #end: number;
+  #n_taken = 0;
+  /** Of the columns that were used last: there are few, and many batches. */
+  #columns: { readonly columns: RowColumns; readonly id: Buffer } | undefined;
 
-  private constructor(file: string, handle: FileHandle, n_columns: number, places: Places, end: number) {
+  private constructor(file: string, handle: FileHandle, places: Places, end: number) {
     this.path = file;
     this.#handle = handle;
-    this.#n_columns = n_columns;
     this.#places = places;
     this.#end = end;
   }
@@ -45,20 +51,20 @@ export class RowFile implements RowStore {
    * Opens the rows at `file`, or begins them. Throws `BadFileError` when they belong to something else, which is named,
    * and `ExhaustedError` when the place cannot be written.
    */
-  static async open(file: string, fingerprint: Fingerprint, n_columns: number): Promise<RowFile> {
+  static async open(file: string, fingerprint: Fingerprint): Promise<RowFile> {
     const handle = await openHandle(file);
     try {
-      const header = Buffer.from(`${JSON.stringify({ format: FORMAT, n_columns, ...fingerprint })}\n`);
+      const header = Buffer.from(`${JSON.stringify({ format: FORMAT, ...fingerprint })}\n`);
       const found = await readHeader(file, handle);
       if (found === undefined) {
         await handle.truncate(0);
         await handle.write(header, 0, header.byteLength, 0);
-        return new RowFile(file, handle, n_columns, new Map(), header.byteLength);
+        return new RowFile(file, handle, new Map(), header.byteLength);
       }
-      checkFingerprint(file, found.fields, { format: FORMAT, n_columns, ...fingerprint });
-      const { places, end } = await readRecords(handle, found.bytes, n_columns);
+      checkFingerprint(file, found.fields, { format: FORMAT, ...fingerprint });
+      const { places, end } = await readRecords(handle, found.bytes);
       await handle.truncate(end);
-      return new RowFile(file, handle, n_columns, places, end);
+      return new RowFile(file, handle, places, end);
     } catch (error) {
       await handle.close();
       throw writingError(file, error);
@@ -66,23 +72,31 @@ export class RowFile implements RowStore {
   }
 
   get n_rows(): number {
-    return this.#places.size;
+    return Array.from(this.#places.values()).reduce((sum, { size }) => sum + size, 0);
   }
 
-  /** Rows [features.length, n_columns] when all of them are here. */
-  async take(features: Int32Array): Promise<Float32Array | undefined> {
-    const places = Array.from(features, (feature) => this.#places.get(feature));
+  /** Rows that were taken. */
+  get n_taken(): number {
+    return this.#n_taken;
+  }
+
+  /** Rows [features.length, n_columns] when all of them are here with these columns. */
+  async take(features: Int32Array, columns: RowColumns): Promise<Float32Array | undefined> {
+    const known = this.#places.get(this.#idOf(columns).toString('hex'));
+    const places = Array.from(features, (feature) => known?.get(feature));
     if (places.includes(undefined)) return undefined;
-    const rows = new Float32Array(features.length * this.#n_columns);
+    const { n_columns } = columns;
+    const rows = new Float32Array(features.length * n_columns);
     for (const [i, place] of places.entries()) {
-      const row = rows.subarray(i * this.#n_columns, (i + 1) * this.#n_columns);
+      const row = rows.subarray(i * n_columns, (i + 1) * n_columns);
       await readFully(this.#handle, new Uint8Array(row.buffer, row.byteOffset, row.byteLength), place!);
     }
+    this.#n_taken += features.length;
     return rows;
   }
 
-  async keep({ features, rows }: StoredRows): Promise<void> {
-    const record = encodeRecord(features, rows);
+  async keep({ features, columns, rows }: StoredRows): Promise<void> {
+    const record = encodeRecord(features, rows, this.#idOf(columns));
     try {
       for (let written = 0; written < record.byteLength;) {
         const { bytesWritten } = await this.#handle.write(
@@ -96,7 +110,7 @@ export class RowFile implements RowStore {
     } catch (error) {
       throw writingError(this.path, error);
     }
-    addPlaces(this.#places, features, this.#end, this.#n_columns);
+    addPlaces(this.#places, record, this.#end);
     this.#end += record.byteLength;
   }
 
@@ -110,6 +124,17 @@ export class RowFile implements RowStore {
   async close(): Promise<void> {
     await this.#handle.close();
     if (this.n_rows === 0) await rm(this.path, { force: true });
+  }
+
+  #idOf(columns: RowColumns): Buffer {
+    if (this.#columns?.columns !== columns) {
+      const id = createHash('sha256')
+        .update(bytesOf(columns.features))
+        .digest()
+        .subarray(0, COLUMNS_ID_BYTES);
+      this.#columns = { columns, id };
+    }
+    return this.#columns.id;
   }
 }
 
@@ -174,44 +199,54 @@ function checkFingerprint(file: string, found: unknown, expected: Fingerprint): 
   }
 }
 
-async function readRecords(
-  handle: FileHandle,
-  start: number,
-  n_columns: number,
-): Promise<{ places: Places; end: number }> {
+async function readRecords(handle: FileHandle, start: number): Promise<{ places: Places; end: number }> {
   const { size } = await handle.stat();
   const places: Places = new Map();
+  const head = Buffer.alloc(HEAD_BYTES);
   let at = start;
-  for (;;) {
-    const head = Buffer.alloc(HEAD_BYTES);
-    if (at + HEAD_BYTES > size) break;
+  while (at + HEAD_BYTES <= size) {
     await readFully(handle, head, at);
-    const count = head.readUInt32LE(0);
-    const bodyBytes = count * NUMBER_BYTES * (1 + n_columns);
-    if (at + HEAD_BYTES + bodyBytes > size) break;
-    const body = new Uint8Array(bodyBytes);
-    await readFully(handle, body, at + HEAD_BYTES);
-    if (!digest(body).equals(head.subarray(COUNT_BYTES))) break;
-    addPlaces(places, new Int32Array(body.buffer, 0, count), at, n_columns);
-    at += HEAD_BYTES + bodyBytes;
+    const [n_features, n_columns] = [head.readUInt32LE(0), head.readUInt32LE(NUMBER_BYTES)];
+    const recordBytes = HEAD_BYTES + n_features * (1 + n_columns) * NUMBER_BYTES;
+    if (at + recordBytes > size) break;
+    const record = Buffer.alloc(recordBytes);
+    await readFully(handle, record, at);
+    if (!digest(record).equals(record.subarray(DIGEST_AT, HEAD_BYTES))) break;
+    addPlaces(places, record, at);
+    at += recordBytes;
   }
   return { places, end: at };
 }
 
-function addPlaces(places: Places, features: Int32Array, record: number, n_columns: number): void {
-  const rows = record + HEAD_BYTES + features.length * NUMBER_BYTES;
-  features.forEach((feature, i) => places.set(feature, rows + i * n_columns * NUMBER_BYTES));
+function addPlaces(places: Places, record: Buffer, at: number): void {
+  const [n_features, n_columns] = [record.readUInt32LE(0), record.readUInt32LE(NUMBER_BYTES)];
+  const id = record.subarray(COLUMNS_AT, DIGEST_AT).toString('hex');
+  const known = places.get(id) ?? new Map<number, number>();
+  places.set(id, known);
+  const rows = at + HEAD_BYTES + n_features * NUMBER_BYTES;
+  for (let i = 0; i < n_features; i++) {
+    const feature = record.readInt32LE(HEAD_BYTES + i * NUMBER_BYTES);
+    known.set(feature, rows + i * n_columns * NUMBER_BYTES);
+  }
 }
 
-function digest(bytes: Uint8Array): Buffer {
-  return createHash('sha256').update(bytes).digest();
+/** Of all in a record but the digest itself. */
+function digest(record: Uint8Array): Buffer {
+  const hash = createHash('sha256').update(record.subarray(0, DIGEST_AT));
+  return hash.update(record.subarray(HEAD_BYTES)).digest();
 }
 
-function encodeRecord(features: Int32Array, rows: Float32Array): Buffer {
+function encodeRecord(features: Int32Array, rows: Float32Array, columnsId: Uint8Array): Buffer {
   const record = Buffer.alloc(HEAD_BYTES + features.byteLength + rows.byteLength);
   record.writeUInt32LE(features.length, 0);
-  record.set(new Uint8Array(features.buffer, features.byteOffset, features.byteLength), HEAD_BYTES);
-  record.set(new Uint8Array(rows.buffer, rows.byteOffset, rows.byteLength), HEAD_BYTES + features.byteLength);
-  record.set(digest(record.subarray(HEAD_BYTES)), COUNT_BYTES);
+  record.writeUInt32LE(rows.length / features.length, NUMBER_BYTES);
+  record.set(columnsId, COLUMNS_AT);
+  record.set(bytesOf(features), HEAD_BYTES);
+  record.set(bytesOf(rows), HEAD_BYTES + features.byteLength);
+  record.set(digest(record), DIGEST_AT);
   return record;
+}
+
+function bytesOf({ buffer, byteOffset, byteLength }: Int32Array | Float32Array): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
 }

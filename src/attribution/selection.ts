@@ -1,6 +1,5 @@
 /** Attribution: which features get rows when there is a limit. */
-import { KnownRows } from '../graph/known-rows.ts';
-import type { Components } from './components.ts';
+import type { KnownRows } from '../graph/known-rows.ts';
 
 export const SELECTION_CHOICES = ['reference', 'exact'] as const;
 /**
@@ -17,21 +16,34 @@ export interface SelectionOptions {
   readonly selection: SelectionChoice;
 }
 
-/** Computes the rows of these active features and appends them. */
-export type ComputeRows = (features: Int32Array) => Promise<void>;
+/**
+ * Computes the rows of these active features and appends them. `selection`, ascending, is given as soon as it is final: then
+ * nothing is ranked any more, and columns of other features are not needed.
+ */
+export type ComputeRows = (features: Int32Array, selection: Int32Array | null) => Promise<void>;
+
+/** Whether features are ranked by the rows of logits alone, so that no other row needs columns for all active features. */
+export function isRankedOnce(
+  { maxFeatureNodes: limit, batchSize, updateInterval, selection }: SelectionOptions,
+  n_active: number,
+): boolean {
+  return selection === 'reference' && limit < n_active && limit <= updateInterval * batchSize && limit > 0;
+}
 
 /** Selected features, ascending; their rows are known when this returns. Logit rows have to be known before. */
 export async function selectFeatures(
-  { layout }: Components,
   known: KnownRows,
   options: SelectionOptions,
   compute: ComputeRows,
 ): Promise<Int32Array> {
-  const { n_active } = layout;
+  const n_active = known.columns.n_features;
   const all = Int32Array.from({ length: n_active }, (_, i) => i);
   const limit = options.maxFeatureNodes;
   if (limit === 0 || limit >= n_active) {
-    await compute(all.filter((feature) => !known.has(feature)));
+    await compute(
+      all.filter((feature) => !known.has(feature)),
+      all,
+    );
     return all;
   }
   return options.selection === 'exact'
@@ -48,8 +60,8 @@ async function selectInRounds(
   const chosen: number[] = [];
   while (chosen.length < limit) {
     const picked = known.best(Math.min(updateInterval * batchSize, limit - chosen.length));
-    await compute(picked);
-    chosen.push(...picked);
+    for (const feature of picked) chosen.push(feature);
+    await compute(picked, chosen.length < limit ? null : Int32Array.from(chosen).sort());
   }
   return Int32Array.from(chosen).sort();
 }
@@ -69,6 +81,6 @@ async function selectExactly(
     const best = Int32Array.from(ranked.slice(0, limit));
     const missing = best.filter((feature) => !known.has(feature));
     if (missing.length === 0) return best.sort();
-    await compute(missing);
+    await compute(missing, null);
   }
 }

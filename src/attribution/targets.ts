@@ -4,7 +4,7 @@ import type { Tensor2D } from '../backend/backend.ts';
 import { UsageError } from '../errors.ts';
 import { largestIndices, softmax } from '../model/logits.ts';
 import type { TransformerConfig } from '../model/config.ts';
-import type { Transformer } from '../model/transformer.ts';
+import type { ReplacementModel } from '../replacement/replacement-model.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 
 /** Which logits a graph explains. */
@@ -73,11 +73,12 @@ export function checkTargets(
 export async function chooseTargets(
   choice: TargetChoice,
   logits: Float32Array,
-  model: Transformer,
+  replacement: ReplacementModel,
   tokenizer: Tokenizer,
 ): Promise<Targets> {
-  const { d_vocab, d_model } = model.config;
-  checkTargets(choice, model.config, tokenizer);
+  const { config } = replacement.model;
+  const { d_vocab, d_model } = config;
+  checkTargets(choice, config, tokenizer);
   const probabilities = softmax(logits);
   const targets = (ids: readonly number[], vectors: Tensor2D): Targets => ({
     ids,
@@ -89,17 +90,17 @@ export async function chooseTargets(
   switch (choice.kind) {
     case 'most_likely': {
       const ids = mostLikelyIds(probabilities, choice.maxLogits, choice.desiredProbability);
-      return targets(ids, await centredRows(model, ids));
+      return targets(ids, await centredRows(replacement, ids));
     }
     case 'tokens':
     case 'strings': {
       const ids =
         choice.kind === 'tokens' ? choice.ids : choice.texts.map((text) => tokenizer.singleToken(text));
-      return targets(ids, await centredRows(model, ids));
+      return targets(ids, await centredRows(replacement, ids));
     }
     case 'difference': {
       const ids = [choice.plus, choice.minus].map((text) => tokenizer.singleToken(text));
-      const rows = await centredRows(model, ids);
+      const rows = await centredRows(replacement, ids);
       const vectors = tf.tidy(() =>
         tf.sub<Tensor2D>(tf.slice(rows, [0, 0], [1, d_model]), tf.slice(rows, [1, 0], [1, d_model])),
       );
@@ -138,16 +139,17 @@ function mostLikelyIds(probabilities: Float64Array, maxLogits: number, desired: 
 }
 
 /** Rows of the unembedding minus the mean row over the whole vocabulary, [ids.length, d_model]. */
-async function centredRows({ weights, config }: Transformer, ids: readonly number[]): Promise<Tensor2D> {
-  const rows = await weights.W_U.rows(Int32Array.from(ids));
-  using W_U = await weights.W_U.acquire();
+async function centredRows({ model, folded }: ReplacementModel, ids: readonly number[]): Promise<Tensor2D> {
+  const mean = await folded.meanUnembedding();
   try {
-    return tf.tidy(() => {
-      const mean = W_U.matMul(tf.fill([1, config.d_vocab], 1 / config.d_vocab)); // [1, d_model]
+    const rows = await model.weights.W_U.rows(Int32Array.from(ids));
+    try {
       return tf.sub<Tensor2D>(rows, mean);
-    });
+    } finally {
+      rows.dispose();
+    }
   } finally {
-    rows.dispose();
+    mean.dispose();
   }
 }
 

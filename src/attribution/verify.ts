@@ -52,7 +52,7 @@ export async function verifyAttribution(
   attribution: Attribution,
   options: VerifyOptions,
 ): Promise<Verification> {
-  const check = new Check(replacement, attribution, options.signal);
+  using check = await Check.of(replacement, attribution, options.signal);
   const rowErrors = await check.rowErrors();
   const next = random(SEED);
   const edgeErrors: number[] = [];

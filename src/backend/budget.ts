@@ -1,8 +1,8 @@
-/** Backend: how many bytes of parameters may stay in memory; what does not fit is read again on every use. */
+/** Backend: how many bytes parameters, and what is computed from them, may keep in memory; all beyond is read or computed for each use. */
 import os from 'node:os';
 
 /**
- * Share of the memory available at start that parameters may fill by default. A third keeps the whole Gemma-2-2B with
+ * Share of the memory available at start that may be filled by default. A third keeps the whole Gemma-2-2B with
  * 26 transcoders (9.2 GB as stored) below 9 GiB of process memory on a machine with 24 GiB, and leaves room for edges,
  * gradients and other programs.
  */
@@ -10,17 +10,27 @@ const DEFAULT_SHARE = 1 / 3;
 
 export class MemoryBudget {
   readonly totalBytes: number;
-  private usedBytes = 0;
+  private taken = 0;
 
   constructor(totalBytes: number = Math.floor(availableMemoryBytes() * DEFAULT_SHARE)) {
     this.totalBytes = totalBytes;
   }
 
-  /** Reserves memory if there is enough left. */
+  /** Bytes that are reserved now. */
+  get usedBytes(): number {
+    return this.taken;
+  }
+
+  /** Reserves memory if there is enough left. What is kept for less than the budget's own life is given back. */
   take(bytes: number): boolean {
-    if (this.usedBytes + bytes > this.totalBytes) return false;
-    this.usedBytes += bytes;
+    if (this.taken + bytes > this.totalBytes) return false;
+    this.taken += bytes;
     return true;
+  }
+
+  giveBack(bytes: number): void {
+    if (bytes > this.taken) throw new Error(`${bytes} bytes given back, but only ${this.taken} are taken`);
+    this.taken -= bytes;
   }
 }
 

@@ -228,7 +228,7 @@ export async function openSession(request: CommonOptions, options: SessionOption
               total,
             }),
         });
-        return new Session(backend, new ReplacementModel(model, set), tokenizer, opened, watch);
+        return new Session(backend, new ReplacementModel(model, set, budget), tokenizer, opened, watch);
       } catch (error) {
         model[Symbol.dispose]();
         throw error;

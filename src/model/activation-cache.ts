@@ -24,6 +24,13 @@ export class ActivationCache implements Disposable {
     return value as T;
   }
 
+  /** As `get`, but the value is the caller's from now on: a long prompt's need not all be kept until the pass is disposed. */
+  take<T extends Tensor = Tensor>(name: HookName): T {
+    const value = this.get<T>(name);
+    this.values.delete(name);
+    return value;
+  }
+
   entries(): IterableIterator<[HookName, Tensor]> {
     return this.values.entries();
   }

@@ -60,12 +60,42 @@ export function attention(
   const sequences = context.sequences ?? 1;
   const nQueries = n / sequences;
   const nKeys = keys.shape[0] / sequences;
+  const mask = context.masks[config.attn_types[layer]!];
+  const scores = hooks.at(
+    blockHook(layer, 'attn.hook_attn_scores'),
+    attentionScores(rotatedQ, keys, mask, config, sequences),
+  );
+  const pattern = hooks.at(blockHook(layer, 'attn.hook_pattern'), attentionPattern(scores)); // [head, q_pos, k_pos]
 
+  const group = n_heads / n_kv_heads;
+  const mixed = tf.matMul(
+    tf.reshape<tf.Rank.R3>(pattern, [sequences * n_kv_heads, group * nQueries, nKeys]),
+    byHead(values, sequences),
+  );
+  const bySequence = tf.reshape<tf.Rank.R4>(mixed, [sequences, n_heads, nQueries, d_head]);
+  const z = tf.reshape<tf.Rank.R3>(tf.transpose(bySequence, [0, 2, 1, 3]), [n, n_heads, d_head]); // [pos, head, d_head]
+  const hookedZ = hooks.at(blockHook(layer, 'attn.hook_z'), z);
+  return weights.W_O.matMul(tf.reshape<tf.Rank.R2>(hookedZ, [n, n_heads * d_head]), { transpose: true });
+}
+
+/**
+ * What queries [pos, n_heads, d_head] make of keys [pos, n_kv_heads, d_head], both rotated, after cap and mask
+ * [1, q_pos, k_pos]: [sequences · n_heads, q_pos, k_pos].
+ */
+export function attentionScores(
+  queries: Tensor3D,
+  keys: Tensor3D,
+  mask: Tensor3D,
+  config: Pick<TransformerConfig, 'attn_scale' | 'attn_scores_soft_cap'>,
+  sequences = 1,
+): Tensor3D {
+  const [n_heads, n_kv_heads, d_head] = [queries.shape[1], keys.shape[1], keys.shape[2]];
+  const [, nQueries, nKeys] = mask.shape;
   // Query heads of one key/value head lie side by side, so that each key/value head is one matrix product:
   // [sequences · n_kv_heads, group · q_pos, d_head] · [sequences · n_kv_heads, d_head, k_pos].
   const group = n_heads / n_kv_heads;
   const products = tf.matMul(
-    tf.reshape<tf.Rank.R3>(byHead(rotatedQ, sequences), [sequences * n_kv_heads, group * nQueries, d_head]),
+    tf.reshape<tf.Rank.R3>(byHead(queries, sequences), [sequences * n_kv_heads, group * nQueries, d_head]),
     byHead(keys, sequences),
     false,
     true,
@@ -75,19 +105,12 @@ export function attention(
     config.attn_scale,
   );
   const capped = softCap(raw, config.attn_scores_soft_cap);
-  const mask = context.masks[config.attn_types[layer]!];
-  const masked = tf.where<Tensor3D>(tf.greater(mask, 0), capped, tf.fill([1, 1, 1], -Infinity));
-  const scores = hooks.at(blockHook(layer, 'attn.hook_attn_scores'), masked);
-  const pattern = hooks.at(blockHook(layer, 'attn.hook_pattern'), tf.softmax(scores, -1)); // [head, q_pos, k_pos]
+  return tf.where<Tensor3D>(tf.greater(mask, 0), capped, tf.fill([1, 1, 1], -Infinity));
+}
 
-  const mixed = tf.matMul(
-    tf.reshape<tf.Rank.R3>(pattern, [sequences * n_kv_heads, group * nQueries, nKeys]),
-    byHead(values, sequences),
-  );
-  const bySequence = tf.reshape<tf.Rank.R4>(mixed, [sequences, n_heads, nQueries, d_head]);
-  const z = tf.reshape<tf.Rank.R3>(tf.transpose(bySequence, [0, 2, 1, 3]), [n, n_heads, d_head]); // [pos, head, d_head]
-  const hookedZ = hooks.at(blockHook(layer, 'attn.hook_z'), z);
-  return weights.W_O.matMul(tf.reshape<tf.Rank.R2>(hookedZ, [n, n_heads * d_head]), { transpose: true });
+/** Which share each query takes of each key, of scores of the same shape. */
+export function attentionPattern(scores: Tensor3D): Tensor3D {
+  return tf.softmax(scores, -1);
 }
 
 /** From [sequences · pos, heads, d_head] to [sequences · heads, pos, d_head]. */

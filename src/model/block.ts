@@ -20,7 +20,7 @@ export function block(
 ): Tensor2D {
   const { config, hooks } = context;
   const norm = (name: BlockNorm, x: Tensor2D): Tensor2D =>
-    rmsNorm(x, weights[name], config.eps, hooks, {
+    rmsNorm(weights[name], config.eps).forward(x, hooks, {
       scale: blockHook(layer, `${name}.hook_scale`),
       normalized: blockHook(layer, `${name}.hook_normalized`),
     });

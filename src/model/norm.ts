@@ -1,22 +1,39 @@
-/** Model: RMS norm, with its divisor as a hook so that it can be read, edited and held constant. */
+/** Model: norms. What one computes, and the linear map that it is while its divisor is held constant, stand side by side. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor1D, Tensor2D } from '../backend/backend.ts';
 import type { HookPoints } from './activation-cache.ts';
 import type { HookName } from './hooks.ts';
 
+export interface NormHooks {
+  /** The divisor, [pos, 1]. */
+  readonly scale: HookName;
+  /** The quotient, before the gain, [pos, d_model]. */
+  readonly normalized: HookName;
+}
+
 /**
- * x / sqrt(mean(x²) + eps) · gain, rows of [pos, d_model] each by itself. `hook_scale` is the divisor [pos, 1];
- * `hook_normalized` is the quotient, before the gain.
+ * A norm over rows of d_model. With the divisor s of a pass held constant a row x becomes L · x / s plus a constant, where L
+ * [d_model, d_model] is the same for every prompt.
  */
-export function rmsNorm(
-  x: Tensor2D,
-  gain: Tensor1D,
-  eps: number,
-  hooks: HookPoints,
-  names: { readonly scale: HookName; readonly normalized: HookName },
-): Tensor2D {
-  const meanSquare = tf.mean(tf.square(x), 1, true); // [pos, 1]
-  const scale = hooks.at(names.scale, tf.sqrt(tf.add(meanSquare, eps)));
-  const normalized = hooks.at(names.normalized, tf.div<Tensor2D>(x, scale));
-  return tf.mul(normalized, gain);
+export interface Norm {
+  /** Normalises rows of x [pos, d_model], each by itself. Called inside a tidy. */
+  forward(x: Tensor2D, hooks: HookPoints, names: NormHooks): Tensor2D;
+  /** L applied to rows: x · Lᵀ, [n, d_model]. */
+  linear(x: Tensor2D): Tensor2D;
+  /** From gradients at L · x to gradients at x: g · L, [n, d_model]. */
+  linearTransposed(g: Tensor2D): Tensor2D;
+}
+
+/** x / sqrt(mean(x²) + eps) · gain; L is the diagonal matrix of the gain [d_model]. */
+export function rmsNorm(gain: Tensor1D, eps: number): Norm {
+  return {
+    forward(x, hooks, names) {
+      const meanSquare = tf.mean(tf.square(x), 1, true); // [pos, 1]
+      const scale = hooks.at(names.scale, tf.sqrt(tf.add(meanSquare, eps)));
+      const normalized = hooks.at(names.normalized, tf.div<Tensor2D>(x, scale));
+      return tf.mul(normalized, gain);
+    },
+    linear: (x) => tf.mul(x, gain),
+    linearTransposed: (g) => tf.mul(g, gain),
+  };
 }

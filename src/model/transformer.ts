@@ -30,6 +30,10 @@ export interface ForwardOptions extends RunHooks {
   readonly logits?: 'all' | 'last' | 'none';
   /** Keys and values of earlier tokens; those of this pass are added. */
   readonly cache?: KeyValueCache;
+  /** Called before each layer. What it returns is disposed after the layer: weights that edits need, for one layer at a time. */
+  readonly beforeLayer?: (layer: number) => Promise<Disposable | null>;
+  /** Called after each layer with what was captured so far, of which it may take values that are not needed any longer. */
+  readonly afterLayer?: (layer: number, activations: ActivationCache) => Promise<void>;
   readonly signal?: AbortSignal;
 }
 
@@ -81,7 +85,9 @@ export class Transformer implements Disposable {
           masks,
           ...(options.cache && { onKeysValues: (l, keys, values) => options.cache!.put(l, keys, values) }),
         };
+        using _held = await options.beforeLayer?.(layer);
         residual = await this.runBlock(residual, layer, context, options.cache?.get(layer));
+        await options.afterLayer?.(layer, activations);
       }
       options.cache?.advance(n);
       const logits = await this.unembed(residual, hooks, options.logits ?? 'all');
@@ -143,7 +149,7 @@ export class Transformer implements Disposable {
     const { config, weights } = this;
     using W_U = await weights.W_U.acquire();
     return tf.tidy(() => {
-      const normalized = rmsNorm(residual, weights.ln_final, config.eps, hooks, {
+      const normalized = rmsNorm(weights.ln_final, config.eps).forward(residual, hooks, {
         scale: 'ln_final.hook_scale',
         normalized: 'ln_final.hook_normalized',
       });

@@ -1,9 +1,13 @@
 /** Replacement: a model and the transcoders that describe its MLPs, as one thing that can be run. */
 import type { Tensor2D } from '../backend/backend.ts';
+import { MemoryBudget } from '../backend/budget.ts';
 import { letEventsIn } from '../backend/event-loop.ts';
+import type { ActivationCache } from '../model/activation-cache.ts';
 import { blockHook, type HookName } from '../model/hooks.ts';
 import type { ForwardOptions, ForwardResult, Transformer } from '../model/transformer.ts';
+import type { LayerFeatures } from '../transcoder/activation.ts';
 import type { TranscoderSet } from '../transcoder/transcoder-set.ts';
+import { FoldedWeights } from './folded-weights.ts';
 import { gradientFlow, type GradientFlow } from './gradient-flow.ts';
 
 /** Active features of a prompt, sorted by layer, position, feature. */
@@ -35,10 +39,16 @@ export class ReplacementModel implements Disposable {
   readonly model: Transformer;
   readonly transcoders: TranscoderSet;
   readonly flow: GradientFlow;
+  /** What is kept beside the parameters, for the session or for a prompt, takes its memory from here. */
+  readonly budget: MemoryBudget;
+  readonly folded: FoldedWeights;
 
-  constructor(model: Transformer, transcoders: TranscoderSet) {
+  /** @param budget the one that `model` and `transcoders` were loaded with */
+  constructor(model: Transformer, transcoders: TranscoderSet, budget: MemoryBudget = new MemoryBudget()) {
     this.model = model;
     this.transcoders = transcoders;
+    this.budget = budget;
+    this.folded = new FoldedWeights(model, budget);
     this.flow = gradientFlow(model.config, transcoders.config.feature_output_hook);
   }
 
@@ -55,47 +65,59 @@ export class ReplacementModel implements Disposable {
     return await this.model.forward(tokens, options);
   }
 
-  /** Runs the model with the caching hooks and encodes every feature input. */
+  /** Runs the model with the caching hooks and encodes each feature input as soon as it is there. */
   async run(tokens: ArrayLike<number>, options: RunOptions = {}): Promise<ReplacementRun> {
-    const cached = new Set<HookName>();
-    for (let layer = 0; layer < this.model.config.n_layers; layer++) cached.add(this.inputHook(layer));
-    const capture = (name: HookName): boolean => cached.has(name) || (options.capture?.(name) ?? false);
-    const forward = await this.model.forward(tokens, { ...options, capture });
-    try {
-      return { forward, features: await this.encode(forward, options) };
-    } catch (error) {
-      forward[Symbol.dispose]();
-      throw error;
-    }
+    const inputs = new Set<HookName>();
+    for (let layer = 0; layer < this.model.config.n_layers; layer++) inputs.add(this.inputHook(layer));
+    const isWanted = (name: HookName): boolean => options.capture?.(name) ?? false;
+    const parts: LayerFeatures[] = [];
+    const forward = await this.model.forward(tokens, {
+      ...options,
+      capture: (name) => inputs.has(name) || isWanted(name),
+      afterLayer: async (layer, activations) => {
+        const name = this.inputHook(layer);
+        const input = activations.get<Tensor2D>(name);
+        parts.push(await this.transcoders.encode(layer, input, options.firstPosition ?? 0));
+        await options.afterLayer?.(layer, activations);
+        if (!isWanted(name)) activations.take(name).dispose();
+      },
+    });
+    return { forward, features: joined(parts) };
   }
 
   /** Active features of a run, or of several joined, whose feature inputs were captured. */
   async encode(
-    forward: Pick<ForwardResult, 'activations'>,
+    forward: { readonly activations: ActivationCache },
     options: RunOptions = {},
   ): Promise<ActiveFeatures> {
-    const parts = [];
+    const parts: LayerFeatures[] = [];
     for (let layer = 0; layer < this.model.config.n_layers; layer++) {
       await letEventsIn();
       options.signal?.throwIfAborted();
       const input = forward.activations.get<Tensor2D>(this.inputHook(layer));
       parts.push(await this.transcoders.encode(layer, input, options.firstPosition ?? 0));
     }
-    const n = parts.reduce((sum, part) => sum + part.values.length, 0);
-    const indices = new Int32Array(3 * n);
-    const values = new Float32Array(n);
-    let at = 0;
-    for (const [layer, part] of parts.entries()) {
-      values.set(part.values, at);
-      for (let i = 0; i < part.values.length; i++, at++) {
-        indices.set([layer, part.positions[i]!, part.features[i]!], 3 * at);
-      }
-    }
-    return { indices, values };
+    return joined(parts);
   }
 
   [Symbol.dispose](): void {
+    this.folded[Symbol.dispose]();
     this.transcoders[Symbol.dispose]();
     this.model[Symbol.dispose]();
   }
+}
+
+/** Features of all layers, from the first layer on. */
+function joined(parts: readonly LayerFeatures[]): ActiveFeatures {
+  const n = parts.reduce((sum, part) => sum + part.values.length, 0);
+  const indices = new Int32Array(3 * n);
+  const values = new Float32Array(n);
+  let at = 0;
+  for (const [layer, part] of parts.entries()) {
+    values.set(part.values, at);
+    for (let i = 0; i < part.values.length; i++, at++) {
+      indices.set([layer, part.positions[i]!, part.features[i]!], 3 * at);
+    }
+  }
+  return { indices, values };
 }

@@ -39,7 +39,7 @@ export function predictionLoss(model: BatchModel, residual: Tensor2D, wanted: Pr
 export function unembedded(model: BatchModel, residual: Tensor2D, places: Int32Array): Tensor2D {
   const { config } = model;
   const chosen: Tensor2D = tf.gather(residual, tf.tensor1d(places, 'int32'));
-  const normalized = rmsNorm(chosen, model.ln_final, config.eps, NO_HOOKS, {
+  const normalized = rmsNorm(model.ln_final, config.eps).forward(chosen, NO_HOOKS, {
     scale: 'ln_final.hook_scale',
     normalized: 'ln_final.hook_normalized',
   });

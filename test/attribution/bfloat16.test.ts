@@ -36,14 +36,14 @@ describe('attribution in bfloat16 arithmetic', () => {
       selection: 'reference',
     });
     // Rows of the logits over token nodes: the same columns, whichever features are active at this precision.
-    const { layout } = result.components;
-    const N = layout.n_columns + graph.logit_token_ids.length;
-    const first = layout.n_columns - layout.n_pos;
+    const { columns } = result;
+    const N = columns.n_columns + graph.logit_token_ids.length;
+    const first = columns.tokenColumn(0);
     let dot = 0;
     let squares = 0;
     let expectedSquares = 0;
     graph.logit_token_ids.forEach((_, logit) => {
-      for (let position = 0; position < layout.n_pos; position++) {
+      for (let position = 0; position < columns.n_pos; position++) {
         const a = result.edges[(result.selected.length + logit) * N + first + position]!;
         const b =
           graph.edges[

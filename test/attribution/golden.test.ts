@@ -4,9 +4,10 @@ import { readFileSync } from 'node:fs';
 import { attribute } from '../../src/attribution/attribute.ts';
 import type { TargetChoice } from '../../src/attribution/targets.ts';
 import { goldenIds, readGolden } from '../graph/golden.ts';
-import { TEST_DEVICES } from '../support/backends.ts';
+import { openBackend, TEST_DEVICES } from '../support/backends.ts';
 import { goldenPath, prompts, tolerances, type Fixture, type PromptName } from '../support/golden.ts';
 import { loadFixture } from '../support/replacement.ts';
+import { prepare } from './prepare.ts';
 import { expectValues, readTensors } from '../support/tensors.ts';
 
 interface GoldenTargets {
@@ -66,10 +67,11 @@ describe.each(TEST_DEVICES)('attribution on %s', (device) => {
     const entry = entryOf(fixture, id);
     const golden = await readGolden(fixture, id);
     const tolerance = tolerances(fixture);
-    using loaded = await loadFixture(device, fixture, entry.set);
     const tokens = prompts(fixture)[entry.prompt].token_ids;
+    await openBackend(device);
     const before = tf.memory().numTensors;
     {
+      using loaded = await loadFixture(device, fixture, entry.set);
       using result = await attribute(loaded.replacement, loaded.tokenizer, tokens, {
         targets: choice(entry),
         maxFeatureNodes: entry.options.max_feature_nodes ?? 0,
@@ -78,13 +80,8 @@ describe.each(TEST_DEVICES)('attribution on %s', (device) => {
         selection: 'reference',
       });
       const { graph } = golden;
-      expect([...result.components.features.indices]).toEqual([...graph.active_features]);
-      expectValues(
-        'activations',
-        result.components.features.values,
-        graph.activation_values,
-        tolerance.transcoder,
-      );
+      expect([...result.features.indices]).toEqual([...graph.active_features]);
+      expectValues('activations', result.features.values, graph.activation_values, tolerance.transcoder);
       expect(result.targets.ids).toEqual([...graph.logit_token_ids]);
       expectValues(
         'logit probabilities',
@@ -106,24 +103,16 @@ describe.each(TEST_DEVICES)('attribution on %s', (device) => {
         goldenPath(fixture, 'expected', `transcoder-${entry.set}.safetensors`),
       );
       using loaded = await loadFixture(device, fixture, entry.set);
-      using result = await attribute(loaded.replacement, loaded.tokenizer, prompts(fixture).p2.token_ids, {
-        targets: { kind: 'most_likely', maxLogits: 1, desiredProbability: 0.1 },
-        maxFeatureNodes: 1,
-        batchSize: 8,
-        updateInterval: 1,
-        selection: 'reference',
-      });
-      const errors = Float32Array.from(result.components.errorVectors.flatMap((layer) => [...layer]));
+      using prepared = await prepare(loaded.replacement, prompts(fixture).p2.token_ids);
       expectValues(
         'error_vectors',
-        errors,
+        await prepared.errorVectors(),
         expected.get('p2/error_vectors')!.values,
         tolerances(fixture).transcoder,
       );
-      const tokenVectors = await result.components.tokenVectors.data();
       expectValues(
         'token_vectors',
-        tokenVectors,
+        await prepared.pass.tokenVectors.data(),
         expected.get('p2/token_vectors')!.values,
         tolerances(fixture).transcoder,
       );

@@ -4,6 +4,7 @@ import { appendFile, readFile, stat, truncate, writeFile } from 'node:fs/promise
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { RowFile } from '../../src/attribution/row-file.ts';
+import { RowColumns } from '../../src/graph/row-columns.ts';
 import { scratchFolder } from '../support/scratch.ts';
 
 const folder = scratchFolder();
@@ -12,22 +13,24 @@ let n = 0;
 const newPath = (): string => path.join(folder.path, `rows-${n++}`);
 
 const FINGERPRINT = { model: 'a', tokens: '2,3' };
-const N_COLUMNS = 3;
+/** One layer and one position: a column for this feature, one for its error and one for the token. */
+const columnsFor = (feature: number) => new RowColumns(Int32Array.of(feature), Int32Array.of(0), 1, 1);
+const COLUMNS = columnsFor(0);
 
 function batch(...features: number[]) {
   const rows = Float32Array.from(features.flatMap((feature) => [feature, -feature, feature / 3]));
-  return { features: Int32Array.from(features), rows };
+  return { features: Int32Array.from(features), columns: COLUMNS, rows };
 }
 
 async function written(...batches: ReturnType<typeof batch>[]): Promise<string> {
   const file = newPath();
-  const rows = await RowFile.open(file, FINGERPRINT, N_COLUMNS);
+  const rows = await RowFile.open(file, FINGERPRINT);
   for (const one of batches) await rows.keep(one);
   await rows.close();
   return file;
 }
 
-const reopen = (file: string) => RowFile.open(file, FINGERPRINT, N_COLUMNS);
+const reopen = (file: string) => RowFile.open(file, FINGERPRINT);
 
 describe('rows on disk', () => {
   it('are read back bit by bit, in any order, also before the file is closed', async () => {
@@ -35,12 +38,30 @@ describe('rows on disk', () => {
     const rows = await reopen(file);
     await rows.keep(batch(7, 2));
     await rows.keep(batch(9));
-    expect(await rows.take(Int32Array.of(2, 9, 7))).toEqual(batch(2, 9, 7).rows);
+    expect(await rows.take(Int32Array.of(2, 9, 7), COLUMNS)).toEqual(batch(2, 9, 7).rows);
     await rows.close();
     const again = await reopen(file);
     expect(again.n_rows).toBe(3);
-    expect(await again.take(Int32Array.of(9, 7))).toEqual(batch(9, 7).rows);
-    expect(await again.take(Int32Array.of(9, 8))).toBeUndefined();
+    expect(await again.take(Int32Array.of(9, 7), COLUMNS)).toEqual(batch(9, 7).rows);
+    expect(await again.take(Int32Array.of(9, 8), COLUMNS)).toBeUndefined();
+    await again.close();
+  });
+
+  it('are given out only with the columns that they have', async () => {
+    const file = newPath();
+    const rows = await reopen(file);
+    const others = { ...batch(2), columns: columnsFor(1) };
+    others.rows.fill(7);
+    await rows.keep(batch(2, 3));
+    await rows.keep(others);
+    await rows.close();
+    const again = await reopen(file);
+    expect(again.n_rows).toBe(3);
+    expect(await again.take(Int32Array.of(2), COLUMNS)).toEqual(batch(2).rows);
+    expect(await again.take(Int32Array.of(2), columnsFor(1))).toEqual(others.rows);
+    expect(await again.take(Int32Array.of(3), columnsFor(1))).toBeUndefined();
+    expect(await again.take(Int32Array.of(2), columnsFor(2))).toBeUndefined();
+    expect(again.n_taken).toBe(2);
     await again.close();
   });
 
@@ -57,8 +78,8 @@ describe('rows on disk', () => {
         await rows.keep(batch(4));
         await rows.close();
         const again = await reopen(file);
-        expect(await again.take(Int32Array.of(4))).toEqual(batch(4).rows);
-        if (length >= first) expect(await again.take(Int32Array.of(2, 1))).toEqual(batch(2, 1).rows);
+        expect(await again.take(Int32Array.of(4), COLUMNS)).toEqual(batch(4).rows);
+        if (length >= first) expect(await again.take(Int32Array.of(2, 1), COLUMNS)).toEqual(batch(2, 1).rows);
         await again.close();
       }),
       { examples: [[0], [start - 1], [start], [first], [first + 1]] },
@@ -71,7 +92,7 @@ describe('rows on disk', () => {
     bytes[bytes.byteLength - 1]! ^= 1;
     await writeFile(file, bytes);
     const rows = await reopen(file);
-    expect(await rows.take(Int32Array.of(1))).toEqual(batch(1).rows);
+    expect(await rows.take(Int32Array.of(1), COLUMNS)).toEqual(batch(1).rows);
     expect(rows.n_rows).toBe(1);
     await rows.close();
   });
@@ -79,13 +100,10 @@ describe('rows on disk', () => {
   it('of something else are refused, naming what differs', async () => {
     const file = await written(batch(1));
     const before = await readFile(file);
-    await expect(RowFile.open(file, { ...FINGERPRINT, tokens: '2,4' }, N_COLUMNS)).rejects.toMatchObject({
+    await expect(RowFile.open(file, { ...FINGERPRINT, tokens: '2,4' })).rejects.toMatchObject({
       exitCode: 4,
       code: 'other_rows',
       message: expect.stringContaining('tokens is "2,3", expected "2,4"') as unknown,
-    });
-    await expect(RowFile.open(file, FINGERPRINT, N_COLUMNS + 1)).rejects.toMatchObject({
-      code: 'other_rows',
     });
     expect(await readFile(file)).toEqual(before);
   });

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import { attribute, type Attribution } from '../../src/attribution/attribute.ts';
 import { verifyAttribution, type Verification } from '../../src/attribution/verify.ts';
-import { TEST_DEVICES } from '../support/backends.ts';
+import { openBackend, TEST_DEVICES } from '../support/backends.ts';
 import { prompts, type Fixture } from '../support/golden.ts';
 import { loadFixture, type LoadedFixture } from '../support/replacement.ts';
 
@@ -32,9 +32,10 @@ describe.each(TEST_DEVICES)('verification on %s', (device) => {
     ['tiny-b', 'gemmascope', 0],
     ['tiny-b', 'clt', 40],
   ] as const)('finds the edges of %s %s right, with at most %d features', async (fixture, set, limit) => {
-    using loaded = await loadFixture(device, fixture, set);
+    await openBackend(device);
     const before = tf.memory().numTensors;
     {
+      using loaded = await loadFixture(device, fixture, set);
       using attribution = await trace(loaded, fixture, limit);
       const found = await verify(loaded, attribution);
       expect(found).toMatchObject({ ok: true, n_edges: N_EDGES });
@@ -79,12 +80,8 @@ describe('verification', () => {
   it('finds activations that are not those of the edges', async () => {
     using loaded = await loadFixture(device, 'tiny-b', 'plt-relu-skip');
     using attribution = await trace(loaded, 'tiny-b');
-    const { components } = attribution;
-    const values = components.features.values.map((value) => value * 2);
-    const found = await verify(loaded, {
-      ...attribution,
-      components: { ...components, features: { ...components.features, values } },
-    });
+    const values = attribution.features.values.map((value) => value * 2);
+    const found = await verify(loaded, { ...attribution, features: { ...attribution.features, values } });
     expect(found.ok).toBe(false);
   });
 

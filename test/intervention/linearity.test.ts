@@ -58,7 +58,7 @@ describe.each(TEST_DEVICES)('with everything constrained, on %s', (device) => {
         updateInterval: 4,
         selection: 'reference',
       });
-      const { indices, values } = graph.components.features;
+      const { indices, values } = graph.features;
       const n = values.length;
       const n_columns = graph.edges.length / (n + d_vocab);
       const freeze = new Freeze({ constrainedLayers: { from: 0, to: n_layers } }, n_layers);

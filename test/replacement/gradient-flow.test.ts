@@ -1,7 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import { attribute } from '../../src/attribution/attribute.ts';
-import { columnOfToken } from '../../src/attribution/components.ts';
 import type { HeldWeight, Tensor, Tensor2D } from '../../src/backend/backend.ts';
 import { ActivationCache, hookPoints } from '../../src/model/activation-cache.ts';
 import { attentionMask } from '../../src/model/attention.ts';
@@ -11,6 +10,7 @@ import { rotaryTable } from '../../src/model/rope.ts';
 import { BLOCK_MATRICES } from '../../src/model/weight-names.ts';
 import { gradientFlow } from '../../src/replacement/gradient-flow.ts';
 import type { ReplacementModel } from '../../src/replacement/replacement-model.ts';
+import { prepare } from '../attribution/prepare.ts';
 import { prompts, tolerances } from '../support/golden.ts';
 import { loadFixture } from '../support/replacement.ts';
 import { expectValues } from '../support/tensors.ts';
@@ -88,21 +88,24 @@ describe('the linear map that the gradient-flow table defines', () => {
   ] as const)('is what autodiff through the hooked forward gives: %s, %s', async (fixture, setName) => {
     using loaded = await loadFixture('cpu', fixture, setName);
     const { replacement, tokenizer } = loaded;
-    using result = await attribute(replacement, tokenizer, prompts(fixture).p1.token_ids, {
+    const tokens = prompts(fixture).p1.token_ids;
+    using result = await attribute(replacement, tokenizer, tokens, {
       targets: { kind: 'most_likely', maxLogits: 1, desiredProbability: 1 },
       maxFeatureNodes: 0,
       batchSize: 64,
       updateInterval: 4,
       selection: 'reference',
     });
-    const { components, edges } = result;
-    const { layout, features, writers, tokenVectors } = components;
+    const { features, columns: layout, edges } = result;
+    using prepared = await prepare(replacement, tokens);
+    const { tokenVectors } = prepared.pass;
+    const sources = await prepared.all();
     const N = layout.n_columns + 1;
     const blocks = await acquireBlocks(replacement);
     const skips = await Promise.all(blocks.map((_, layer) => replacement.transcoders.acquireSkip(layer)));
     const zeros = tokenVectors.shape;
     let compared = 0;
-    for (let target = layout.n_active - 1; target >= 0 && compared < 25; target -= 3, compared++) {
+    for (let target = layout.n_features - 1; target >= 0 && compared < 25; target -= 3, compared++) {
       const [layer, position, feature] = [0, 1, 2].map((i) => features.indices[3 * target + i]!) as [
         number,
         number,
@@ -120,12 +123,12 @@ describe('the linear map that the gradient-flow table defines', () => {
         const inputs = [tokenVectors, ...Array.from({ length: layer }, () => tf.zeros(zeros))];
         const [atEmbedding, ...atMlpOut] = tf.grads(preActivation)(inputs) as Tensor2D[];
         const expected = new Float32Array(N);
-        const tokens = tf.sum(tf.mul(atEmbedding!, tokenVectors), 1).dataSync();
-        tokens.forEach((value, t) => (expected[columnOfToken(layout, t)] = value));
+        const atTokens = tf.sum(tf.mul(atEmbedding!, tokenVectors), 1).dataSync();
+        atTokens.forEach((value, t) => (expected[layout.tokenColumn(t)] = value));
         atMlpOut.forEach((gradient, k) => {
-          writers[k]!.forEach(({ vectors, columns }, t) => {
-            const met = tf.matMul(vectors, tf.slice(gradient, [t, 0], [1, -1]), false, true).dataSync();
-            columns.forEach((column, i) => (expected[column]! += met[i]!));
+          sources[k]!.forEach(({ vectors, columns }, t) => {
+            const dots = tf.matMul(vectors, tf.slice(gradient, [t, 0], [1, -1]), false, true).dataSync();
+            columns.forEach((column, i) => (expected[column]! += dots[i]!));
           });
         });
         return expected;

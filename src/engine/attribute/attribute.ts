@@ -1,5 +1,6 @@
 /** Engine, verb `attribute`: a prompt's attribution graph, its scores, and its files. */
 import { attribute as attributeTokens, type Attribution } from '../../attribution/attribute.ts';
+import type { RowFile } from '../../attribution/row-file.ts';
 import { checkTargets, type TargetChoice } from '../../attribution/targets.ts';
 import { verifyAttribution, type Verification } from '../../attribution/verify.ts';
 import { UsageError } from '../../errors.ts';
@@ -25,7 +26,7 @@ import { checkPlaces, rowsPlace, writeGraphFiles } from './graph-files.ts';
 import { graphProvenance } from '../provenance.ts';
 import type { PromptInput } from '../request.ts';
 import type { SavedFileResult } from '../result.ts';
-import { openRows, type Resumed } from './resume.ts';
+import { openRows } from './resume.ts';
 import { openSession, type Session } from '../session.ts';
 import { peakRssBytes, Stopwatch } from '../stopwatch.ts';
 
@@ -63,10 +64,10 @@ export async function attributeIn(session: Session, request: AttributeRequest): 
     known = await labels.labels(shownFeatures(pruned, top));
     files = await writeGraphFiles(graph, pruned, request, known);
   } catch (error) {
-    await rows?.file.close();
+    await rows?.close();
     throw error;
   }
-  await rows?.file.remove();
+  await rows?.remove();
   phases.end();
   const { layout, provenance, logit_token_ids, logit_probabilities } = graph;
   return {
@@ -90,7 +91,7 @@ export async function attributeIn(session: Session, request: AttributeRequest): 
       const label = known[`${one.layer}_${one.feature}`];
       return { ...one, ...(label !== undefined && { label }) };
     }),
-    ...(rows && { n_resumed_rows: rows.n_resumed_rows }),
+    ...(rows && { n_resumed_rows: rows.n_taken }),
     ...(verification && { verification }),
     files,
     timings_ms: { ...session.stopwatch.timings_ms, ...stopwatch.timings_ms },
@@ -134,7 +135,7 @@ interface Trace {
   readonly graph: Graph;
   readonly verification?: VerificationResult;
   /** To be removed when the graph is written. */
-  readonly rows?: Resumed;
+  readonly rows?: RowFile;
 }
 
 async function trace(
@@ -151,7 +152,7 @@ async function trace(
   const report = (phase: string, message: string, done: number, total: number): void =>
     options.onProgress?.({ kind: 'progress', phase, message, done, total, unit: 'rows' });
   const phases = stopwatch.phases('prepare');
-  let rows: Resumed | undefined;
+  let rows: RowFile | undefined;
   try {
     using attribution = await attributeTokens(replacement, tokenizer, tokens, {
       targets,
@@ -165,9 +166,9 @@ async function trace(
       onProgress: (done, total) => report('rows', 'Tracing', done, total),
       checkFinite: (values, what) => session.checkFinite(values, what),
       ...(place !== undefined && {
-        openStore: async (features: ActiveFeatures, n_columns: number) => {
-          rows = await openRows(place, session, tokens, targets, features, n_columns);
-          return rows.file;
+        openStore: async (features: ActiveFeatures) => {
+          rows = await openRows(place, session, tokens, targets, features);
+          return rows;
         },
       }),
     });
@@ -188,7 +189,7 @@ async function trace(
       ...(rows && { rows }),
     };
   } catch (error) {
-    await rows?.file.close();
+    await rows?.close();
     throw error;
   }
 }
@@ -222,16 +223,15 @@ export function targetsOf(options: GraphOptions): TargetChoice {
 
 async function assemble(
   session: Session,
-  { components, targets, selected, edges }: Attribution,
+  { tokens, features, columns, targets, selected, edges }: Attribution,
   choice: TargetChoice,
   options: GraphOptions,
 ): Promise<Graph> {
-  const { tokens, features, layout } = components;
   const graph = {
     layout: new NodeLayout({
       n_features: selected.length,
-      n_layers: layout.n_layers,
-      n_pos: layout.n_pos,
+      n_layers: columns.n_layers,
+      n_pos: columns.n_pos,
       n_logits: targets.ids.length,
     }),
     edges,

@@ -12,12 +12,6 @@ import type { Session } from '../session.ts';
 /** Hexadecimal digits of a hash that are kept: enough to tell apart, short enough to read. */
 const SHOWN_DIGITS = 16;
 
-/** Rows in a file, with the number of those that an earlier run left. */
-export interface Resumed {
-  readonly file: RowFile;
-  readonly n_resumed_rows: number;
-}
-
 /** Opens or begins the rows of an attribution. Errors as `RowFile.open`. */
 export async function openRows(
   file: string,
@@ -25,8 +19,7 @@ export async function openRows(
   tokens: readonly number[],
   targets: TargetChoice,
   features: ActiveFeatures,
-  n_columns: number,
-): Promise<Resumed> {
+): Promise<RowFile> {
   const { subject, description } = session;
   const fingerprint: Fingerprint = {
     tracer_version: packageVersion(),
@@ -41,8 +34,7 @@ export async function openRows(
       new Uint8Array(features.indices.buffer, features.indices.byteOffset, features.indices.byteLength),
     ),
   };
-  const rows = await RowFile.open(file, fingerprint, n_columns);
-  return { file: rows, n_resumed_rows: rows.n_rows };
+  return await RowFile.open(file, fingerprint);
 }
 
 function identity({ name, revision, config_sha256 }: SourceReference): string {

@@ -1,10 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import { readdirSync } from 'node:fs';
 import type { Tensor2D } from '../../src/backend/backend.ts';
-import { prepareComponents } from '../../src/attribution/components.ts';
 import { TEST_DEVICES } from '../support/backends.ts';
 import { FIXTURES, goldenPath, prompts, tolerances } from '../support/golden.ts';
 import { loadFixture } from '../support/replacement.ts';
+import { prepare } from './prepare.ts';
 import { expectValues, readTensors } from '../support/tensors.ts';
 
 describe.each(TEST_DEVICES)('what attribution prepares on %s', (device) => {
@@ -20,22 +20,23 @@ describe.each(TEST_DEVICES)('what attribution prepares on %s', (device) => {
         using loaded = await loadFixture(device, fixture, setName);
         const { replacement } = loaded;
         const { n_layers, d_model } = replacement.model.config;
-        using components = await prepareComponents(replacement, prompts(fixture).p2.token_ids, 1);
-        const { features, writers, forward, layout } = components;
-        const { n_pos } = layout;
+        using prepared = await prepare(replacement, prompts(fixture).p2.token_ids);
+        const { activations, features, n_pos } = prepared.pass;
+        const errors = await prepared.errorVectors();
+        const sources = await prepared.all();
         const width = n_pos * d_model;
         const ofLayer = (name: string, layer: number, size: number) =>
           expected(name).values.subarray(layer * size, (layer + 1) * size);
 
         for (let layer = 0; layer < n_layers; layer++) {
-          const input = forward.activations.get<Tensor2D>(replacement.inputHook(layer));
+          const input = activations.get<Tensor2D>(replacement.inputHook(layer));
           expectValues(
             `mlp_in of layer ${layer}`,
             await input.data(),
             ofLayer('mlp_in', layer, width),
             tolerance,
           );
-          const output = await forward.activations.get(replacement.outputHook(layer)).data();
+          const output = await activations.get(replacement.outputHook(layer)).data();
           expectValues(`mlp_out of layer ${layer}`, output, ofLayer('mlp_out', layer, width), tolerance);
           const pre = await replacement.transcoders.preActivations(layer, input);
           const values = (await pre.data()).slice();
@@ -45,7 +46,7 @@ describe.each(TEST_DEVICES)('what attribution prepares on %s', (device) => {
           values.fill(0, 0, d_transcoder);
           const goldenPre = ofLayer('pre_activations', layer, n_pos * d_transcoder);
           expectValues(`pre_activations of layer ${layer}`, values, goldenPre, tolerance);
-          const error = components.errorVectors[layer]!;
+          const error = errors.subarray(layer * width, (layer + 1) * width);
           const reconstruction = output.map((value, i) => value - error[i]!);
           // Position 0 has no error vector, so its reconstruction cannot be told from it.
           expectValues(
@@ -84,14 +85,14 @@ describe.each(TEST_DEVICES)('what attribution prepares on %s', (device) => {
         const map = expected('encoder_to_decoder_map').values;
         for (let m = 0; m < map.length; m++) {
           const [layer, position] = [locations[m]!, locations[map.length + m]!];
-          const { vectors, columns } = writers[layer]![position]!;
+          const { vectors, columns } = sources[layer]![position]!;
           const row = columns.indexOf(map[m]!);
           expect(row).toBeGreaterThanOrEqual(0);
           const found = (await vectors.data()).subarray(row * d_model, (row + 1) * d_model);
           const goldenRow = expected('decoder_vecs').values.subarray(m * d_model, (m + 1) * d_model);
           expectValues(`decoder vector ${m}`, found, goldenRow, tolerance);
         }
-        const written = writers.flat().reduce((sum, { columns }) => sum + columns.length - 1, 0);
+        const written = sources.flat().reduce((sum, { columns }) => sum + columns.length - 1, 0);
         expect(written).toBe(map.length);
       },
     );

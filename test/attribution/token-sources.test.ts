@@ -1,11 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
-import { backwardContext, featureRows } from '../../src/attribution/backward.ts';
+import { featureRows, type BackwardContext } from '../../src/attribution/backward.ts';
 import { planBatches } from '../../src/attribution/batches.ts';
-import { prepareComponents } from '../../src/attribution/components.ts';
 import { LinearModel } from '../../src/attribution/linear-model.ts';
+import { TokenSources } from '../../src/attribution/token-sources.ts';
 import { prompts, tolerances } from '../support/golden.ts';
 import { loadFixture } from '../support/replacement.ts';
 import { expectValues } from '../support/tensors.ts';
+import { prepare } from './prepare.ts';
 
 describe('rows of features', () => {
   it.each(['plt-jumprelu', 'plt-relu-skip', 'clt'])(
@@ -13,15 +14,16 @@ describe('rows of features', () => {
     async (setName) => {
       using loaded = await loadFixture('cpu', 'tiny-a', setName);
       const { replacement } = loaded;
-      using components = await prepareComponents(replacement, prompts('tiny-a').p2.token_ids, 1);
-      using linear = await LinearModel.freeze(replacement, components.forward);
-      using forwards = backwardContext(replacement, linear, components);
-      using backwards = backwardContext(replacement, linear, components, { largestTokenWritersBytes: 0 });
-      expect(forwards.tokenWriters).not.toBeNull();
-      expect(backwards.tokenWriters).toBeNull();
-      const all = Int32Array.from({ length: components.layout.n_active }, (_, i) => i);
-      for (const batch of planBatches(components.features, all, 40, linear.d_model)) {
-        const rows = await featureRows(forwards, batch);
+      using prepared = await prepare(replacement, prompts('tiny-a').p2.token_ids);
+      const { pass } = prepared;
+      const linear = new LinearModel(replacement, pass);
+      using tokenSources = TokenSources.of(linear, pass, replacement.budget);
+      expect(tokenSources).not.toBeNull();
+      expect(TokenSources.of(linear, pass, replacement.budget, 0)).toBeNull();
+      const backwards: BackwardContext = { ...prepared, replacement, linear, tokenSources: null };
+      const all = Int32Array.from({ length: prepared.columns.n_features }, (_, i) => i);
+      for (const batch of planBatches(pass.features, all, 40, linear.d_model)) {
+        const rows = await featureRows({ ...backwards, tokenSources }, batch);
         expectValues('rows', rows, await featureRows(backwards, batch), tolerances('tiny-a').adjacency);
       }
     },
@@ -30,15 +32,17 @@ describe('rows of features', () => {
   it('do not depend on how they are batched', async () => {
     using loaded = await loadFixture('cpu', 'tiny-b', 'plt-relu-skip');
     const { replacement } = loaded;
-    using components = await prepareComponents(replacement, prompts('tiny-b').p2.token_ids, 1);
-    using linear = await LinearModel.freeze(replacement, components.forward);
-    using context = backwardContext(replacement, linear, components);
-    const all = Int32Array.from({ length: components.layout.n_active }, (_, i) => i);
-    const { n_columns } = components.layout;
+    using prepared = await prepare(replacement, prompts('tiny-b').p2.token_ids);
+    const { pass, columns } = prepared;
+    const linear = new LinearModel(replacement, pass);
+    using tokenSources = TokenSources.of(linear, pass, replacement.budget);
+    const context: BackwardContext = { ...prepared, replacement, linear, tokenSources };
+    const all = Int32Array.from({ length: columns.n_features }, (_, i) => i);
+    const { n_columns } = columns;
     const byBatchSize = await Promise.all(
       [1, 7, 512].map(async (batchSize) => {
         const found = new Float32Array(all.length * n_columns);
-        for (const batch of planBatches(components.features, all, batchSize, linear.d_model)) {
+        for (const batch of planBatches(pass.features, all, batchSize, linear.d_model)) {
           const rows = await featureRows(context, batch);
           batch.features.forEach((feature, i) =>
             found.set(rows.subarray(i * n_columns, (i + 1) * n_columns), feature * n_columns),

@@ -1,0 +1,99 @@
+/** Attribution: attention of one layer as a linear map, backwards for gradients and forwards for what tokens write. */
+import * as tf from '@tensorflow/tfjs-core';
+import type { Tensor2D, Tensor3D } from '../backend/backend.ts';
+import type { Loan } from '../backend/recomputable.ts';
+import type { FoldedAttention } from '../replacement/folded-weights.ts';
+import type { DividedPattern } from './frozen-pass.ts';
+
+/**
+ * From hook_resid_pre to what attention adds at hook_resid_mid. Norms are folded into the weights and their divisors into the
+ * pattern, so that a step consists of two products with parameters and one with the pattern. Dispose it after use.
+ */
+export class AttentionMap implements Disposable {
+  private readonly weights: FoldedAttention;
+  private readonly pattern: Loan<DividedPattern>;
+  private readonly d_model: number;
+  private readonly n_kv_heads: number;
+  /** Query heads of one key/value head. */
+  private readonly group: number;
+  private readonly d_head: number;
+
+  /** Takes over both. */
+  constructor(weights: FoldedAttention, pattern: Loan<DividedPattern>) {
+    this.weights = weights;
+    this.pattern = pattern;
+    [this.n_kv_heads, , this.group] = pattern.value.shape;
+    this.d_model = weights.W_O.shape[0];
+    this.d_head = weights.W_O.shape[1] / (this.n_kv_heads * this.group);
+  }
+
+  /** From gradients at what attention adds to gradients at hook_resid_pre, [pos, n, d_model] both. */
+  back(g: Tensor3D): Tensor3D {
+    return tf.tidy(() => this.fromValues(this.toValues(g)));
+  }
+
+  /** As `back`, for gradients g [n, d_model] that are at one position each. The result is [n_pos, n, d_model]. */
+  backAt(positions: Int32Array, n_pos: number, g: Tensor2D): Tensor3D {
+    return tf.tidy(() => this.fromValues(this.toValuesAt(positions, n_pos, g)));
+  }
+
+  /** What each of x [q + 1, d_model], at hook_resid_pre of its position, adds at position `q`: [q + 1, d_model]. */
+  addedAt(q: number, x: Tensor2D): Tensor2D {
+    const { n_kv_heads, group, d_head } = this;
+    const { W_O, W_V } = this.weights;
+    const n = q + 1;
+    return tf.tidy(() => {
+      const values = tf.reshape(W_V.matMul(x, { transpose: true }), [n, n_kv_heads, 1, d_head]);
+      const shares = tf.slice(this.pattern.value, [0, q, 0, 0], [n_kv_heads, 1, group, n]);
+      const z = tf.mul(tf.transpose(shares, [3, 0, 2, 1]), values);
+      return W_O.matMul(tf.reshape<tf.Rank.R2>(z, [n, n_kv_heads * group * d_head]), { transpose: true });
+    });
+  }
+
+  /** Gradients at the values of the heads, [pos, n, n_kv_heads · d_head]. */
+  private toValues(g: Tensor3D): Tensor3D {
+    const { n_kv_heads, group, d_head } = this;
+    const [n_pos, n, d_model] = g.shape;
+    return tf.tidy(() => {
+      const z = this.weights.W_O.matMul(tf.reshape<tf.Rank.R2>(g, [n_pos * n, d_model]));
+      const byHead = tf.transpose(tf.reshape(z, [n_pos, n, n_kv_heads, group, d_head]), [2, 0, 3, 1, 4]);
+      const queries = tf.reshape<tf.Rank.R3>(byHead, [n_kv_heads, n_pos * group, n * d_head]);
+      const shares = tf.reshape<tf.Rank.R3>(
+        tf.slice(this.pattern.value, [0, 0, 0, 0], [n_kv_heads, n_pos, group, n_pos]),
+        [n_kv_heads, n_pos * group, n_pos],
+      );
+      const values = tf.matMul(shares, queries, true); // [n_kv_heads, k_pos, n · d_head]
+      const byPosition = tf.transpose(tf.reshape(values, [n_kv_heads, n_pos, n, d_head]), [1, 2, 0, 3]);
+      return tf.reshape<tf.Rank.R3>(byPosition, [n_pos, n, n_kv_heads * d_head]);
+    });
+  }
+
+  private toValuesAt(positions: Int32Array, n_pos: number, g: Tensor2D): Tensor3D {
+    const { n_kv_heads, group, d_head } = this;
+    const n = g.shape[0];
+    return tf.tidy(() => {
+      const z = tf.reshape(this.weights.W_O.matMul(g), [n, n_kv_heads, group, d_head]);
+      const queries = tf.reshape<tf.Rank.R3>(tf.transpose(z, [1, 0, 2, 3]), [n_kv_heads * n, group, d_head]);
+      const rows = tf.gather(
+        tf.slice(this.pattern.value, [0, 0, 0, 0], [n_kv_heads, -1, group, n_pos]),
+        tf.tensor1d(positions, 'int32'),
+        1,
+      ); // [n_kv_heads, n, group, k_pos]
+      const shares = tf.reshape<tf.Rank.R3>(rows, [n_kv_heads * n, group, n_pos]);
+      const values = tf.matMul(shares, queries, true); // [n_kv_heads · n, k_pos, d_head]
+      const byPosition = tf.transpose(tf.reshape(values, [n_kv_heads, n, n_pos, d_head]), [2, 1, 0, 3]);
+      return tf.reshape<tf.Rank.R3>(byPosition, [n_pos, n, n_kv_heads * d_head]);
+    });
+  }
+
+  private fromValues(values: Tensor3D): Tensor3D {
+    const [n_pos, n, width] = values.shape;
+    const product = this.weights.W_V.matMul(tf.reshape<tf.Rank.R2>(values, [n_pos * n, width]));
+    return tf.reshape<tf.Rank.R3>(product, [n_pos, n, this.d_model]);
+  }
+
+  [Symbol.dispose](): void {
+    this.weights[Symbol.dispose]();
+    this.pattern[Symbol.dispose]();
+  }
+}

@@ -1,0 +1,86 @@
+/** Attribution: rows of edges while they are computed. Gradients are multiplied with sources, and what comes out is added. */
+import * as tf from '@tensorflow/tfjs-core';
+import type { Tensor2D, Tensor3D } from '../backend/backend.ts';
+import type { RowColumns } from '../graph/row-columns.ts';
+import type { SourceBlock, SourcesAt } from './sources.ts';
+
+export class RowSums {
+  /** [n, n_columns] */
+  readonly values: Float32Array;
+  private readonly columns: RowColumns;
+
+  constructor(n: number, columns: RowColumns) {
+    this.columns = columns;
+    this.values = new Float32Array(n * columns.n_columns);
+  }
+
+  /** Adds the products of sources at consecutive positions with gradients g [n_pos, n, d_model] of the first n rows. */
+  async addDots({ firstPosition, at }: SourceBlock, g: Tensor3D): Promise<void> {
+    const [n_pos, n, d_model] = g.shape;
+    const reached = at.slice(0, n_pos - firstPosition);
+    if (reached.length === 0) return;
+    const products = tf.tidy(() => {
+      const gradients = tf.unstack(tf.slice(g, [firstPosition, 0, 0], [reached.length, n, d_model]));
+      return tf.concat(
+        reached.map(({ vectors }, i) => tf.matMul<Tensor2D>(gradients[i] as Tensor2D, vectors, false, true)),
+        1,
+      );
+    });
+    await this.add(
+      products,
+      reached.map(({ columns }) => columns),
+      0,
+    );
+  }
+
+  /** Adds the products of sources at one position with gradients [n, d_model] of n rows from `firstRow` on. */
+  async addDotsAt({ vectors, columns }: SourcesAt, g: Tensor2D, firstRow: number): Promise<void> {
+    await this.add(tf.matMul<Tensor2D>(g, vectors, false, true), [columns], firstRow);
+  }
+
+  /** As `addDots`, but g is [n, d_model], of n rows from `firstRow` on, each at its own position only. */
+  async addDotsAtOwn(
+    { firstPosition, at }: SourceBlock,
+    g: Tensor2D,
+    positions: Int32Array,
+    firstRow: number,
+  ): Promise<void> {
+    const d_model = g.shape[1];
+    for (let start = 0; start < positions.length;) {
+      let stop = start + 1;
+      while (stop < positions.length && positions[stop] === positions[start]) stop++;
+      const part = tf.slice<tf.Rank.R2, Tensor2D>(g, [start, 0], [stop - start, d_model]);
+      await this.addDotsAt(at[positions[start]! - firstPosition]!, part, firstRow + start);
+      part.dispose();
+      start = stop;
+    }
+  }
+
+  /** Adds what tokens are multiplied with, of gradients [n_pos, n, d_model] at the embedding. */
+  async addTokenDots(tokenVectors: Tensor2D, g: Tensor3D): Promise<void> {
+    const [n_pos, n, d_model] = g.shape;
+    const products: Tensor2D = tf.tidy(() => {
+      const vectors = tf.reshape(tf.slice(tokenVectors, [0, 0], [n_pos, d_model]), [n_pos, d_model, 1]);
+      return tf.transpose(tf.reshape<tf.Rank.R2>(tf.matMul(g, vectors), [n_pos, n]));
+    });
+    const columns = Int32Array.from({ length: n_pos }, (_, position) => this.columns.tokenColumn(position));
+    await this.add(products, [columns], 0);
+  }
+
+  /** Adds products [n, all columns side by side] to n rows from `firstRow` on, and disposes them. */
+  private async add(products: Tensor2D, columns: readonly Int32Array[], firstRow: number): Promise<void> {
+    const [n, width] = products.shape;
+    const found = await products.data<'float32'>();
+    products.dispose();
+    const { n_columns } = this.columns;
+    let from = 0;
+    for (const part of columns) {
+      for (let row = 0; row < n; row++) {
+        for (let i = 0; i < part.length; i++) {
+          this.values[(firstRow + row) * n_columns + part[i]!]! += found[row * width + from + i]!;
+        }
+      }
+      from += part.length;
+    }
+  }
+}
