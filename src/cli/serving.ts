@@ -7,13 +7,17 @@ import { EXIT, TracerError, UsageError } from '../errors.ts';
 import type { ServeResult } from '../report/serve-view.ts';
 import type { Answer, CommandContext } from './perform.ts';
 import type { Shell } from './shell.ts';
-import { wholeNumber } from './values.ts';
+import { collect, wholeNumber } from './values.ts';
 
 const LARGEST_PORT = 65_535;
 
 export interface ServeFlags {
   readonly port?: number;
   readonly host?: string;
+  readonly allowHost?: readonly string[];
+  readonly basePath?: string;
+  /** False with `--no-token`. */
+  readonly token?: boolean;
   readonly open?: boolean;
   readonly features?: string;
 }
@@ -21,7 +25,10 @@ export interface ServeFlags {
 export function withServeFlags(command: Command): Command {
   return command
     .option('--port <n>', 'port to listen on; 0 takes a free one (default: 0)', portNumber)
-    .option('--host <name>', 'address to listen on beyond this machine; a token is then needed')
+    .option('--host <name>', 'address to listen on beyond this machine; reading then needs the token too')
+    .option('--allow-host <name>', 'name that a reverse proxy is reached by (repeatable)', collect)
+    .option('--base-path <path>', 'path that a reverse proxy shows the page under, as /user/x/proxy/8000/')
+    .option('--no-token', 'let everybody who can connect write and run jobs')
     .option('--open', 'open the page in the browser');
 }
 
@@ -44,7 +51,7 @@ export interface Serving {
 /** Listens. What it tells is on standard error; the address is the command's to print. */
 export async function startServing(
   places: readonly string[],
-  { port = 0, host, open, features }: ServeFlags,
+  { port = 0, host, allowHost, basePath, token, open, features }: ServeFlags,
   { common, settings, report, shell }: CommandContext,
 ): Promise<Serving> {
   const [{ openViewer }, { openBrowser }, { serveNotes }] = await Promise.all([
@@ -54,12 +61,24 @@ export async function startServing(
   ]);
   // A model that some settings file names may be missing where graphs are only looked at.
   const isTyped = [settings.model, settings.transcoders].some((setting) => setting?.from.startsWith('--'));
-  const viewer = await openViewer({ places, port, host, features, common, isModelRequired: isTyped });
+  const viewer = await openViewer({
+    places,
+    port,
+    host,
+    allowedHosts: allowHost,
+    basePath,
+    token,
+    features,
+    common,
+    isModelRequired: isTyped,
+  });
   const result: ServeResult = {
     address: viewer.address,
     host: viewer.host,
     port: viewer.port,
-    token_needed: viewer.hasToken,
+    base_path: viewer.basePath,
+    token_needed: viewer.token !== null,
+    token: viewer.token,
     folder: viewer.folder,
     n_graphs: viewer.n_graphs,
     model: viewer.model?.model ?? null,
@@ -67,7 +86,11 @@ export async function startServing(
   };
   for (const message of serveNotes(result, viewer.why)) report({ kind: 'note', message });
   if (!viewer.hasPage) report({ kind: 'warning', message: 'the page is not built: run `npm run build`' });
-  const failure = open === true ? await openBrowser(viewer.address) : null;
+  const isSecret = viewer.token !== null;
+  if (host !== undefined && !isSecret) {
+    report({ kind: 'warning', message: `everybody who reaches ${host} can write here and run jobs` });
+  }
+  const failure = open === true ? await openBrowser(viewer.address, { isSecret }) : null;
   if (failure !== null) report({ kind: 'note', message: failure });
   return {
     result,
@@ -125,10 +148,15 @@ export async function serveAfter(
 }
 
 /** Flags of a server without a server are a mistake. */
-export function refuseServeFlags({ port, host, open }: ServeFlags): void {
-  const given = Object.entries({ '--port': port, '--host': host, '--open': open }).find(
-    ([, value]) => value !== undefined,
-  );
+export function refuseServeFlags({ port, host, allowHost, basePath, token, open }: ServeFlags): void {
+  const given = Object.entries({
+    '--port': port,
+    '--host': host,
+    '--allow-host': allowHost,
+    '--base-path': basePath,
+    '--no-token': token === false ? false : undefined, // true when it was not given
+    '--open': open,
+  }).find(([, value]) => value !== undefined);
   if (given === undefined) return;
   throw new UsageError({
     code: 'serve_flag',

@@ -8,7 +8,11 @@ export interface ServeResult {
   readonly address: string;
   readonly host: string;
   readonly port: number;
+  /** The path that the page is shown under. */
+  readonly base_path: string;
+  /** Whether writing and jobs need the token; with `--host` reading needs it too. */
   readonly token_needed: boolean;
+  readonly token: string | null;
   /** Where graphs traced in the page are written. */
   readonly folder: string;
   readonly n_graphs: number;
@@ -22,12 +26,19 @@ export function serveView({ address }: ServeResult): string {
 
 /** @param why there is no model */
 export function serveNotes(
-  { n_graphs, folder, model, transcoders }: ServeResult,
+  { n_graphs, folder, model, transcoders, base_path, token_needed }: ServeResult,
   why: string | null,
 ): string[] {
   const withModel =
     model === null
       ? `nothing can be traced or steered without --model or --transcoders: ${why}`
       : `prompts are traced and features steered with ${model} and ${transcoders}`;
-  return [`${formatAmount(n_graphs, 'graph')}; new ones go to ${folder}`, withModel, 'Ctrl-C ends it'];
+  const rest = token_needed ? `${base_path} and the ?token=… of the address` : base_path;
+  const behindProxy = base_path === '/' ? [] : [`behind the proxy, open its own address followed by ${rest}`];
+  return [
+    `${formatAmount(n_graphs, 'graph')}; new ones go to ${folder}`,
+    withModel,
+    ...behindProxy,
+    'Ctrl-C ends it',
+  ];
 }

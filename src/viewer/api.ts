@@ -13,6 +13,10 @@
  *   POST   /api/jobs  JobRequest                       JobStatus
  *   GET    /api/jobs/ID/events                         server-sent events, each a JobStatus; ends after `done`, `failed`, `cancelled`
  *   DELETE /api/jobs/ID                                JobStatus
+ *   POST   /api/token?token=TOKEN                      no body; sets the cookie that stands for the token
+ *
+ * Addresses are relative to the server's base path. What is not GET needs the token, in the cookie, as `?token=` or as
+ * `Authorization: Bearer`; without it the answer is 401 with the code `token_needed`.
  *
  * Errors are `{"error":{"code","message","hint"}}` with a fitting status, as `--json` prints them.
  */

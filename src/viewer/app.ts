@@ -1,24 +1,30 @@
-/** Viewer, what every request goes through: security headers, the doors, the size of its body; and the page itself. */
-import { Hono } from 'hono';
+/** Viewer: what every request goes through, security headers, access and the size of its body; and the page itself. */
+import { Hono, type MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { methodNotAllowed } from 'hono/method-not-allowed';
 import { secureHeaders } from 'hono/secure-headers';
 import { NotFoundError } from '../errors.ts';
-import { ownAddressOnly, tokenOnly, type ViewerEnv } from './access.ts';
+import { ownAddressOnly, type ViewerEnv } from './access.ts';
+import { pathBelow, withoutBase } from './base-path.ts';
 import { LARGEST_BODY_BYTES } from './bodies.ts';
 import { errorResponse, RefusedError } from './http-errors.ts';
 import type { PageFiles } from './page-files.ts';
+import { tokenGuard } from './token.ts';
 
-/**
- * @param names what the server may be called in a request
- * @param token what a request has to bring; null where only this machine can connect
- */
+export interface AppOptions {
+  readonly isOwnName: (name: string) => boolean;
+  /** Null: none is needed. */
+  readonly token: string | null;
+  /** Whether requests that change nothing are answered without the token. */
+  readonly isReadingOpen: boolean;
+  readonly basePath: string;
+}
+
 export function viewerApp(
-  names: ReadonlySet<string>,
-  token: string | null,
+  { isOwnName, token, isReadingOpen, basePath }: AppOptions,
   page: PageFiles,
 ): Hono<ViewerEnv> {
-  const app = new Hono<ViewerEnv>();
+  const app = new Hono<ViewerEnv>({ getPath: pathBelow(basePath) });
   app.onError(errorResponse);
   app.notFound((context) => errorResponse(unknownAddress(context.req.path), context));
   app.use(
@@ -31,15 +37,16 @@ export function viewerApp(
         connectSrc: ["'self'"],
         fontSrc: ["'self'"],
         baseUri: ["'none'"],
-        formAction: ["'none'"],
+        formAction: ["'self'"], // for the form that asks for the token
         frameAncestors: ["'none'"],
       },
       xFrameOptions: 'DENY',
       strictTransportSecurity: false, // there is no certificate for an address of this machine
     }),
   );
-  app.use(ownAddressOnly(names));
-  if (token !== null) app.use(tokenOnly(token));
+  app.use(ownAddressOnly(isOwnName));
+  app.use(slashAfterBase(basePath));
+  if (token !== null) app.use(tokenGuard({ token, isReadingOpen, basePath }));
   app.use('/api/*', async (context, next) => {
     context.header('cache-control', 'no-store');
     await next();
@@ -75,6 +82,18 @@ export function viewerApp(
     });
   }
   return app;
+}
+
+/** Without its slash at the end, the page would ask for its script one level too high. */
+function slashAfterBase(basePath: string): MiddlewareHandler<ViewerEnv> {
+  const strip = withoutBase(basePath);
+  return async (context, next) => {
+    const { method, path, url } = context.req;
+    if (method === 'GET' && path !== '/' && strip(`${path}/`) === '/') {
+      return context.redirect(basePath + new URL(url).search);
+    }
+    return next();
+  };
 }
 
 function unknownAddress(address: string): NotFoundError {

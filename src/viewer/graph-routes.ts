@@ -38,6 +38,8 @@ export function graphRoutes(library: Library): Hono<ViewerEnv> {
     const info: ServerInfo = { version: packageVersion(), model: model?.identity.names ?? null, why };
     return context.json(info);
   });
+  // Where a token is needed, only a right one gets here, and the answer sets the cookie.
+  routes.post('/token', (context) => context.body(null, 204));
   routes.get('/graphs', async (context) => {
     const list: GraphList = { graphs: (await shelf.list()).map(entryOf) };
     return context.json(list);

@@ -27,6 +27,7 @@ export function jobRoutes(queue: JobQueue, bench: Bench): Hono<ViewerEnv> {
   });
   routes.get('/:id/events', (context) => {
     const job = queue.find(context.req.param('id'));
+    context.header('x-accel-buffering', 'no'); // nginx would keep the events until they fill its buffer
     return streamSSE(context, async (stream) => {
       using _listening = job.listen();
       const closed = new Promise<void>((resolve) => stream.onAbort(resolve));

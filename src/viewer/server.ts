@@ -6,24 +6,33 @@ import type { Hono } from 'hono';
 import { ExhaustedError, NotFoundError, UsageError } from '../errors.ts';
 import { errnoCode, messageOf } from '../formats/system-errors.ts';
 import type { CommonOptions } from '../engine/request.ts';
-import { inAddress, makeToken, ownNames, reachableName, type ViewerEnv } from './access.ts';
+import type { ViewerEnv } from './access.ts';
 import { viewerApp } from './app.ts';
+import { parseBasePath, ROOT } from './base-path.ts';
 import { FeatureDesk } from './feature-desk.ts';
 import { graphRoutes } from './graph-routes.ts';
 import { HeldModel } from './held-model.ts';
+import { LOOPBACK, ownNames, reachableName, urlHost } from './host-names.ts';
 import { jobRoutes } from './job-routes.ts';
 import { JobQueue } from './jobs.ts';
 import { OpenedGraphs } from './opened-graphs.ts';
 import { readPageFiles } from './page-files.ts';
 import { Shelf } from './shelf.ts';
+import { makeToken } from './token.ts';
 
 export interface ServeOptions {
   /** Folders of graphs and graph files; at least one. */
   readonly places: readonly string[];
   /** 0: one that is free. */
   readonly port: number;
-  /** Left out: this machine only. Given: a token is needed. */
+  /** Left out: this machine only. Given: reading needs the token too. */
   readonly host?: string | undefined;
+  /** Names beside that of `host` that requests may be sent to: those of a reverse proxy. */
+  readonly allowedHosts?: readonly string[] | undefined;
+  /** The path that a reverse proxy shows the server under; default `/`. */
+  readonly basePath?: string | undefined;
+  /** False: every request is answered without a token. */
+  readonly token?: boolean | undefined;
   readonly common: CommonOptions;
   /** Whether the model was asked for by name: then not having it is an error. */
   readonly isModelRequired?: boolean | undefined;
@@ -50,14 +59,15 @@ const LIMITS: Limits = { headersMs: 10_000, requestMs: 30_000, idleMs: 120_000, 
 /** How often slow connections are looked for, in relation to what they may take. */
 const CHECKS_PER_LIMIT = 4;
 const MOST_CONNECTIONS = 1_024;
-const LOOPBACK = '127.0.0.1';
 
 export interface Viewer extends AsyncDisposable {
   /** To be opened in a browser, with the token where there is one. */
   readonly address: string;
   readonly host: string;
   readonly port: number;
-  readonly hasToken: boolean;
+  readonly basePath: string;
+  /** What writing and jobs need, and reading where `host` was given; null where nothing needs it. */
+  readonly token: string | null;
   /** Where traced graphs are written. */
   readonly folder: string;
   readonly n_graphs: number;
@@ -75,6 +85,8 @@ export interface Viewer extends AsyncDisposable {
 export async function openViewer(options: ServeOptions): Promise<Viewer> {
   const { common, host } = options;
   const limits = { ...LIMITS, ...options.limits };
+  const basePath = parseBasePath(options.basePath ?? ROOT);
+  const isOwnName = ownNames(host, options.allowedHosts);
   const pages = options.features;
   if (pages !== undefined && !existsSync(pages)) {
     throw new NotFoundError({
@@ -99,18 +111,19 @@ export async function openViewer(options: ServeOptions): Promise<Viewer> {
     features: new FeatureDesk({ folder: pages, cacheDir, offline, onProgress }, chosen.model),
   };
   const queue = new JobQueue(limits);
-  const token = host === undefined ? null : makeToken();
-  const app = viewerApp(ownNames(host), token, page);
+  const token = options.token === false ? null : makeToken();
+  const app = viewerApp({ isOwnName, token, isReadingOpen: host === undefined, basePath }, page);
   app.route('/api', graphRoutes(library));
   app.route('/api/jobs', jobRoutes(queue, library));
   const server = serverOf(app, limits);
   const port = await listen(server, options.port, host ?? LOOPBACK);
   const query = token === null ? '' : `?token=${token}`;
   return {
-    address: `http://${inAddress(reachableName(host ?? LOOPBACK))}:${port}/${query}`,
+    address: `http://${urlHost(reachableName(host ?? LOOPBACK))}:${port}${basePath}${query}`,
     host: host ?? LOOPBACK,
     port,
-    hasToken: token !== null,
+    basePath,
+    token,
     folder: shelf.folder,
     n_graphs: graphs.length,
     model: chosen.model?.identity.names ?? null,
