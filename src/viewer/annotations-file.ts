@@ -12,10 +12,13 @@ export async function loadAnnotations(file: string): Promise<Annotations | null>
   return await readAnnotations(file);
 }
 
-/** Appears complete or not at all. Throws `BadFileError` for a link: writing would go through it, to a graph or elsewhere. */
+/**
+ * Appears complete or not at all. Throws `BadFileError` for a link: writing would go through it, to a graph or elsewhere. A link
+ * that appears after the check is replaced, not followed.
+ */
 export async function saveAnnotations(file: string, annotations: Annotations): Promise<void> {
   await refuseLink(file);
-  await writeAnnotations(file, annotations);
+  await writeAnnotations(file, annotations, { existing: 'replace link' });
 }
 
 async function refuseLink(file: string): Promise<void> {
