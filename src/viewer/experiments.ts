@@ -1,11 +1,11 @@
 /** Viewer: what can be tried out with the model: a prompt traced, features steered, a link put to the test. */
-import { lstat } from 'node:fs/promises';
 import path from 'node:path';
 import { ablateIn } from '../engine/validate/ablate.ts';
 import { attributeIn } from '../engine/attribute/attribute.ts';
 import { interveneIn } from '../engine/intervene/intervene.ts';
 import { checkActivation } from '../engine/validate/validate.ts';
 import { unreachable, UsageError } from '../errors.ts';
+import { isThere } from '../formats/atomic.ts';
 import { sanitiseName } from '../graph/neuronpedia.ts';
 import type { AblateJob, JobRequest, SteerJob, TraceJob } from './api.ts';
 import { graphFacts } from './graph-facts.ts';
@@ -74,42 +74,38 @@ async function traceWork({ prompt, slug }: TraceJob, shelf: Shelf, model: HeldMo
   }
   return async (context) => {
     const session = await model.open(context);
-    const name = slug ?? (await freeSlug(folder, prompt));
-    const output = path.join(folder, `${name}.safetensors`);
+    const name = slug ?? slugOf(prompt);
     const result = await attributeIn(session, {
       ...context,
       input: { prompt },
-      output,
+      output: path.join(folder, `${name}.safetensors`),
       graphDir: folder,
       slug: name,
+      keepExisting: true, // the name may have been taken since the job was queued
     });
-    return { kind: 'trace', slug: (await shelf.add(output)).slug, result };
+    const [graph] = result.files;
+    const added = await shelf.add(graph!.path);
+    if (slug !== undefined && path.parse(graph!.path).name !== slug) {
+      const message = `the name ${slug} was taken meanwhile: the graph is called ${added.slug}`;
+      context.onProgress({ kind: 'warning', message });
+    }
+    return { kind: 'trace', slug: added.slug, result };
   };
 }
 
-async function freeSlug(folder: string, prompt: string): Promise<string> {
+function slugOf(prompt: string): string {
   const words = sanitiseName(prompt.trim().toLowerCase()).replace(/[-.]+/g, '-');
   const slug = words.slice(0, LONGEST_SLUG).replace(/^-+|-+$/g, '') || 'prompt';
-  for (let count = 1; ; count++) {
-    const name = count === 1 ? slug : `${slug}-${count}`;
-    if (!(await isTaken(folder, name))) return name;
-  }
+  return RESERVED.test(slug) ? `${slug}-1` : slug;
 }
 
-/** Whether any file would be replaced. */
+/** Before minutes of work. A name that is taken later is found out when the graph is written. */
 async function isTaken(folder: string, slug: string): Promise<boolean> {
-  const files = ['.safetensors', '.json', '.annotations.json'].map((ending) =>
-    path.join(folder, slug + ending),
-  );
-  const found = await Promise.all(
-    files.map((file) =>
-      lstat(file).then(
-        () => true,
-        () => false,
-      ),
-    ),
-  );
-  return RESERVED.test(slug) || found.includes(true);
+  if (RESERVED.test(slug)) return true;
+  for (const ending of ['.safetensors', '.json', '.annotations.json']) {
+    if (await isThere(path.join(folder, slug + ending))) return true;
+  }
+  return false;
 }
 
 function steerWork({ changes, freeze_attention }: SteerJob, open: OpenGraph, model: HeldModel): Work {
