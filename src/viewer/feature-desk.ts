@@ -5,8 +5,7 @@ import {
   type FeatureSourceRequest,
 } from '../engine/features/source.ts';
 import { NotFoundError, TracerError } from '../errors.ts';
-import { placeOfNode } from '../graph/feature-id.ts';
-import { sanitiseName, type ViewerGraph } from '../graph/neuronpedia.ts';
+import { placeOfNode, sanitiseName, type ViewerGraph } from '../graph/neuronpedia.ts';
 import type { FeatureDetail } from './api.ts';
 import type { HeldModel } from './held-model.ts';
 import type { OpenGraph } from './opened-graphs.ts';

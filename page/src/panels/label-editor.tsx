@@ -1,6 +1,6 @@
 /** Page, panel of a feature: its label, shown as text and edited in place. */
 import { useEffect, useRef, useState } from 'preact/hooks';
-import type { PictureNode } from '../../../src/picture/picture.ts';
+import type { PictureNode } from '../../../src/picture/picture-graph.ts';
 import { labelFocus } from '../actions.ts';
 import { AccessToken } from '../parts/access-token.tsx';
 import { exported } from '../server.ts';
