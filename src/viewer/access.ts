@@ -1,6 +1,6 @@
 /**
- * Viewer, access: which requests are answered. The address that was asked for has to be one of this server's, and the asking
- * page has to be this server's own.
+ * Viewer, access: checks the Host, Origin and Sec-Fetch headers. The host has to be a name of this server, and a page that sends
+ * requests has to be this server's own.
  */
 import type { HttpBindings } from '@hono/node-server';
 import type { MiddlewareHandler } from 'hono';
@@ -9,24 +9,24 @@ import { RefusedError } from './http-errors.ts';
 
 export type ViewerEnv = { Bindings: HttpBindings };
 
-/** Refuses foreign Host and Origin headers, and pages of other sites that ask for more than the document itself. */
+/** Refuses foreign Host and Origin headers, and requests of other sites for anything but the page itself. */
 export function ownAddressOnly(isOwnName: (name: string) => boolean): MiddlewareHandler<ViewerEnv> {
   return async (context, next) => {
     const host = context.req.header('host');
     const name = hostName(host);
-    // An absolute form (`GET http://other/ HTTP/1.1`) carries a host of its own; only proxies are asked in that form.
+    // The absolute form (`GET http://other/ HTTP/1.1`) has a host of its own; it is meant for proxies.
     const isAbsolute = context.env.incoming.url?.startsWith('/') !== true;
     if (host === undefined || name === null || !isOwnName(name) || isAbsolute) {
       throw new RefusedError(403, {
         code: 'foreign_host',
-        message: `this server is not ${JSON.stringify(host ?? 'nameless')}`,
+        message: `${JSON.stringify(host ?? '')} is not a name of this server`,
         hint: 'Open the address that `tracer serve` printed. Behind a reverse proxy start it with --allow-host NAME.',
       });
     }
     const origin = context.req.header('origin');
     if (origin !== undefined && !isOriginOf(host, origin)) {
       throw foreignPage(
-        `a page of ${JSON.stringify(origin)} may not ask this server, ${JSON.stringify(host)}`,
+        `a page of ${JSON.stringify(origin)} may not send requests to ${JSON.stringify(host)}`,
       );
     }
     const site = context.req.header('sec-fetch-site');
@@ -34,7 +34,7 @@ export function ownAddressOnly(isOwnName: (name: string) => boolean): Middleware
       context.req.header('sec-fetch-mode') === 'navigate' && context.req.method === 'GET';
     const isOwnPage = site === undefined || site === 'same-origin' || site === 'none';
     if (!isOwnPage && !(isFollowedLink && context.req.path === '/')) {
-      throw foreignPage('a page of another site may not ask this server');
+      throw foreignPage('a page of another site may not send requests to this server');
     }
     return next();
   };

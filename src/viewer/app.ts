@@ -1,4 +1,4 @@
-/** Viewer: what every request goes through, security headers, access and the size of its body; and the page itself. */
+/** Viewer: the middleware of every request (security headers, access, size of the body), and the routes of the page. */
 import { Hono, type MiddlewareHandler } from 'hono';
 import { bodyLimit } from 'hono/body-limit';
 import { methodNotAllowed } from 'hono/method-not-allowed';
@@ -6,14 +6,14 @@ import { secureHeaders } from 'hono/secure-headers';
 import { NotFoundError } from '../errors.ts';
 import { ownAddressOnly, type ViewerEnv } from './access.ts';
 import { pathBelow, withoutBase } from './base-path.ts';
-import { LARGEST_BODY_BYTES } from './bodies.ts';
+import { LARGEST_BODY_BYTES } from './request-bodies.ts';
 import { errorResponse, RefusedError } from './http-errors.ts';
 import type { PageFiles } from './page-files.ts';
 import { tokenGuard } from './token.ts';
 
 export interface AppOptions {
   readonly isOwnName: (name: string) => boolean;
-  /** Null: none is needed. */
+  /** Null: no token is needed. */
   readonly token: string | null;
   /** Whether requests that change nothing are answered without the token. */
   readonly isReadingOpen: boolean;
@@ -41,7 +41,7 @@ export function viewerApp(
         frameAncestors: ["'none'"],
       },
       xFrameOptions: 'DENY',
-      strictTransportSecurity: false, // there is no certificate for an address of this machine
+      strictTransportSecurity: false, // the server itself has no TLS
     }),
   );
   app.use(ownAddressOnly(isOwnName));
@@ -67,7 +67,7 @@ export function viewerApp(
       app,
       onMethodNotAllowed: (context, methods) => {
         context.header('allow', methods.join(', '));
-        const message = `${context.req.method} is not answered here`;
+        const message = `the method ${context.req.method} is not supported here`;
         return errorResponse(new RefusedError(405, { code: 'method_not_allowed', message }), context);
       },
     }),
@@ -75,7 +75,7 @@ export function viewerApp(
   for (const [address, { body, contentType, etag }] of page) {
     app.get(address, (context) => {
       context.header('etag', etag);
-      context.header('cache-control', 'no-cache'); // asked for again each time, sent only when it has changed
+      context.header('cache-control', 'no-cache'); // revalidated each time by its etag
       if (context.req.header('if-none-match') === etag) return context.body(null, 304);
       context.header('content-type', contentType);
       return context.body(body);
@@ -84,7 +84,7 @@ export function viewerApp(
   return app;
 }
 
-/** Without its slash at the end, the page would ask for its script one level too high. */
+/** Without the slash at its end, the relative addresses of the page would be resolved one level too high. */
 function slashAfterBase(basePath: string): MiddlewareHandler<ViewerEnv> {
   const strip = withoutBase(basePath);
   return async (context, next) => {

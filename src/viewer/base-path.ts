@@ -1,16 +1,16 @@
 /**
- * Viewer, access: the path that a reverse proxy shows the server under, such as `/user/x/proxy/8000/`. Some proxies take it out
- * of the requests that they pass on and some leave it in, so both forms are answered.
+ * Viewer, access: the path of the server behind a reverse proxy, such as `/user/x/proxy/8000/`. Some proxies remove it from the
+ * requests that they forward and some do not, so requests with and without it are answered.
  */
 import { getPath } from 'hono/utils/url';
 import { UsageError } from '../errors.ts';
 
-/** The path of a server that no proxy stands before. */
+/** The path of a server without a proxy. */
 export const ROOT = '/';
 /** Characters that end a path, or the path of a cookie. */
 const NOT_IN_A_PATH = /[?#;,\\\s\p{Cc}]/u;
 
-/** With a slash at both ends, in the characters of a URL. Throws `UsageError` for what is no path. */
+/** The path with a slash at both ends and other characters than ASCII encoded. Throws `UsageError` for anything but a path. */
 export function parseBasePath(text: string): string {
   const names = text.replace(/^\/|\/$/g, '').split('/');
   if (names.join('') === '' && names.length === 1) return ROOT;
@@ -24,7 +24,7 @@ export function parseBasePath(text: string): string {
   return `/${names.join('/')}/`.replace(/[^\x21-\x7e]+/gu, encodeURIComponent);
 }
 
-/** Takes the base path out of the path of a request; a path that does not begin with it is given back as it is. */
+/** A function that removes the base path from the path of a request, and returns other paths unchanged. */
 export function withoutBase(basePath: string): (path: string) => string {
   const base = basePath.split('/').slice(1, -1).map(decoded);
   return (path) => {
@@ -34,17 +34,17 @@ export function withoutBase(basePath: string): (path: string) => string {
   };
 }
 
-/** As `withoutBase`, of a whole request: what the routes of the server are matched with. */
+/** The same for a request; Hono matches its routes with the result. */
 export function pathBelow(basePath: string): (request: Request) => string {
   const strip = withoutBase(basePath);
   return (request) => strip(getPath(request));
 }
 
-/** `x%40y` and `x@y` are the same name. */
+/** Proxies differ in what they encode: `x%40y` and `x@y` are the same name. */
 function decoded(name: string): string {
   try {
     return decodeURIComponent(name);
   } catch {
-    return name; // a lone percent sign stands for itself
+    return name; // a percent sign that encodes nothing
   }
 }

@@ -1,6 +1,6 @@
 /**
- * Viewer, access: the names in a request's `Host` header that are this server's. Any other name may be that of a foreign site
- * whose address was changed to this machine's to get around the browser's same-origin policy (DNS rebinding).
+ * Viewer, access: which names in the `Host` header of a request belong to this server. Any other name may be that of a foreign
+ * site whose DNS entry now points to this machine, which defeats the same-origin policy of browsers (DNS rebinding).
  */
 import { hostname, networkInterfaces } from 'node:os';
 import { UsageError } from '../errors.ts';
@@ -8,24 +8,24 @@ import { UsageError } from '../errors.ts';
 export const LOOPBACK = '127.0.0.1';
 /** Listening on these is listening on every address of the machine. */
 const EVERY_ADDRESS = ['0.0.0.0', '::', '[::]'];
-/** A name or an address, and a port. What else a URL could hold before its path (`user@`) is no part of the header. */
+/** A name or an address, and optionally a port. */
 const HOST_HEADER = /^(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::\d*)?$/i;
-/** RFC 6761 keeps `localhost` and all names below it for the machine itself; the addresses are as a URL spells them. */
+/** RFC 6761 reserves `localhost` and all names below it for the machine itself. */
 const LOOPBACK_NAME = /^(?:(?:[^.]+\.)*localhost|127(?:\.\d+){3}|\[::1\])$/;
 
-/** An IPv6 address as it stands in a URL. */
+/** A host as it is written in a URL: IPv6 addresses in brackets. */
 export function urlHost(host: string): string {
   return host.includes(':') && !host.startsWith('[') ? `[${host}]` : host;
 }
 
-/** A name that a browser can open: `0.0.0.0` is none. */
+/** The host for the printed address: for `0.0.0.0`, which cannot be opened, an address of this machine. */
 export function reachableName(host: string): string {
   if (!EVERY_ADDRESS.includes(host)) return host;
   const outer = machineAddresses().find(({ internal, family }) => !internal && family === 'IPv4');
   return outer?.address ?? LOOPBACK;
 }
 
-/** What a `Host` header names, spelt as in a URL and without the port; null when it is no such header. */
+/** The name in a `Host` header, as the URL parser normalises it and without the port; null for a malformed header. */
 export function hostName(header: string | undefined): string | null {
   if (header === undefined || !HOST_HEADER.test(header)) return null;
   const address = `http://${header}`;
@@ -33,8 +33,8 @@ export function hostName(header: string | undefined): string | null {
 }
 
 /**
- * Whether an `Origin` is the page at this `Host`: the same name and port. The scheme may be either, since TLS may end at a
- * reverse proxy.
+ * Whether an `Origin` has the name and port of this `Host`. Its scheme may be http or https, since a reverse proxy may terminate
+ * TLS.
  */
 export function isOriginOf(host: string, origin: string): boolean {
   const scheme = /^https?:\/\//i.exec(origin)?.[0];
@@ -44,10 +44,10 @@ export function isOriginOf(host: string, origin: string): boolean {
 }
 
 /**
- * Names of a server, as `hostName` spells them. Loopback names are always among them, with any port: behind a forwarded port
- * the browser's port is another one, and no foreign site can have such a name.
- * @param host where the server listens; left out: on this machine only
- * @param allowedHosts names that a reverse proxy is reached by
+ * A function that tells whether a name, as `hostName` gives it, belongs to the server. Loopback names always do, and ports are
+ * not compared: behind a forwarded port the browser has another port, and no foreign site can have a loopback name.
+ * @param host address that the server listens on; undefined: loopback only
+ * @param allowedHosts names of a reverse proxy
  */
 export function ownNames(
   host: string | undefined,
@@ -70,7 +70,7 @@ function machineAddresses() {
   return Object.values(networkInterfaces()).flatMap((list) => list ?? []);
 }
 
-/** Throws `UsageError` for what is not a name alone. */
+/** The normalised name. Throws `UsageError` for anything but a name. */
 function allowedName(text: string): string {
   const address = `http://${urlHost(text)}/`;
   const url = URL.canParse(address) ? new URL(address) : null;

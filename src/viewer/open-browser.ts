@@ -1,4 +1,4 @@
-/** Viewer: the address shown in the user's own browser. */
+/** Viewer: opens the page in the default browser. */
 import { spawn } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -6,7 +6,7 @@ import path from 'node:path';
 import { messageOf } from '../formats/system-errors.ts';
 import { xmlText } from '../graph/export.ts';
 
-/** What a desktop opens an address or a file with. */
+/** Programs that open an address or a file. */
 const OPENERS: Partial<Record<NodeJS.Platform, readonly [program: string, ...args: string[]]>> = {
   darwin: ['open'],
   win32: ['cmd', '/c', 'start', ''],
@@ -14,8 +14,8 @@ const OPENERS: Partial<Record<NodeJS.Platform, readonly [program: string, ...arg
 const OTHER_OPENER = ['xdg-open'] as const;
 
 /**
- * Null, or why it could not be opened: no reason to end a server that can be reached by hand. An address with a token goes to
- * the browser in a file that only its owner can read, since every account sees the arguments of a program.
+ * Null, or why no browser could be opened, which is not an error. An address with a token is passed in a file that only its owner
+ * can read, since every account of the machine can see the arguments of a program.
  */
 export async function openBrowser(
   address: string,
@@ -33,7 +33,7 @@ export async function openBrowser(
   });
 }
 
-/** Removed when the program ends. */
+/** A page that redirects to the address. It is removed when the program ends. */
 function redirectFile(address: string): string {
   const folder = mkdtempSync(path.join(tmpdir(), 'tracer-open-'));
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }));

@@ -1,7 +1,7 @@
-/** Viewer, access: what a browser shows that asks for the page without the token of a server that reading needs it for. */
+/** Viewer, access: the form that a browser gets without the token, if reading needs the token. */
 import { xmlText } from '../graph/export.ts';
 
-/** @param query of the request: whatever else it asks for is kept */
+/** @param query of the request; its other parameters are kept */
 export function tokenForm(query: URLSearchParams): string {
   const kept = [...query]
     .filter(([name]) => name !== 'token')

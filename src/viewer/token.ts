@@ -1,6 +1,6 @@
 /**
- * Viewer, access: the token of a server, new at every start. Other accounts of the machine can connect to it too, so whoever
- * writes or runs a job has to bring the token; where the server listens beyond this machine, whoever reads too.
+ * Viewer, access: the token of the server, new at every start. Other accounts of the machine can connect too, so requests that
+ * write or run jobs need the token; if the server listens beyond this machine, all requests do.
  */
 import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
 import type { Context, MiddlewareHandler } from 'hono';
@@ -10,7 +10,7 @@ import { RefusedError } from './http-errors.ts';
 import { tokenForm } from './token-form.ts';
 
 const TOKEN_BYTES = 32;
-/** `Bearer` is the web's word, `token` Jupyter's. */
+/** `Bearer` is the standard scheme (RFC 6750), `token` that of Jupyter. */
 const AUTHORIZATION = /^(?:Bearer|token) +(\S+) *$/i;
 const READING_METHODS: ReadonlySet<string> = new Set(['GET', 'HEAD']);
 
@@ -18,7 +18,7 @@ export interface TokenRules {
   readonly token: string;
   /** Whether requests that change nothing are answered without the token. */
   readonly isReadingOpen: boolean;
-  /** What the cookie is sent back for. */
+  /** Path of the cookie. */
   readonly basePath: string;
 }
 
@@ -27,8 +27,8 @@ export function makeToken(): string {
 }
 
 /**
- * Lets those in who bring the token: in the address, in the cookie that they got for it, or as `Authorization: Bearer`. A wrong
- * one beside a right one does no harm: proxies pass on headers and parameters that are meant for themselves.
+ * Accepts the token in the address, which then sets the cookie, in that cookie, or as `Authorization: Bearer`. One right token
+ * is enough: proxies also forward headers and parameters that are meant for themselves.
  */
 export function tokenGuard({ token, isReadingOpen, basePath }: TokenRules): MiddlewareHandler<ViewerEnv> {
   const expected = digest(token);
@@ -59,8 +59,8 @@ export function tokenGuard({ token, isReadingOpen, basePath }: TokenRules): Midd
 }
 
 /**
- * Cookies are kept by the name of a host, for all its ports. Own port and the port that the browser sees, which a tunnel may
- * have changed, keep servers apart that are reached by one name.
+ * Browsers do not separate cookies by port. The name has the own port and the port in the browser, which differ behind a tunnel,
+ * so that servers with one host name do not overwrite each other's cookies.
  */
 function cookieName(context: Context<ViewerEnv>): string {
   const own = String(context.env.incoming.socket.localPort);
@@ -68,7 +68,7 @@ function cookieName(context: Context<ViewerEnv>): string {
   return seen === undefined || seen === own ? `tracer_${own}` : `tracer_${own}_${seen}`;
 }
 
-/** Of equal length for texts of any length, so that comparing takes equal time. */
+/** Digests have equal lengths, so that comparing them takes constant time. */
 function digest(text: string): Buffer {
   return createHash('sha256').update(text).digest();
 }

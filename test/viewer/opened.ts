@@ -48,7 +48,7 @@ export async function openedViewer(
   mkdirSync(folder);
   await fill(folder);
   const viewer = await openViewer({
-    places: [folder],
+    paths: [folder],
     port: 0,
     common: { device: 'wasm', offline: true },
     ...options,

@@ -54,7 +54,7 @@ beforeAll(async () => {
     },
     {
       common: { ...MODEL, transcoders: goldenPath('tiny-a', 'transcoders', SET) },
-      limits: { unheardMs: 2_000 },
+      limits: { listenerTimeoutMs: 2_000 },
     },
   );
   ({ graph } = answer<OpenedGraph>(await opened.ask(`/api/graphs/dallas${ALL}`)));
