@@ -1,5 +1,6 @@
 import js from '@eslint/js';
 import tseslint from 'typescript-eslint';
+import noImportCycle from './eslint-no-import-cycle.js';
 
 /** The rooms of src/ in import order: a room may import from the rooms before it, never from those after it. */
 const ROOMS = [
@@ -101,6 +102,11 @@ export default tseslint.config(
     },
   },
   { files: ['**/*.js', '**/*.mjs'], ...tseslint.configs.disableTypeChecked },
+  {
+    files: ['**/*.{ts,tsx}'],
+    plugins: { tracer: { rules: { 'no-import-cycle': noImportCycle } } },
+    rules: { 'tracer/no-import-cycle': 'error' },
+  },
   ...roomRules,
   {
     files: ['page/**/*.{ts,tsx}', 'test/page/**/*.ts', 'vite.config.ts'],

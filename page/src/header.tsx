@@ -182,7 +182,7 @@ function SaveFailed({ slug, error, isFinal }: FailedSaving) {
   const whose = slug === opened.value?.slug ? '' : ` (${slug})`;
   return (
     <div class="save-failed">
-      <Problem error={new Error(`Not saved${whose}: ${error.message}`)} onRetry={saveNow}>
+      <Problem error={error} failed={`Not saved${whose}`} onRetry={saveNow}>
         {isFinal && (
           <button type="button" class="button" onClick={() => discard(slug)}>
             Discard

@@ -33,6 +33,9 @@ export class RequestFailed extends Error {
   }
 }
 
+/** The code of a request that was refused because it did not bring the token of the server. */
+export const TOKEN_NEEDED = 'token_needed';
+
 /** Refusals for now: the request took too long, or there were too many. */
 const PASSING: ReadonlySet<number> = new Set([408, 429]);
 
@@ -96,6 +99,11 @@ export function saveLabel(
   return request<FeatureDetail>('PUT', `${graphAddress(slug)}/labels/${layer}/${feature}`, { text });
 }
 
+/** Lets the server set the cookie that stands for its token. */
+export async function sendToken(token: string): Promise<void> {
+  await request<void>('POST', `api/token?token=${encodeURIComponent(token)}`);
+}
+
 export function postJob(job: JobRequest): Promise<JobStatus> {
   return request<JobStatus>('POST', 'api/jobs', job);
 }
@@ -156,7 +164,7 @@ async function request<T>(
     });
   }
   const text = await response.text();
-  if (response.ok) return JSON.parse(text) as T;
+  if (response.ok) return (text === '' ? undefined : JSON.parse(text)) as T;
   throw refusal(response, text);
 }
 

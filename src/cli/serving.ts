@@ -1,4 +1,4 @@
-/** The command line's side of the viewer: flags, the start, and the wait for its end. Shared by `serve` and `attribute --serve`. */
+/** Flags, start and end of the viewer on the command line. Shared by `serve` and `attribute --serve`. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -7,21 +7,28 @@ import { EXIT, TracerError, UsageError } from '../errors.ts';
 import type { ServeResult } from '../report/serve-view.ts';
 import type { Answer, CommandContext } from './perform.ts';
 import type { Shell } from './shell.ts';
-import { wholeNumber } from './values.ts';
+import { collect, wholeNumber } from './values.ts';
 
 const LARGEST_PORT = 65_535;
 
 export interface ServeFlags {
   readonly port?: number;
   readonly host?: string;
+  readonly allowHost?: readonly string[];
+  readonly basePath?: string;
+  /** False with `--no-token`. */
+  readonly token?: boolean;
   readonly open?: boolean;
   readonly features?: string;
 }
 
 export function withServeFlags(command: Command): Command {
   return command
-    .option('--port <n>', 'port to listen on; 0 takes a free one (default: 0)', portNumber)
-    .option('--host <name>', 'address to listen on beyond this machine; a token is then needed')
+    .option('--port <n>', 'port to listen on; 0: any free port (default: 0)', portNumber)
+    .option('--host <name>', 'address to listen on beyond this machine; reading then needs the token too')
+    .option('--allow-host <name>', 'name that a reverse proxy is reached by (repeatable)', collect)
+    .option('--base-path <path>', 'path that a reverse proxy shows the page under, as /user/x/proxy/8000/')
+    .option('--no-token', 'anyone who can connect may write and run jobs')
     .option('--open', 'open the page in the browser');
 }
 
@@ -31,7 +38,7 @@ function portNumber(text: string): number {
   throw new UsageError({
     code: 'bad_value',
     message: `--port: expected a port up to ${LARGEST_PORT}, found '${text}'`,
-    hint: 'Leave it out for one that is free.',
+    hint: 'Leave it out for any free port.',
   });
 }
 
@@ -41,10 +48,10 @@ export interface Serving {
   readonly untilStopped: () => Promise<number>;
 }
 
-/** Listens. What it tells is on standard error; the address is the command's to print. */
+/** Opens the viewer. Notes go to standard error; the command prints the address. */
 export async function startServing(
-  places: readonly string[],
-  { port = 0, host, open, features }: ServeFlags,
+  paths: readonly string[],
+  { port = 0, host, allowHost, basePath, token, open, features }: ServeFlags,
   { common, settings, report, shell }: CommandContext,
 ): Promise<Serving> {
   const [{ openViewer }, { openBrowser }, { serveNotes }] = await Promise.all([
@@ -52,14 +59,26 @@ export async function startServing(
     import('../viewer/open-browser.ts'),
     import('../report/serve-view.ts'),
   ]);
-  // A model that some settings file names may be missing where graphs are only looked at.
+  // A model that only a settings file names may be missing: graphs can be read without it.
   const isTyped = [settings.model, settings.transcoders].some((setting) => setting?.from.startsWith('--'));
-  const viewer = await openViewer({ places, port, host, features, common, isModelRequired: isTyped });
+  const viewer = await openViewer({
+    paths,
+    port,
+    host,
+    allowedHosts: allowHost,
+    basePath,
+    token,
+    features,
+    common,
+    isModelRequired: isTyped,
+  });
   const result: ServeResult = {
     address: viewer.address,
     host: viewer.host,
     port: viewer.port,
-    token_needed: viewer.hasToken,
+    base_path: viewer.basePath,
+    token_needed: viewer.token !== null,
+    token: viewer.token,
     folder: viewer.folder,
     n_graphs: viewer.n_graphs,
     model: viewer.model?.model ?? null,
@@ -67,7 +86,11 @@ export async function startServing(
   };
   for (const message of serveNotes(result, viewer.why)) report({ kind: 'note', message });
   if (!viewer.hasPage) report({ kind: 'warning', message: 'the page is not built: run `npm run build`' });
-  const failure = open === true ? await openBrowser(viewer.address) : null;
+  const isSecret = viewer.token !== null;
+  if (host !== undefined && !isSecret) {
+    report({ kind: 'warning', message: `anyone who can connect to ${host} may write and run jobs` });
+  }
+  const failure = open === true ? await openBrowser(viewer.address, { isSecret }) : null;
   if (failure !== null) report({ kind: 'note', message: failure });
   return {
     result,
@@ -87,8 +110,8 @@ function stopped({ signal }: Shell): Promise<void> {
   });
 }
 
-/** The part of `attribute`'s flags that says what is written. */
-interface WrittenPlaces {
+/** The flags of `attribute` that name files to write. */
+interface OutputFlags {
   readonly prompts?: string | undefined;
   readonly output?: string | undefined;
   readonly graphDir?: string | undefined;
@@ -97,8 +120,8 @@ interface WrittenPlaces {
 
 const DEFAULT_SLUG = 'graph';
 
-/** What is to be served has to be written: where no place was given, to a folder that is gone when the program ends. */
-export async function withPlaces<T extends WrittenPlaces>(options: T): Promise<T> {
+/** The same flags; without any of them, files go to a temporary folder, which is removed when the program ends. */
+export async function withOutput<T extends OutputFlags>(options: T): Promise<T> {
   if (options.output !== undefined || options.graphDir !== undefined) return options;
   const folder = mkdtempSync(path.join(tmpdir(), 'tracer-serve-'));
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
@@ -108,14 +131,14 @@ export async function withPlaces<T extends WrittenPlaces>(options: T): Promise<T
   return { ...options, output: path.join(folder, `${slug}.safetensors`), graphDir: folder, slug };
 }
 
-/** Serves what was written, when its answer has been printed. */
+/** Serves the written files after the answer was printed. */
 export async function serveAfter(
   answer: Answer,
-  options: ServeFlags & WrittenPlaces,
+  options: ServeFlags & OutputFlags,
   context: CommandContext,
 ): Promise<Answer> {
-  const places = [options.graphDir, options.output].filter((place) => place !== undefined);
-  const { result, untilStopped } = await startServing(places, options, context);
+  const paths = [options.graphDir, options.output].filter((one) => one !== undefined);
+  const { result, untilStopped } = await startServing(paths, options, context);
   const { serveView } = await import('../report/serve-view.ts');
   return {
     data: { ...answer.data, serve: result },
@@ -124,11 +147,16 @@ export async function serveAfter(
   };
 }
 
-/** Flags of a server without a server are a mistake. */
-export function refuseServeFlags({ port, host, open }: ServeFlags): void {
-  const given = Object.entries({ '--port': port, '--host': host, '--open': open }).find(
-    ([, value]) => value !== undefined,
-  );
+/** Throws `UsageError` for flags of the server without `--serve`. */
+export function refuseServeFlags({ port, host, allowHost, basePath, token, open }: ServeFlags): void {
+  const given = Object.entries({
+    '--port': port,
+    '--host': host,
+    '--allow-host': allowHost,
+    '--base-path': basePath,
+    '--no-token': token === false ? false : undefined, // true when it was not given
+    '--open': open,
+  }).find(([, value]) => value !== undefined);
   if (given === undefined) return;
   throw new UsageError({
     code: 'serve_flag',

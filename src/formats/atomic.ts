@@ -1,7 +1,7 @@
 /** Files, way out: a file appears complete or not at all. It is written under another name beside it and renamed. */
 import { randomBytes } from 'node:crypto';
 import { constants, rmSync } from 'node:fs';
-import { access, mkdir, open, realpath, rename, rm, stat } from 'node:fs/promises';
+import { access, link, lstat, mkdir, open, realpath, rename, rm, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { UsageError } from '../errors.ts';
@@ -15,7 +15,15 @@ export interface FileWriter {
 export interface AtomicOptions {
   /** When it fires, writing stops, nothing is left behind, and its reason is thrown. */
   readonly signal?: AbortSignal | undefined;
+  /**
+   * What becomes of a file that has the name already, also of one that appears while the new one is written. Default: it is
+   * replaced, behind a link too. `replace link`: a link is replaced itself. `keep`: it stays, and `UsageError` is thrown with
+   * the code `FILE_EXISTS`; which names are the same is up to the file system (case, composed characters).
+   */
+  readonly existing?: 'replace' | 'replace link' | 'keep' | undefined;
 }
+
+export const FILE_EXISTS = 'file_exists';
 
 /** One write call takes less than 2 GiB. */
 const LARGEST_WRITE_BYTES = 2 ** 30;
@@ -32,22 +40,59 @@ process.on('exit', () => {
  * Writes a file: the bytes given, or what a function writes piece by piece. Missing folders are made; a link keeps pointing at
  * the file, which is replaced; permissions stay; a device or pipe (`/dev/stdout`) is written directly.
  * When anything fails the old file is as it was. Throws `ExhaustedError` when the disk is full or the place is not writable,
- * `UsageError` for a folder; what the function throws passes unchanged.
+ * `UsageError` for a folder, and as `existing` says; what the function throws passes unchanged.
  */
 export async function writeFileAtomic(
   path: string,
-  content: NodeJS.ArrayBufferView | string | ((writer: FileWriter) => Promise<void>),
-  { signal }: AtomicOptions = {},
+  content: Content,
+  { signal, existing = 'replace' }: AtomicOptions = {},
 ): Promise<void> {
-  const fill = typeof content === 'function' ? content : (writer: FileWriter) => writer.write(content);
+  const fill = fillOf(content);
+  const own = resolve(path);
   try {
     signal?.throwIfAborted();
-    const old = await existing(path);
+    if (existing === 'keep') {
+      // Saves the work; what counts is that the finished file gets its name without replacing another.
+      await refuseExisting(path);
+      await throughDraft(own, undefined, fill, signal, (draft) => nameNewFile(draft, own));
+      return;
+    }
+    const old = await statOf(path);
     if (old?.isDirectory()) throw isAFolder(path);
     if (old && !old.isFile()) await writeInPlace(path, fill, signal);
-    else await replace(old ? await realpath(path) : resolve(path), old?.mode, fill, signal);
+    else {
+      const target = old && existing === 'replace' ? await realpath(path) : own;
+      await throughDraft(target, old?.mode, fill, signal, (draft) => rename(draft, target));
+    }
   } catch (error) {
     throw writingError(path, error);
+  }
+}
+
+/**
+ * Gives a finished file its name, unless something has it. `makeLink` is a parameter for tests: FAT and some network file
+ * systems have no hard links.
+ */
+export async function nameNewFile(draft: string, path: string, makeLink: typeof link = link): Promise<void> {
+  const isLinked = await makeLink(draft, path).then(
+    () => true,
+    (error: unknown) => {
+      if (errnoCode(error) === 'EEXIST') throw fileExists(path);
+      return false;
+    },
+  );
+  if (isLinked) return await rm(draft);
+  // An empty file takes the name, which fails where there is one, and is then replaced.
+  try {
+    await (await open(path, 'wx')).close();
+  } catch (error) {
+    throw errnoCode(error) === 'EEXIST' ? fileExists(path) : error;
+  }
+  try {
+    await rename(draft, path);
+  } catch (error) {
+    await rm(path, { force: true });
+    throw error;
   }
 }
 
@@ -57,11 +102,11 @@ export async function writeFileAtomic(
  */
 export async function checkWritable(path: string): Promise<void> {
   try {
-    const old = await existing(path);
+    const old = await statOf(path);
     if (old?.isDirectory()) throw isAFolder(path);
     if (old) return;
     let folder = dirname(resolve(path));
-    while (!(await existing(folder))) folder = dirname(folder);
+    while (!(await statOf(folder))) folder = dirname(folder);
     await access(folder, constants.W_OK);
   } catch (error) {
     throw writingError(path, error);
@@ -76,7 +121,7 @@ function isAFolder(path: string): UsageError {
   });
 }
 
-async function existing(path: string) {
+async function statOf(path: string) {
   try {
     const stats = await stat(path);
     // A rename would replace even a write-protected file; its owner has said otherwise.
@@ -88,7 +133,37 @@ async function existing(path: string) {
   }
 }
 
+function fileExists(path: string): UsageError {
+  return new UsageError({
+    code: FILE_EXISTS,
+    message: `${path} exists already`,
+    hint: 'Choose another name, or move the file away.',
+  });
+}
+
+/** Throws as `writeFileAtomic` does that keeps existing files, where there is one. */
+export async function refuseExisting(path: string): Promise<void> {
+  if (await isThere(path)) throw fileExists(path);
+}
+
+/** Whether anything has this name, a link that leads nowhere included. */
+export async function isThere(path: string): Promise<boolean> {
+  try {
+    await lstat(path);
+    return true;
+  } catch (error) {
+    if (errnoCode(error) === 'ENOENT') return false;
+    throw error;
+  }
+}
+
 type Fill = (writer: FileWriter) => Promise<void>;
+/** What is written: all of it, or a function that writes it piece by piece. */
+type Content = NodeJS.ArrayBufferView | string | Fill;
+
+function fillOf(content: Content): Fill {
+  return typeof content === 'function' ? content : (writer) => writer.write(content);
+}
 
 async function writeInPlace(path: string, fill: Fill, signal?: AbortSignal): Promise<void> {
   const handle = await open(path, 'w');
@@ -99,11 +174,13 @@ async function writeInPlace(path: string, fill: Fill, signal?: AbortSignal): Pro
   }
 }
 
-async function replace(
+/** Writes a file under another name beside its place, and gives it its name when it is complete. */
+async function throughDraft(
   path: string,
   mode: number | undefined,
   fill: Fill,
-  signal?: AbortSignal,
+  signal: AbortSignal | undefined,
+  giveName: (draft: string) => Promise<void>,
 ): Promise<void> {
   const folder = dirname(path);
   await mkdir(folder, { recursive: true });
@@ -121,7 +198,7 @@ async function replace(
       await handle.close();
     }
     signal?.throwIfAborted();
-    await rename(draft, path);
+    await giveName(draft);
   } catch (error) {
     await rm(draft, { force: true });
     throw error;

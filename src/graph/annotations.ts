@@ -8,8 +8,7 @@ import * as v from 'valibot';
 import { NotFoundError } from '../errors.ts';
 import { writeFileAtomic, type AtomicOptions } from '../formats/atomic.ts';
 import { readJson } from '../formats/json.ts';
-import { placeOfNode } from './feature-id.ts';
-import type { ViewerGraph, ViewerNode } from './neuronpedia.ts';
+import { placeOfNode, type ViewerGraph, type ViewerNode } from './neuronpedia.ts';
 
 /** The names are those of `qParams` in viewer files. */
 export interface Annotations {

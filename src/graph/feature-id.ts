@@ -1,5 +1,4 @@
 /** Graph: ids of feature nodes, `LAYER_FEATURE_POSITION`. */
-import type { ViewerNode } from './neuronpedia.ts';
 
 export interface FeaturePlace {
   readonly layer: number;
@@ -17,9 +16,4 @@ export function featureId({ layer, feature, position }: FeaturePlace): string {
 export function parseFeatureId(id: string): FeaturePlace | null {
   const found = FEATURE_ID.exec(id);
   return found && { layer: Number(found[1]), feature: Number(found[2]), position: Number(found[3]) };
-}
-
-/** Null for nodes that are no features. */
-export function placeOfNode({ node_id, feature_type }: ViewerNode): FeaturePlace | null {
-  return feature_type === 'cross layer transcoder' ? parseFeatureId(node_id) : null;
 }

@@ -4,6 +4,7 @@
  */
 
 import { unreachable, UsageError } from '../errors.ts';
+import { parseFeatureId, type FeaturePlace } from './feature-id.ts';
 import { edgeWeight, featureOf, type Graph, type JsonValue } from './graph.ts';
 import { logitLayer, nodeId } from './nodes.ts';
 import { EDGE_FIELDS, type PrunedGraph } from './prune.ts';
@@ -74,6 +75,11 @@ export interface ViewerOptions {
   readonly scan?: string | undefined;
   /** Labels of features by `LAYER_FEATURE`; the others have none. */
   readonly labels?: Readonly<Record<string, string>> | undefined;
+}
+
+/** Null for nodes that are no features. */
+export function placeOfNode({ node_id, feature_type }: ViewerNode): FeaturePlace | null {
+  return feature_type === 'cross layer transcoder' ? parseFeatureId(node_id) : null;
 }
 
 /** The viewer's form of a pruned graph: kept nodes in node order, kept edges by target, then source. */

@@ -19,8 +19,8 @@ export interface ViewerFiles {
 }
 
 /**
- * Writes `<slug>.json` into a folder and its entry into `graph-metadata.json`; a slug that is there already is replaced and
- * moves to the end. Both files appear complete or not at all, and writers at the same time keep each other's entries.
+ * Writes `<slug>.json` into a folder and its entry into `graph-metadata.json`; a slug that is there already is replaced, unless
+ * the options keep its file, and moves to the end. Both files appear complete or not at all, and writers at the same time keep each other's entries.
  */
 export async function writeViewerGraph(
   folder: string,
@@ -35,14 +35,14 @@ export async function writeViewerGraph(
 async function listGraph(
   folder: string,
   metadata: ViewerMetadata,
-  options: AtomicOptions = {},
+  { signal }: AtomicOptions = {},
 ): Promise<string> {
   const file = path.join(folder, GRAPH_LIST_FILE);
-  const release = await acquireLock(`${file}.lock`, options);
+  const release = await acquireLock(`${file}.lock`, { signal });
   try {
     const list = await readList(file);
     const graphs = [...list.graphs.filter(({ slug }) => slug !== metadata.slug), metadata];
-    await writeFileAtomic(file, `${JSON.stringify({ ...list, graphs }, null, 2)}\n`, options);
+    await writeFileAtomic(file, `${JSON.stringify({ ...list, graphs }, null, 2)}\n`, { signal });
   } finally {
     await release();
   }

@@ -1,7 +1,8 @@
 /** Picture, subgraph: measures of boxes and the curves between them, the same in the page and as SVG. */
 
 import { round } from './marks.ts';
-import { rowName, type PictureGraph } from './picture.ts';
+import type { PictureGraph } from './picture-graph.ts';
+import { rowName } from './picture.ts';
 import { SPACED, type Place } from './place-subgraph.ts';
 import { shownLabel, shownToken } from './shown.ts';
 import type { SubgraphNode } from './subgraph.ts';

@@ -1,6 +1,7 @@
 /** Picture: what a node is connected with, the strongest first. */
 
-import { inputsOf, outputsOf, type PictureGraph } from './picture.ts';
+import type { PictureGraph } from './picture-graph.ts';
+import { inputsOf, outputsOf } from './picture.ts';
 import type { Visible } from './visible.ts';
 
 export interface Connection {

@@ -1,7 +1,8 @@
 /** Picture, subgraph: what dragging and keys do to the list of supernodes. All functions give back a new list. */
 
 import type { LabelOf } from './labels.ts';
-import { indexOf, type PictureGraph } from './picture.ts';
+import type { PictureGraph } from './picture-graph.ts';
+import { indexOf } from './picture.ts';
 import { supernodeOf, type Supernodes } from './subgraph.ts';
 
 /** A group of one is no group. */

@@ -1,6 +1,6 @@
 /** Picture: how much of the probability on the logits flows through each link of a pruned graph (`graph/influence.ts`). */
 
-import type { PictureGraph, PictureNode } from './picture.ts';
+import type { PictureGraph, PictureNode } from './picture-graph.ts';
 
 export type Inputs = Pick<
   PictureGraph,

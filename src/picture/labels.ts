@@ -1,7 +1,8 @@
 /** Picture, words: what a node is called, a sentence about it, and finding it by them. */
 
 import { unreachable } from '../errors.ts';
-import { inputsOf, outputsOf, rowName, type PictureGraph } from './picture.ts';
+import type { PictureGraph } from './picture-graph.ts';
+import { inputsOf, outputsOf, rowName } from './picture.ts';
 import type { Visible } from './visible.ts';
 
 /** What a node is called, by its index. */

@@ -1,6 +1,6 @@
 /** Picture, step 3: where each mark stands. Tokens along x, layers along y, marks of one cell side by side. */
 
-import type { PictureGraph } from './picture.ts';
+import type { PictureGraph } from './picture-graph.ts';
 
 /** Places in the plane of the plot, before any zooming: x to the right, y down. */
 export interface Layout {

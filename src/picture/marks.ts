@@ -1,6 +1,6 @@
 /** Picture, shapes: each kind of node has its own, so that none is told by colour alone. */
 
-import type { MarkKind } from './picture.ts';
+import type { MarkKind } from './picture-graph.ts';
 import type { Theme } from './theme.ts';
 
 /** Corners for a mark of radius 1; a feature is a circle. All stay within that radius, so that marks cannot touch. */

@@ -2,7 +2,7 @@
 
 import { unreachable } from '../errors.ts';
 import type { Layout } from './layout.ts';
-import type { PictureGraph } from './picture.ts';
+import type { PictureGraph } from './picture-graph.ts';
 import type { Visible } from './visible.ts';
 
 export type Direction = 'left' | 'right' | 'up' | 'down';

@@ -1,6 +1,6 @@
 /** Picture, subgraph: where boxes stand, as fractions of the panel; those that nobody has moved find a place of their own. */
 
-import type { PictureGraph } from './picture.ts';
+import type { PictureGraph } from './picture-graph.ts';
 import type { SubgraphNode, SubgraphPicture } from './subgraph.ts';
 
 /** Of the centre of a box, each 0 to 1. */

@@ -4,7 +4,8 @@
  */
 
 import { leadsUp, topDown } from './influence.ts';
-import { indexOf, inputsOf, type PictureGraph } from './picture.ts';
+import type { PictureGraph } from './picture-graph.ts';
+import { indexOf, inputsOf } from './picture.ts';
 
 export interface PictureScores {
   /** Share of the influence arriving at tokens and errors that arrives at tokens, 0 to 1. */

@@ -5,7 +5,7 @@ import { boxCaption, boxSize, BOX_TEXT, linkCurve, type Box } from './boxes.ts';
 import type { LabelOf } from './labels.ts';
 import { defaultLabel, describeNode, short } from './labels.ts';
 import { round } from './marks.ts';
-import type { PictureGraph } from './picture.ts';
+import type { PictureGraph } from './picture-graph.ts';
 import { lineCount, placeSubgraph, SPACED, type Place } from './place-subgraph.ts';
 import { shownLines, shownToken } from './shown.ts';
 import { supernodeView, type SubgraphNode, type SubgraphPicture, type Supernodes } from './subgraph.ts';

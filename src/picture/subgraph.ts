@@ -1,7 +1,8 @@
 /** Picture, subgraph: pinned nodes as boxes, supernodes as one box each, links between boxes with summed weights. */
 
 import type { LabelOf } from './labels.ts';
-import { indexOf, inputsOf, type PictureGraph } from './picture.ts';
+import type { PictureGraph } from './picture-graph.ts';
+import { indexOf, inputsOf } from './picture.ts';
 
 /** Each: its name, then node ids, as in `qParams`. */
 export type Supernodes = readonly (readonly string[])[];

@@ -1,7 +1,7 @@
 /** Picture, step 2: what is seen at a pair of thresholds. Fast enough to follow a slider. */
 
 import { shareBefore } from './influence.ts';
-import type { PictureGraph } from './picture.ts';
+import type { PictureGraph } from './picture-graph.ts';
 
 export interface Visible {
   /** 1 for what is seen. */

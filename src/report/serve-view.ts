@@ -1,15 +1,19 @@
-/** What `serve` shows when it listens: the address alone on standard output, and what is served as notes beside it. */
+/** What `serve` shows when it listens: only the address on standard output, notes on standard error. */
 import { formatAmount } from './numbers.ts';
 import { printable } from './text.ts';
 
 /** `data` of `serve --json`. */
 export interface ServeResult {
-  /** To be opened in a browser, with the token where there is one. */
+  /** Address of the page, with the token if there is one. */
   readonly address: string;
   readonly host: string;
   readonly port: number;
+  /** Path of the page in the browser. */
+  readonly base_path: string;
+  /** Whether writing and jobs need the token; with `--host` reading needs it too. */
   readonly token_needed: boolean;
-  /** Where graphs traced in the page are written. */
+  readonly token: string | null;
+  /** Folder that graphs traced in the page are written to. */
   readonly folder: string;
   readonly n_graphs: number;
   readonly model: string | null;
@@ -20,14 +24,21 @@ export function serveView({ address }: ServeResult): string {
   return printable(address);
 }
 
-/** @param why there is no model */
+/** @param why reason why there is no model */
 export function serveNotes(
-  { n_graphs, folder, model, transcoders }: ServeResult,
+  { n_graphs, folder, model, transcoders, base_path, token_needed }: ServeResult,
   why: string | null,
 ): string[] {
   const withModel =
     model === null
       ? `nothing can be traced or steered without --model or --transcoders: ${why}`
       : `prompts are traced and features steered with ${model} and ${transcoders}`;
-  return [`${formatAmount(n_graphs, 'graph')}; new ones go to ${folder}`, withModel, 'Ctrl-C ends it'];
+  const rest = token_needed ? `${base_path} and the ?token=… of the address` : base_path;
+  const behindProxy = base_path === '/' ? [] : [`behind the proxy, open its own address followed by ${rest}`];
+  return [
+    `${formatAmount(n_graphs, 'graph')}; new ones go to ${folder}`,
+    withModel,
+    ...behindProxy,
+    'Ctrl-C ends it',
+  ];
 }

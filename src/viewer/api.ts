@@ -1,5 +1,5 @@
 /**
- * Viewer: what the page and the server say to each other. Types only, so that the page's bundle takes nothing else from here.
+ * Viewer: the HTTP interface between the page and the server. Types only: the page's bundle takes no code from here.
  *
  *   GET    /api/info                                   ServerInfo
  *   GET    /api/graphs                                 GraphList
@@ -9,10 +9,14 @@
  *   GET    /api/graphs/SLUG/export.html                one self-contained page with annotations as they were saved
  *   GET    /api/graphs/SLUG/export.json                viewer JSON, annotations in `qParams`
  *   GET    /api/graphs/SLUG/features/LAYER/FEATURE     FeatureDetail
- *   PUT    /api/graphs/SLUG/labels/LAYER/FEATURE  {text}    FeatureDetail; an empty text takes the label back
+ *   PUT    /api/graphs/SLUG/labels/LAYER/FEATURE  {text}    FeatureDetail; an empty text removes the label
  *   POST   /api/jobs  JobRequest                       JobStatus
  *   GET    /api/jobs/ID/events                         server-sent events, each a JobStatus; ends after `done`, `failed`, `cancelled`
  *   DELETE /api/jobs/ID                                JobStatus
+ *   POST   /api/token?token=TOKEN                      204; sets the cookie of the token
+ *
+ * Addresses are relative to the base path of the server. Requests other than GET need the token, in the cookie, as `?token=` or as
+ * `Authorization: Bearer`; without it the answer is 401 with the code `token_needed`.
  *
  * Errors are `{"error":{"code","message","hint"}}` with a fitting status, as `--json` prints them.
  */
@@ -26,7 +30,7 @@ export type { Annotations };
 
 export interface ServerInfo {
   readonly version: string;
-  /** Null when no model was given and none could be taken from the graphs; `why` then says so. */
+  /** Null when there is no model; `why` then gives the reason. */
   readonly model: { readonly model: string; readonly transcoders: string } | null;
   readonly why: string | null;
 }
@@ -35,11 +39,11 @@ export interface GraphEntry {
   readonly slug: string;
   readonly prompt: string;
   readonly scan: string;
-  /** A pruned viewer file, or a graph file that is pruned as asked. */
+  /** A viewer file, which is pruned already, or a graph file, which is pruned at the thresholds of the request. */
   readonly kind: 'viewer' | 'graph';
   readonly created_ms: number | null;
   readonly bytes: number;
-  /** Why it cannot be opened; null when nothing is known against it. */
+  /** Why it cannot be opened; null if nothing is known to be wrong. */
   readonly problem: string | null;
 }
 
@@ -56,26 +60,26 @@ export interface OpenedGraph {
   readonly kind: GraphEntry['kind'];
   readonly graph: ViewerGraph;
   readonly annotations: Annotations;
-  /** Of the whole graph; null for a viewer file, which has lost what they are computed from. */
+  /** Of the whole graph; null for a viewer file, which lacks the edges that they are computed from. */
   readonly scores: SubgraphScores | null;
-  /** Whether the loaded model is the one of this graph, so that it can be steered. */
+  /** Whether the graph was made with the model of the server, so that it can be steered. */
   readonly can_steer: boolean;
-  /** Labels known for its features, by `LAYER_FEATURE`. */
+  /** Labels of its features, by `LAYER_FEATURE`. */
   readonly labels: Readonly<Record<string, string>>;
 }
 
 export interface FeatureDetail {
   readonly layer: number;
   readonly feature: number;
-  /** Null when no source has a page of this feature. */
+  /** Null if no source has a page of this feature. */
   readonly page: FeaturePage | null;
-  /** What is shown: one that a person wrote, else an automatic one. */
+  /** The label that a person wrote, else an automatic one. */
   readonly label: {
     readonly text: string;
     readonly origin: 'edited' | 'automatic';
     readonly share: number | null;
   } | null;
-  /** Page of this feature elsewhere, for when there is a network; null when it is not known to have one. */
+  /** Address of its page on Neuronpedia; null if it is not known to have one. */
   readonly neuronpedia: string | null;
 }
 
@@ -89,18 +93,18 @@ export interface TraceJob {
 export interface SteerJob {
   readonly kind: 'steer';
   readonly slug: string;
-  /** Of features of the graph: each gets `factor` times its activation (0 ablates). */
+  /** Features of the graph: each gets `factor` times its activation (0 ablates it). */
   readonly changes: readonly {
     readonly layer: number;
     readonly position: number;
     readonly feature: number;
     readonly factor: number;
   }[];
-  /** Attention patterns stay those of the original pass (default true). */
+  /** Whether attention patterns stay those of the original pass (default true). */
   readonly freeze_attention?: boolean;
 }
 
-/** What a link of the graph says will happen when its source is ablated, and what happens to its target. */
+/** Compares the effect on the target that a link of the graph predicts for ablating its source with the measured effect. */
 export interface AblateJob {
   readonly kind: 'ablate';
   readonly slug: string;
@@ -113,11 +117,11 @@ export type JobRequest = TraceJob | SteerJob | AblateJob;
 export interface AblationResult {
   readonly source: string;
   readonly target: string;
-  /** The link's weight with its sign turned: what is to be lost. */
+  /** The weight of the link with the opposite sign. */
   readonly predicted: number;
-  /** Change of the target's pre-activation, or of the logit less the mean logit, with everything else frozen. */
+  /** Change of the target's pre-activation, or of its logit minus the mean logit, with everything else frozen. */
   readonly measured: number;
-  /** The same change when only attention patterns are frozen. */
+  /** The same change with only attention patterns frozen. */
   readonly free: number;
 }
 
@@ -129,22 +133,22 @@ export type JobResult =
 export interface JobStatus {
   readonly id: string;
   readonly state: 'queued' | 'running' | 'done' | 'failed' | 'cancelled';
-  /** Jobs before it. */
+  /** Number of jobs before it. */
   readonly ahead: number;
   readonly progress: {
     readonly message: string;
     readonly done: number | null;
     readonly total: number | null;
   } | null;
-  /** What the engine warned of, such as a change that changes nothing. */
+  /** Warnings of the engine, such as a change without effect. */
   readonly warnings: readonly string[];
   readonly result: JobResult | null;
   readonly error: { readonly code: string; readonly message: string; readonly hint?: string } | null;
 }
 
 /**
- * What a page that was exported as one file finds in itself, in `<script type="application/json" id="tracer-export">`: it
- * then asks no server.
+ * The data of a page that was exported as one file, in `<script type="application/json" id="tracer-export">`. Such a page sends no
+ * requests.
  */
 export interface ExportedPage {
   readonly version: string;

@@ -1,4 +1,4 @@
-/** Viewer, the list of graphs: what a file is, from as little of it as will do. */
+/** Viewer: what the list of graphs shows of a file, read from its header or metadata only. */
 import * as v from 'valibot';
 import { readJson } from '../formats/json.ts';
 import { openSafetensors } from '../formats/safetensors.ts';
@@ -19,7 +19,7 @@ type Metadata = v.InferOutput<typeof Metadata>;
 
 const GraphList = v.object({ graphs: v.array(Metadata) });
 const Provenance = v.object({ prompt: text, scan: text, created: text });
-/** Enough to tell a viewer's file from all other JSON; it is checked when it is opened. */
+/** Enough to tell a viewer file from other JSON; the rest is checked when the graph is opened. */
 const ViewerFile = v.union([
   v.object({ metadata: Metadata, nodes: v.array(v.unknown()), links: v.array(v.unknown()) }),
   v.pipe(
@@ -28,7 +28,7 @@ const ViewerFile = v.union([
   ),
 ]);
 
-/** What a folder's own list says, by slug. A list that cannot be read says nothing: the files speak for themselves. */
+/** Entries of a folder's list, by slug. A list that cannot be read counts as empty, since each file has its own metadata. */
 export async function readGraphList(file: string): Promise<ReadonlyMap<string, Metadata>> {
   try {
     const { graphs } = await readJson(file, GraphList);
@@ -38,18 +38,18 @@ export async function readGraphList(file: string): Promise<ReadonlyMap<string, M
   }
 }
 
-/** A viewer's file as its folder's list has it. */
+/** A viewer file by its entry in the folder's list. */
 export function describeListed({ prompt, scan, info }: Metadata): Description {
   return { kind: 'viewer', prompt, scan, created_ms: info.create_time_ms, problem: null };
 }
 
-/** Null for JSON that is no graph. */
+/** Null for JSON that is not a graph. */
 export async function describeViewerFile(file: string): Promise<Description | null> {
   const viewer = await readJson(file, ViewerFile);
   return viewer && describeListed(viewer.metadata);
 }
 
-/** From its header alone; null for tensors that are no graph, such as those of a model. */
+/** From its header alone; null for other tensors, such as those of a model. */
 export async function describeGraphFile(file: string): Promise<Description | null> {
   using tensors = await openSafetensors(file);
   if (tensors.metadata['format'] !== 'tracer.graph') return null;

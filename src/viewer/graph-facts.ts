@@ -1,23 +1,23 @@
-/** Viewer: what an experiment has to know of a graph, from a graph file or a viewer's alike. */
+/** Viewer: what a job has to know of a graph, for graph files and viewer files alike. */
 import type { AblatedFeature, AblationTarget } from '../engine/validate/ablate.ts';
 import { unreachable, UsageError } from '../errors.ts';
 import { featureId, parseFeatureId, type FeaturePlace } from '../graph/feature-id.ts';
 import { edgeWeight, featureOf, type Graph } from '../graph/graph.ts';
 import type { ViewerGraph, ViewerNode } from '../graph/neuronpedia.ts';
 import { nodeId } from '../graph/nodes.ts';
-import type { OpenGraph } from './opened-graphs.ts';
+import type { OpenGraph } from './graph-cache.ts';
 
 export interface GraphFacts {
-  /** Token ids of the prompt. Throws `UsageError` where the file has lost some. */
+  /** Token ids of the prompt. Throws `UsageError` if the file lacks some. */
   tokens(): readonly number[];
-  /** A feature of the graph. Throws `UsageError` when it has none there; so do the others. */
+  /** A feature of the graph. Throws `UsageError` if it is not in the graph; so do the others. */
   feature(place: FeaturePlace): AblatedFeature;
   source(id: string): AblatedFeature;
   target(id: string): AblationTarget;
   weight(source: string, target: string): number;
 }
 
-/** `27_22605_10` and `E_26865_9`: the token's id is the middle. */
+/** `27_22605_10` and `E_26865_9`: the token id is in the middle. */
 const TOKEN_ID = /^[^_]+_(\d+)_\d+$/;
 
 export function graphFacts(open: OpenGraph): GraphFacts {
@@ -83,8 +83,8 @@ function factsOfViewer({ nodes, links, metadata }: ViewerGraph): GraphFacts {
       if (link !== undefined) return link.weight;
       throw new UsageError({
         code: 'unknown_link',
-        message: `no link leads from ${JSON.stringify(source)} to ${JSON.stringify(target)}`,
-        hint: 'Choose two nodes that a link joins.',
+        message: `there is no link from ${JSON.stringify(source)} to ${JSON.stringify(target)}`,
+        hint: 'Choose two nodes with a link.',
       });
     },
   };
@@ -101,7 +101,7 @@ function tokenOf(id: string): number {
 function unknownNode(id: string): never {
   throw new UsageError({
     code: 'unknown_node',
-    message: `no node of this graph is called ${JSON.stringify(id)}`,
+    message: `this graph has no node ${JSON.stringify(id)}`,
     hint: 'Node ids are those of the graph as it was opened.',
   });
 }
@@ -109,7 +109,7 @@ function unknownNode(id: string): never {
 function noFeature(id: string): never {
   throw new UsageError({
     code: 'not_a_feature',
-    message: `${JSON.stringify(id)} is no feature: only features can be steered and switched off`,
+    message: `${JSON.stringify(id)} is not a feature: only features can be steered and ablated`,
     hint: 'Choose a feature.',
   });
 }
@@ -125,7 +125,7 @@ function noTarget(id: string): never {
 function lostToken(position: number): never {
   throw new UsageError({
     code: 'unknown_token',
-    message: `the file does not say which token stands at position ${position}`,
+    message: `the file does not have the token id of position ${position}`,
     hint: 'Trace the prompt again.',
   });
 }

@@ -1,4 +1,4 @@
-/** Viewer, what can be asked about graphs: read, annotate, label, take away. The addresses are those of `api.ts`. */
+/** Viewer, routes of graphs: list, open, annotate, label, export. `api.ts` describes them. */
 import { Hono, type Context } from 'hono';
 import { packageVersion } from '../engine/provenance.ts';
 import { NotFoundError } from '../errors.ts';
@@ -8,27 +8,27 @@ import { subgraphScores } from '../graph/scores.ts';
 import type { ViewerEnv } from './access.ts';
 import { saveAnnotations } from './annotations-file.ts';
 import type { ExportedPage, GraphList, OpenedGraph, ServerInfo, SubgraphScores } from './api.ts';
-import { LabelSchema, PinnedSchema, readBody, readCount, readThresholds } from './bodies.ts';
-import type { FeatureDesk } from './feature-desk.ts';
+import { LabelSchema, PinnedSchema, readBody, readCount, readThresholds } from './request-bodies.ts';
+import type { FeatureLookup } from './feature-lookup.ts';
 import type { ChosenModel } from './held-model.ts';
-import { annotationsFor, drawnGraph, type OpenedGraphs, type OpenGraph } from './opened-graphs.ts';
-import { entryOf, type Shelf, type ShelvedGraph } from './shelf.ts';
+import { annotationsFor, drawnGraph, type GraphCache, type OpenGraph } from './graph-cache.ts';
+import { entryOf, type GraphStore, type StoredGraph } from './graph-store.ts';
 
-export interface Library {
-  readonly shelf: Shelf;
-  readonly opened: OpenedGraphs;
+export interface GraphServices {
+  readonly store: GraphStore;
+  readonly cache: GraphCache;
   readonly chosen: ChosenModel;
-  readonly features: FeatureDesk;
+  readonly features: FeatureLookup;
 }
 
-export function graphRoutes(library: Library): Hono<ViewerEnv> {
-  const { shelf, opened, chosen, features } = library;
+export function graphRoutes(services: GraphServices): Hono<ViewerEnv> {
+  const { store, cache, chosen, features } = services;
   const routes = new Hono<ViewerEnv>();
-  const take = async (context: Context): Promise<{ shelved: ShelvedGraph; open: OpenGraph }> => {
-    const shelved = await shelf.find(context.req.param('slug') ?? '');
-    return { shelved, open: await opened.open(shelved) };
+  const openNamed = async (context: Context): Promise<{ stored: StoredGraph; open: OpenGraph }> => {
+    const stored = await store.find(context.req.param('slug') ?? '');
+    return { stored, open: await cache.open(stored) };
   };
-  const place = (context: Context): [layer: number, feature: number] => [
+  const featureOf = (context: Context): [layer: number, feature: number] => [
     readCount('layer', context.req.param('layer') ?? ''),
     readCount('feature', context.req.param('feature') ?? ''),
   ];
@@ -38,70 +38,72 @@ export function graphRoutes(library: Library): Hono<ViewerEnv> {
     const info: ServerInfo = { version: packageVersion(), model: model?.identity.names ?? null, why };
     return context.json(info);
   });
+  // Where a token is needed, only a right one gets here, and the answer sets the cookie.
+  routes.post('/token', (context) => context.body(null, 204));
   routes.get('/graphs', async (context) => {
-    const list: GraphList = { graphs: (await shelf.list()).map(entryOf) };
+    const list: GraphList = { graphs: (await store.list()).map(entryOf) };
     return context.json(list);
   });
   routes.get('/graphs/:slug', async (context) => {
     const thresholds = readThresholds(context);
-    const { shelved, open } = await take(context);
-    return context.json(await openedGraph(library, shelved, open, thresholds));
+    const { stored, open } = await openNamed(context);
+    return context.json(await openedGraph(services, stored, open, thresholds));
   });
   routes.post('/graphs/:slug/scores', async (context) => {
     const { pinnedIds } = await readBody(context, PinnedSchema);
-    const { open } = await take(context);
+    const { open } = await openNamed(context);
     return context.json(pinnedScores(open, pinnedIds));
   });
   routes.put('/graphs/:slug/annotations', async (context) => {
     const annotations = await readBody(context, annotationsSchema);
-    const shelved = await shelf.find(context.req.param('slug'));
-    await saveAnnotations(shelved.annotationsFile, annotations);
+    const stored = await store.find(context.req.param('slug'));
+    await saveAnnotations(stored.annotationsFile, annotations);
     return context.json(annotations);
   });
   routes.get('/graphs/:slug/export.json', async (context) => {
     const thresholds = readThresholds(context);
-    const { shelved, open } = await take(context);
-    const annotations = await annotationsFor(shelved, open);
-    const drawn = drawnGraph(open, shelved.slug, thresholds, annotations);
+    const { stored, open } = await openNamed(context);
+    const annotations = await annotationsFor(stored, open);
+    const drawn = drawnGraph(open, stored.slug, thresholds, annotations);
     const annotated = withAnnotations(drawn, annotations, await features.labels(open, drawn));
-    return download(context, `${JSON.stringify(annotated)}\n`, `${shelved.slug}.json`, 'application/json');
+    return download(context, `${JSON.stringify(annotated)}\n`, `${stored.slug}.json`, 'application/json');
   });
   routes.get('/graphs/:slug/export.html', async (context) => {
     const thresholds = readThresholds(context);
-    const { shelved, open } = await take(context);
-    const drawn = await openedGraph(library, shelved, open, thresholds);
+    const { stored, open } = await openNamed(context);
+    const drawn = await openedGraph(services, stored, open, thresholds);
     const page: ExportedPage = {
       version: packageVersion(),
-      slug: shelved.slug,
+      slug: stored.slug,
       opened: { ...drawn, can_steer: false },
       features: await features.details(open, drawn.graph),
     };
     const { exportedHtml } = await import('../engine/graph/html.ts');
-    const html = await exportedHtml(page, { title: shelved.slug });
-    return download(context, html, `${shelved.slug}.html`, 'text/html');
+    const html = await exportedHtml(page, { title: stored.slug });
+    return download(context, html, `${stored.slug}.html`, 'text/html');
   });
   routes.get('/graphs/:slug/features/:layer/:feature', async (context) => {
-    const [layer, feature] = place(context);
-    const { open } = await take(context);
+    const [layer, feature] = featureOf(context);
+    const { open } = await openNamed(context);
     return context.json(await features.detail(open, layer, feature));
   });
   routes.put('/graphs/:slug/labels/:layer/:feature', async (context) => {
-    const [layer, feature] = place(context);
+    const [layer, feature] = featureOf(context);
     const { text } = await readBody(context, LabelSchema);
-    const { open } = await take(context);
+    const { open } = await openNamed(context);
     return context.json(await features.setLabel(open, layer, feature, text));
   });
   return routes;
 }
 
 async function openedGraph(
-  { chosen, features }: Library,
-  shelved: ShelvedGraph,
+  { chosen, features }: GraphServices,
+  stored: StoredGraph,
   open: OpenGraph,
   thresholds: ReturnType<typeof readThresholds>,
 ): Promise<OpenedGraph> {
-  const annotations = await annotationsFor(shelved, open);
-  const graph = drawnGraph(open, shelved.slug, thresholds, annotations);
+  const annotations = await annotationsFor(stored, open);
+  const graph = drawnGraph(open, stored.slug, thresholds, annotations);
   return {
     kind: open.kind,
     graph,
@@ -129,7 +131,7 @@ function pinnedScores(open: OpenGraph, pinnedIds: readonly string[]): SubgraphSc
   );
 }
 
-/** A slug is letters, digits and `_.-`, so it can stand in a header as it is. */
+/** A slug has letters, digits and `_.-` only, so it needs no escaping in the header. */
 function download(context: Context, text: string, name: string, contentType: string): Response {
   context.header('content-disposition', `attachment; filename="${name}"`);
   context.header('content-type', `${contentType}; charset=utf-8`);

@@ -1,4 +1,4 @@
-/** Viewer: the model that prompts are traced and features are steered with. Loaded when it is first needed, then held. */
+/** Viewer: the model of tracing and steering. It is loaded when it is first needed and then stays loaded. */
 import { TracerError } from '../errors.ts';
 import { scanOf } from '../engine/features/source.ts';
 import { sourceReference } from '../engine/provenance.ts';
@@ -10,7 +10,7 @@ import { sanitiseName } from '../graph/neuronpedia.ts';
 import { CONFIG_FILE } from '../model/checkpoint.ts';
 import { SET_CONFIG_FILE } from '../transcoder/open.ts';
 import type { ServerInfo } from './api.ts';
-import type { OpenGraph } from './opened-graphs.ts';
+import type { OpenGraph } from './graph-cache.ts';
 
 export interface ChosenModel extends Pick<ServerInfo, 'why'> {
   readonly model: HeldModel | null;
@@ -18,13 +18,13 @@ export interface ChosenModel extends Pick<ServerInfo, 'why'> {
 
 export interface ModelChoice {
   readonly common: CommonOptions;
-  /** Whether the model was asked for on the command line, so that serving without it would not be what was wanted. */
+  /** Whether the model was named on the command line: then it is an error not to have it. */
   readonly isRequired: boolean;
-  /** What the graphs that are served were made with: without a name, the embedded model is taken where it fits. */
+  /** Scans of the graphs that are served: without a named model, the embedded one is used if one of them is its own. */
   readonly scans: readonly string[];
 }
 
-/** What a model and its set are known by, without a weight read. */
+/** Names, commits and hashes of a model and its set, read without any weight. */
 interface Identity {
   readonly names: { readonly model: string; readonly transcoders: string };
   readonly scan: string;
@@ -43,7 +43,7 @@ export class HeldModel {
     this.identity = identity;
   }
 
-  /** Looks at headers only. Throws what `openSubject` throws where a model is required. */
+  /** Reads headers only. Throws what `openSubject` throws if a model is required. */
   static async choose({ common, isRequired, scans }: ModelChoice): Promise<ChosenModel> {
     const isNamed = common.model !== undefined || common.transcoders !== undefined;
     const request = isNamed ? common : { ...common, model: REQUEST_DEFAULTS.model };
@@ -60,7 +60,7 @@ export class HeldModel {
     }
   }
 
-  /** Whether a graph was made with this model and set, as far as its file tells. */
+  /** Whether a graph was made with this model and set, by what its file records. */
   fits(open: OpenGraph): boolean {
     const { scan, model, transcoders } = this.identity;
     if (open.kind === 'viewer') return sanitiseName(open.viewer.metadata.scan) === sanitiseName(scan);
@@ -68,13 +68,13 @@ export class HeldModel {
     return isSame(provenance.model, model) && isSame(provenance.transcoders, transcoders);
   }
 
-  /** The loaded model. One caller at a time: it is loaded once, and a caller that gives up does not leave half of it. */
+  /** The loaded model. For one caller at a time: it is loaded once, and an aborted load leaves nothing behind. */
   async open(work: Pick<CommonOptions, 'signal' | 'onProgress'>): Promise<Session> {
     this.session ??= await openSession({ ...this.common, ...work });
     return this.session;
   }
 
-  /** Nobody may be using it any more. */
+  /** Must not be called while the session is in use. */
   close(): void {
     this.session?.[Symbol.dispose]();
     this.session = undefined;
@@ -93,7 +93,7 @@ async function identify(request: CommonOptions): Promise<Identity> {
   };
 }
 
-/** By the commit or the hash of the configuration where both have it, which holds wherever a folder was moved; else by name. */
+/** Compares the commit or the hash of the configuration if both sides have it, so that a moved folder is recognised; else the name. */
 function isSame(ofGraph: SourceReference, ofModel: SourceReference): boolean {
   for (const key of ['revision', 'config_sha256'] as const) {
     if (ofGraph[key] !== null && ofModel[key] !== null) return ofGraph[key] === ofModel[key];

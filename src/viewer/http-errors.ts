@@ -1,30 +1,30 @@
-/** Viewer, way out of what went wrong: anything thrown becomes a status and `{"error":{code,message,hint}}`. */
+/** Viewer: turns anything thrown into a status and `{"error":{code,message,hint}}`. */
 import type { Context } from 'hono';
 import { HTTPException } from 'hono/http-exception';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { BadFileError, ExhaustedError, NetworkError, NotFoundError, TracerError } from '../errors.ts';
 import type { JobStatus } from './api.ts';
 
-/** A request that is refused by its form, whatever it asks for. */
+/** A request that is refused with a status of its own, such as 403 or 413. */
 export class RefusedError extends TracerError {
   readonly status: ContentfulStatusCode;
 
   constructor(status: ContentfulStatusCode, details: { code: string; message: string; hint?: string }) {
-    super(0, details); // no exit code: the server goes on
+    super(0, details); // the exit code is not used: the server keeps running
     this.status = status;
   }
 }
 
 export type ErrorBody = NonNullable<JobStatus['error']>;
 
-/** What may be told of an error. Of an unexpected one only its message: a stack is nobody's business over HTTP. */
+/** The part of an error that is sent to the client. Of an unexpected one only the message: a stack shows internals. */
 export function errorBody(error: unknown): ErrorBody {
   if (error instanceof TracerError) {
     const { code, message, hint } = error;
     return { code, message, ...(hint !== undefined && { hint }) };
   }
   const message = error instanceof Error ? error.message : String(error);
-  return { code: 'unexpected', message, hint: 'This is a mistake in tracer: please report it.' };
+  return { code: 'unexpected', message, hint: 'This is a bug in tracer: please report it.' };
 }
 
 export function errorStatus(error: unknown): ContentfulStatusCode {

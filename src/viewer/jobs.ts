@@ -1,4 +1,4 @@
-/** Viewer: work with the model, one piece at a time. A job is stopped when it is cancelled, and when nobody listens any more. */
+/** Viewer: the queue of jobs that use the model, one at a time. A job is stopped when it is cancelled or has no listener for a while. */
 import { randomUUID } from 'node:crypto';
 import type { EngineEvent } from '../engine/request.ts';
 import { NotFoundError } from '../errors.ts';
@@ -12,11 +12,11 @@ export interface WorkContext {
 
 export type Work = (context: WorkContext) => Promise<JobResult>;
 
-/** A page that is reloaded comes back within this; one that was closed does not. */
-const UNHEARD_MS = 5_000;
-/** Waiting or running. */
+/** How long a job may have no listener. A page that is reloaded connects again within this time; one that was closed does not. */
+const LISTENER_TIMEOUT_MS = 5_000;
+/** Queued or running. */
 const MOST_UNFINISHED = 32;
-/** For pages that ask late. */
+/** Kept for pages that ask for the result late. */
 const MOST_FINISHED = 64;
 
 type State = Pick<JobStatus, 'state' | 'progress' | 'warnings' | 'result' | 'error'>;
@@ -25,19 +25,19 @@ export class Job {
   readonly id = randomUUID();
   readonly work: Work;
   readonly stop = new AbortController();
-  /** Resolves when the job has ended in whatever way. */
+  /** Resolves when the job is done, failed or cancelled. */
   readonly ended: Promise<void>;
   private state: State = { state: 'queued', progress: null, warnings: [], result: null, error: null };
   private listeners = 0;
-  private unheard: NodeJS.Timeout | undefined;
-  private readonly unheardMs: number;
-  private readonly wakers = new Set<() => void>();
+  private listenerTimer: NodeJS.Timeout | undefined;
+  private readonly listenerTimeoutMs: number;
+  private readonly changeListeners = new Set<() => void>();
   private readonly aheadOf: (job: Job) => number;
   private end: () => void = () => undefined;
 
-  constructor(work: Work, unheardMs: number, aheadOf: (job: Job) => number) {
+  constructor(work: Work, listenerTimeoutMs: number, aheadOf: (job: Job) => number) {
     this.work = work;
-    this.unheardMs = unheardMs;
+    this.listenerTimeoutMs = listenerTimeoutMs;
     this.aheadOf = aheadOf;
     this.ended = new Promise((resolve) => (this.end = resolve));
     this.waitForListener();
@@ -54,10 +54,10 @@ export class Job {
   update(change: Partial<State>): void {
     this.state = { ...this.state, ...change };
     if (this.isFinished) {
-      clearTimeout(this.unheard);
+      clearTimeout(this.listenerTimer);
       this.end();
     }
-    this.wake();
+    this.notify();
   }
 
   report(event: EngineEvent): void {
@@ -69,21 +69,21 @@ export class Job {
     }
   }
 
-  /** Lets those who wait for news look again. */
-  wake(): void {
-    for (const waker of this.wakers) waker();
-    this.wakers.clear();
+  /** Resolves everything that waits for the next change. */
+  notify(): void {
+    for (const listener of this.changeListeners) listener();
+    this.changeListeners.clear();
   }
 
-  /** Resolves at the next news. */
-  news(): Promise<void> {
-    return new Promise((resolve) => this.wakers.add(resolve));
+  /** Resolves when the status changes next. */
+  nextChange(): Promise<void> {
+    return new Promise((resolve) => this.changeListeners.add(resolve));
   }
 
-  /** While the result is not disposed, somebody listens. */
+  /** Adds a listener, until the result is disposed. */
   listen(): Disposable {
     this.listeners++;
-    clearTimeout(this.unheard);
+    clearTimeout(this.listenerTimer);
     return {
       [Symbol.dispose]: () => {
         if (--this.listeners === 0) this.waitForListener();
@@ -93,32 +93,35 @@ export class Job {
 
   private waitForListener(): void {
     if (this.isFinished) return;
-    this.unheard = setTimeout(() => this.stop.abort(new Error('nobody listens any more')), this.unheardMs);
-    this.unheard.unref();
+    this.listenerTimer = setTimeout(
+      () => this.stop.abort(new Error('the job has no listener')),
+      this.listenerTimeoutMs,
+    );
+    this.listenerTimer.unref();
   }
 }
 
 export class JobQueue {
-  /** In the order that they came in. */
+  /** By id, in the order in which they were added. */
   private readonly jobs = new Map<string, Job>();
   private running: Promise<void> = Promise.resolve();
   private isClosed = false;
-  private readonly unheardMs: number;
+  private readonly listenerTimeoutMs: number;
 
-  constructor(options: { readonly unheardMs?: number } = {}) {
-    this.unheardMs = options.unheardMs ?? UNHEARD_MS;
+  constructor(options: { readonly listenerTimeoutMs?: number } = {}) {
+    this.listenerTimeoutMs = options.listenerTimeoutMs ?? LISTENER_TIMEOUT_MS;
   }
 
-  /** Throws `RefusedError` when too many wait. */
+  /** Throws `RefusedError` when the queue is full. */
   add(work: Work): Job {
     if (this.isClosed || this.unfinished.length >= MOST_UNFINISHED) {
       throw new RefusedError(429, {
         code: 'queue_full',
-        message: `${this.unfinished.length} jobs wait already`,
+        message: `${this.unfinished.length} jobs are queued or running already`,
         hint: 'Wait for one to end, or cancel one.',
       });
     }
-    const job = new Job(work, this.unheardMs, (one) => Math.max(0, this.unfinished.indexOf(one)));
+    const job = new Job(work, this.listenerTimeoutMs, (one) => Math.max(0, this.unfinished.indexOf(one)));
     this.jobs.set(job.id, job);
     job.stop.signal.addEventListener('abort', () => {
       if (job.status.state === 'queued') this.finish(job, { state: 'cancelled' });
@@ -134,17 +137,17 @@ export class JobQueue {
     throw new NotFoundError({
       code: 'unknown_job',
       message: `there is no job ${JSON.stringify(id)}`,
-      hint: 'Jobs are forgotten some time after their end.',
+      hint: 'Jobs are removed some time after their end.',
     });
   }
 
-  /** Resolves when the job has ended, which may have been earlier and otherwise. */
+  /** Resolves when the job has ended; one that had ended before stays as it was. */
   async cancel(job: Job): Promise<void> {
     if (!job.isFinished) job.stop.abort(new Error('cancelled'));
     await job.ended;
   }
 
-  /** Cancels all jobs. Nothing is running any more when it resolves. */
+  /** Cancels all jobs and resolves when nothing is running. */
   async close(): Promise<void> {
     this.isClosed = true;
     await Promise.all(this.unfinished.map((job) => this.cancel(job)));
@@ -172,7 +175,7 @@ export class JobQueue {
 
   private finish(job: Job, how: Partial<State>): void {
     job.update({ ...how, progress: null });
-    for (const other of this.unfinished) other.wake(); // fewer are ahead of them
+    for (const other of this.unfinished) other.notify(); // fewer jobs are ahead of them
     const finished = [...this.jobs.values()].filter((one) => one.isFinished);
     for (const old of finished.slice(0, Math.max(0, finished.length - MOST_FINISHED))) {
       this.jobs.delete(old.id);

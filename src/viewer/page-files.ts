@@ -1,4 +1,4 @@
-/** Viewer: the page as it was built, held in memory. What a request asks for is looked up in a map and never reaches the disk. */
+/** Viewer: the files of the built page, in memory. Requests are answered from a map, so that no path of a request reaches the disk. */
 import { createHash } from 'node:crypto';
 import { readdir, readFile } from 'node:fs/promises';
 import path from 'node:path';
@@ -11,10 +11,10 @@ export interface PageFile {
   readonly etag: string;
 }
 
-/** By the path of the address: `/`, `/assets/app.js`. */
+/** By the path in the address: `/`, `/assets/app.js`. */
 export type PageFiles = ReadonlyMap<string, PageFile>;
 
-/** Of the source tree and of the package alike. */
+/** The same relative path in the source tree and in the package. */
 export const PAGE_FOLDER = fileURLToPath(new URL('../../dist/page/', import.meta.url));
 
 const DOCUMENT = 'index.html';
@@ -29,7 +29,7 @@ const CONTENT_TYPES: Readonly<Record<string, string>> = {
   '.woff2': 'font/woff2',
 };
 
-/** All files of the built page; none where it was not built. */
+/** All files of the built page; empty if it was not built. */
 export async function readPageFiles(folder: string = PAGE_FOLDER): Promise<PageFiles> {
   const files = new Map<string, PageFile>();
   for (const entry of await entriesOf(folder)) {

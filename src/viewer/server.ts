@@ -1,4 +1,4 @@
-/** Viewer, the whole of it, opened and closed: graphs, model, jobs, and the socket that they are reached by. */
+/** Viewer: opens and closes the server with its graphs, model and job queue. */
 import { existsSync } from 'node:fs';
 import type { Server } from 'node:http';
 import { createAdaptorServer } from '@hono/node-server';
@@ -6,75 +6,87 @@ import type { Hono } from 'hono';
 import { ExhaustedError, NotFoundError, UsageError } from '../errors.ts';
 import { errnoCode, messageOf } from '../formats/system-errors.ts';
 import type { CommonOptions } from '../engine/request.ts';
-import { inAddress, makeToken, ownNames, reachableName, type ViewerEnv } from './access.ts';
+import type { ViewerEnv } from './access.ts';
 import { viewerApp } from './app.ts';
-import { FeatureDesk } from './feature-desk.ts';
+import { parseBasePath, ROOT } from './base-path.ts';
+import { FeatureLookup } from './feature-lookup.ts';
 import { graphRoutes } from './graph-routes.ts';
 import { HeldModel } from './held-model.ts';
+import { LOOPBACK, ownNames, reachableName, urlHost } from './host-names.ts';
 import { jobRoutes } from './job-routes.ts';
 import { JobQueue } from './jobs.ts';
-import { OpenedGraphs } from './opened-graphs.ts';
+import { GraphCache } from './graph-cache.ts';
 import { readPageFiles } from './page-files.ts';
-import { Shelf } from './shelf.ts';
+import { GraphStore } from './graph-store.ts';
+import { makeToken } from './token.ts';
 
 export interface ServeOptions {
   /** Folders of graphs and graph files; at least one. */
-  readonly places: readonly string[];
-  /** 0: one that is free. */
+  readonly paths: readonly string[];
+  /** 0: any free port. */
   readonly port: number;
-  /** Left out: this machine only. Given: a token is needed. */
+  /** Address to listen on; undefined: loopback only. If it is given, reading needs the token too. */
   readonly host?: string | undefined;
+  /** Names of a reverse proxy, which are accepted in the Host header. */
+  readonly allowedHosts?: readonly string[] | undefined;
+  /** Path of the server behind a reverse proxy; default `/`. */
+  readonly basePath?: string | undefined;
+  /** False: no request needs a token. */
+  readonly token?: boolean | undefined;
   readonly common: CommonOptions;
-  /** Whether the model was asked for by name: then not having it is an error. */
+  /** Whether the model was named: then it is an error not to have it. */
   readonly isModelRequired?: boolean | undefined;
-  /** Feature pages that are looked at first. */
+  /** Folder of feature pages that are used before those of the set. */
   readonly features?: string | undefined;
-  /** Of the built page; for tests. */
+  /** Folder of the built page; for tests. */
   readonly pageFolder?: string | undefined;
   readonly limits?: Partial<Limits> | undefined;
 }
 
-/** How long others may keep the server waiting. */
+/** Timeouts of requests, connections and jobs. */
 export interface Limits {
   /** For the head of a request. */
   readonly headersMs: number;
   /** For a whole request. */
   readonly requestMs: number;
-  /** For a connection on which nothing moves. */
+  /** For a connection without any traffic. */
   readonly idleMs: number;
-  /** For a job that nobody listens to. */
-  readonly unheardMs: number;
+  /** For a job without a listener. */
+  readonly listenerTimeoutMs: number;
 }
 
-const LIMITS: Limits = { headersMs: 10_000, requestMs: 30_000, idleMs: 120_000, unheardMs: 5_000 };
-/** How often slow connections are looked for, in relation to what they may take. */
+const LIMITS: Limits = { headersMs: 10_000, requestMs: 30_000, idleMs: 120_000, listenerTimeoutMs: 5_000 };
+/** How often slow connections are looked for during one timeout. */
 const CHECKS_PER_LIMIT = 4;
 const MOST_CONNECTIONS = 1_024;
-const LOOPBACK = '127.0.0.1';
 
 export interface Viewer extends AsyncDisposable {
-  /** To be opened in a browser, with the token where there is one. */
+  /** Address of the page, with the token if there is one. */
   readonly address: string;
   readonly host: string;
   readonly port: number;
-  readonly hasToken: boolean;
-  /** Where traced graphs are written. */
+  readonly basePath: string;
+  /** Needed for writing and jobs, and for reading if `host` is given; null if no request needs it. */
+  readonly token: string | null;
+  /** Folder that traced graphs are written to. */
   readonly folder: string;
   readonly n_graphs: number;
   readonly model: { readonly model: string; readonly transcoders: string } | null;
   /** Why there is no model. */
   readonly why: string | null;
-  /** Whether there is a page to be shown. */
+  /** Whether the page was built. */
   readonly hasPage: boolean;
 }
 
 /**
- * Opens the viewer. Throws what is wrong with the places, the model (where it is required) and the address. Dispose it: jobs are
- * cancelled and connections closed.
+ * Opens the viewer. Throws for paths, a required model or an address that cannot be used. Disposing it cancels all jobs and
+ * closes all connections.
  */
 export async function openViewer(options: ServeOptions): Promise<Viewer> {
   const { common, host } = options;
   const limits = { ...LIMITS, ...options.limits };
+  const basePath = parseBasePath(options.basePath ?? ROOT);
+  const isOwnName = ownNames(host, options.allowedHosts);
   const pages = options.features;
   if (pages !== undefined && !existsSync(pages)) {
     throw new NotFoundError({
@@ -83,8 +95,8 @@ export async function openViewer(options: ServeOptions): Promise<Viewer> {
       hint: 'Name a folder that `tracer features build` wrote, or leave it out.',
     });
   }
-  const shelf = await Shelf.open(options.places);
-  const graphs = await shelf.list();
+  const store = await GraphStore.open(options.paths);
+  const graphs = await store.list();
   const chosen = await HeldModel.choose({
     common,
     isRequired: options.isModelRequired ?? false,
@@ -92,26 +104,27 @@ export async function openViewer(options: ServeOptions): Promise<Viewer> {
   });
   const page = await readPageFiles(options.pageFolder);
   const { cacheDir, offline, onProgress } = common;
-  const library = {
-    shelf,
-    opened: new OpenedGraphs(),
+  const services = {
+    store,
+    cache: new GraphCache(),
     chosen,
-    features: new FeatureDesk({ folder: pages, cacheDir, offline, onProgress }, chosen.model),
+    features: new FeatureLookup({ folder: pages, cacheDir, offline, onProgress }, chosen.model),
   };
   const queue = new JobQueue(limits);
-  const token = host === undefined ? null : makeToken();
-  const app = viewerApp(ownNames(host), token, page);
-  app.route('/api', graphRoutes(library));
-  app.route('/api/jobs', jobRoutes(queue, library));
+  const token = options.token === false ? null : makeToken();
+  const app = viewerApp({ isOwnName, token, isReadingOpen: host === undefined, basePath }, page);
+  app.route('/api', graphRoutes(services));
+  app.route('/api/jobs', jobRoutes(queue, services));
   const server = serverOf(app, limits);
   const port = await listen(server, options.port, host ?? LOOPBACK);
   const query = token === null ? '' : `?token=${token}`;
   return {
-    address: `http://${inAddress(reachableName(host ?? LOOPBACK))}:${port}/${query}`,
+    address: `http://${urlHost(reachableName(host ?? LOOPBACK))}:${port}${basePath}${query}`,
     host: host ?? LOOPBACK,
     port,
-    hasToken: token !== null,
-    folder: shelf.folder,
+    basePath,
+    token,
+    folder: store.folder,
     n_graphs: graphs.length,
     model: chosen.model?.identity.names ?? null,
     why: chosen.why,
@@ -134,13 +147,13 @@ function serverOf(app: Hono<ViewerEnv>, { headersMs, requestMs, idleMs }: Limits
       requestTimeout: requestMs,
       connectionsCheckingInterval: Math.min(headersMs, requestMs) / CHECKS_PER_LIMIT,
     },
-  }) as Server; // of node:http, since no other was asked for
+  }) as Server; // of node:http, the default
   server.setTimeout(idleMs);
   server.maxConnections = MOST_CONNECTIONS;
   return server;
 }
 
-/** The port that was taken. */
+/** Gives the port that is listened on. */
 function listen(server: Server, port: number, host: string): Promise<number> {
   return new Promise((resolve, reject) => {
     server.once('error', (cause) => reject(listenError(cause, port, host)));
@@ -156,15 +169,15 @@ function listenError(cause: Error, port: number, host: string): Error {
     case 'EADDRINUSE':
       return new ExhaustedError({
         code: 'port_taken',
-        message: `port ${port} of ${host} is taken by another program`,
-        hint: 'Give another --port, or 0 for one that is free.',
+        message: `port ${port} of ${host} is used by another program`,
+        hint: 'Give another --port, or 0 for any free port.',
         cause,
       });
     case 'EACCES':
       return new ExhaustedError({
         code: 'port_refused',
         message: `port ${port} may not be used: permission denied`,
-        hint: 'Give a --port above 1023, or 0 for one that is free.',
+        hint: 'Give a --port above 1023, or 0 for any free port.',
         cause,
       });
     case 'EADDRNOTAVAIL':
@@ -172,7 +185,7 @@ function listenError(cause: Error, port: number, host: string): Error {
     case 'EAI_AGAIN':
       return new UsageError({
         code: 'bad_host',
-        message: `--host ${host} is no address of this machine: ${messageOf(cause)}`,
+        message: `--host ${host} is not an address of this machine: ${messageOf(cause)}`,
         hint: 'Leave --host out to be reached from this machine only.',
         cause,
       });

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
+import { existsSync, linkSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { exportFile, mergeFiles, type ExportOptions } from '../../src/engine/graph/export.ts';
@@ -129,14 +129,18 @@ describe('writing', () => {
     symlinkSync(p2, link);
     const graph = at('graph.json');
     await writeGraph(graph, golden.graph);
+    // As two spellings of one name are, on a disk that does not tell case apart.
+    const sameFile = at('SAME.graphml');
+    linkSync(p2, sameFile);
     const codes = [
+      await codeOf(exportFile(p2, { format: 'graphml', output: sameFile })),
       await codeOf(pruneFile(p2, { output: p2 })),
       await codeOf(exportFile(p2, { format: 'graphml', output: link })),
       await codeOf(exportFile(graph, { format: 'neuronpedia' })),
       await codeOf(exportFile(graph, { format: 'neuronpedia', graphDir: folder })),
       await codeOf(mergeFiles([p1, p2], { output: path.join(folder, '.', path.basename(p2)) })),
     ];
-    expect(codes).toEqual(Array(5).fill('output_is_input'));
+    expect(codes).toEqual(Array(6).fill('output_is_input'));
     expect(readFileSync(p2).equals(before)).toBe(true);
     expect((await readGraph(graph)).layout.n_nodes).toBe(golden.graph.layout.n_nodes);
   });

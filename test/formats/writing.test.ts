@@ -3,6 +3,7 @@ import fc from 'fast-check';
 import {
   chmodSync,
   existsSync,
+  lstatSync,
   mkdirSync,
   readdirSync,
   readFileSync,
@@ -13,7 +14,7 @@ import {
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BadFileError, EXIT, ExhaustedError, UsageError } from '../../src/errors.ts';
-import { writeFileAtomic } from '../../src/formats/atomic.ts';
+import { FILE_EXISTS, nameNewFile, writeFileAtomic } from '../../src/formats/atomic.ts';
 import { ELEMENT_BYTES } from '../../src/formats/dtype.ts';
 import { openSafetensors } from '../../src/formats/safetensors.ts';
 import { writeSafetensors } from '../../src/formats/safetensors-writer.ts';
@@ -23,6 +24,81 @@ import { contentsOf, GOLDEN, refusalOf, temporaryFolder } from './support.ts';
 /** A device that is always full. */
 const FULL_DISK = '/dev/full';
 const itOnLinux = existsSync(FULL_DISK) ? it : it.skip; // other systems have no such device
+
+describe('Writing a file that has to be new', () => {
+  const isNew = { existing: 'keep' } as const;
+  const taken = { code: FILE_EXISTS, exitCode: EXIT.usage };
+
+  it('writes it, complete or not at all', async () => {
+    using folder = temporaryFolder();
+    const path = join(folder.path, 'a/file');
+    await writeFileAtomic(path, 'new', isNew);
+    expect(readFileSync(path, 'utf8')).toBe('new');
+    const failing = writeFileAtomic(
+      join(folder.path, 'a/other'),
+      () => Promise.reject(new Error('x')),
+      isNew,
+    );
+    await expect(failing).rejects.toThrow('x');
+    expect(readdirSync(join(folder.path, 'a'))).toEqual(['file']);
+  });
+
+  it('leaves whatever has the name: a file, a folder, a link to a file, a link to nothing', async () => {
+    using folder = temporaryFolder();
+    const at = (name: string): string => join(folder.path, name);
+    writeFileSync(at('file'), 'old');
+    mkdirSync(at('folder'));
+    symlinkSync('file', at('link'));
+    symlinkSync('nothing', at('dangling'));
+    for (const name of ['file', 'folder', 'link', 'dangling']) {
+      await expect(writeFileAtomic(at(name), 'new', isNew)).rejects.toMatchObject(taken);
+    }
+    expect(readFileSync(at('file'), 'utf8')).toBe('old');
+    expect(readdirSync(folder.path).sort()).toEqual(['dangling', 'file', 'folder', 'link']);
+  });
+
+  it('leaves a file that appears while it is written', async () => {
+    using folder = temporaryFolder();
+    const path = join(folder.path, 'file');
+    const writing = writeFileAtomic(
+      path,
+      async (writer) => {
+        await writer.write('new');
+        writeFileSync(path, 'theirs');
+      },
+      isNew,
+    );
+    await expect(writing).rejects.toMatchObject(taken);
+    expect(readFileSync(path, 'utf8')).toBe('theirs');
+    expect(readdirSync(folder.path)).toEqual(['file']);
+  });
+
+  it('is written by one of many at once, and the others are told', async () => {
+    using folder = temporaryFolder();
+    const path = join(folder.path, 'file');
+    const texts = Array.from({ length: 20 }, (_, i) => `${i}`.repeat(1_000));
+    const outcomes = await Promise.allSettled(texts.map((text) => writeFileAtomic(path, text, isNew)));
+    const winners = outcomes.flatMap(({ status }, i) => (status === 'fulfilled' ? [i] : []));
+    expect(winners).toHaveLength(1);
+    expect(readFileSync(path, 'utf8')).toBe(texts[winners[0]!]);
+    expect(readdirSync(folder.path)).toEqual(['file']);
+  });
+
+  it.each(['EPERM', 'ENOTSUP', 'ENOSYS', 'EIO'])(
+    'needs no hard links: on a disk that refuses them with %s it still replaces nothing',
+    async (code) => {
+      using folder = temporaryFolder();
+      const at = (name: string): string => join(folder.path, name);
+      const refuse = () => Promise.reject(Object.assign(new Error(code), { code, syscall: 'link' }));
+      writeFileSync(at('draft'), 'new');
+      await nameNewFile(at('draft'), at('file'), refuse);
+      expect(readFileSync(at('file'), 'utf8')).toBe('new');
+      writeFileSync(at('draft'), 'newer');
+      await expect(nameNewFile(at('draft'), at('file'), refuse)).rejects.toMatchObject(taken);
+      expect(readFileSync(at('file'), 'utf8')).toBe('new');
+    },
+  );
+});
 
 describe('Writing a file', () => {
   it('makes missing folders and gives the file what was written piece by piece', async () => {
@@ -57,6 +133,17 @@ describe('Writing a file', () => {
     await writeFileAtomic(join(folder.path, 'link'), 'new');
     expect(readFileSync(join(folder.path, 'target'), 'utf8')).toBe('new');
     expect(readdirSync(folder.path).sort()).toEqual(['link', 'target']);
+  });
+
+  it('replaces a link itself where it is told so', async () => {
+    using folder = temporaryFolder();
+    const [target, link] = [join(folder.path, 'target'), join(folder.path, 'link')];
+    writeFileSync(target, 'old');
+    symlinkSync('target', link);
+    await writeFileAtomic(link, 'new', { existing: 'replace link' });
+    expect(readFileSync(target, 'utf8')).toBe('old');
+    expect(readFileSync(link, 'utf8')).toBe('new');
+    expect(lstatSync(link).isFile()).toBe(true);
   });
 
   it('leaves the old file and no other when the writing fails, and passes the error on', async () => {

@@ -16,10 +16,14 @@ export const PATIENCE_MS = 30_000;
 const START_MS = 60_000;
 
 export interface Served extends AsyncDisposable {
+  /** As it was printed, but for the token. */
   readonly address: string;
+  readonly token: string;
   readonly folder: string;
-  /** A page in a browser of its own: nothing is shared with other tests. */
+  /** A page in a browser of its own, which has the token: nothing is shared with other tests. */
   open(query: string, options?: BrowserContextOptions): Promise<Page>;
+  /** The same without the token. */
+  openWithoutToken(query: string): Promise<Page>;
   /** What pages asked for from elsewhere, complained about in the console, or threw. Empty when all is well. */
   readonly complaints: string[];
 }
@@ -41,15 +45,20 @@ export async function serve(sources: readonly GraphSource[], flags: readonly str
   });
   const complaints: string[] = [];
   const stop = () => end(server, browser, [scratch, labels]);
-  const address = await addressOf(server).catch(async (error: unknown) => {
+  const printed = await addressOf(server).catch(async (error: unknown) => {
     await stop();
     throw error;
   });
+  const [address = '', query = ''] = printed.split('?');
+  const token = new URLSearchParams(query).get('token')!;
   return {
     address,
+    token,
     folder: scratch.path,
     complaints,
-    open: (query, options) => open(browser, `${address}${query}`, options, complaints),
+    open: (query, options) =>
+      open(browser, `${address}?token=${token}${query.replace('?', '&')}`, options, complaints),
+    openWithoutToken: (query) => open(browser, `${address}${query}`, {}, complaints),
     [Symbol.asyncDispose]: stop,
   };
 }
@@ -115,7 +124,7 @@ async function addressOf(server: ChildProcess): Promise<string> {
     server.on('exit', (code) => reject(new Error(`tracer serve ended with ${code}: ${errors}`)));
     server.stdout!.on('data', (data: Buffer) => {
       output += String(data);
-      const address = /http:\/\/\S+\//.exec(output)?.[0];
+      const address = /http:\/\/\S+(?=\n)/.exec(output)?.[0];
       if (address === undefined) return;
       clearTimeout(timer);
       resolve(address);

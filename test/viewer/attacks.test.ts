@@ -1,11 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { hostName, ownNames } from '../../src/viewer/host-names.ts';
 import { scratchFolder } from '../support/scratch.ts';
 import type { GraphList, OpenedGraph } from '../../src/viewer/api.ts';
 import {
   answer,
   ask,
+  bearer,
   copyReferenceFiles,
   errorCode,
   NO_ANNOTATIONS,
@@ -128,7 +130,32 @@ describe('a link in the folder', () => {
 });
 
 describe('a foreign name for this server', () => {
-  const foreign = ['elsewhere.example', 'localhost.elsewhere.example', '127.0.0.1', '127.0.0.1:1', '0.0.0.0'];
+  const foreign = [
+    'elsewhere.example',
+    'elsewhere.example:80',
+    'localhost.elsewhere.example',
+    '127.0.0.1.elsewhere.example',
+    '127.0.0.1.nip.io:8000',
+    'notlocalhost',
+    'localhost.',
+    '128.0.0.1',
+    '0.0.0.0',
+    '[::]',
+    '[::2]',
+    '10.127.0.0.1',
+  ];
+  /** A URL would take some of these for a loopback name; a server in between may pass them on. */
+  const malformed = [
+    'localhost:port',
+    'localhost@elsewhere.example',
+    'elsewhere.example#.localhost',
+    'elsewhere.example/.localhost',
+    'elsewhere.example?.localhost',
+    'user@localhost',
+    '%6cocalhost',
+    'localhost,elsewhere.example',
+    '[::ffff:127.0.0.1]',
+  ];
 
   it.each(foreign)('is refused: Host "%s"', async (host) => {
     for (const address of ['/', '/api/graphs', '/assets/app.js']) {
@@ -136,6 +163,12 @@ describe('a foreign name for this server', () => {
       expect(reply.status).toBe(403);
       expect(errorCode(reply)).toBe('foreign_host');
     }
+  });
+
+  it.each(malformed)('is refused as malformed: Host "%s"', async (host) => {
+    expect([400, 403]).toContain((await opened.ask('/api/graphs', { headers: { host } })).status);
+    const name = hostName(host);
+    expect(name !== null && ownNames(undefined)(name)).toBe(false);
   });
 
   it('is refused when there is none, or an empty one', async () => {
@@ -157,11 +190,47 @@ describe('a foreign name for this server', () => {
     expect(reply).not.toContain(SLUG);
   });
 
-  it('is not what the names of this machine are', async () => {
-    for (const name of ['127.0.0.1', 'localhost', 'LOCALHOST', '[::1]']) {
-      const host = `${name}:${opened.viewer.port}`;
-      expect((await opened.ask('/api/graphs', { headers: { host } })).status).toBe(200);
+  it('is not what the names of this machine are, with any port: a forwarded one is another than ours', async () => {
+    const names = [
+      '127.0.0.1',
+      '127.3.2.1',
+      'localhost',
+      'LOCALHOST',
+      'lab.localhost',
+      'a.b.localhost',
+      '[::1]',
+    ];
+    for (const name of names) {
+      for (const port of ['', `:${opened.viewer.port}`, ':9000', ':80', ':443']) {
+        const host = name + port;
+        for (const origin of [`http://${host}`, `https://${host}`]) {
+          const reply = await opened.ask('/api/graphs', { headers: { host, origin } });
+          expect({ host, origin, status: reply.status }).toEqual({ host, origin, status: 200 });
+        }
+      }
     }
+  });
+
+  it('is none that the browser leaves the port of a scheme out of', async () => {
+    const headers = { host: 'localhost:80', origin: 'http://localhost' };
+    expect((await opened.ask('/api/graphs', { headers })).status).toBe(200);
+  });
+});
+
+describe('a page of another loopback name or port', () => {
+  it.each([
+    ['localhost:9000', 'http://localhost:9001'],
+    ['localhost:9000', 'http://localhost'],
+    ['localhost:9000', 'https://localhost'],
+    ['localhost:9000', 'http://127.0.0.1:9000'],
+    ['localhost:9000', 'http://lab.localhost:9000'],
+    ['localhost', 'http://localhost:8888'],
+    ['localhost:9000', 'http://localhost:9000.elsewhere.example'],
+    ['localhost:9000', 'http://localhost:9000/path'],
+    ['localhost:9000', 'http://user@localhost:9000'],
+  ])('is another site: Host %s, Origin %s', async (host, origin) => {
+    const reply = await opened.ask('/api/graphs', { headers: { host, origin } });
+    expect([reply.status, errorCode(reply)]).toEqual([403, 'foreign_origin']);
   });
 });
 
@@ -373,7 +442,8 @@ describe('a slow client', () => {
   it('that does not finish what it asks is cut off, while others are served', async () => {
     await using patient = await openedViewer(undefined, { limits });
     const { port } = patient.viewer;
-    const head = `PUT /api/graphs/${SLUG}/annotations HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\n`;
+    const authorization = bearer(patient.viewer)['authorization']!;
+    const head = `PUT /api/graphs/${SLUG}/annotations HTTP/1.1\r\nHost: 127.0.0.1:${port}\r\nAuthorization: ${authorization}\r\n`;
     const slow = [
       rawAnswer(port, ''),
       rawAnswer(port, head),

@@ -175,7 +175,7 @@ describe('the list of graphs', () => {
   it('tells graphs of one name apart, and serves files that were named', async () => {
     const from = (fixture: 'tiny-a' | 'tiny-b') =>
       goldenPath(fixture, 'expected', 'graph-files', `${SLUG}.json`);
-    await using opened = await openedViewer(() => undefined, { places: [from('tiny-a'), from('tiny-b')] });
+    await using opened = await openedViewer(() => undefined, { paths: [from('tiny-a'), from('tiny-b')] });
     const graphs = list(await opened.ask('/api/graphs'));
     expect([...graphs.values()].map(({ slug, scan }) => [slug, scan])).toEqual([
       [SLUG, 'golden-tiny-a/plt-jumprelu'],
@@ -184,7 +184,7 @@ describe('the list of graphs', () => {
   });
 
   it('is not made of places that are not there, or are no graphs', async () => {
-    const open = (place: string) => openedViewer(() => undefined, { places: [place] });
+    const open = (place: string) => openedViewer(() => undefined, { paths: [place] });
     await expect(open('/nowhere/graphs')).rejects.toMatchObject({ exitCode: 3, code: 'file_not_found' });
     const model = goldenPath('tiny-a', 'model', 'model.safetensors');
     await expect(open(model)).rejects.toMatchObject({ exitCode: 4, code: 'not_a_graph' });
@@ -248,7 +248,7 @@ describe('annotations', () => {
     expect(readFileSync(file).equals(before)).toBe(true);
     const kept = readFileSync(path.join(opened.folder, `${SLUG}.annotations.json`), 'utf8');
     expect(JSON.parse(kept)).toEqual(ANNOTATIONS);
-    await using again = await openedViewer(() => undefined, { places: [opened.folder] });
+    await using again = await openedViewer(() => undefined, { paths: [opened.folder] });
     const { annotations } = answer<OpenedGraph>(await again.ask(`/api/graphs/${SLUG}`));
     expect(annotations).toEqual(ANNOTATIONS);
     expect([...list(await again.ask('/api/graphs')).keys()]).not.toContain(`${SLUG}.annotations`);

@@ -102,7 +102,7 @@ describe('the queue', () => {
 
 describe('a job that nobody listens to', () => {
   it('is cancelled after a while, whether it ever had a listener or not', async () => {
-    const queue = new JobQueue({ unheardMs: 30 });
+    const queue = new JobQueue({ listenerTimeoutMs: 30 });
     const never = queue.add(heldWork().work);
     await never.ended;
     const left = queue.add(heldWork().work);
@@ -117,7 +117,7 @@ describe('a job that nobody listens to', () => {
   });
 
   it('goes on when a listener comes back in time', async () => {
-    const queue = new JobQueue({ unheardMs: 50 });
+    const queue = new JobQueue({ listenerTimeoutMs: 50 });
     const held = heldWork();
     const job = queue.add(held.work);
     job.listen()[Symbol.dispose]();

@@ -24,6 +24,7 @@ export interface OpenedViewer extends AsyncDisposable {
   readonly viewer: Viewer;
   /** The served folder. */
   readonly folder: string;
+  /** Brings the token, unless the question has an `authorization` of its own. */
   ask(address: string, question?: Question): Promise<Reply>;
   /** Sends a JSON body. */
   send(method: string, address: string, body: unknown): Promise<Reply>;
@@ -47,17 +48,19 @@ export async function openedViewer(
   mkdirSync(folder);
   await fill(folder);
   const viewer = await openViewer({
-    places: [folder],
+    paths: [folder],
     port: 0,
     common: { device: 'wasm', offline: true },
     ...options,
   });
+  const askWithToken = (address: string, { headers, ...question }: Question = {}): Promise<Reply> =>
+    ask(viewer.port, address, { ...question, headers: { ...bearer(viewer), ...headers } });
   return {
     viewer,
     folder,
-    ask: (address, question) => ask(viewer.port, address, question),
+    ask: askWithToken,
     send: (method, address, body) =>
-      ask(viewer.port, address, {
+      askWithToken(address, {
         method,
         headers: { 'content-type': 'application/json' },
         body: JSON.stringify(body),
@@ -67,6 +70,10 @@ export async function openedViewer(
       scratch[Symbol.dispose]();
     },
   };
+}
+
+export function bearer({ token }: Pick<Viewer, 'token'>): Record<string, string> {
+  return token === null ? {} : { authorization: `Bearer ${token}` };
 }
 
 export function ask(

@@ -1,6 +1,7 @@
 /** Drawing, what stays in sight while the plot moves: names of rows and tokens, and the stripes behind them. */
 import type { Layout } from '../../../src/picture/layout.ts';
-import { rowName, type PictureGraph } from '../../../src/picture/picture.ts';
+import type { PictureGraph } from '../../../src/picture/picture-graph.ts';
+import { rowName } from '../../../src/picture/picture.ts';
 import { shownToken } from '../../../src/picture/shown.ts';
 import { FONT } from '../../../src/picture/svg.ts';
 import type { Theme } from '../../../src/picture/theme.ts';

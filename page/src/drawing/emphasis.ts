@@ -1,6 +1,7 @@
 /** Drawing, what is drawn on every move of the pointer: the links of the hovered and of the clicked node, and their marks. */
 import { signedShare } from '../../../src/picture/connections.ts';
-import { inputsOf, outputsOf, type PictureGraph } from '../../../src/picture/picture.ts';
+import type { PictureGraph } from '../../../src/picture/picture-graph.ts';
+import { inputsOf, outputsOf } from '../../../src/picture/picture.ts';
 import { linkPixels } from '../../../src/picture/svg.ts';
 import {
   STRENGTH_STEPS,

@@ -1,6 +1,6 @@
 /** Drawing, the marks of nodes, many of a kind at once. */
 import { MARK_CORNERS } from '../../../src/picture/marks.ts';
-import type { MarkKind, PictureGraph } from '../../../src/picture/picture.ts';
+import type { MarkKind, PictureGraph } from '../../../src/picture/picture-graph.ts';
 import type { Theme } from '../../../src/picture/theme.ts';
 import type { Projection } from './projection.ts';
 

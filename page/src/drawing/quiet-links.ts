@@ -2,7 +2,7 @@
  * Drawing, the layer that costs: all links at rest. It is drawn piece by piece into a canvas that nobody sees, a few
  * milliseconds a frame, and shown when complete; while a hand zooms, the last complete one is moved and stretched.
  */
-import type { PictureGraph } from '../../../src/picture/picture.ts';
+import type { PictureGraph } from '../../../src/picture/picture-graph.ts';
 import type { Visible } from '../../../src/picture/visible.ts';
 import { emptied, sizeCanvas } from './canvas-stack.ts';
 import type { Projection } from './projection.ts';

@@ -3,7 +3,7 @@ import { select, type Selection } from 'd3-selection';
 import { boxCaption, BOX_TEXT, linkCurve, type Box } from '../../../src/picture/boxes.ts';
 import { describeNode, short, type LabelOf } from '../../../src/picture/labels.ts';
 import { markPath } from '../../../src/picture/marks.ts';
-import type { PictureGraph } from '../../../src/picture/picture.ts';
+import type { PictureGraph } from '../../../src/picture/picture-graph.ts';
 import type { Place } from '../../../src/picture/place-subgraph.ts';
 import { shownLines } from '../../../src/picture/shown.ts';
 import type { SubgraphLink, SubgraphNode, SubgraphPicture } from '../../../src/picture/subgraph.ts';

@@ -7,7 +7,8 @@ import { select, type Selection } from 'd3-selection';
 import { boxSize, type Box } from '../../../src/picture/boxes.ts';
 import { groupIds, groupKeys, ungroup } from '../../../src/picture/groups.ts';
 import type { LabelOf } from '../../../src/picture/labels.ts';
-import { indexOf, type PictureGraph } from '../../../src/picture/picture.ts';
+import type { PictureGraph } from '../../../src/picture/picture-graph.ts';
+import { indexOf } from '../../../src/picture/picture.ts';
 import {
   formatPositions,
   lineCount,

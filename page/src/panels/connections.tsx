@@ -1,7 +1,7 @@
 /** Page, panel: inputs and outputs of the clicked node, the strongest first. */
 import { computed } from '@preact/signals';
 import { connectionsOf, type Connection } from '../../../src/picture/connections.ts';
-import type { PictureNode } from '../../../src/picture/picture.ts';
+import type { PictureNode } from '../../../src/picture/picture-graph.ts';
 import { weightColour } from '../../../src/picture/theme.ts';
 import { Empty } from '../parts/panel.tsx';
 import { LongList } from '../parts/long-list.tsx';

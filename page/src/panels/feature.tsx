@@ -1,7 +1,8 @@
 /** Page, panel: the clicked node in detail: label, numbers, and the page of its feature. */
 import type { ComponentChildren } from 'preact';
 import { useEffect } from 'preact/hooks';
-import { rowName, type PictureNode } from '../../../src/picture/picture.ts';
+import type { PictureNode } from '../../../src/picture/picture-graph.ts';
+import { rowName } from '../../../src/picture/picture.ts';
 import type { FeatureDetail } from '../../../src/viewer/api.ts';
 import { Empty, Problem } from '../parts/panel.tsx';
 import { KindMark, PinButton } from '../parts/node-row.tsx';

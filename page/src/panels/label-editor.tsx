@@ -1,7 +1,8 @@
 /** Page, panel of a feature: its label, shown as text and edited in place. */
 import { useEffect, useRef, useState } from 'preact/hooks';
-import type { PictureNode } from '../../../src/picture/picture.ts';
+import type { PictureNode } from '../../../src/picture/picture-graph.ts';
 import { labelFocus } from '../actions.ts';
+import { AccessToken } from '../parts/access-token.tsx';
 import { exported } from '../server.ts';
 import { writeLabel } from '../store/details.ts';
 import { announce } from '../store/looks.ts';
@@ -15,7 +16,7 @@ export function LabelEditor(props: {
 }) {
   const { node, label, origin } = props;
   const [draft, setDraft] = useState<string | null>(null);
-  const [problem, setProblem] = useState<string | null>(null);
+  const [problem, setProblem] = useState<Error | null>(null);
   const input = useRef<HTMLInputElement>(null);
   const asked = labelFocus.value;
   const [seen, setSeen] = useState(asked);
@@ -52,7 +53,7 @@ export function LabelEditor(props: {
       setProblem(null);
       announce(draft.trim() === '' ? 'Label taken back.' : `Label is now ${draft.trim()}.`);
     } catch (error) {
-      setProblem((error as Error).message);
+      setProblem(error as Error);
     }
   };
   return (
@@ -86,7 +87,7 @@ export function LabelEditor(props: {
       </button>
       {problem !== null && (
         <p class="field-problem" role="alert">
-          {problem}
+          {problem.message} <AccessToken error={problem} onGiven={() => void save()} />
         </p>
       )}
     </form>

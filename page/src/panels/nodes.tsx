@@ -1,6 +1,6 @@
 /** Page, panel: every visible node as a list, searched and sorted: the graph for those who do not see it. */
 import { computed, signal } from '@preact/signals';
-import type { PictureNode } from '../../../src/picture/picture.ts';
+import type { PictureNode } from '../../../src/picture/picture-graph.ts';
 import { unreachable } from '../../../src/errors.ts';
 import { Empty } from '../parts/panel.tsx';
 import { LongList } from '../parts/long-list.tsx';

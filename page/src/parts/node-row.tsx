@@ -2,7 +2,8 @@
 import { effect } from '@preact/signals';
 import type { ComponentChildren, RefObject } from 'preact';
 import { useEffect } from 'preact/hooks';
-import { rowName, type PictureNode } from '../../../src/picture/picture.ts';
+import type { PictureNode } from '../../../src/picture/picture-graph.ts';
+import { rowName } from '../../../src/picture/picture.ts';
 import { hover, pin, visitNode } from '../actions.ts';
 import { pinnedSet } from '../store/marks.ts';
 import { clickedId, hoveredId, labelOf, picture } from '../store/opened.ts';

@@ -1,6 +1,7 @@
 /** Page, parts: a named region with a title line, and tabs that share one region. */
 import type { ComponentChildren } from 'preact';
 import { useRef } from 'preact/hooks';
+import { AccessToken } from './access-token.tsx';
 
 export function Panel(props: {
   readonly id: string;
@@ -77,16 +78,19 @@ export function Empty({ children }: { readonly children: ComponentChildren }) {
 
 export function Problem(props: {
   readonly error: Error;
+  /** What did not happen; default: the error says it all. */
+  readonly failed?: string;
   readonly onRetry?: () => void;
   /** Other ways out. */
   readonly children?: ComponentChildren;
 }) {
-  const { error, onRetry, children } = props;
+  const { error, failed, onRetry, children } = props;
   const hint = 'hint' in error && typeof error.hint === 'string' ? error.hint : '';
   return (
     <div class="problem" role="alert">
-      <strong>{error.message}</strong>
+      <strong>{failed === undefined ? error.message : `${failed}: ${error.message}`}</strong>
       {hint !== '' && <p>{hint}</p>}
+      <AccessToken error={error} onGiven={onRetry} />
       {onRetry !== undefined && (
         <button type="button" class="button" onClick={onRetry}>
           Try again

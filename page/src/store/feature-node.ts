@@ -1,5 +1,5 @@
 /** Page, state: nodes that stand for a feature, which has a layer and a number. */
-import type { PictureNode } from '../../../src/picture/picture.ts';
+import type { PictureNode } from '../../../src/picture/picture-graph.ts';
 
 export type FeatureNode = PictureNode & { readonly layer: number; readonly feature: number };
 

@@ -1,7 +1,7 @@
 /** Page, state: the one job of this page that the server works on. */
 import { signal } from '@preact/signals';
 import type { JobRequest, JobStatus } from '../../../src/viewer/api.ts';
-import { cancelJob, followJob, hasEnded, postJob, RequestFailed } from '../server.ts';
+import { cancelJob, followJob, hasEnded, postJob, RequestFailed, TOKEN_NEEDED } from '../server.ts';
 import { announce } from './looks.ts';
 
 export interface PageJob {
@@ -17,8 +17,13 @@ export const job = signal<PageJob | null>(null);
 let turns = 0;
 let stopFollowing: () => void = () => undefined;
 
-/** Where a reloaded page finds its running job. A page that is closed loses it, and the server then cancels it. */
-const SESSION_KEY = 'tracer.job';
+/**
+ * Where a reloaded page finds its running job. A page that is closed loses it, and the server then cancels it. Behind a proxy
+ * several servers have one origin and differ in their path.
+ */
+function sessionKey(): string {
+  return `tracer.job ${location.pathname}`;
+}
 
 export function isBusy(of: PageJob | null): boolean {
   return of !== null && of.error === null && (of.status === null || !hasEnded(of.status));
@@ -39,7 +44,7 @@ export async function startJob(
     if (!isMine()) return;
     job.value = { request, status, error: failureOf(status) };
     if (hasEnded(status)) {
-      sessionStorage.removeItem(SESSION_KEY);
+      sessionStorage.removeItem(sessionKey());
       announce(endWords(status));
     }
     if (status.state === 'done') onDone(status);
@@ -60,30 +65,36 @@ export async function startJob(
 
 /** Goes on with the job that was running when the page was reloaded. */
 export function resumeJob(onDone: (request: JobRequest, status: JobStatus) => void): void {
-  const kept = sessionStorage.getItem(SESSION_KEY);
+  const kept = sessionStorage.getItem(sessionKey());
   if (kept === null) return;
   const { request, status } = JSON.parse(kept) as { request: JobRequest; status: JobStatus };
   job.value = { request, status, error: null };
   follow(request, status, (next) => {
     if (job.value?.request !== request) return;
     job.value = { request, status: next, error: failureOf(next) };
-    if (hasEnded(next)) sessionStorage.removeItem(SESSION_KEY);
+    if (hasEnded(next)) sessionStorage.removeItem(sessionKey());
     if (next.state === 'done') onDone(request, next);
   });
 }
 
 function follow(request: JobRequest, status: JobStatus, take: (status: JobStatus) => void): void {
-  sessionStorage.setItem(SESSION_KEY, JSON.stringify({ request, status }));
+  sessionStorage.setItem(sessionKey(), JSON.stringify({ request, status }));
   stopFollowing = followJob(status.id, take, () => {
-    sessionStorage.removeItem(SESSION_KEY);
+    sessionStorage.removeItem(sessionKey());
     if (job.value?.request === request) job.value = { request, status: null, error: lost() };
   });
+}
+
+/** A job that was refused for want of the token can be started again once it is there. */
+export function forgetRefusedJob(): void {
+  const error = job.value?.error;
+  if (error instanceof RequestFailed && error.code === TOKEN_NEEDED) job.value = null;
 }
 
 export async function stopJob(): Promise<void> {
   const now = job.value;
   stopFollowing();
-  sessionStorage.removeItem(SESSION_KEY);
+  sessionStorage.removeItem(sessionKey());
   if (now === null || !isBusy(now)) return;
   if (now.status === null) {
     job.value = null; // `startJob` cancels it as soon as it knows its id

@@ -1,7 +1,8 @@
 /** Page, state: the graph that is open, what of it is visible, which node is clicked and hovered, and how nodes are called. */
 import { batch, computed, signal } from '@preact/signals';
 import { labelsFrom, searchNodes } from '../../../src/picture/labels.ts';
-import { indexOf, makePicture, type PictureGraph } from '../../../src/picture/picture.ts';
+import type { PictureGraph } from '../../../src/picture/picture-graph.ts';
+import { indexOf, makePicture } from '../../../src/picture/picture.ts';
 import { keepVisible, visibleAt } from '../../../src/picture/visible.ts';
 import type { FeatureDetail, GraphEntry, OpenedGraph, ServerInfo } from '../../../src/viewer/api.ts';
 import { exported, fetchGraph, fetchGraphs, fetchInfo, type Thresholds } from '../server.ts';

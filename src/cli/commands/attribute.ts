@@ -4,7 +4,7 @@ import { ATTRIBUTE_DEFAULTS, type AttributeResult, type PromptResult } from '../
 import { EXIT, UsageError } from '../../errors.ts';
 import { perform, type Answer } from '../perform.ts';
 import { readPrompt } from '../prompt.ts';
-import { refuseServeFlags, serveAfter, withPlaces, withServeFlags, type ServeFlags } from '../serving.ts';
+import { refuseServeFlags, serveAfter, withOutput, withServeFlags, type ServeFlags } from '../serving.ts';
 import type { Shell } from '../shell.ts';
 import { readTargets, type TargetFlags } from '../targets.ts';
 import { probability, signedNumber, tokenIds, wholeNumber } from '../values.ts';
@@ -118,7 +118,7 @@ export function addAttribute(program: Command, shell: Shell): void {
     perform(shell, command, async (context) => {
       const { common } = context;
       if (!typed.serve) refuseServeFlags(typed);
-      const options = typed.serve ? await withPlaces(typed) : typed;
+      const options = typed.serve ? await withOutput(typed) : typed;
       const finish = (answer: Answer): Answer | Promise<Answer> =>
         options.serve ? serveAfter(answer, options, context) : answer;
       const targets = await readTargets(options);

@@ -1,4 +1,4 @@
-/** `tracer serve [DIR|GRAPH…]`: a page on this machine where graphs are read, annotated and tested. */
+/** `tracer serve [DIR|GRAPH…]`: a local page where graphs are read, annotated and tested. */
 import type { Command } from 'commander';
 import { perform } from '../perform.ts';
 import { startServing, withServeFlags, type ServeFlags } from '../serving.ts';
@@ -18,19 +18,19 @@ export function addServe(program: Command, shell: Shell): void {
   const command = withServeFlags(
     program
       .command('serve')
-      .description('look at graphs in the browser, annotate them, try them out')
+      .description('show graphs in the browser, annotate them, trace prompts, steer features')
       .argument(
-        '[places...]',
+        '[paths...]',
         'folders of graphs, graph files, or files of other viewers (default: this folder)',
       ),
   )
     .option('--features <dir>', 'feature pages to show, before those of the set')
     .addHelpText('after', HELP);
-  command.action((places: string[], flags: ServeFlags) =>
+  command.action((paths: string[], flags: ServeFlags) =>
     perform(shell, command, async (context) => {
       const { serveView } = await import('../../report/serve-view.ts');
       const { result, untilStopped } = await startServing(
-        places.length === 0 ? [HERE] : places,
+        paths.length === 0 ? [HERE] : paths,
         flags,
         context,
       );

@@ -1,12 +1,14 @@
 /** Engine: where the files of a graph go, whether they can go there, and whether they are there already. */
 import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
 import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import * as v from 'valibot';
 import { BadFileError, NotFoundError, UsageError } from '../../errors.ts';
-import { checkWritable } from '../../formats/atomic.ts';
+import { checkWritable, FILE_EXISTS, refuseExisting, type AtomicOptions } from '../../formats/atomic.ts';
 import { readJson } from '../../formats/json.ts';
 import { openSafetensors } from '../../formats/safetensors.ts';
+import { annotationsPath } from '../../graph/annotations.ts';
 import { writeGraph } from '../../graph/files.ts';
 import type { Graph, Provenance } from '../../graph/graph.ts';
 import { sanitiseName, slugFileName, viewerGraph } from '../../graph/neuronpedia.ts';
@@ -51,23 +53,69 @@ export function rowsPlace({ output, graphDir, slug, resume }: GraphPlaces): stri
   });
 }
 
+type WriteOptions = Pick<
+  AttributeRequest,
+  'output' | 'graphDir' | 'slug' | 'scan' | 'signal' | 'keepExisting'
+>;
+
 export async function writeGraphFiles(
   graph: Graph,
   pruned: PrunedGraph,
-  { output, graphDir, slug, scan, signal }: AttributeRequest,
+  options: WriteOptions,
   labels: Readonly<Record<string, string>>,
 ): Promise<SavedFileResult[]> {
-  const atomic = signal ? { signal } : {};
+  if (!options.keepExisting) return await writeTo(options, graph, pruned, labels);
+  for (let count = 1; ; count++) {
+    try {
+      return await writeTo({ ...options, ...numbered(options, count) }, graph, pruned, labels);
+    } catch (error) {
+      if (!(error instanceof UsageError && error.code === FILE_EXISTS)) throw error;
+    }
+  }
+}
+
+async function writeTo(
+  options: WriteOptions,
+  graph: Graph,
+  pruned: PrunedGraph,
+  labels: Readonly<Record<string, string>>,
+): Promise<SavedFileResult[]> {
+  const { output, graphDir, slug, scan, signal, keepExisting } = options;
+  const atomic: AtomicOptions = { signal, existing: keepExisting ? 'keep' : 'replace' };
+  if (keepExisting) await refuseAnnotations(options);
   const written: string[] = [];
   if (output !== undefined) {
     await writeGraph(output, graph, atomic);
     written.push(output);
   }
   if (graphDir !== undefined && slug !== undefined) {
-    const files = await writeViewerGraph(graphDir, viewerGraph(pruned, { slug, scan, labels }), atomic);
-    written.push(files.graph, files.metadata);
+    try {
+      const files = await writeViewerGraph(graphDir, viewerGraph(pruned, { slug, scan, labels }), atomic);
+      written.push(files.graph, files.metadata);
+    } catch (error) {
+      // Made a moment ago, and one of two: without the other it is no complete result.
+      if (keepExisting && output !== undefined) await rm(output, { force: true });
+      throw error;
+    }
   }
   return await Promise.all(written.map(writtenFile));
+}
+
+/** `dallas`, then `dallas-2`, in both names alike: the files of a graph are known to belong together by their name. */
+function numbered({ output, slug }: WriteOptions, count: number): Pick<WriteOptions, 'output' | 'slug'> {
+  if (count === 1) return { output, slug };
+  const { dir, name, ext } = path.parse(output ?? '');
+  return {
+    output: output === undefined ? undefined : path.join(dir, `${name}-${count}${ext}`),
+    slug: slug === undefined ? undefined : `${slug}-${count}`,
+  };
+}
+
+/** A new graph does not take over what was noted on another one of its name that is gone. Throws as for a file that exists. */
+async function refuseAnnotations({ output, graphDir, slug }: WriteOptions): Promise<void> {
+  if (output !== undefined) await refuseExisting(annotationsPath(output));
+  if (graphDir === undefined || slug === undefined) return;
+  await refuseExisting(annotationsPath(path.join(graphDir, `${slugFileName(slug)}.json`)));
 }
 
 /**

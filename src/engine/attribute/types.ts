@@ -58,6 +58,8 @@ export interface AttributeRequest extends CommonOptions, GraphOptions, TraceOpti
   /** Folder for the viewer's file and `graph-metadata.json`; needs `slug`. */
   readonly graphDir?: string | undefined;
   readonly slug?: string | undefined;
+  /** Whether files that have these names stay as they are: the new ones then get a number after their name. Default: false. */
+  readonly keepExisting?: boolean | undefined;
 }
 
 export interface AttributePromptsRequest extends CommonOptions, GraphOptions, TraceOptions, LabelOptions {

@@ -1,5 +1,5 @@
 /** Engine, verbs of `tracer graph` that write for other programs: `merge` and `export`. None of them loads a model or TF.js. */
-import { realpath } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { unreachable, UsageError } from '../../errors.ts';
 import { writeFileAtomic, type AtomicOptions } from '../../formats/atomic.ts';
@@ -229,9 +229,9 @@ function outputOf(file: string, slug: string, { format, output, graphDir, subgra
 
 /** A graph file costs an attribution: it is never replaced by what was made from it. Throws `UsageError`. */
 export async function refuseInputs(outputs: readonly string[], inputs: readonly string[]): Promise<void> {
-  const taken = new Set(await Promise.all(inputs.map(realName)));
+  const taken = new Set(await Promise.all(inputs.map(fileIdentity)));
   for (const output of outputs) {
-    if (!taken.has(await realName(output))) continue;
+    if (!taken.has(await fileIdentity(output))) continue;
     throw new UsageError({
       code: 'output_is_input',
       message: `${output} would replace the graph it is made from`,
@@ -240,10 +240,11 @@ export async function refuseInputs(outputs: readonly string[], inputs: readonly 
   }
 }
 
-/** Links followed, where there is a file. */
-async function realName(file: string): Promise<string> {
+/** What a file is, by whatever name: links, and on some disks other cases of its letters, lead to it too. */
+async function fileIdentity(file: string): Promise<string> {
   try {
-    return await realpath(file);
+    const { dev, ino } = await stat(file, { bigint: true });
+    return `${dev} ${ino}`;
   } catch {
     return path.resolve(file); // not there yet: reading or writing it says more
   }

@@ -1,5 +1,5 @@
 /** Engine: what this disk knows about the features of a graph that is exported. */
-import { placeOfNode } from '../../graph/feature-id.ts';
+import { placeOfNode } from '../../graph/neuronpedia.ts';
 import type { FeaturePage } from '../../transcoder/feature-page.ts';
 import type { DrawnGraph } from './drawn-graph.ts';
 import { openFeatureSource, type ShownLabel } from '../features/source.ts';

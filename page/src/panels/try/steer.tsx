@@ -1,6 +1,6 @@
 /** Page, panel for trying out: multiplies activations of features and shows what becomes of the next token. */
 import { computed, effect, signal } from '@preact/signals';
-import type { PictureNode } from '../../../../src/picture/picture.ts';
+import type { PictureNode } from '../../../../src/picture/picture-graph.ts';
 import type { InterveneResult } from '../../../../src/engine/intervene/types.ts';
 import { Slider } from '../../parts/slider.tsx';
 import { KindMark, placeOf } from '../../parts/node-row.tsx';

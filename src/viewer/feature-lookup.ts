@@ -1,20 +1,19 @@
-/** Viewer: pages and labels of features, one source for each transcoder set that the graphs were made with. */
+/** Viewer: looks up pages and labels of features, in one source for each transcoder set that the graphs were made with. */
 import {
   openFeatureSource,
   type FeatureSource,
   type FeatureSourceRequest,
 } from '../engine/features/source.ts';
 import { NotFoundError, TracerError } from '../errors.ts';
-import { placeOfNode } from '../graph/feature-id.ts';
-import { sanitiseName, type ViewerGraph } from '../graph/neuronpedia.ts';
+import { placeOfNode, sanitiseName, type ViewerGraph } from '../graph/neuronpedia.ts';
 import type { FeatureDetail } from './api.ts';
 import type { HeldModel } from './held-model.ts';
-import type { OpenGraph } from './opened-graphs.ts';
+import type { OpenGraph } from './graph-cache.ts';
 
-/** What `serve` itself was given: a folder of pages, and how the Hub is asked. */
+/** Options of `serve`: a folder of pages, and how the Hub is used. */
 export type FeatureOptions = Pick<FeatureSourceRequest, 'folder' | 'cacheDir' | 'offline' | 'onProgress'>;
 
-/** Sets whose features have pages on Neuronpedia, by their scan as files spell it: where layer and feature go. */
+/** Addresses of feature pages on Neuronpedia, by the scan of the set as viewer files spell it. */
 const NEURONPEDIA: ReadonlyMap<string, (layer: number, feature: number) => string> = new Map(
   ['mwhanna-gemma-scope-transcoders', 'gemma-2-2b'].map((scan) => [
     scan,
@@ -23,10 +22,11 @@ const NEURONPEDIA: ReadonlyMap<string, (layer: number, feature: number) => strin
   ]),
 );
 
-export class FeatureDesk {
+export class FeatureLookup {
   private readonly options: FeatureOptions;
   private readonly model: HeldModel | null;
-  private readonly told = new Set<string>();
+  /** Messages of warnings that were reported already. */
+  private readonly reported = new Set<string>();
   private readonly sources = new Map<string, Promise<FeatureSource>>();
 
   constructor(options: FeatureOptions, model: HeldModel | null) {
@@ -47,13 +47,13 @@ export class FeatureDesk {
     return await this.detail(open, layer, feature);
   }
 
-  /** Of the features that are drawn, by `LAYER_FEATURE`. Damaged pages are told of, and do not keep a graph from being read. */
+  /** Labels of the features that are drawn, by `LAYER_FEATURE`. A damaged page is reported as a warning; the graph still opens. */
   async labels(open: OpenGraph, drawn: ViewerGraph): Promise<Record<string, string>> {
     const source = await this.sourceOf(open);
     return (await this.orWarn(() => source.labels(featuresOf(drawn)))) ?? {};
   }
 
-  /** All that is known of the features that are drawn, by `LAYER_FEATURE`. */
+  /** Pages and labels of the features that are drawn, by `LAYER_FEATURE`. */
   async details(open: OpenGraph, drawn: ViewerGraph): Promise<Record<string, FeatureDetail>> {
     const found: Record<string, FeatureDetail> = {};
     for (const [layer, feature] of featuresOf(drawn)) {
@@ -65,32 +65,32 @@ export class FeatureDesk {
     return found;
   }
 
-  /** Null, and a warning where the server was started, for what cannot be read. */
+  /** Null when `read` throws a `TracerError`, which is reported once as a warning on the terminal. */
   private async orWarn<T>(read: () => Promise<T>): Promise<T | null> {
     try {
       return await read();
     } catch (error) {
       if (!(error instanceof TracerError)) throw error;
-      if (!this.told.has(error.message)) {
+      if (!this.reported.has(error.message)) {
         this.options.onProgress?.({ kind: 'warning', message: error.message });
       }
-      this.told.add(error.message);
+      this.reported.add(error.message);
       return null;
     }
   }
 
   private sourceOf(open: OpenGraph): Promise<FeatureSource> {
-    const { scan, set } = this.lookupOf(open);
+    const { scan, set } = this.requestFor(open);
     const key = JSON.stringify([scan, set]);
     const known = this.sources.get(key);
     if (known !== undefined) return known;
     const opening = this.openSource({ ...this.options, scan, set, scanLeadsTo: 'presets' });
     this.sources.set(key, opening);
-    opening.catch(() => this.sources.delete(key)); // the next request may have more luck
+    opening.catch(() => this.sources.delete(key)); // the next request tries again
     return opening;
   }
 
-  /** The folder that was given may hold the pages of other sets than this graph's. */
+  /** The folder of --features may have the pages of other sets only: the set's own source is used then. */
   private async openSource(request: FeatureSourceRequest): Promise<FeatureSource> {
     try {
       return await openFeatureSource(request);
@@ -101,15 +101,15 @@ export class FeatureDesk {
   }
 
   /**
-   * Which folders are read and which repositories are asked is never up to what a graph's file says: the set is the one that
-   * the server was given, where the graph is of it, or one that the file knows the commit of.
+   * A graph file alone does not decide which folder is read or which repository is queried: the set is the one that the server
+   * was started with, if the graph was made with it, else one whose commit the file records.
    */
-  private lookupOf(open: OpenGraph): Pick<FeatureSourceRequest, 'scan' | 'set'> {
+  private requestFor(open: OpenGraph): Pick<FeatureSourceRequest, 'scan' | 'set'> {
     const scan = scanOf(open);
     const recorded = open.kind === 'graph' ? open.graph.provenance.transcoders : undefined;
     if (!this.model?.fits(open)) return { scan, set: recorded };
     const { identity } = this.model;
-    // A file may spell the set's own name in another way, and labels are kept under the set's.
+    // A viewer file may spell the scan in another way; labels are stored under the set's own spelling.
     const isOwnName = recorded === undefined || scan === recorded.name;
     return { scan: isOwnName ? identity.scan : scan, set: identity.set };
   }

@@ -1,4 +1,4 @@
-/** Viewer, the list of graphs: files of a served folder, links looked through and never followed out of it. */
+/** Viewer: the files of a served folder that may be graphs. Symbolic links are resolved, but not followed out of the folder. */
 import { readdir, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { errnoCode } from '../formats/system-errors.ts';
@@ -9,19 +9,19 @@ import { describeListed, readGraphList, type Description } from './describe.ts';
 export const GRAPH_EXTENSION = '.safetensors';
 export const VIEWER_EXTENSION = '.json';
 
-/** A file that may be a graph. */
+/** A file that may be a graph, before it is opened. */
 export interface Candidate {
-  /** As it is called where it was found. */
+  /** Path under which it was found; links are not resolved. */
   readonly path: string;
-  /** What a link may not lead out of, itself without links; null for a file that was named by whoever serves it. */
+  /** Real path of the folder that a link must not lead out of; null for a file that was named on the command line. */
   readonly folder: string | null;
-  /** What the folder's own list says of it. */
+  /** Its entry in the folder's `graph-metadata.json`. */
   readonly listed?: Description | undefined;
 }
 
-/** Where a candidate really lies. */
-export interface Place {
-  /** Links followed, except out of the folder. */
+/** A candidate after its links were resolved. */
+export interface ResolvedFile {
+  /** Real path, or the path of a link that leads out of the folder. */
   readonly file: string;
   readonly bytes: number;
   /** Changes whenever the file does. */
@@ -29,8 +29,8 @@ export interface Place {
   readonly problem: string | null;
 }
 
-/** Files of a folder that may be graphs, by name. */
-export async function candidatesOf(folder: string): Promise<Candidate[]> {
+/** Files of a folder that may be graphs, sorted by name. */
+export async function listCandidates(folder: string): Promise<Candidate[]> {
   const listed = await readGraphList(path.join(folder, GRAPH_LIST_FILE));
   const names = (await readdir(folder)).filter(isCandidate).sort();
   return names.map((name) => {
@@ -45,8 +45,8 @@ function isCandidate(name: string): boolean {
   return isGraph && !name.startsWith('.') && name !== GRAPH_LIST_FILE && !name.endsWith(ANNOTATIONS_ENDING);
 }
 
-/** Null for what is no file, or is gone since it was listed. */
-export async function placeOf({ path: name, folder }: Candidate): Promise<Place | null> {
+/** Null for what is not a file, or was deleted since it was listed. */
+export async function resolveCandidate({ path: name, folder }: Candidate): Promise<ResolvedFile | null> {
   try {
     const file = await realpath(name);
     if (folder !== null && !isInside(folder, file)) {

@@ -1,4 +1,4 @@
-/** Viewer, way in: bodies and numbers of requests, checked once. */
+/** Viewer: parses and checks bodies and numbers of requests. */
 import type { Context } from 'hono';
 import * as v from 'valibot';
 import { BadFileError, UsageError } from '../errors.ts';
@@ -8,14 +8,14 @@ import { PRUNE_DEFAULTS } from '../graph/prune.ts';
 import type { JobRequest } from './api.ts';
 import { RefusedError } from './http-errors.ts';
 
-/** Annotations of thousands of pinned nodes fit. */
+/** Enough for annotations of thousands of pinned nodes. */
 export const LARGEST_BODY_BYTES = 2 ** 20;
 
 const MOST_CHANGES = 10_000;
 const LONGEST_SLUG = 100;
 const LONGEST_NODE_ID = 100;
 
-/** What errors call it. */
+/** Name of the body in error messages. */
 const BODY = 'the body';
 
 const Count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
@@ -62,18 +62,18 @@ export async function readBody<T>(context: Context, schema: Schema<T>): Promise<
   if (type !== 'application/json') {
     throw new RefusedError(415, {
       code: 'not_json',
-      message: `the body is ${JSON.stringify(type ?? 'of no type')}; application/json is expected`,
+      message: `the content type of the body is ${JSON.stringify(type ?? 'missing')}; application/json is expected`,
     });
   }
   const bytes = await context.req.arrayBuffer();
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
     const body = parseJson(BODY, text, v.unknown());
-    // To the schemas a list is an object, one without fields.
+    // The schemas would accept a list as an object without fields.
     return checkSchema(BODY, Array.isArray(body) ? null : body, schema);
   } catch (error) {
     if (error instanceof BadFileError) throw badBody(error.code, error.message, error);
-    throw badBody('not_utf8', 'the body is not a text in UTF-8', error);
+    throw badBody('not_utf8', 'the body is not valid UTF-8', error);
   }
 }
 
@@ -81,13 +81,13 @@ function badBody(code: string, message: string, cause: unknown): UsageError {
   return new UsageError({ code, message, hint: 'src/viewer/api.ts describes what is expected.', cause });
 }
 
-/** A whole number from 0 on in an address. */
+/** A whole number from 0 in an address. */
 export function readCount(name: string, text: string): number {
   const value = /^\d{1,15}$/.test(text) ? Number(text) : NaN;
   if (Number.isSafeInteger(value)) return value;
   throw new UsageError({
     code: 'bad_value',
-    message: `${name}: expected a whole number from 0 on, found ${JSON.stringify(text)}`,
+    message: `${name}: expected a whole number from 0, found ${JSON.stringify(text)}`,
   });
 }
 

@@ -1,4 +1,4 @@
-/** Viewer: graphs as they were read, the last few kept, so that a hundred requests for one read its file once. */
+/** Viewer: a cache of the graphs that were read last, so that many requests for one graph read its file once. */
 import { annotationsOf, emptyAnnotations, type Annotations } from '../graph/annotations.ts';
 import { withPinned } from '../engine/graph/pinned-nodes.ts';
 import { readGraph } from '../graph/files.ts';
@@ -8,40 +8,40 @@ import { pruneGraph, type PruneOptions } from '../graph/prune.ts';
 import { readViewerGraph } from '../graph/read-viewer.ts';
 import { graphScores, type GraphScores } from '../graph/scores.ts';
 import { loadAnnotations } from './annotations-file.ts';
-import type { ShelvedGraph } from './shelf.ts';
+import type { StoredGraph } from './graph-store.ts';
 
 export type OpenGraph =
   | { readonly kind: 'graph'; readonly graph: Graph; readonly scores: GraphScores }
   | { readonly kind: 'viewer'; readonly viewer: ViewerGraph };
 
-/** Of the files; a graph in memory has about the size of its file. */
-const MOST_KEPT_BYTES = 512 * 2 ** 20;
+/** Sum of file sizes; a graph in memory has about the size of its file. */
+const LARGEST_CACHE_BYTES = 512 * 2 ** 20;
 
-export class OpenedGraphs {
-  /** By version of the file, the one that was used last at the end. */
-  private readonly kept = new Map<string, { bytes: number; opened: Promise<OpenGraph> }>();
+export class GraphCache {
+  /** By version of the file, in the order of the last use. */
+  private readonly entries = new Map<string, { bytes: number; opened: Promise<OpenGraph> }>();
 
-  /** Throws what reading throws. */
-  async open({ kind, file, version, bytes }: ShelvedGraph): Promise<OpenGraph> {
-    const known = this.kept.get(version);
-    this.kept.delete(version);
+  /** Errors are those of reading the file. */
+  async open({ kind, file, version, bytes }: StoredGraph): Promise<OpenGraph> {
+    const known = this.entries.get(version);
+    this.entries.delete(version);
     const opened = known?.opened ?? (kind === 'graph' ? openGraph(file) : openViewer(file));
-    this.kept.set(version, { bytes, opened });
-    this.forgetOldest(version);
+    this.entries.set(version, { bytes, opened });
+    this.dropOldest(version);
     try {
       return await opened;
     } catch (error) {
-      this.kept.delete(version);
+      this.entries.delete(version);
       throw error;
     }
   }
 
-  private forgetOldest(except: string): void {
+  private dropOldest(except: string): void {
     let total = 0;
-    for (const { bytes } of this.kept.values()) total += bytes;
-    for (const [version, { bytes }] of this.kept) {
-      if (total <= MOST_KEPT_BYTES || version === except) return;
-      this.kept.delete(version);
+    for (const { bytes } of this.entries.values()) total += bytes;
+    for (const [version, { bytes }] of this.entries) {
+      if (total <= LARGEST_CACHE_BYTES || version === except) return;
+      this.entries.delete(version);
       total -= bytes;
     }
   }
@@ -56,7 +56,7 @@ async function openViewer(file: string): Promise<OpenGraph> {
   return { kind: 'viewer', viewer: await readViewerGraph(file) };
 }
 
-/** What is drawn: a graph file pruned as asked, but for what is pinned; a viewer's file as it is. */
+/** The nodes and links that are drawn: of a graph file, those within the thresholds and the pinned ones; of a viewer file, all. */
 export function drawnGraph(
   open: OpenGraph,
   slug: string,
@@ -67,8 +67,8 @@ export function drawnGraph(
   return viewerGraph(withPinned(pruneGraph(open.graph, thresholds), pinnedIds), { slug });
 }
 
-/** As they were saved, else as the file brings them along. */
-export async function annotationsFor(shelved: ShelvedGraph, open: OpenGraph): Promise<Annotations> {
-  const saved = await loadAnnotations(shelved.annotationsFile);
+/** The saved annotations, else those in the viewer file. */
+export async function annotationsFor(stored: StoredGraph, open: OpenGraph): Promise<Annotations> {
+  const saved = await loadAnnotations(stored.annotationsFile);
   return saved ?? (open.kind === 'viewer' ? annotationsOf(open.viewer) : emptyAnnotations());
 }

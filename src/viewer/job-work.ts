@@ -1,23 +1,23 @@
-/** Viewer: what can be tried out with the model: a prompt traced, features steered, a link put to the test. */
-import { lstat } from 'node:fs/promises';
+/** Viewer: the work of each kind of job: trace a prompt, steer features, ablate the source of a link. */
 import path from 'node:path';
 import { ablateIn } from '../engine/validate/ablate.ts';
 import { attributeIn } from '../engine/attribute/attribute.ts';
 import { interveneIn } from '../engine/intervene/intervene.ts';
 import { checkActivation } from '../engine/validate/validate.ts';
 import { unreachable, UsageError } from '../errors.ts';
+import { isThere } from '../formats/atomic.ts';
 import { sanitiseName } from '../graph/neuronpedia.ts';
 import type { AblateJob, JobRequest, SteerJob, TraceJob } from './api.ts';
 import { graphFacts } from './graph-facts.ts';
 import type { ChosenModel, HeldModel } from './held-model.ts';
 import { RefusedError } from './http-errors.ts';
 import type { Work } from './jobs.ts';
-import type { OpenedGraphs, OpenGraph } from './opened-graphs.ts';
-import type { Shelf } from './shelf.ts';
+import type { GraphCache, OpenGraph } from './graph-cache.ts';
+import type { GraphStore } from './graph-store.ts';
 
-export interface Bench {
-  readonly shelf: Shelf;
-  readonly opened: OpenedGraphs;
+export interface JobServices {
+  readonly store: GraphStore;
+  readonly cache: GraphCache;
   readonly chosen: ChosenModel;
 }
 
@@ -26,16 +26,16 @@ const RESERVED = /^graph-metadata$|\.annotations$/i;
 /** What a slug made from a prompt has at most. */
 const LONGEST_SLUG = 40;
 
-/** The work that a request asks for. Throws at once for all that can be known before the model is asked. */
-export async function workFor(request: JobRequest, bench: Bench): Promise<Work> {
-  const model = requireModel(bench.chosen);
+/** The work of a request. Everything that can be checked without the model is checked here, before the job is queued. */
+export async function createWork(request: JobRequest, services: JobServices): Promise<Work> {
+  const model = requireModel(services.chosen);
   switch (request.kind) {
     case 'trace':
-      return await traceWork(request, bench.shelf, model);
+      return await traceWork(request, services.store, model);
     case 'steer':
-      return steerWork(request, await openFor(request.slug, bench, model), model);
+      return steerWork(request, await openFor(request.slug, services, model), model);
     case 'ablate':
-      return ablateWork(request, await openFor(request.slug, bench, model), model);
+      return ablateWork(request, await openFor(request.slug, services, model), model);
     default:
       return unreachable(request);
   }
@@ -50,8 +50,8 @@ function requireModel({ model, why }: ChosenModel): HeldModel {
   });
 }
 
-async function openFor(slug: string, { shelf, opened }: Bench, model: HeldModel): Promise<OpenGraph> {
-  const open = await opened.open(await shelf.find(slug));
+async function openFor(slug: string, { store, cache }: JobServices, model: HeldModel): Promise<OpenGraph> {
+  const open = await cache.open(await store.find(slug));
   if (model.fits(open)) return open;
   throw new UsageError({
     code: 'other_model',
@@ -60,11 +60,11 @@ async function openFor(slug: string, { shelf, opened }: Bench, model: HeldModel)
   });
 }
 
-async function traceWork({ prompt, slug }: TraceJob, shelf: Shelf, model: HeldModel): Promise<Work> {
+async function traceWork({ prompt, slug }: TraceJob, store: GraphStore, model: HeldModel): Promise<Work> {
   if (prompt.trim() === '') {
     throw new UsageError({ code: 'empty_prompt', message: 'the prompt is empty', hint: 'Type some words.' });
   }
-  const { folder } = shelf;
+  const { folder } = store;
   if (slug !== undefined && (await isTaken(folder, slug))) {
     throw new RefusedError(409, {
       code: 'slug_taken',
@@ -74,42 +74,38 @@ async function traceWork({ prompt, slug }: TraceJob, shelf: Shelf, model: HeldMo
   }
   return async (context) => {
     const session = await model.open(context);
-    const name = slug ?? (await freeSlug(folder, prompt));
-    const output = path.join(folder, `${name}.safetensors`);
+    const name = slug ?? slugOf(prompt);
     const result = await attributeIn(session, {
       ...context,
       input: { prompt },
-      output,
+      output: path.join(folder, `${name}.safetensors`),
       graphDir: folder,
       slug: name,
+      keepExisting: true, // the name may have been taken since the job was queued
     });
-    return { kind: 'trace', slug: (await shelf.add(output)).slug, result };
+    const [graph] = result.files;
+    const added = await store.add(graph!.path);
+    if (slug !== undefined && path.parse(graph!.path).name !== slug) {
+      const message = `the name ${slug} was taken while the job waited or ran: the graph is called ${added.slug}`;
+      context.onProgress({ kind: 'warning', message });
+    }
+    return { kind: 'trace', slug: added.slug, result };
   };
 }
 
-async function freeSlug(folder: string, prompt: string): Promise<string> {
+function slugOf(prompt: string): string {
   const words = sanitiseName(prompt.trim().toLowerCase()).replace(/[-.]+/g, '-');
   const slug = words.slice(0, LONGEST_SLUG).replace(/^-+|-+$/g, '') || 'prompt';
-  for (let count = 1; ; count++) {
-    const name = count === 1 ? slug : `${slug}-${count}`;
-    if (!(await isTaken(folder, name))) return name;
-  }
+  return RESERVED.test(slug) ? `${slug}-1` : slug;
 }
 
-/** Whether any file would be replaced. */
+/** Checked before the work starts, which may take minutes. A name that is taken later is noticed when the graph is written. */
 async function isTaken(folder: string, slug: string): Promise<boolean> {
-  const files = ['.safetensors', '.json', '.annotations.json'].map((ending) =>
-    path.join(folder, slug + ending),
-  );
-  const found = await Promise.all(
-    files.map((file) =>
-      lstat(file).then(
-        () => true,
-        () => false,
-      ),
-    ),
-  );
-  return RESERVED.test(slug) || found.includes(true);
+  if (RESERVED.test(slug)) return true;
+  for (const ending of ['.safetensors', '.json', '.annotations.json']) {
+    if (await isThere(path.join(folder, slug + ending))) return true;
+  }
+  return false;
 }
 
 function steerWork({ changes, freeze_attention }: SteerJob, open: OpenGraph, model: HeldModel): Work {

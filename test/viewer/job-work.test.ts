@@ -1,5 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { appendFileSync, cpSync, existsSync, readdirSync, readFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  cpSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { attributeIn } from '../../src/engine/attribute/attribute.ts';
 import type { ViewerGraph } from '../../src/graph/neuronpedia.ts';
@@ -46,7 +54,7 @@ beforeAll(async () => {
     },
     {
       common: { ...MODEL, transcoders: goldenPath('tiny-a', 'transcoders', SET) },
-      limits: { unheardMs: 2_000 },
+      limits: { listenerTimeoutMs: 2_000 },
     },
   );
   ({ graph } = answer<OpenedGraph>(await opened.ask(`/api/graphs/dallas${ALL}`)));
@@ -114,6 +122,42 @@ describe('a prompt that is traced', () => {
     twice.push(await runJob(opened, { kind: 'trace', prompt: 'Dallas' }));
     expect(twice.map(({ result }) => (result as { slug: string }).slug)).toEqual(['dallas-2', 'dallas-3']);
     expect(readFileSync(path.join(opened.folder, 'dallas.safetensors')).equals(before)).toBe(true);
+  });
+
+  it('never writes over a graph that took its name while it was queued or traced', async () => {
+    const trace = { kind: 'trace', slug: 'twice' } as const;
+    const jobs = [
+      await startJob(opened, { ...trace, prompt: 'The first of two' }),
+      await startJob(opened, { ...trace, prompt: 'The second of two' }),
+      await startJob(opened, { ...trace, prompt: 'The third of two', slug: 'appears' }),
+      await startJob(opened, { ...trace, prompt: 'The fourth of two', slug: 'noted' }),
+    ];
+    // Another program writes while they wait.
+    writeFileSync(path.join(opened.folder, 'appears.json'), 'theirs');
+    writeFileSync(path.join(opened.folder, 'noted.annotations.json'), '{"notes":"on another graph"}');
+    const ended = await Promise.all(jobs.map((job) => listenTo(opened, job).last));
+    const traced = ended.map(({ result }) => result as Extract<JobStatus['result'], { kind: 'trace' }>);
+    expect(traced.map(({ slug }) => slug)).toEqual(['twice', 'twice-2', 'appears-2', 'noted-2']);
+    expect(ended.map(({ warnings }) => warnings.length)).toEqual([0, 1, 1, 1]);
+    expect(ended[1]!.warnings[0]).toMatch(/twice was taken.*twice-2/);
+    for (const { slug, result } of traced) {
+      const { kind, graph } = answer<OpenedGraph>(await opened.ask(`/api/graphs/${slug}`));
+      expect([kind, graph.metadata.prompt]).toEqual(['graph', result.prompt]);
+      const viewer = JSON.parse(
+        readFileSync(path.join(opened.folder, `${slug}.json`), 'utf8'),
+      ) as ViewerGraph;
+      expect([viewer.metadata.slug, viewer.metadata.prompt]).toEqual([slug, result.prompt]);
+    }
+    expect(readFileSync(path.join(opened.folder, 'appears.json'), 'utf8')).toBe('theirs');
+    for (const name of ['appears.safetensors', 'noted.safetensors', 'noted.json']) {
+      expect(existsSync(path.join(opened.folder, name))).toBe(false);
+    }
+    rmSync(path.join(opened.folder, 'appears.json'));
+  });
+
+  it('gets a name that other files beside the graphs do not have', async () => {
+    const { result } = await runJob(opened, { kind: 'trace', prompt: 'Graph metadata' });
+    expect((result as { slug: string }).slug).toBe('graph-metadata-1');
   });
 
   it('says what is wrong with it', async () => {

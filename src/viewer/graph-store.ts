@@ -1,6 +1,6 @@
 /**
- * Viewer: the graphs that are served. A request names a graph by its slug, which is looked up in the list made here; no path
- * is ever built from what a request says.
+ * Viewer: the list of graphs that are served. A request names a graph by its slug, which is looked up in this list; no path is
+ * built from the text of a request.
  */
 import { realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
@@ -10,23 +10,29 @@ import { annotationsPath } from '../graph/annotations.ts';
 import { sanitiseName } from '../graph/neuronpedia.ts';
 import type { GraphEntry } from './api.ts';
 import { describeGraphFile, describeViewerFile, type Description } from './describe.ts';
-import { candidatesOf, GRAPH_EXTENSION, placeOf, type Candidate, type Place } from './places.ts';
+import {
+  GRAPH_EXTENSION,
+  listCandidates,
+  resolveCandidate,
+  type Candidate,
+  type ResolvedFile,
+} from './graph-candidates.ts';
 
-export interface ShelvedGraph extends GraphEntry, Omit<Place, 'problem'> {
+export interface StoredGraph extends GraphEntry, Omit<ResolvedFile, 'problem'> {
   readonly annotationsFile: string;
   readonly candidate: Candidate;
 }
 
-/** A slug that nothing is left of. */
+/** Slug of a file whose name has no character that a slug may have. */
 const NAMELESS = 'graph';
 
-export class Shelf {
-  /** Where graphs that are traced in the page are written. */
+export class GraphStore {
+  /** Folder that graphs traced in the page are written to. */
   readonly folder: string;
   private readonly folders: readonly string[];
   private readonly files: Set<string>;
   private readonly described = new Map<string, { version: string; description: Description | null }>();
-  private graphs: readonly ShelvedGraph[] = [];
+  private graphs: readonly StoredGraph[] = [];
 
   private constructor(folders: readonly string[], files: readonly string[]) {
     this.folders = folders;
@@ -35,42 +41,42 @@ export class Shelf {
   }
 
   /**
-   * @param places at least one folder or graph file. Throws `NotFoundError` for what is not there and `BadFileError` for a
-   * file that is no graph.
+   * @param paths at least one folder or graph file. Throws `NotFoundError` for a path that does not exist and `BadFileError`
+   * for a file that is not a graph.
    */
-  static async open(places: readonly string[]): Promise<Shelf> {
+  static async open(paths: readonly string[]): Promise<GraphStore> {
     const folders: string[] = [];
     const files: string[] = [];
-    for (const place of places) {
-      const real = await realpath(place).catch((cause: unknown) => {
-        throw openingError(place, cause);
+    for (const given of paths) {
+      const real = await realpath(given).catch((cause: unknown) => {
+        throw openingError(given, cause);
       });
       if ((await stat(real)).isDirectory()) folders.push(real);
-      else files.push(path.resolve(place));
+      else files.push(path.resolve(given));
     }
     for (const file of files) await checkNamed(file);
-    const shelf = new Shelf(folders, files);
-    await shelf.list();
-    return shelf;
+    const store = new GraphStore(folders, files);
+    await store.list();
+    return store;
   }
 
-  /** Looks at the folders again. */
-  async list(): Promise<readonly ShelvedGraph[]> {
+  /** Reads the folders again. */
+  async list(): Promise<readonly StoredGraph[]> {
     const candidates = [...this.files].map((file): Candidate => ({ path: file, folder: null }));
-    for (const folder of this.folders) candidates.push(...(await candidatesOf(folder)));
-    const found = new Map<string, ShelvedGraph>();
+    for (const folder of this.folders) candidates.push(...(await listCandidates(folder)));
+    const found = new Map<string, StoredGraph>();
     for (const candidate of candidates) {
       const graph = await this.examine(candidate);
       if (graph !== null && !found.has(graph.file)) found.set(graph.file, graph);
     }
-    const whole = withoutTwins(withoutTwins([...found.values()], besideEachOther), ofOneTrace);
+    const whole = withoutDuplicates(withoutDuplicates([...found.values()], pathWithoutExtension), traceKey);
     this.graphs = withUniqueSlugs(whole);
     return this.graphs;
   }
 
   /** Throws `NotFoundError` when no graph has that slug, and `BadFileError` when it cannot be opened. */
-  async find(slug: string): Promise<ShelvedGraph> {
-    const graph = (await this.stillThere(slug)) ?? (await this.list()).find((one) => one.slug === slug);
+  async find(slug: string): Promise<StoredGraph> {
+    const graph = (await this.unchanged(slug)) ?? (await this.list()).find((one) => one.slug === slug);
     if (graph === undefined) {
       throw new NotFoundError({
         code: 'unknown_graph',
@@ -82,32 +88,35 @@ export class Shelf {
     return graph;
   }
 
-  /** A graph that was written while serving. */
-  async add(file: string): Promise<ShelvedGraph> {
+  /** Adds a graph that was written after the start. */
+  async add(file: string): Promise<StoredGraph> {
     const real = await realpath(file);
     if (!this.folders.includes(path.dirname(real))) this.files.add(file);
     return (await this.list()).find((graph) => graph.file === real)!;
   }
 
-  /** As it was listed, unless the file has changed since, or a link has taken its place. */
-  private async stillThere(slug: string): Promise<ShelvedGraph | undefined> {
+  /** The graph as it was listed; undefined when the file has changed or was replaced by a link since. */
+  private async unchanged(slug: string): Promise<StoredGraph | undefined> {
     const graph = this.graphs.find((one) => one.slug === slug);
     if (graph === undefined) return undefined;
-    return (await placeOf(graph.candidate))?.version === graph.version ? graph : undefined;
+    return (await resolveCandidate(graph.candidate))?.version === graph.version ? graph : undefined;
   }
 
-  private async examine(candidate: Candidate): Promise<ShelvedGraph | null> {
-    const place = await placeOf(candidate);
-    if (place === null) return null;
-    const description = await this.describe(candidate, place);
+  private async examine(candidate: Candidate): Promise<StoredGraph | null> {
+    const resolved = await resolveCandidate(candidate);
+    if (resolved === null) return null;
+    const description = await this.describe(candidate, resolved);
     if (description === null) return null;
     const slug = sanitiseName(path.parse(candidate.path).name).replace(/^\.*$/, NAMELESS);
     const annotationsFile = annotationsPath(candidate.path);
-    return { ...place, ...description, slug, annotationsFile, candidate };
+    return { ...resolved, ...description, slug, annotationsFile, candidate };
   }
 
-  /** Read once for each version of a file. */
-  private async describe(candidate: Candidate, { version, problem }: Place): Promise<Description | null> {
+  /** Each version of a file is read once. */
+  private async describe(
+    candidate: Candidate,
+    { version, problem }: ResolvedFile,
+  ): Promise<Description | null> {
     const known = this.described.get(candidate.path);
     if (known?.version === version) return known.description;
     const description =
@@ -141,28 +150,28 @@ async function checkNamed(file: string): Promise<void> {
   if (description?.problem === null) return;
   throw new BadFileError({
     code: 'not_a_graph',
-    message: description?.problem ?? `${file} is no graph`,
+    message: description?.problem ?? `${file} is not a graph`,
     hint: 'Give graph files (.safetensors), viewer files (.json), or folders of them.',
   });
 }
 
-/** `x.json` beside `x.safetensors` is the same graph, pruned: the whole one is shown, unless it is damaged. */
-function besideEachOther({ candidate }: ShelvedGraph): string {
+/** `x.json` beside `x.safetensors` is the same graph, pruned: the graph file is listed, unless it is damaged. */
+function pathWithoutExtension({ candidate }: StoredGraph): string {
   const { dir, name } = path.parse(candidate.path);
   return path.join(dir, name);
 }
 
-/** So are the two files of one trace, wherever each was written. */
-function ofOneTrace({ candidate, file, created_ms }: ShelvedGraph): string {
+/** The two files of one trace have one time of creation and one name, also in different folders. */
+function traceKey({ candidate, file, created_ms }: StoredGraph): string {
   return created_ms === null ? file : `${created_ms} ${path.parse(candidate.path).name}`;
 }
 
-/** The best of each key, in the order of the first. */
-function withoutTwins(
-  graphs: readonly ShelvedGraph[],
-  keyOf: (graph: ShelvedGraph) => string,
-): ShelvedGraph[] {
-  const best = new Map<string, ShelvedGraph>();
+/** One graph of each key, the one of the highest rank, in the order in which the keys first occur. */
+function withoutDuplicates(
+  graphs: readonly StoredGraph[],
+  keyOf: (graph: StoredGraph) => string,
+): StoredGraph[] {
+  const best = new Map<string, StoredGraph>();
   for (const graph of graphs) {
     const key = keyOf(graph);
     const other = best.get(key);
@@ -175,8 +184,8 @@ function rank({ kind, problem }: GraphEntry): number {
   return (problem === null ? 2 : 0) + (kind === 'graph' ? 1 : 0);
 }
 
-/** The second `x` is called `x-2`. */
-function withUniqueSlugs(graphs: readonly ShelvedGraph[]): ShelvedGraph[] {
+/** The second graph of slug `x` gets the slug `x-2`. */
+function withUniqueSlugs(graphs: readonly StoredGraph[]): StoredGraph[] {
   const taken = new Set<string>();
   return graphs.map((graph) => {
     let { slug } = graph;
@@ -186,7 +195,7 @@ function withUniqueSlugs(graphs: readonly ShelvedGraph[]): ShelvedGraph[] {
   });
 }
 
-/** What may be told of a graph. */
-export function entryOf({ slug, prompt, scan, kind, created_ms, bytes, problem }: ShelvedGraph): GraphEntry {
+/** The fields of a graph that are sent to the page. */
+export function entryOf({ slug, prompt, scan, kind, created_ms, bytes, problem }: StoredGraph): GraphEntry {
   return { slug, prompt, scan, kind, created_ms, bytes, problem };
 }
