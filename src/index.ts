@@ -23,6 +23,8 @@ export { openSession, type Session, type SessionOptions } from './engine/session
 export { setUpTensorflow as setup, type SetupOptions, type SetupReport } from './backend/install.ts';
 export { examine as doctor, type DoctorReport } from './backend/doctor.ts';
 export { readGraph, writeGraph } from './graph/files.ts';
+export type { Edit, HookName, RunHooks } from './model/hooks.ts';
+export type { ForwardOptions, ForwardResult } from './model/transformer.ts';
 export type { FeaturePage } from './transcoder/feature-page.ts';
 export type { Graph, Provenance } from './graph/graph.ts';
 export type * from './engine/request.ts';

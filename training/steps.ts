@@ -1,8 +1,6 @@
 /** The steps of the training, with their settings. Each leaves a checkpoint in the run's folder, so that it can go on. */
-import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { TransformerConfig } from '../src/model/config.ts';
-import type { StepRecord } from '../src/training/loop.ts';
 import { modelOfVariables, modelParameters } from '../src/training/model-parameters.ts';
 import { Variables, type Parameter } from '../src/training/parameters.ts';
 import { Random } from '../src/training/random.ts';
@@ -13,6 +11,7 @@ import type { TranscoderParameters } from '../src/training/transcoder-parameters
 import { interchangeSource, questionSource } from './corpus/interchanges.ts';
 import { nameTokens, type Prepared } from './corpus/prepare.ts';
 import { RowStream } from './corpus/stream.ts';
+import { curve } from './curve.ts';
 import { N_FEATURES, shapeOf } from './shape.ts';
 
 export interface Run {
@@ -24,7 +23,6 @@ export interface Run {
 }
 
 const BETAS = { beta1: 0.9, beta2: 0.98, clipNorm: 1 };
-const LOG_EVERY_STEPS = 20;
 
 /** Tokens that no sentence holds: their embedding is 0. */
 export function silentTokens({ tokenizer, used }: Prepared): number {
@@ -35,15 +33,8 @@ export function scaled(run: Run, steps: number): number {
   return Math.max(2, Math.round(steps * run.stepsScale));
 }
 
-/** Writes the curve, one JSON object a step, and now and then a line for people. */
-export function curve(run: Run, phase: string): (record: StepRecord) => void {
-  return (record) => {
-    appendFileSync(join(run.folder, 'curve.jsonl'), `${JSON.stringify({ phase, ...record })}\n`);
-    if (record.step % LOG_EVERY_STEPS !== 0 && record.step !== record.steps) return;
-    const measures = Object.entries(record.measures).map(([name, value]) => `${name} ${value.toFixed(3)}`);
-    const parts = [`loss ${record.loss.toFixed(3)}`, ...measures, `${record.seconds.toFixed(2)} s a step`];
-    console.log(`${phase} ${record.step}/${record.steps}: ${parts.join(', ')}`);
-  };
+function curveOf(run: Run, phase: string) {
+  return curve(join(run.folder, 'curve.jsonl'), phase);
 }
 
 /** The model's parameters at their start. Names keep their random embedding, so that facts have to be looked up by MLPs. */
@@ -62,7 +53,7 @@ export async function modelStep(run: Run, config: TransformerConfig, parameters:
     rowsAStep: 192,
     n_silent: silentTokens(run.prepared),
     checkpoint: join(run.folder, 'model-step.safetensors'),
-    onStep: curve(run, 'model'),
+    ...curveOf(run, 'model'),
   });
 }
 
@@ -87,7 +78,7 @@ export async function transcoderStep(
       activeFeatures: ACTIVE_FEATURES,
       random: new Random(run.seed + 3),
       checkpoint: join(run.folder, 'transcoder-step.safetensors'),
-      onStep: curve(run, 'transcoders'),
+      ...curveOf(run, 'transcoders'),
     });
   } finally {
     for (const { ln1, ln1_post, ln2, ln2_post } of model.blocks) {
@@ -138,6 +129,6 @@ export async function jointStep(
     interchange: interchangeSource(run.prepared, new Random(run.seed + 6)),
     questions: questionSource(run.prepared, new Random(run.seed + 7)),
     checkpoint: join(run.folder, 'joint-step.safetensors'),
-    onStep: curve(run, 'joint'),
+    ...curveOf(run, 'joint'),
   });
 }

@@ -1,23 +1,25 @@
 /** Model: the values of one run that were asked for, by hook name, and who owns them. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor } from '../backend/backend.ts';
-import type { HookName, RunHooks } from './hooks.ts';
+import { applyEdit, type HookName, type RunHooks } from './hooks.ts';
 
 /** Values kept from a run, in the order of the pass. Dispose it, or take it with `using`. */
 export class ActivationCache implements Disposable {
   private readonly values = new Map<HookName, Tensor>();
 
-  /** Keeps a value beyond the tidy it was made in. */
+  /** Keeps a value beyond the tidy it was made in; the value given stays its owner's. A name kept before is replaced. */
   keep(name: HookName, value: Tensor): void {
-    // A clone shares the numbers; the pass is free to dispose the original.
-    this.values.set(name, tf.keep(value.clone()));
+    // A clone shares the numbers; whoever owns the original is free to dispose it.
+    const kept = tf.keep(value.clone());
+    this.values.get(name)?.dispose();
+    this.values.set(name, kept);
   }
 
   has(name: HookName): boolean {
     return this.values.has(name);
   }
 
-  /** The value at a hook; it stays the cache's. Throws when the run was not asked to capture it. */
+  /** The value at a hook; it stays the cache's, also when an edit returns it. Throws when the run did not capture it. */
   get<T extends Tensor = Tensor>(name: HookName): T {
     const value = this.values.get(name);
     if (!value) throw new Error(`${name} was not captured in this run`);
@@ -50,7 +52,8 @@ export function hookPoints(hooks: RunHooks, cache: ActivationCache): HookPoints 
   const { edits, capture } = hooks;
   return {
     at<T extends Tensor>(name: HookName, value: T): T {
-      const edited = (edits?.get(name)?.(value, name) ?? value) as T;
+      const edit = edits?.get(name);
+      const edited = edit ? applyEdit(edit, value, name) : value;
       if (capture?.(name)) cache.keep(name, edited);
       return edited;
     },

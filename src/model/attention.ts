@@ -121,13 +121,18 @@ function byHead(t: Tensor3D, sequences: number): Tensor3D {
   return tf.reshape(tf.transpose(split, [0, 2, 1, 3]), [sequences * heads, nPositions, d_head]);
 }
 
-/** The mask for queries at positions [first, first + n) over all keys up to them. */
-export function attentionMask(first: number, n: number, type: AttentionType, window: number): Tensor3D {
+/** The mask for queries at positions [first, first + n) over all keys up to them. `window`: null when there is none. */
+export function attentionMask(
+  first: number,
+  n: number,
+  type: AttentionType,
+  window: number | null,
+): Tensor3D {
   const nKeys = first + n;
   const mask = new Float32Array(n * nKeys);
   for (let query = 0; query < n; query++) {
     const position = first + query;
-    const oldest = type === 'local' ? Math.max(0, position - window + 1) : 0;
+    const oldest = type === 'local' && window !== null ? Math.max(0, position - window + 1) : 0;
     mask.fill(1, query * nKeys + oldest, query * nKeys + position + 1);
   }
   return tf.tensor3d(mask, [1, n, nKeys]);

@@ -23,8 +23,8 @@ export interface TransformerConfig {
   readonly attn_scale: number;
   /** One entry a layer. */
   readonly attn_types: readonly AttentionType[];
-  /** A query of a local layer sees this many keys, its own included. */
-  readonly window_size: number;
+  /** A query of a local layer sees this many keys, its own included; null: all of them. */
+  readonly window_size: number | null;
   readonly attn_scores_soft_cap: number | null;
   readonly output_logits_soft_cap: number | null;
   /** Token embeddings are multiplied by this when they enter the residual stream. */
@@ -114,7 +114,7 @@ export function transformerConfig(file: ConfigFile, name: string): TransformerCo
     rotary_base: file.rope_parameters?.rope_theta ?? file.rope_theta,
     attn_scale: Math.sqrt(file.query_pre_attn_scalar),
     attn_types: attentionTypes(file, family, refuse),
-    window_size: given(file.sliding_window, family.defaultWindow) ?? file.max_position_embeddings,
+    window_size: given(file.sliding_window, family.defaultWindow),
     attn_scores_soft_cap: given(file.attn_logit_softcapping, family.defaultSoftCaps.attn_scores),
     output_logits_soft_cap: given(file.final_logit_softcapping, family.defaultSoftCaps.output_logits),
     embed_scale: family.scalesEmbedding ? Math.sqrt(file.hidden_size) : 1,

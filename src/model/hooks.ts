@@ -104,8 +104,32 @@ function escapeForRegExp(text: string): string {
   return text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
 }
 
-/** Receives the value at a hook and returns the value to go on with: the same one, or another of the same shape. */
-export type Edit = (value: Tensor, name: HookName) => Tensor;
+/**
+ * Receives the value at a hook and returns the value to go on with: the same one, or another of the same shape; nothing
+ * leaves it as it is.
+ *
+ * Ownership: no tensor changes its owner. The pass goes on with a handle of its own on the numbers of what is returned, so an
+ * edit may return its argument, a tensor that it makes (freed with the layer), or one that belongs to somebody else, such as
+ * `cache.get(name)`, which stays theirs. The argument is a handle of the edit's own: it may be disposed, and lives longer than
+ * the layer when it is kept with `tf.keep`; who keeps it disposes it.
+ */
+export type Edit = (value: Tensor, name: HookName) => Tensor | undefined;
+
+/**
+ * The value to go on with after an edit; it belongs to the scope (`tf.tidy`) that this is called in. A clone shares the
+ * numbers and costs nothing. Throws `UsageError` for a tensor of another shape.
+ */
+export function applyEdit<T extends Tensor>(edit: Edit, value: T, name: HookName): T {
+  const edited = edit(value.clone(), name) ?? value;
+  if (edited.shape.join() !== value.shape.join()) {
+    throw new UsageError({
+      code: 'hook_shape',
+      message: `the edit at ${name} returned a tensor of shape [${edited.shape.join(', ')}]; expected [${value.shape.join(', ')}]`,
+      hint: 'An edit returns its value, or another tensor of the same shape.',
+    });
+  }
+  return edited.clone() as T;
+}
 
 /** Hooks are values handed to one run; nothing is installed, so nothing is left over. */
 export interface RunHooks {
@@ -114,7 +138,7 @@ export interface RunHooks {
   readonly capture?: (name: HookName) => boolean;
 }
 
-/** Merges edits: at a hook named by both, the first is applied before the second. */
+/** Merges edits: at a hook named by both, the first is applied before the second. Each owns what it would own alone. */
 export function composeEdits(
   first: ReadonlyMap<HookName, Edit>,
   second: ReadonlyMap<HookName, Edit>,
@@ -122,7 +146,7 @@ export function composeEdits(
   const merged = new Map(first);
   for (const [name, edit] of second) {
     const earlier = merged.get(name);
-    merged.set(name, earlier ? (value, at) => edit(earlier(value, at), at) : edit);
+    merged.set(name, earlier ? (value, at) => edit(applyEdit(earlier, value, at), at) : edit);
   }
   return merged;
 }

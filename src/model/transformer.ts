@@ -159,9 +159,7 @@ export class Transformer implements Disposable {
       const wanted = start === 0 ? normalized : tf.slice<tf.Rank.R2, Tensor2D>(normalized, [start, 0]);
       const pre = hooks.at('unembed.hook_pre', wanted);
       const z = hooks.at('unembed.hook_post', W_U.matMul(pre, { transpose: true })); // before the cap
-      const logits = softCap(z, config.output_logits_soft_cap);
-      // The result leaves the tidy; without a cap it may be the very tensor that a hook captured.
-      return logits === z ? z.clone() : logits;
+      return softCap(z, config.output_logits_soft_cap);
     });
   }
 

@@ -3,6 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { AdamW, type AdamWOptions } from './adamw.ts';
 import { loadCheckpoint, saveCheckpoint } from './checkpoint.ts';
 import type { Variables } from './parameters.ts';
+import type { Random } from './random.ts';
 import { learningRate } from './schedule.ts';
 
 /** One line of the curve. */
@@ -24,6 +25,12 @@ export interface LoopOptions {
   readonly optimizer: AdamWOptions;
   /** File that the state is kept in; an interrupted run goes on from it. */
   readonly checkpoint?: string;
+  /** Steps between two checkpoints; default 100. */
+  readonly checkpointEvery?: number;
+  /** What the work of a step draws from. Its state is kept in the checkpoint, so that a resumed run repeats the draws. */
+  readonly random?: Random;
+  /** Called before the first step with how many an interrupted run has done; what it told of later ones is done again. */
+  readonly onBegin?: (done: number) => void | Promise<void>;
   readonly onStep?: (record: StepRecord) => void;
   readonly signal?: AbortSignal;
 }
@@ -36,25 +43,31 @@ export interface StepWork {
   readonly after?: (optimizer: AdamW) => Promise<Record<string, number>>;
 }
 
-const CHECKPOINT_EVERY_STEPS = 100;
+const DEFAULT_CHECKPOINT_EVERY = 100;
 
 /**
- * Takes `steps` steps. `prepare` is called for every step, also for those that a resumed run skips, so that draws from a
- * seeded source stay in line; the work it returns is done only for the others. Throws the reason of `signal`.
+ * Takes `steps` steps. `prepare` is called for every step, also for those that a resumed run skips, so that draws from
+ * sources of its own stay in line; the work it returns is done only for the others. A run that was interrupted at any moment
+ * and resumed leaves the same bytes as one that was not. Throws the reason of `signal`.
  */
 export async function descend(
   variables: Variables,
   prepare: (step: number) => () => StepWork,
   options: LoopOptions,
 ): Promise<void> {
-  const { steps, peakRate, checkpoint, onStep, signal } = options;
+  const { steps, peakRate, checkpoint, random, onBegin, onStep, signal } = options;
+  const checkpointEvery = options.checkpointEvery ?? DEFAULT_CHECKPOINT_EVERY;
   const { parameters } = variables;
   const optimizer = new AdamW(options.optimizer);
-  const done = checkpoint ? await loadCheckpoint(checkpoint, parameters, optimizer) : 0;
+  const state = { parameters, optimizer, random };
+  const resumed = checkpoint ? await loadCheckpoint(checkpoint, steps, state) : null;
+  const done = resumed?.done ?? 0;
+  await onBegin?.(done);
+  for (let step = 0; step < done; step++) prepare(step);
+  if (random && resumed) random.state = resumed.randomState!;
   variables.refill();
-  for (let step = 0; step < steps; step++) {
+  for (let step = done; step < steps; step++) {
     const begin = prepare(step);
-    if (step < done) continue;
     signal?.throwIfAborted();
     const start = performance.now();
     const { loss, after } = begin();
@@ -68,7 +81,7 @@ export async function descend(
     const seconds = (performance.now() - start) / 1000;
     onStep?.({ step: step + 1, steps, loss: value, gradientNorm, learningRate: rate, seconds, measures });
     const isLast = step + 1 === steps;
-    if (checkpoint && (isLast || (step + 1) % CHECKPOINT_EVERY_STEPS === 0))
-      await saveCheckpoint(checkpoint, step + 1, parameters, optimizer);
+    if (checkpoint && (isLast || (step + 1) % checkpointEvery === 0))
+      await saveCheckpoint(checkpoint, step + 1, steps, state);
   }
 }

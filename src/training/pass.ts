@@ -5,6 +5,7 @@ import type { HookPoints } from '../model/activation-cache.ts';
 import { block } from '../model/block.ts';
 import { rmsNorm } from '../model/norm.ts';
 import { batchContext, type Batch } from './batch.ts';
+import { cappedCrossEntropy, crossEntropy } from './cross-entropy.ts';
 import type { BatchModel } from './model-parameters.ts';
 
 /** No hook does anything. */
@@ -30,12 +31,13 @@ export interface Prediction {
 
 /** Mean loss in nats at `places` of a residual stream. */
 export function predictionLoss(model: BatchModel, residual: Tensor2D, wanted: Prediction): tf.Scalar {
-  const { config } = model;
-  const z = unembedded(model, residual, wanted.places);
-  return cappedCrossEntropy(z, wanted.targets, config.output_logits_soft_cap ?? NO_CAP, wanted.n_silent);
+  const { places, targets, n_silent } = wanted;
+  const cap = model.config.output_logits_soft_cap;
+  const z = unembedded(model, residual, places);
+  return cap === null ? crossEntropy(z, targets, n_silent) : cappedCrossEntropy(z, targets, cap, n_silent);
 }
 
-/** Logits before the cap, divided by the cap, at places of the residual stream. */
+/** Logits at places of the residual stream; of a model with a cap, the logits before it, divided by the cap. */
 export function unembedded(model: BatchModel, residual: Tensor2D, places: Int32Array): Tensor2D {
   const { config } = model;
   const chosen: Tensor2D = tf.gather(residual, tf.tensor1d(places, 'int32'));
@@ -43,42 +45,7 @@ export function unembedded(model: BatchModel, residual: Tensor2D, places: Int32A
     scale: 'ln_final.hook_scale',
     normalized: 'ln_final.hook_normalized',
   });
-  const cap = config.output_logits_soft_cap ?? NO_CAP;
-  return tf.matMul(tf.div<Tensor2D>(normalized, cap), model.W_E, false, true);
-}
-
-/** So large that tanh is the identity, and exp of it is still finite. */
-const NO_CAP = 60;
-
-/**
- * Mean of −log softmax(cap · tanh(z))[target] over rows, with `n_silent` further logits of 0. The gradient is written out:
- * the arrays are as wide as the vocabulary, and autodiff would make three times as many. No maximum is subtracted,
- * because exp(cap) is far from the largest float32.
- */
-function cappedCrossEntropy(z: Tensor2D, targets: Int32Array, cap: number, n_silent: number): tf.Scalar {
-  const [n, width] = z.shape;
-  const loss = tf.customGrad((x, save) => {
-    const t = tf.tanh(x as Tensor2D);
-    const exponentials = tf.exp(tf.mul(t, cap));
-    const sums = tf.add(tf.sum(exponentials, 1, true), n_silent); // [n, 1]
-    const at = tf.tensor2d(
-      Array.from(targets, (target, i) => [i, target]),
-      [n, 2],
-      'int32',
-    );
-    const chosen = tf.mul(tf.gatherND(t, at), cap); // [n]
-    const value = tf.mean(tf.sub(tf.log(tf.squeeze(sums, [1])), chosen));
-    (save as tf.GradSaveFunc)([t, exponentials, sums]);
-    return {
-      value,
-      gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => {
-        const [tanh, powers, total] = saved as [Tensor2D, Tensor2D, Tensor2D];
-        const hot = tf.oneHot(tf.tensor1d(targets, 'int32'), width, 1, 0, 'float32');
-        const slope = tf.sub(1, tf.square(tanh));
-        const error = tf.mul(tf.sub(tf.div(powers, total), hot), slope);
-        return tf.mul(error, tf.mul(dy, cap / n));
-      },
-    };
-  });
-  return loss(z) as tf.Scalar;
+  const cap = config.output_logits_soft_cap;
+  // Dividing here and not behind the product keeps the wide array from being made twice.
+  return tf.matMul(cap === null ? normalized : tf.div<Tensor2D>(normalized, cap), model.W_E, false, true);
 }
