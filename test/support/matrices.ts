@@ -70,9 +70,15 @@ export function decode16(bits: number, dtype: 'bfloat16' | 'float16'): number {
   return sign * 2 ** (exponent - bias) * (1 + fraction);
 }
 
+const codeTables = new Map<WeightType, ReadonlyMap<number, number>>();
+
 /** The bits of each number that the type can hold. */
-function codes(dtype: 'bfloat16' | 'float16'): Map<number, number> {
-  return new Map(Array.from({ length: 65536 }, (_, bits) => [decode16(bits, dtype), bits]));
+function codes(dtype: 'bfloat16' | 'float16'): ReadonlyMap<number, number> {
+  const known = codeTables.get(dtype);
+  if (known) return known;
+  const table = new Map(Array.from({ length: 65536 }, (_, bits) => [decode16(bits, dtype), bits]));
+  codeTables.set(dtype, table);
+  return table;
 }
 
 function encode(values: Float64Array, dtype: WeightType): Uint8Array {

@@ -1,9 +1,9 @@
-/** What every backend promises about parameters, one suite for all of them. */
+/** What every backend promises about the numbers of parameters: products and rows. */
 import { describe, expect, it } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
-import type { Backend, Tensor2D, Weight, WeightSource } from '../../src/backend/backend.ts';
-import { describeEachBackend } from '../support/backends.ts';
+import type { Tensor2D } from '../../../src/backend/backend.ts';
+import { describeEachBackend } from '../../support/backends.ts';
 import {
   decode16,
   matrix,
@@ -15,14 +15,8 @@ import {
   WEIGHT_TYPES,
   wholeNumbers,
   type Matrix,
-} from '../support/matrices.ts';
-
-/** Ways in which a weight is kept. */
-const KEPT = {
-  loaded: (backend: Backend, source: WeightSource) => backend.loadWeight(source),
-  streamed: (backend: Backend, source: WeightSource) => Promise.resolve(backend.streamWeight(source)),
-} as const;
-const WAYS = Object.keys(KEPT) as (keyof typeof KEPT)[];
+} from '../../support/matrices.ts';
+import { expectExact, KEPT, multiply, tensorOf, valuesOf, WAYS } from '../../support/weights.ts';
 
 const CASES = WEIGHT_TYPES.flatMap((dtype) =>
   WAYS.flatMap((way) => [false, true].map((isTransposed) => ({ dtype, way, isTransposed }))),
@@ -31,31 +25,27 @@ const CASES = WEIGHT_TYPES.flatMap((dtype) =>
 /** Half the distance from 1 to the next float32: the largest relative error of one operation. */
 const UNIT_ROUNDOFF = 2 ** -24;
 
-function tensorOf(m: Matrix): Tensor2D {
-  return tf.tensor2d(new Float32Array(m.values), [m.rows, m.columns]);
+/** Numbers that an engine widens and multiplies as one block. */
+const BLOCK_NUMBERS = 2 ** 21;
+
+/** The bits of 1. */
+const ONE = { float32: 0x3f800000, bfloat16: 0x3f80, float16: 0x3c00 } as const;
+
+let blocksOnce: ReturnType<typeof makeBlocks> | undefined;
+
+/** A matrix of 2.3 million numbers, so that its last block is shorter than the first, and products with it: 20 rows each. */
+function severalBlocks() {
+  return (blocksOnce ??= makeBlocks());
 }
 
-async function valuesOf(tensor: tf.Tensor): Promise<number[]> {
-  const values = Array.from(await tensor.data());
-  tensor.dispose();
-  return values;
+function makeBlocks() {
+  const W = wholeNumbers(1117, 2069, 13);
+  const [x, y] = [wholeNumbers(20, 1117, 14), wholeNumbers(20, 2069, 15)];
+  return { W, x, y, xW: product(x, W).exact, yWt: product(y, transposed(W)).exact };
 }
 
-async function multiply(weight: Weight, x: Matrix, transpose: boolean): Promise<number[]> {
-  using held = await weight.acquire();
-  const input = tensorOf(x);
-  const result = held.matMul(input, { transpose });
-  input.dispose();
-  expect(result.shape).toEqual([x.rows, weight.shape[transpose ? 0 : 1]]);
-  return valuesOf(result);
-}
-
-function expectExact(found: number[], expected: Float64Array): void {
-  expect(found.length).toBe(expected.length);
-  const wrong = found.findIndex((value, i) => value !== expected[i]);
-  expect(wrong === -1 ? 'equal' : `element ${wrong} is ${found[wrong]}, not ${expected[wrong]}`).toBe(
-    'equal',
-  );
+function firstRows({ columns, values }: Matrix, rows: number): Matrix {
+  return { rows, columns, values: values.subarray(0, rows * columns) };
 }
 
 describeEachBackend('a weight', (backend, device) => {
@@ -96,8 +86,7 @@ describeEachBackend('a weight', (backend, device) => {
       const before = tf.memory().numTensors;
       const weight = await keep(W);
       expect(weight.storedBytes).toBe(40 * 30 * (dtype === 'float32' ? 4 : 2));
-      const heldBetweenUses = way === 'loaded' ? weight.storedBytes : 0;
-      expect(weight.heldBytes).toBe(heldBetweenUses);
+      expect(weight.heldBytes).toBe(way === 'loaded' ? weight.storedBytes : 0);
       await multiply(weight, wholeNumbers(3, 40, 1), false);
       await multiply(weight, wholeNumbers(3, 30, 1), true);
       (await weight.rows(Int32Array.of(1, 2))).dispose();
@@ -106,10 +95,20 @@ describeEachBackend('a weight', (backend, device) => {
         using _held = await weight.acquire();
         expect(weight.heldBytes).toBe(weight.storedBytes);
       }
-      expect(weight.heldBytes).toBe(heldBetweenUses);
+      expect(weight.heldBytes).toBe(way === 'streamed' ? 0 : weight.storedBytes);
       weight[Symbol.dispose]();
       expect(weight.heldBytes).toBe(0);
       expect(tf.memory().numTensors).toBe(before);
+    });
+
+    it('multiplies a single row, and no row at all', async () => {
+      const W = wholeNumbers(31, 18, 4);
+      using weight = await keep(W);
+      for (const n of [1, 0]) {
+        const [x, y] = [wholeNumbers(n, 31, 5), wholeNumbers(n, 18, 6)];
+        expectExact(await multiply(weight, x, false), product(x, W).exact);
+        expectExact(await multiply(weight, y, true), product(y, transposed(W)).exact);
+      }
     });
 
     it('lets a gradient through to x and has none itself', async () => {
@@ -120,22 +119,47 @@ describeEachBackend('a weight', (backend, device) => {
       const [x, seed] = [tensorOf(wholeNumbers(4, 12, 7)), tensorOf(dy)];
       const gradient = tf.grad((input) => held.matMul(input as Tensor2D))(x, seed);
       expectExact(await valuesOf(gradient), product(dy, transposed(W)).exact);
+      const backwards = tf.grad((input) => held.matMul(input as Tensor2D, { transpose: true }))(seed, x);
+      expectExact(await valuesOf(backwards), product(wholeNumbers(4, 12, 7), W).exact);
       tf.dispose([x, seed]);
     });
   });
 
-  it.each(WEIGHT_TYPES)('multiplies a %s matrix that takes several blocks', async (dtype) => {
-    // 2.3 million numbers: one block holds 2^21 of them, so the last one is shorter than the others.
-    const W = wholeNumbers(1117, 2069, 13);
-    for (const isTransposed of [false, true]) {
-      using weight = await backend().loadWeight(memorySource(W, dtype, isTransposed));
-      for (const n of [2, 20]) {
-        const x = wholeNumbers(n, 1117, 14);
-        expectExact(await multiply(weight, x, false), product(x, W).exact);
-        const y = wholeNumbers(n, 2069, 15);
-        expectExact(await multiply(weight, y, true), product(y, transposed(W)).exact);
-      }
-    }
+  describe.each(WEIGHT_TYPES)('with %s numbers', (dtype) => {
+    it.each([false, true])(
+      'multiplies a matrix of several blocks (stored transposed: %s)',
+      async (isTransposed) => {
+        const { W, x, xW, y, yWt } = severalBlocks();
+        const source = memorySource(W, dtype, isTransposed);
+        for (const way of ['loaded', 'streamed'] as const) {
+          using weight = await KEPT[way](backend(), source);
+          for (const n of [1, 2, 20]) {
+            expectExact(await multiply(weight, firstRows(x, n), false), xW.subarray(0, n * W.columns));
+            expectExact(await multiply(weight, firstRows(y, n), true), yWt.subarray(0, n * W.rows));
+          }
+        }
+      },
+    );
+
+    it('multiplies a matrix whose rows are longer than a block', async () => {
+      const [rows, columns, every] = [2, BLOCK_NUMBERS + 3, 1001];
+      const words = new (dtype === 'float32' ? Uint32Array : Uint16Array)(rows * columns);
+      const isOne = (row: number, column: number): boolean => (row + column) % every === 0; // all else is 0
+      for (let row = 0; row < rows; row++)
+        for (let column = (every - row) % every; column < columns; column += every)
+          words[row * columns + column] = ONE[dtype];
+      const source = storedSource(new Uint8Array(words.buffer), [rows, columns], dtype, false);
+      using weight = await backend().loadWeight(source);
+      const x = matrix(1, rows, (i) => [3, -5][i]!);
+      const xW = Float64Array.from(
+        { length: columns },
+        (_, c) => (isOne(0, c) ? 3 : 0) - (isOne(1, c) ? 5 : 0),
+      );
+      expectExact(await multiply(weight, x, false), xW);
+      const y = matrix(1, columns, (i) => i % 3);
+      const yWt = [0, 1].map((row) => y.values.reduce((sum, v, c) => sum + (isOne(row, c) ? v : 0), 0));
+      expectExact(await multiply(weight, y, true), yWt);
+    });
   });
 
   it.each(WEIGHT_TYPES)('multiplies many rows with a %s matrix at once', async (dtype) => {
@@ -173,12 +197,12 @@ describeEachBackend('a weight', (backend, device) => {
     },
   );
 
-  it.each(['bfloat16', 'float16'] as const)(
-    'widens every finite %s number without rounding',
-    async (dtype) => {
+  it.each((['bfloat16', 'float16'] as const).flatMap((dtype) => WAYS.map((way) => [dtype, way] as const)))(
+    'widens every finite %s number without rounding (%s)',
+    async (dtype, way) => {
       const all = Uint16Array.from({ length: 65536 }, (_, bits) => bits);
       const source = storedSource(new Uint8Array(all.buffer), [256, 256], dtype, false);
-      using weight = await backend().loadWeight(source);
+      using weight = await KEPT[way](backend(), source);
       const found = await valuesOf(await weight.rows(Int32Array.from({ length: 256 }, (_, i) => i)));
       const wrong = [...all].filter((bits) => {
         const expected = decode16(bits, dtype);
@@ -195,15 +219,25 @@ describeEachBackend('a weight', (backend, device) => {
     expect(source.readBytes()).toBe(2 * 16 * 4);
   });
 
-  it('refuses to be used after it was disposed', async () => {
-    const weight = await backend().loadWeight(memorySource(wholeNumbers(4, 4, 1), 'float32', false));
-    weight[Symbol.dispose]();
-    await expect(multiply(weight, wholeNumbers(1, 4, 1), false)).rejects.toThrow(/disposed/);
+  it('refuses an x of the wrong width, and names the weight', async () => {
+    using weight = await backend().loadWeight(memorySource(wholeNumbers(4, 6, 1), 'float32', false));
+    const wide = multiply(weight, wholeNumbers(1, 5, 1), false);
+    await expect(wide).rejects.toThrow(/W_test.*\[1,5\].*\[4,6\]/);
+    const narrow = multiply(weight, wholeNumbers(2, 4, 1), true);
+    await expect(narrow).rejects.toThrow(/W_test.*\[2,4\].*transpose.*\[4,6\]/);
   });
 
-  it('refuses an x of the wrong width', async () => {
-    using weight = await backend().loadWeight(memorySource(wholeNumbers(4, 6, 1), 'float32', false));
-    await expect(multiply(weight, wholeNumbers(1, 5, 1), false)).rejects.toThrow(/\[1,5\].*\[4,6\]/);
+  it.each(WAYS)('refuses rows that a weight does not have (%s)', async (way) => {
+    for (const isTransposed of [false, true]) {
+      const source = memorySource(wholeNumbers(4, 6, 1), 'float32', isTransposed);
+      using weight = await KEPT[way](backend(), source);
+      for (const wrong of [4, -1]) {
+        const refusal = { name: 'RangeError', message: expect.stringMatching(/W_test.*row (4|-1)\b.*has 4/) };
+        await expect(weight.rows(Int32Array.of(0, wrong))).rejects.toMatchObject(refusal);
+        using held = await weight.acquire();
+        expect(() => held.rows(Int32Array.of(0, wrong))).toThrow(RangeError);
+      }
+    }
   });
 
   it('says which engine it is', () => {
