@@ -7,6 +7,7 @@ import { ignoredPositions } from '../../tokenizer/bos.ts';
 import { GENERATE_DEFAULTS, type GenerateRequest, type GenerateResult } from './types.ts';
 import { checkInterventions, frozenResult, planInterventions } from '../intervene/prepare.ts';
 import { observedTensors, tokenResults } from '../intervene/intervene.ts';
+import { notePrompts } from '../prompt-notes.ts';
 import type { SavedFileResult } from '../result.ts';
 import { tokensOf } from '../run/run.ts';
 import { openSession, type Session } from '../session.ts';
@@ -35,6 +36,7 @@ export async function generateIn(session: Session, request: GenerateRequest): Pr
     onProgress?.({ kind: 'warning', message });
   }
   const tokens = tokensOf(request.input, tokenizer);
+  const noted = notePrompts([{ input: request.input, tokens }], tokenizer, onProgress);
   const checked = checkInterventions(session, tokens.length, request, onProgress, maxNewTokens - 1);
   using plan = await planInterventions(session, checked);
   const phase = { kind: 'progress', phase: 'forward', message: `Reading ${tokens.length} tokens` } as const;
@@ -78,6 +80,7 @@ export async function generateIn(session: Session, request: GenerateRequest): Pr
   const nLater = arrivals.length - 1;
   return {
     ...session.description,
+    ...noted,
     ...frozenResult(checked.freeze),
     tokens: tokenResults(session, all),
     n_prompt_tokens: tokens.length,
