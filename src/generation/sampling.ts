@@ -1,4 +1,4 @@
-/** Generation, step 1 of 2: which token follows, from a row of logits. Repeatable: the same seed gives the same tokens. */
+/** Generation, step 1 of 3: which token follows, from a row of logits. Repeatable: the same seed gives the same tokens. */
 import { UsageError } from '../errors.ts';
 import { largestIndices, softmax } from '../model/logits.ts';
 import { Random } from '../random.ts';

@@ -46,7 +46,7 @@ export class Decoder {
       bytes.push(Number.parseInt(byte, 16));
       return '';
     };
-    return { push, end };
+    return { push, pending: () => textOfBytes(bytes), end };
   }
 }
 

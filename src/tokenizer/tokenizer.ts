@@ -9,6 +9,8 @@ export interface DecodeOptions {
 export interface DecodeStream {
   /** Text that this token completes: empty while the bytes of a character are still arriving. */
   push(id: number): string;
+  /** What `end` would give if no token followed; the stream goes on. */
+  pending(): string;
   /** What is left at the end: bytes that never became a character are shown as `�`. */
   end(): string;
 }
