@@ -9,7 +9,7 @@ import { BuildState, STATE_FOLDER } from '../src/features/build-state.ts';
 import { collectWindow } from '../src/features/collect.ts';
 import { featureActivity } from '../src/training/feature-activity.ts';
 import { holdSubject } from '../src/training/loaded.ts';
-import { Random } from '../src/training/random.ts';
+import { Random } from '../src/random.ts';
 import { FEATURE_FOLDER } from '../src/transcoder/feature-page.ts';
 import type { Facts } from './corpus/facts.ts';
 import { prepareWith } from './corpus/prepare.ts';

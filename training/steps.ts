@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import type { TransformerConfig } from '../src/model/config.ts';
 import { modelOfVariables, modelParameters } from '../src/training/model-parameters.ts';
 import { Variables, type Parameter } from '../src/training/parameters.ts';
-import { Random } from '../src/training/random.ts';
+import { Random } from '../src/random.ts';
 import { trainJointly, type LossWeights } from '../src/training/train-jointly.ts';
 import { trainModel } from '../src/training/train-model.ts';
 import { trainTranscoders } from '../src/training/train-transcoders.ts';

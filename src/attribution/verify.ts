@@ -1,5 +1,6 @@
 /** Attribution, checked: edges against what the frozen model does when a source writes, rows against what they have to sum to. */
 import type { Arithmetic } from '../backend/backend.ts';
+import { Random } from '../random.ts';
 import type { ReplacementModel } from '../replacement/replacement-model.ts';
 import type { Attribution } from './attribute.ts';
 import { Check, share } from './measure.ts';
@@ -54,13 +55,13 @@ export async function verifyAttribution(
 ): Promise<Verification> {
   using check = await Check.of(replacement, attribution, options.signal);
   const rowErrors = await check.rowErrors();
-  const next = random(SEED);
+  const random = new Random(SEED);
   const edgeErrors: number[] = [];
   let worst: EdgeCheck | null = null;
   for (let i = 0; i < options.n_edges; i++) {
-    const row = Math.floor(next() * check.n_rows);
+    const row = random.below(check.n_rows);
     const sources = check.sourcesOf(row);
-    const source = sources[Math.floor(next() * sources.length)]!;
+    const source = random.pick(sources);
     const edge = check.edge(row, source);
     const measured = await check.measure(row, source);
     const error = share(Math.abs(measured - edge), check.largestOf(row));
@@ -91,15 +92,4 @@ function worstOf(errors: readonly number[]): number {
 function medianOf(errors: readonly number[]): number {
   const sorted = Float64Array.from(errors).sort();
   return sorted[Math.floor(sorted.length / 2)] ?? 0;
-}
-
-/** Numbers from 0 to 1, the same for the same seed (mulberry32). */
-function random(seed: number): () => number {
-  let state = seed;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let t = Math.imul(state ^ (state >>> 15), 1 | state);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

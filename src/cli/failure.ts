@@ -28,12 +28,18 @@ const EXHAUSTED: Readonly<Record<string, { readonly code: string; readonly hint:
 /** V8's way to say that memory ran out. */
 const ALLOCATION_FAILED = /array buffer allocation failed|invalid (?:typed )?array length/i;
 
-/** `help` is what to type for the options that there are. */
-export function describeFailure(error: unknown, stop: AbortSignal, help: string): Failure {
+/** What mistakes in a line are answered with. */
+export interface TypedCommand {
+  /** `tracer run` */
+  readonly line: string;
+  readonly takesPrompt: boolean;
+}
+
+export function describeFailure(error: unknown, stop: AbortSignal, command: TypedCommand): Failure {
   // Whatever a stopped command threw on its way out, it was stopped.
   if (stop.aborted && stop.reason instanceof TracerError) return fromTracer(stop.reason);
   if (error instanceof TracerError) return fromTracer(error);
-  if (error instanceof CommanderError) return fromCommander(error, help);
+  if (error instanceof CommanderError) return fromCommander(error, command);
   return fromUnexpected(error);
 }
 
@@ -45,9 +51,12 @@ const SUGGESTION = /\n\(Did you mean (.+)\?\)$/;
 
 const CHOICES = /Allowed choices are (.+)\.$/;
 const GIVEN_VALUE = /value '([^']*)' is invalid/;
+const UNKNOWN_OPTION = /^unknown option '(.*)'$/s;
+/** `-x`, `--top`, `--top=5`. A text that begins with a hyphen mostly has spaces or other signs. */
+const FLAG = /^--?[a-z][a-z0-9-]*(?:=.*)?$/i;
 
 /** commander's `error: unknown option '--tpo'\n(Did you mean --top?)`, code `commander.unknownOption`. */
-function fromCommander(error: CommanderError, help: string): Failure {
+function fromCommander(error: CommanderError, command: TypedCommand): Failure {
   const text = error.message.replace(/^error: /, '');
   // A help page is thrown without a message: for `tracer` alone, `tracer graph`, `tracer help nope`.
   const message =
@@ -60,8 +69,22 @@ function fromCommander(error: CommanderError, help: string): Failure {
     exitCode: EXIT.usage,
     code: error.code.replace(/^commander\./, '').replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`),
     message,
-    hint: suggestion === undefined ? `See \`${help}\`.` : `Did you mean '${suggestion}'?`,
+    hint: hintFor(UNKNOWN_OPTION.exec(message)?.[1], suggestion, command),
   };
+}
+
+/** What looks like a flag may be a prompt all the same: where no flag is near, both are possible. */
+function hintFor(
+  option: string | undefined,
+  suggestion: string | undefined,
+  { line, takesPrompt }: TypedCommand,
+): string {
+  const hint = suggestion === undefined ? `See \`${line} --help\`.` : `Did you mean '${suggestion}'?`;
+  if (option === undefined || !takesPrompt) return hint;
+  const isFlag = FLAG.test(option);
+  if (isFlag && suggestion !== undefined) return hint;
+  const dashes = `A prompt that begins with '-' needs \`--\` in front, behind all flags: ${line} -- "-1 + 1 =".`;
+  return isFlag || suggestion !== undefined ? `${dashes} ${hint}` : dashes;
 }
 
 function fromUnexpected(error: unknown): Failure {

@@ -33,8 +33,12 @@ export async function main(host: HostProcess, exitNow: (exitCode: number) => voi
     }
     return shell.exitCode;
   } catch (error) {
-    const names = commandPath(typedCommand(program, shell.args));
-    const failure = describeFailure(error, stop.signal, ['tracer', ...names, '--help'].join(' '));
+    const command = typedCommand(program, shell.args);
+    const names = commandPath(command);
+    const failure = describeFailure(error, stop.signal, {
+      line: ['tracer', ...names].join(' '),
+      takesPrompt: command.registeredArguments.some((argument) => argument.name() === 'prompt'),
+    });
     await tellFailure(failure, shell, names.join(' ') || 'tracer');
     return failure.exitCode;
   }

@@ -46,7 +46,7 @@ function notExactlyOne(given: readonly string[]): UsageError {
     return new UsageError({
       code: 'missing_prompt',
       message: 'a prompt is missing',
-      hint: "Give it as an argument in quotes, '-' for standard input, --prompt-file FILE, or --tokens 2,651.",
+      hint: "Give it as an argument in quotes (behind `--` where it begins with '-'), '-' for standard input, --prompt-file FILE, or --tokens 2,651.",
     });
   }
   return new UsageError({

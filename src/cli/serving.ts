@@ -126,7 +126,7 @@ export async function withOutput<T extends OutputFlags>(options: T): Promise<T> 
   const folder = mkdtempSync(path.join(tmpdir(), 'tracer-serve-'));
   process.on('exit', () => rmSync(folder, { recursive: true, force: true }));
   if (options.prompts !== undefined) return { ...options, output: folder, graphDir: folder };
-  const { slugFileName } = await import('../graph/neuronpedia.ts');
+  const { slugFileName } = await import('../graph/slug.ts');
   const slug = slugFileName(options.slug ?? DEFAULT_SLUG);
   return { ...options, output: path.join(folder, `${slug}.safetensors`), graphDir: folder, slug };
 }

@@ -14,6 +14,7 @@ import {
 } from '../hub/resolve.ts';
 import { INDEX_FILE, lacks, readConfig, type FileSet } from '../model/checkpoint.ts';
 import type { TransformerConfig } from '../model/config.ts';
+import { GENERATION_CONFIG_FILE } from '../model/end-tokens.ts';
 import { readSetConfig, SET_CONFIG_FILE, setFiles } from '../transcoder/open.ts';
 import type { SetConfig } from '../transcoder/set-config.ts';
 import { REQUEST_DEFAULTS, type CommonOptions } from './request.ts';
@@ -43,7 +44,7 @@ export interface ResolveSubjectOptions {
 
 const TOKENIZER_FILES = ['tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json'];
 
-const MODEL_FILES = ['config.json', ...TOKENIZER_FILES, INDEX_FILE];
+const MODEL_FILES = ['config.json', GENERATION_CONFIG_FILE, ...TOKENIZER_FILES, INDEX_FILE];
 
 /** Files of a model that are used; `model*.safetensors` are its weights. */
 function isModelFile(path: string): boolean {

@@ -5,7 +5,7 @@ import { selectBackend } from '../backend/select.ts';
 import { BadFileError } from '../errors.ts';
 import { firstNonFinite } from '../formats/dtype.ts';
 import type { HubClient } from '../hub/resolve.ts';
-import { openCheckpoint, type Checkpoint } from '../model/checkpoint.ts';
+import { openCheckpoint, type Checkpoint, type FileSet } from '../model/checkpoint.ts';
 import type { TransformerConfig } from '../model/config.ts';
 import { loadTransformer } from '../model/load.ts';
 import { findNotFinite, notFinite } from '../model/not-finite.ts';
@@ -82,8 +82,8 @@ export async function openTokenizer(model: NamedFiles): Promise<Tokenizer> {
 export interface SessionOptions {
   /** Reads the encoders now instead of when they are first used. */
   readonly preloadEncoders?: boolean;
-  /** Called before a backend is opened or a weight is read: the place to refuse what can be refused cheaply. */
-  readonly check?: (tokenizer: Tokenizer, config: TransformerConfig) => void;
+  /** Awaited before a backend is opened or a weight is read: the place to refuse what can be refused cheaply. */
+  readonly check?: (tokenizer: Tokenizer, config: TransformerConfig, files: FileSet) => unknown;
 }
 
 /** A loaded replacement model, for as many questions as wanted. Dispose it, or take it with `using`. */
@@ -190,7 +190,8 @@ export async function openSession(request: CommonOptions, options: SessionOption
   try {
     const tokenizer = await watch.time('tokenizer', () => openTokenizer(opened.subject.model));
     signal?.throwIfAborted();
-    options.check?.(tokenizer, opened.subject.model.config);
+    const { config, files } = opened.subject.model;
+    await options.check?.(tokenizer, config, files);
     const backend = await watch.time('backend', () => openBackend(request, report));
     if (
       backend.arithmetic === 'bfloat16' &&

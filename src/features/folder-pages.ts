@@ -10,7 +10,7 @@ import { NotFoundError } from '../errors.ts';
 import { openFileSource } from '../formats/byte-source.ts';
 import { readJson } from '../formats/json.ts';
 import { errnoCode } from '../formats/system-errors.ts';
-import { sanitiseName } from '../graph/neuronpedia.ts';
+import { asciiName } from '../graph/slug.ts';
 import {
   FEATURE_FOLDER,
   INDEX_FILE,
@@ -30,7 +30,7 @@ import { pairingNumber, type PageSource } from './page-source.ts';
 export async function openFolderPages(folder: string, scan: string): Promise<PageSource | null> {
   for (const place of [folder, join(folder, FEATURE_FOLDER)]) {
     if (existsSync(join(place, INDEX_FILE))) return new IndexedFolder(place);
-    for (const name of [scan, sanitiseName(scan)]) {
+    for (const name of [scan, asciiName(scan)]) {
       const inside = join(place, ...name.split(/[/\\]/).filter((part) => part !== '..'));
       if (await hasNumberedFiles(inside)) return new NumberedFolder(inside);
     }
@@ -46,7 +46,7 @@ export async function requireFolderPages(folder: string, scan: string): Promise<
   const found = existsSync(folder) ? 'holds no feature pages' : 'does not exist';
   throw new NotFoundError({
     code: 'no_feature_pages',
-    message: `${folder} ${found}: neither ${INDEX_FILE} nor NUMBER.json or ${sanitiseName(scan)}/NUMBER.json is there`,
+    message: `${folder} ${found}: neither ${INDEX_FILE} nor NUMBER.json or ${asciiName(scan)}/NUMBER.json is there`,
     hint: 'Give --features a folder that `tracer features build` wrote, or the features folder of a published set.',
   });
 }

@@ -9,7 +9,7 @@ import { dataFolder } from '../backend/install/folder.ts';
 import { NotFoundError, UsageError } from '../errors.ts';
 import { writeFileAtomic } from '../formats/atomic.ts';
 import { readJson } from '../formats/json.ts';
-import { sanitiseName } from '../graph/neuronpedia.ts';
+import { asciiName } from '../graph/slug.ts';
 import { acquireLock } from '../hub/lock.ts';
 import { featureKey } from './page-source.ts';
 
@@ -132,7 +132,7 @@ export function labelText(text: string): string {
 
 /** Letters, digits and `_.-`, as viewers' files write a scan, so that those lead to the same labels. */
 function fileKey(set: string): string {
-  const key = sanitiseName(set);
+  const key = asciiName(set);
   if (key.length <= LONGEST_KEY) return key;
   const hash = createHash('sha256').update(key).digest('hex').slice(0, HASH_DIGITS);
   return `${key.slice(0, LONGEST_KEY)}-${hash}`;

@@ -1,4 +1,4 @@
-/** Generation, step 2 of 2, and the room's door: a continuation token by token, with keys and values kept (golden README, section 8). */
+/** Generation, step 3 of 3, and the room's door: a continuation token by token, with keys and values kept (golden README, section 8). */
 import { UsageError } from '../errors.ts';
 import { FeatureChanges } from '../intervention/changes.ts';
 import { Freeze } from '../intervention/freeze.ts';
@@ -10,13 +10,14 @@ import type { HookName } from '../model/hooks.ts';
 import { KeyValueCache } from '../model/kv-cache.ts';
 import type { ForwardOptions, ForwardResult } from '../model/transformer.ts';
 import type { ReplacementModel } from '../replacement/replacement-model.ts';
+import type { Ending, Endings } from './ending.ts';
 import type { TokenChoice } from './sampling.ts';
 
 export interface GenerateOptions {
   readonly maxNewTokens: number;
   readonly choose: TokenChoice;
-  /** Ends the text; it is the last token then. */
-  readonly stopToken?: number | undefined;
+  /** What ends the continuation; the token that does is its last one. Left out: only the limit. */
+  readonly endings?: Endings | undefined;
   /** What is changed in the pass over the prompt; open ranges go on in generated tokens. */
   readonly plan: InterventionPlan;
   readonly freeze: Freeze;
@@ -32,6 +33,8 @@ export interface Continuation extends Disposable {
   readonly newTokens: readonly number[];
   /** One row a generated token, [n_new][d_vocab]: the logits that it was chosen from. */
   readonly logits: readonly Float32Array[];
+  /** Null: it is as long as it may be. */
+  readonly ending: Ending | null;
   /** Feature inputs of the prompt and of every generated token but the last, which is not run; null unless asked for. */
   readonly inputs: ActivationCache | null;
 }
@@ -43,11 +46,12 @@ export async function generateTokens(
   options: GenerateOptions,
 ): Promise<Continuation> {
   checkLength(tokens.length, options.maxNewTokens, replacement.model.config.n_ctx);
-  const { choose, onToken, stopToken, maxNewTokens } = options;
+  const { choose, onToken, endings, maxNewTokens } = options;
   using cache = new KeyValueCache();
   const passes: ForwardResult[] = [];
   const newTokens: number[] = [];
   const logits: Float32Array[] = [];
+  let ending: Ending | null;
   try {
     let pass = await promptPass(replacement, tokens, cache, options);
     for (;;) {
@@ -58,7 +62,8 @@ export async function generateTokens(
       newTokens.push(token);
       logits.push(row);
       await onToken?.(token);
-      if (newTokens.length >= maxNewTokens || token === stopToken) break;
+      ending = endings?.next(token) ?? null;
+      if (newTokens.length >= maxNewTokens || ending !== null) break;
       pass = await tokenPass(replacement, token, cache, options);
     }
     const inputs = options.keepInputs
@@ -67,7 +72,7 @@ export async function generateTokens(
           passes.map(({ activations }) => activations),
         )
       : null;
-    return { newTokens, logits, inputs, [Symbol.dispose]: () => inputs?.[Symbol.dispose]() };
+    return { newTokens, logits, ending, inputs, [Symbol.dispose]: () => inputs?.[Symbol.dispose]() };
   } finally {
     for (const pass of passes) pass[Symbol.dispose]();
   }

@@ -1,6 +1,7 @@
-/** Generation, step 1 of 2: which token follows, from a row of logits. Repeatable: the same seed gives the same tokens. */
+/** Generation, step 1 of 3: which token follows, from a row of logits. Repeatable: the same seed gives the same tokens. */
 import { UsageError } from '../errors.ts';
 import { largestIndices, softmax } from '../model/logits.ts';
+import { Random } from '../random.ts';
 
 export interface SamplingOptions {
   /** 0: the most likely token, always. */
@@ -20,8 +21,8 @@ export function tokenChoice(options: SamplingOptions): TokenChoice {
   checkSampling(options);
   const { temperature } = options;
   if (temperature === 0) return (logits) => largestIndices(logits, 1)[0]!;
-  const random = randomNumbers(options.seed);
-  return (logits) => drawn(candidates(logits, options), random());
+  const random = new Random(options.seed);
+  return (logits) => drawn(candidates(logits, options), random.nextPrecise());
 }
 
 /** Tokens that can be drawn, with probabilities that need not add up to 1. */
@@ -82,20 +83,7 @@ function drawn({ ids, probabilities }: Candidates, random: number): number {
   return ids ? ids[place]! : place;
 }
 
-const UINT32 = 2 ** 32;
-
-/** Numbers from 0 to below 1 with 53 random bits, two steps of Mulberry32 each (Tommy Ettinger's generator of 32 bits). */
-export function randomNumbers(seed: number): () => number {
-  let state = seed >>> 0;
-  const next = (): number => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t = (t + Math.imul(t ^ (t >>> 7), t | 61)) ^ t;
-    return (t ^ (t >>> 14)) >>> 0;
-  };
-  const HIGH_BITS = 2 ** 21;
-  return () => ((next() % HIGH_BITS) * UINT32 + next()) / (HIGH_BITS * UINT32);
-}
+const N_SEEDS = 2 ** 32;
 
 function checkSampling({ temperature, topK, topP, seed }: SamplingOptions): void {
   const refuse = (name: string, found: number, expected: string): never => {
@@ -106,6 +94,6 @@ function checkSampling({ temperature, topK, topP, seed }: SamplingOptions): void
   if (topK !== undefined && !(Number.isInteger(topK) && topK >= 1))
     refuse('top-k', topK, 'a whole number from 1 on');
   if (topP !== undefined && !(topP > 0 && topP <= 1)) refuse('top-p', topP, 'a number above 0, up to 1');
-  if (!(Number.isInteger(seed) && seed >= 0 && seed < UINT32))
-    refuse('seed', seed, `a whole number from 0 to ${UINT32 - 1}`);
+  if (!(Number.isInteger(seed) && seed >= 0 && seed < N_SEEDS))
+    refuse('seed', seed, `a whole number from 0 to ${N_SEEDS - 1}`);
 }

@@ -3,11 +3,12 @@
  * Fields: Neuronpedia's public graph schema; values: circuit-tracer, except that node ids are unique.
  */
 
-import { unreachable, UsageError } from '../errors.ts';
+import { unreachable } from '../errors.ts';
 import { parseFeatureId, type FeaturePlace } from './feature-id.ts';
 import { edgeWeight, featureOf, type Graph, type JsonValue } from './graph.ts';
 import { logitLayer, nodeId } from './nodes.ts';
 import { EDGE_FIELDS, type PrunedGraph } from './prune.ts';
+import { asciiName, viewerSlug } from './slug.ts';
 
 const SCHEMA_VERSION = 1;
 const GENERATOR = 'tracer';
@@ -100,23 +101,6 @@ export function viewerGraph(pruned: PrunedGraph, options: ViewerOptions): Viewer
   };
 }
 
-/** Letters, digits and `_.-`, which is what Neuronpedia takes; everything else becomes a hyphen. */
-export function sanitiseName(name: string): string {
-  return name.replace(/[^a-zA-Z0-9_.-]/g, '-');
-}
-
-/** The file name of a slug, without extension. Throws `UsageError` for names that no file can have. */
-export function slugFileName(slug: string): string {
-  const name = sanitiseName(slug);
-  // The list of graphs beside them has a name of its own.
-  if (!/^\.*$/.test(name) && name.toLowerCase() !== 'graph-metadata') return name;
-  throw new UsageError({
-    code: 'bad_slug',
-    message: `The slug ${JSON.stringify(slug)} cannot name a file.`,
-    hint: 'Give --slug a word of letters, digits, "_", "." and "-".',
-  });
-}
-
 function metadata(
   { graph, nodeThreshold, edgeThreshold }: PrunedGraph,
   options: ViewerOptions,
@@ -125,8 +109,8 @@ function metadata(
   const created = Date.parse(provenance.created);
   const settings = Object.entries(provenance.options).filter(([, value]) => value !== null);
   return {
-    slug: slugFileName(options.slug),
-    scan: sanitiseName(options.scan ?? provenance.scan),
+    slug: viewerSlug(options.slug),
+    scan: asciiName(options.scan ?? provenance.scan),
     transcoder_list: [],
     prompt_tokens: provenance.token_strings,
     prompt: provenance.prompt,

@@ -6,7 +6,8 @@ import { writeFileAtomic, type AtomicOptions } from '../formats/atomic.ts';
 import { readJson } from '../formats/json.ts';
 import { acquireLock } from '../hub/lock.ts';
 import { NotFoundError } from '../errors.ts';
-import { slugFileName, type ViewerGraph, type ViewerMetadata } from './neuronpedia.ts';
+import type { ViewerGraph, ViewerMetadata } from './neuronpedia.ts';
+import { viewerSlug } from './slug.ts';
 
 export const GRAPH_LIST_FILE = 'graph-metadata.json';
 const metadataSchema = v.looseObject({ graphs: v.array(v.looseObject({ slug: v.string() })) });
@@ -27,7 +28,7 @@ export async function writeViewerGraph(
   graph: ViewerGraph,
   options?: AtomicOptions,
 ): Promise<ViewerFiles> {
-  const file = path.join(folder, `${slugFileName(graph.metadata.slug)}.json`);
+  const file = path.join(folder, `${viewerSlug(graph.metadata.slug)}.json`);
   await writeFileAtomic(file, `${JSON.stringify(graph)}\n`, options);
   return { graph: file, metadata: await listGraph(folder, graph.metadata, options) };
 }

@@ -21,6 +21,8 @@ export interface Family {
   /** What holds when config.json does not have the key at all; null there means none. */
   readonly defaultWindow: number | null;
   readonly defaultSoftCaps: { readonly attn_scores: number | null; readonly output_logits: number | null };
+  /** Tokens that end a text when neither configuration file says which. */
+  readonly defaultEndTokens: readonly number[];
   readonly weights: WeightNames;
 }
 
@@ -38,6 +40,8 @@ const FAMILIES: readonly Family[] = [
     // As in Hugging Face's Gemma2Config.
     defaultWindow: 4096,
     defaultSoftCaps: { attn_scores: 50, output_logits: 30 },
+    // As in Hugging Face's Gemma2Config.
+    defaultEndTokens: [1],
     weights: GEMMA_2_NAMES,
   },
 ];

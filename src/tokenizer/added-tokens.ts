@@ -2,7 +2,7 @@
  * Tokenizer, step 3: added tokens are cut out of the text before anything is merged. The longest one that starts first
  * wins, as in the `tokenizers` library.
  */
-import { normalizerSteps, replaceAll } from './rules.ts';
+import { replaceAll } from './rules.ts';
 import type { AddedToken, ReplaceRule, Rules } from './rules.ts';
 
 // Rust's \w and \s, which the library uses; JavaScript's own classes know fewer characters (and U+FEFF as a space).
@@ -18,7 +18,7 @@ export class AddedTokens {
   readonly #normalizer: readonly ReplaceRule[];
 
   constructor(rules: Rules) {
-    this.#normalizer = normalizerSteps(rules);
+    this.#normalizer = rules.normalizer;
     const tokens = rules.added_tokens;
     this.#asWritten = new Matcher(
       tokens.filter((token) => !token.normalized).map((token) => [token.content, token]),

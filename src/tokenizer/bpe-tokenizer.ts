@@ -1,5 +1,5 @@
 /** Tokenizer, all steps together: text → added tokens and normalized text → pieces → ids, and back. */
-import { BadFileError, UsageError } from '../errors.ts';
+import { UsageError } from '../errors.ts';
 import { AddedTokens } from './added-tokens.ts';
 import { BOS_RULES, withBos } from './bos.ts';
 import { Bpe } from './bpe.ts';
@@ -8,6 +8,7 @@ import type { Rules } from './rules.ts';
 import type { SpecialTokens } from './special-tokens.ts';
 import { pieceOf, vocabularySize } from './tables.ts';
 import type { BpeTables } from './tables.ts';
+import { otherTemplate } from './template.ts';
 import type { DecodeOptions, DecodeStream, Tokenizer } from './tokenizer.ts';
 
 const LONE_SURROGATE = /\p{Surrogate}/gu;
@@ -17,24 +18,25 @@ export class BpeTokenizer implements Tokenizer {
   readonly bosId: number;
   readonly eosId: number;
   readonly specialIds: ReadonlySet<number>;
+  readonly otherTemplate: string | null;
   readonly #special: SpecialTokens;
   readonly #tables: BpeTables;
   readonly #addedTokens: AddedTokens;
-  /** Where the text is split before merging, each part with its separator at the end; undefined: not at all. */
-  readonly #separator: string | undefined;
+  /** Where the text is split before merging, by one after the other; each part has its separator at the end. */
+  readonly #separators: readonly string[];
   readonly #bpe: Bpe;
   readonly #decoder: Decoder;
 
   constructor(rules: Rules, tables: BpeTables, special: SpecialTokens, file: string) {
-    checkPostProcessor(rules, special.bosId, file);
     this.vocabularySize = vocabularySize(tables);
     this.bosId = special.bosId;
     this.eosId = special.eosId;
     this.specialIds = special.ids;
+    this.otherTemplate = otherTemplate(rules, special, (id) => pieceOf(tables, id)!);
     this.#special = special;
     this.#tables = tables;
     this.#addedTokens = new AddedTokens(rules);
-    this.#separator = rules.pre_tokenizer?.pattern.String;
+    this.#separators = rules.pre_tokenizer.map(({ pattern }) => pattern.String);
     this.#bpe = new Bpe(tables, rules, file);
     // Not the declared ones: `<mask>` is left out too when special tokens are.
     const skipped = new Set(rules.added_tokens.filter((token) => token.special).map((token) => token.id));
@@ -95,32 +97,16 @@ export class BpeTokenizer implements Tokenizer {
   }
 
   #parts(text: string): string[] {
-    const separator = this.#separator;
-    if (separator === undefined) return [text];
-    const parts = text.split(separator);
-    return parts
-      .map((part, i) => (i + 1 < parts.length ? part + separator : part))
-      .filter((part) => part !== '');
+    return this.#separators.reduce(
+      (parts, separator) => parts.flatMap((part) => splitAt(part, separator)),
+      [text],
+    );
   }
 }
 
-/** `modelInput` puts BOS in front and nothing else: the only template that is understood. Null means the same. */
-function checkPostProcessor({ post_processor: processor }: Rules, bosId: number, file: string): void {
-  if (processor === null) return;
-  const [bos, text] = processor.single;
-  if (
-    processor.single.length === 2 &&
-    bos !== undefined &&
-    'SpecialToken' in bos &&
-    text !== undefined &&
-    'Sequence' in text
-  ) {
-    const ids = processor.special_tokens[bos.SpecialToken.id]?.ids;
-    if (ids?.length === 1 && ids[0] === bosId) return;
-  }
-  throw new BadFileError({
-    code: 'tokenizer_field',
-    message: `${file}: field post_processor.single: expected the BOS token (id ${bosId}), then the text; found ${JSON.stringify(processor.single)}`,
-    hint: 'Only tokenizers that put BOS in front, and nothing else around the text, are supported.',
-  });
+function splitAt(text: string, separator: string): string[] {
+  const parts = text.split(separator);
+  return parts
+    .map((part, i) => (i + 1 < parts.length ? part + separator : part))
+    .filter((part) => part !== '');
 }

@@ -17,8 +17,8 @@ export class Decoder {
   readonly #pieceOf: PieceOf;
 
   constructor(rules: Rules['decoder'], pieceOf: PieceOf) {
-    this.#replacements = rules.decoders.filter((step) => step.type === 'Replace');
-    this.#byteFallback = rules.decoders.some((step) => step.type === 'ByteFallback');
+    this.#replacements = rules.filter((step) => step.type === 'Replace');
+    this.#byteFallback = rules.some((step) => step.type === 'ByteFallback');
     this.#pieceOf = pieceOf;
   }
 
@@ -46,7 +46,7 @@ export class Decoder {
       bytes.push(Number.parseInt(byte, 16));
       return '';
     };
-    return { push, end };
+    return { push, pending: () => textOfBytes(bytes), end };
   }
 }
 

@@ -5,12 +5,41 @@
  * Format: the serialised `Tokenizer` of Hugging Face's `tokenizers` library.
  */
 import * as v from 'valibot';
-import { checkSchema } from '../formats/parsed-text.ts';
+import { checkSchema, type Schema } from '../formats/parsed-text.ts';
 
 const NonEmptyText = v.pipe(v.string(), v.minLength(1));
 const TokenId = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 /** Absent, null and the value that means "nothing" are the same. */
 const offOr = <const T extends string | number>(nothing: T) => v.nullish(v.literal(nothing));
+
+/** Above any nesting that a library writes. */
+const DEEPEST_SEQUENCE = 8;
+
+/** A part of the file as the list of its steps: one step, or a `Sequence` that has them under `field`, in any nesting. */
+function steps<Step>(field: string, step: Schema<Step>, depth = 0): Schema<Step[]> {
+  const one = v.pipe(
+    step,
+    v.transform((found) => [found]),
+  );
+  const sequence = (): Schema<Step[]> =>
+    v.pipe(
+      v.object({ [field]: v.array(steps(field, step, depth + 1)) }),
+      v.transform((found) => found[field]!.flat()),
+    );
+  return v.lazy((input) => (hasType(input, 'Sequence') && depth < DEEPEST_SEQUENCE ? sequence() : one));
+}
+
+/** As `steps`; none where the part is absent or null. */
+function stepsIfAny<Step>(field: string, step: Schema<Step>): Schema<Step[]> {
+  return v.pipe(
+    v.nullish(steps(field, step), null),
+    v.transform((found) => found ?? []),
+  );
+}
+
+function hasType(step: unknown, type: string): boolean {
+  return typeof step === 'object' && step !== null && 'type' in step && step.type === type;
+}
 
 const Replace = v.object({
   type: v.literal('Replace'),
@@ -18,12 +47,7 @@ const Replace = v.object({
   content: v.string(),
 });
 
-const Normalizer = v.variant('type', [
-  Replace,
-  v.object({ type: v.literal('Sequence'), normalizers: v.array(Replace) }),
-]);
-
-const PreTokenizer = v.object({
+const Split = v.object({
   type: v.literal('Split'),
   pattern: v.object({ String: NonEmptyText }),
   behavior: v.literal('MergedWithPrevious'),
@@ -32,14 +56,19 @@ const PreTokenizer = v.object({
 
 const TemplatePiece = v.union([
   v.object({ SpecialToken: v.object({ id: v.string() }) }),
-  v.object({ Sequence: v.object({ id: v.literal('A') }) }),
+  v.object({ Sequence: v.object({ id: v.string() }) }),
 ]);
 
-const PostProcessor = v.object({
+const Template = v.object({
   type: v.literal('TemplateProcessing'),
   single: v.array(TemplatePiece),
-  special_tokens: v.record(v.string(), v.object({ ids: v.array(TokenId) })),
+  special_tokens: v.nullish(v.record(v.string(), v.object({ ids: v.array(TokenId) })), {}),
 });
+
+/** Any other is accepted by its name: nothing that is computed depends on what a file puts around a text. */
+const OtherProcessor = v.object({ type: v.string() });
+
+const PostProcessor = v.lazy((step) => (hasType(step, 'TemplateProcessing') ? Template : OtherProcessor));
 
 const DecoderStep = v.variant('type', [
   Replace,
@@ -50,19 +79,16 @@ const DecoderStep = v.variant('type', [
 /** Bytes are found in the replaced pieces, and fused pieces have no bounds any more: the only order that is understood. */
 const STEP_ORDER = ['Replace', 'ByteFallback', 'Fuse'] as const;
 
-const Decoder = v.object({
-  type: v.literal('Sequence'),
-  decoders: v.pipe(
-    v.array(DecoderStep),
-    v.check(
-      (steps) =>
-        steps.every(
-          (step, i) => i === 0 || STEP_ORDER.indexOf(steps[i - 1]!.type) <= STEP_ORDER.indexOf(step.type),
-        ),
-      `expected in the order ${STEP_ORDER.join(', ')}`,
-    ),
+const Decoder = v.pipe(
+  steps('decoders', DecoderStep),
+  v.check(
+    (list) =>
+      list.every(
+        (step, i) => i === 0 || STEP_ORDER.indexOf(list[i - 1]!.type) <= STEP_ORDER.indexOf(step.type),
+      ),
+    `expected in the order ${STEP_ORDER.join(', ')}`,
   ),
-});
+);
 
 const AddedTokenSchema = v.object({
   id: TokenId,
@@ -86,15 +112,15 @@ const Model = v.object({
 });
 
 const RulesSchema = v.object({
-  normalizer: v.nullish(Normalizer, null),
-  pre_tokenizer: v.nullish(PreTokenizer, null),
-  post_processor: v.nullish(PostProcessor, null),
+  normalizer: stepsIfAny('normalizers', Replace),
+  pre_tokenizer: stepsIfAny('pretokenizers', Split),
+  post_processor: stepsIfAny('processors', PostProcessor),
   decoder: Decoder,
   added_tokens: v.nullish(v.array(AddedTokenSchema), []),
   model: Model,
 });
 
-/** `tokenizer.json` without vocabulary and merges, in the file's own words. */
+/** `tokenizer.json` without vocabulary and merges. The compiled form of a tokenizer holds it: a change here raises its version. */
 export type Rules = v.InferOutput<typeof RulesSchema>;
 export type AddedToken = v.InferOutput<typeof AddedTokenSchema>;
 export type ReplaceRule = v.InferOutput<typeof Replace>;
@@ -102,12 +128,6 @@ export type ReplaceRule = v.InferOutput<typeof Replace>;
 /** Throws `BadFileError` that names the file, the first field that does not fit, what was expected and found. */
 export function parseRules(document: unknown, file: string): Rules {
   return checkSchema(file, document, RulesSchema);
-}
-
-/** The replacements that turn a text into what the vocabulary is written in (`' '` is `'▁'`), in order. */
-export function normalizerSteps({ normalizer }: Rules): readonly ReplaceRule[] {
-  if (normalizer === null) return [];
-  return normalizer.type === 'Sequence' ? normalizer.normalizers : [normalizer];
 }
 
 export function replaceAll(text: string, steps: readonly ReplaceRule[]): string {

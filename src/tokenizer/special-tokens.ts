@@ -22,6 +22,8 @@ const Declaration = v.object({
   ...ROLES,
   additional_special_tokens: NamedTokens,
   extra_special_tokens: NamedTokens,
+  add_bos_token: v.optional(v.unknown()),
+  add_eos_token: v.optional(v.unknown()),
 });
 
 /** What the `GemmaTokenizer` class assumes where no file says otherwise. */
@@ -35,6 +37,9 @@ export interface SpecialTokens {
   readonly bosId: number;
   readonly eosId: number;
   readonly ids: ReadonlySet<number>;
+  /** Whether `tokenizer_config.json` wants them around a text; its classes then overrule the template of `tokenizer.json`. */
+  readonly addsBos: boolean;
+  readonly addsEos: boolean;
 }
 
 /** A parsed JSON file, and its name for errors. */
@@ -88,7 +93,13 @@ export function findSpecialTokens(
       ids.push(resolve(nameOf(token)!, field, declared!.file));
     }
   }
-  return { bosId: required('bos_token'), eosId: required('eos_token'), ids: new Set(ids) };
+  return {
+    bosId: required('bos_token'),
+    eosId: required('eos_token'),
+    ids: new Set(ids),
+    addsBos: declarations.every(({ add_bos_token }) => add_bos_token !== false),
+    addsEos: declarations.some(({ add_eos_token }) => add_eos_token === true),
+  };
 }
 
 function nameOf(token: v.InferOutput<typeof Role>): string | undefined {

@@ -9,6 +9,8 @@ export interface DecodeOptions {
 export interface DecodeStream {
   /** Text that this token completes: empty while the bytes of a character are still arriving. */
   push(id: number): string;
+  /** What `end` would give if no token followed; the stream goes on. */
+  pending(): string;
   /** What is left at the end: bytes that never became a character are shown as `�`. */
   end(): string;
 }
@@ -20,9 +22,11 @@ export interface Tokenizer {
   readonly eosId: number;
   /** Ids declared special (`additional_special_tokens`, bos, eos, pad, unk). `<mask>` is none. */
   readonly specialIds: ReadonlySet<number>;
+  /** What the files put around a text, `$A <eos>`, where that is not what `modelInput` does; null where it is. */
+  readonly otherTemplate: string | null;
   /** Ids of the text alone: nothing put in front. */
   encode(text: string): number[];
-  /** What a forward pass reads: the post-processor always puts BOS in front. */
+  /** What a forward pass reads: BOS in front, always, and nothing else, whatever the files put around a text. */
   modelInput(text: string): number[];
   /**
    * What attribution reads: BOS in front unless the first id is a special token already.

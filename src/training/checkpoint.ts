@@ -8,7 +8,7 @@ import type { TensorFile } from '../formats/tensor-file.ts';
 import { BadFileError } from '../errors.ts';
 import type { AdamW } from './adamw.ts';
 import type { Parameter } from './parameters.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../random.ts';
 
 const STEPS = 'steps';
 const RANDOM = 'random';

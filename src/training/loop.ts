@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { AdamW, type AdamWOptions } from './adamw.ts';
 import { loadCheckpoint, saveCheckpoint } from './checkpoint.ts';
 import type { Variables } from './parameters.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../random.ts';
 import { learningRate } from './schedule.ts';
 
 /** One line of the curve. */

@@ -11,7 +11,7 @@ import {
   type BlockMatrix,
 } from '../model/weight-names.ts';
 import type { Parameter, Variables } from './parameters.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../random.ts';
 
 export interface ModelStart {
   /** Rows of the embedding that keep their random start. */

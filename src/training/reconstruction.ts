@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor1D, Tensor2D } from '../backend/backend.ts';
 import type { AdamW } from './adamw.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../random.ts';
 import {
   aimFeature,
   decode,

@@ -11,7 +11,7 @@ import { descend, type LoopOptions } from './loop.ts';
 import { modelOfVariables } from './model-parameters.ts';
 import { Variables, type Parameter } from './parameters.ts';
 import { predictionLoss, type Prediction } from './pass.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../random.ts';
 import { reconstruct, steer, type Reconstruction } from './reconstruction.ts';
 import { replacedPass } from './replaced-pass.ts';
 import type { RowSource } from './train-model.ts';

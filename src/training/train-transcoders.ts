@@ -6,7 +6,7 @@ import { capturingPass, rowsAt } from './capture.ts';
 import { descend, type LoopOptions } from './loop.ts';
 import type { BatchModel } from './model-parameters.ts';
 import { Variables } from './parameters.ts';
-import type { Random } from './random.ts';
+import type { Random } from '../random.ts';
 import { reconstruct, steer, targetAt, type Reconstruction } from './reconstruction.ts';
 import type { RowSource } from './train-model.ts';
 import {

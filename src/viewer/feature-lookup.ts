@@ -5,7 +5,8 @@ import {
   type FeatureSourceRequest,
 } from '../engine/features/source.ts';
 import { NotFoundError, TracerError } from '../errors.ts';
-import { placeOfNode, sanitiseName, type ViewerGraph } from '../graph/neuronpedia.ts';
+import { placeOfNode, type ViewerGraph } from '../graph/neuronpedia.ts';
+import { asciiName } from '../graph/slug.ts';
 import type { FeatureDetail } from './api.ts';
 import type { HeldModel } from './held-model.ts';
 import type { OpenGraph } from './graph-cache.ts';
@@ -37,7 +38,7 @@ export class FeatureLookup {
   async detail(open: OpenGraph, layer: number, feature: number): Promise<FeatureDetail> {
     const source = await this.sourceOf(open);
     const [page, label] = await Promise.all([source.page(layer, feature), source.label(layer, feature)]);
-    const neuronpedia = NEURONPEDIA.get(sanitiseName(scanOf(open)))?.(layer, feature) ?? null;
+    const neuronpedia = NEURONPEDIA.get(asciiName(scanOf(open)))?.(layer, feature) ?? null;
     return { layer, feature, page, label, neuronpedia };
   }
 

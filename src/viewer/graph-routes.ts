@@ -5,6 +5,7 @@ import { NotFoundError } from '../errors.ts';
 import { annotationsSchema, withAnnotations } from '../graph/annotations.ts';
 import { nodeId } from '../graph/nodes.ts';
 import { subgraphScores } from '../graph/scores.ts';
+import { asciiName, viewerSlug } from '../graph/slug.ts';
 import type { ViewerEnv } from './access.ts';
 import { saveAnnotations } from './annotations-file.ts';
 import type { ExportedPage, GraphList, OpenedGraph, ServerInfo, SubgraphScores } from './api.ts';
@@ -66,7 +67,7 @@ export function graphRoutes(services: GraphServices): Hono<ViewerEnv> {
     const annotations = await annotationsFor(stored, open);
     const drawn = drawnGraph(open, stored.slug, thresholds, annotations);
     const annotated = withAnnotations(drawn, annotations, await features.labels(open, drawn));
-    return download(context, `${JSON.stringify(annotated)}\n`, `${stored.slug}.json`, 'application/json');
+    return download(context, `${JSON.stringify(annotated)}\n`, viewerSlug(stored.slug), '.json');
   });
   routes.get('/graphs/:slug/export.html', async (context) => {
     const thresholds = readThresholds(context);
@@ -80,7 +81,7 @@ export function graphRoutes(services: GraphServices): Hono<ViewerEnv> {
     };
     const { exportedHtml } = await import('../engine/graph/html.ts');
     const html = await exportedHtml(page, { title: stored.slug });
-    return download(context, html, `${stored.slug}.html`, 'text/html');
+    return download(context, html, stored.slug, '.html');
   });
   routes.get('/graphs/:slug/features/:layer/:feature', async (context) => {
     const [layer, feature] = featureOf(context);
@@ -131,9 +132,23 @@ function pinnedScores(open: OpenGraph, pinnedIds: readonly string[]): SubgraphSc
   );
 }
 
-/** A slug has letters, digits and `_.-` only, so it needs no escaping in the header. */
-function download(context: Context, text: string, name: string, contentType: string): Response {
-  context.header('content-disposition', `attachment; filename="${name}"`);
-  context.header('content-type', `${contentType}; charset=utf-8`);
+const CONTENT_TYPES = { '.json': 'application/json', '.html': 'text/html' } as const;
+
+/** A header is ASCII; other names are in its extended form (RFC 6266), in front of which older programs find a plain one. */
+function download(
+  context: Context,
+  text: string,
+  slug: string,
+  ending: keyof typeof CONTENT_TYPES,
+): Response {
+  const plain = asciiName(slug);
+  const extended = plain === slug ? '' : `; filename*=UTF-8''${percentEncoded(slug + ending)}`;
+  context.header('content-disposition', `attachment; filename="${plain}${ending}"${extended}`);
+  context.header('content-type', `${CONTENT_TYPES[ending]}; charset=utf-8`);
   return context.body(text);
+}
+
+/** As RFC 8187 has it, which encodes more signs than an address has to. */
+function percentEncoded(text: string): string {
+  return encodeURIComponent(text).replace(/['()*]/g, (sign) => `%${sign.charCodeAt(0).toString(16)}`);
 }

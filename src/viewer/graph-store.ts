@@ -7,7 +7,7 @@ import path from 'node:path';
 import { BadFileError, NotFoundError, TracerError } from '../errors.ts';
 import { openingError } from '../formats/system-errors.ts';
 import { annotationsPath } from '../graph/annotations.ts';
-import { sanitiseName } from '../graph/neuronpedia.ts';
+import { viewerSlug } from '../graph/slug.ts';
 import type { GraphEntry } from './api.ts';
 import { describeGraphFile, describeViewerFile, type Description } from './describe.ts';
 import {
@@ -23,7 +23,7 @@ export interface StoredGraph extends GraphEntry, Omit<ResolvedFile, 'problem'> {
   readonly candidate: Candidate;
 }
 
-/** Slug of a file whose name has no character that a slug may have. */
+/** Slug of a file whose name is nothing but dots, which no address can have. */
 const NAMELESS = 'graph';
 
 export class GraphStore {
@@ -107,7 +107,7 @@ export class GraphStore {
     if (resolved === null) return null;
     const description = await this.describe(candidate, resolved);
     if (description === null) return null;
-    const slug = sanitiseName(path.parse(candidate.path).name).replace(/^\.*$/, NAMELESS);
+    const slug = path.parse(candidate.path).name.replace(/^\.*$/, NAMELESS);
     const annotationsFile = annotationsPath(candidate.path);
     return { ...resolved, ...description, slug, annotationsFile, candidate };
   }
@@ -155,15 +155,17 @@ async function checkNamed(file: string): Promise<void> {
   });
 }
 
-/** `x.json` beside `x.safetensors` is the same graph, pruned: the graph file is listed, unless it is damaged. */
-function pathWithoutExtension({ candidate }: StoredGraph): string {
-  const { dir, name } = path.parse(candidate.path);
-  return path.join(dir, name);
+/**
+ * `x.json` beside `x.safetensors` is the same graph, pruned: the graph file is listed, unless it is damaged. A viewer's file has the name
+ * of its graph in ASCII.
+ */
+function pathWithoutExtension({ candidate, slug }: StoredGraph): string {
+  return path.join(path.dirname(candidate.path), viewerSlug(slug));
 }
 
 /** The two files of one trace have one time of creation and one name, also in different folders. */
-function traceKey({ candidate, file, created_ms }: StoredGraph): string {
-  return created_ms === null ? file : `${created_ms} ${path.parse(candidate.path).name}`;
+function traceKey({ slug, file, created_ms }: StoredGraph): string {
+  return created_ms === null ? file : `${created_ms} ${viewerSlug(slug)}`;
 }
 
 /** One graph of each key, the one of the highest rank, in the order in which the keys first occur. */

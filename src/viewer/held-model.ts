@@ -6,7 +6,7 @@ import { REQUEST_DEFAULTS, type CommonOptions } from '../engine/request.ts';
 import type { SourceResult } from '../engine/result.ts';
 import { openSession, openSubject, type Session } from '../engine/session.ts';
 import type { SourceReference } from '../graph/graph.ts';
-import { sanitiseName } from '../graph/neuronpedia.ts';
+import { asciiName } from '../graph/slug.ts';
 import { CONFIG_FILE } from '../model/checkpoint.ts';
 import { SET_CONFIG_FILE } from '../transcoder/open.ts';
 import type { ServerInfo } from './api.ts';
@@ -49,8 +49,8 @@ export class HeldModel {
     const request = isNamed ? common : { ...common, model: REQUEST_DEFAULTS.model };
     try {
       const held = new HeldModel(request, await identify(request));
-      const scan = sanitiseName(held.identity.scan);
-      if (isNamed || scans.length === 0 || scans.some((one) => sanitiseName(one) === scan)) {
+      const scan = asciiName(held.identity.scan);
+      if (isNamed || scans.length === 0 || scans.some((one) => asciiName(one) === scan)) {
         return { model: held, why: null };
       }
       return { model: null, why: 'none of the graphs was made with the embedded model' };
@@ -63,7 +63,7 @@ export class HeldModel {
   /** Whether a graph was made with this model and set, by what its file records. */
   fits(open: OpenGraph): boolean {
     const { scan, model, transcoders } = this.identity;
-    if (open.kind === 'viewer') return sanitiseName(open.viewer.metadata.scan) === sanitiseName(scan);
+    if (open.kind === 'viewer') return asciiName(open.viewer.metadata.scan) === asciiName(scan);
     const { provenance } = open.graph;
     return isSame(provenance.model, model) && isSame(provenance.transcoders, transcoders);
   }

@@ -6,7 +6,7 @@ import { interveneIn } from '../engine/intervene/intervene.ts';
 import { checkActivation } from '../engine/validate/validate.ts';
 import { unreachable, UsageError } from '../errors.ts';
 import { isThere } from '../formats/atomic.ts';
-import { sanitiseName } from '../graph/neuronpedia.ts';
+import { isNameOfOtherFile, slugOfPrompt, viewerSlug } from '../graph/slug.ts';
 import type { AblateJob, JobRequest, SteerJob, TraceJob } from './api.ts';
 import { graphFacts } from './graph-facts.ts';
 import type { ChosenModel, HeldModel } from './held-model.ts';
@@ -20,11 +20,6 @@ export interface JobServices {
   readonly cache: GraphCache;
   readonly chosen: ChosenModel;
 }
-
-/** Names that other files beside the graphs have. */
-const RESERVED = /^graph-metadata$|\.annotations$/i;
-/** What a slug made from a prompt has at most. */
-const LONGEST_SLUG = 40;
 
 /** The work of a request. Everything that can be checked without the model is checked here, before the job is queued. */
 export async function createWork(request: JobRequest, services: JobServices): Promise<Work> {
@@ -74,7 +69,7 @@ async function traceWork({ prompt, slug }: TraceJob, store: GraphStore, model: H
   }
   return async (context) => {
     const session = await model.open(context);
-    const name = slug ?? slugOf(prompt);
+    const name = slug ?? slugOfPrompt(prompt);
     const result = await attributeIn(session, {
       ...context,
       input: { prompt },
@@ -93,17 +88,11 @@ async function traceWork({ prompt, slug }: TraceJob, store: GraphStore, model: H
   };
 }
 
-function slugOf(prompt: string): string {
-  const words = sanitiseName(prompt.trim().toLowerCase()).replace(/[-.]+/g, '-');
-  const slug = words.slice(0, LONGEST_SLUG).replace(/^-+|-+$/g, '') || 'prompt';
-  return RESERVED.test(slug) ? `${slug}-1` : slug;
-}
-
 /** Checked before the work starts, which may take minutes. A name that is taken later is noticed when the graph is written. */
 async function isTaken(folder: string, slug: string): Promise<boolean> {
-  if (RESERVED.test(slug)) return true;
-  for (const ending of ['.safetensors', '.json', '.annotations.json']) {
-    if (await isThere(path.join(folder, slug + ending))) return true;
+  if (isNameOfOtherFile(slug)) return true;
+  for (const name of [`${slug}.safetensors`, `${viewerSlug(slug)}.json`, `${slug}.annotations.json`]) {
+    if (await isThere(path.join(folder, name))) return true;
   }
   return false;
 }

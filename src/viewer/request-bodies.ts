@@ -5,6 +5,7 @@ import { BadFileError, UsageError } from '../errors.ts';
 import { parseJson } from '../formats/json.ts';
 import { checkSchema, type Schema } from '../formats/parsed-text.ts';
 import { PRUNE_DEFAULTS } from '../graph/prune.ts';
+import { isFileName } from '../graph/slug.ts';
 import type { JobRequest } from './api.ts';
 import { RefusedError } from './http-errors.ts';
 
@@ -20,13 +21,17 @@ const BODY = 'the body';
 
 const Count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 const NodeId = v.pipe(v.string(), v.maxLength(LONGEST_NODE_ID));
-const Slug = v.pipe(v.string(), v.maxLength(LONGEST_SLUG));
+const NewSlug = v.pipe(
+  v.string(),
+  v.maxLength(LONGEST_SLUG),
+  v.check(isFileName, 'letters, digits, "_", "." and "-" are expected, none of the dots in front'),
+);
 
 export const JobSchema: Schema<JobRequest> = v.variant('kind', [
   v.strictObject({
     kind: v.literal('trace'),
     prompt: v.string(),
-    slug: v.exactOptional(v.pipe(Slug, v.regex(/^[a-zA-Z0-9_-][a-zA-Z0-9_.-]*$/))),
+    slug: v.exactOptional(NewSlug),
   }),
   v.strictObject({
     kind: v.literal('steer'),

@@ -1,5 +1,5 @@
 import { afterAll, describe, expect, it } from '@jest/globals';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { readGraph } from '../../src/graph/files.ts';
@@ -80,6 +80,43 @@ describe('tracer attribute --prompts', () => {
     // So is everything when the options are others.
     const others = await prompts(changed, ...args, '--max-feature-nodes', '10');
     expect(others.data).toMatchObject({ n_done: 2, n_skipped: 0 });
+  });
+
+  it('gives every slug files of its own, in all scripts', async () => {
+    const slugs = [
+      '苹果',
+      '香蕉',
+      'किताब',
+      'कीताब',
+      'caf\u00e9',
+      'cafe\u0301',
+      'Dallas',
+      'dallas',
+      'a b',
+      'a-b',
+      '🍎',
+      '🍌',
+    ];
+    const file = list('scripts.jsonl', ...slugs.map((slug) => ({ slug, prompt: `Hi ${slug}` })));
+    const [output, graphDir] = [path.join(folder, 'scripts'), path.join(folder, 'scripts-viewer')];
+    const args = ['--output', output, '--graph-dir', graphDir];
+    const first = await prompts(file, ...args);
+    expect(first.exitCode).toBe(0);
+    expect(first.data).toMatchObject({ n_done: slugs.length, n_failed: 0 });
+    expect(first.data.prompts.map(({ slug }) => slug)).toEqual(slugs);
+    const names = readdirSync(output).map((name) => path.parse(name).name);
+    // On a disk that tells neither case nor composition apart they are as many.
+    expect(new Set(names.map((name) => name.normalize('NFD').toLowerCase())).size).toBe(slugs.length);
+    for (const own of ['苹果', '香蕉', 'किताब', 'कीताब', 'caf\u00e9', 'Dallas', 'a-b'])
+      expect(names).toContain(own);
+    const metadata = readFileSync(path.join(graphDir, 'graph-metadata.json'), 'utf8');
+    const { graphs } = JSON.parse(metadata) as { graphs: { slug: string; prompt: string }[] };
+    expect(graphs.map(({ prompt }) => prompt)).toEqual(slugs.map((slug) => `<bos>Hi ${slug}`));
+    for (const { slug } of graphs) {
+      expect(slug).toMatch(/^[a-zA-Z0-9_.-]+$/);
+      expect(existsSync(path.join(graphDir, `${slug}.json`))).toBe(true);
+    }
+    expect((await prompts(file, ...args)).data).toMatchObject({ n_done: 0, n_skipped: slugs.length });
   });
 
   it('tells what is wrong with a prompt, goes on, and exits with the code of the first', async () => {

@@ -74,6 +74,55 @@ describe('a mistake in the line', () => {
     expect(lines[1]).toMatch(/^hint: /);
   });
 
+  describe.each(['run', 'attribute', 'generate', 'intervene'])('in a prompt of %s', (command) => {
+    it.each(['-5 + 3 =', '- item', '-- item', '--foo bar baz', '-x and y', '---', '-5a', '-é', '-\n'])(
+      'that begins with a hyphen is answered with what to put in front: %j',
+      async (prompt) => {
+        const finished = await tracer([command, prompt, '--json']);
+        expect(finished.exitCode).toBe(2);
+        const { code, message, hint } = envelope(finished).error!;
+        expect({ code, message }).toEqual({ code: 'unknown_option', message: `unknown option '${prompt}'` });
+        expect(hint).toBe(
+          `A prompt that begins with '-' needs \`--\` in front, behind all flags: tracer ${command} -- "-1 + 1 =".`,
+        );
+      },
+    );
+
+    it.each(['-x', '--foo', '--foo=bar baz'])(
+      'that may be a flag or a prompt is answered for both: %s',
+      async (prompt) => {
+        const { hint } = envelope(await tracer([command, prompt, '--json'])).error!;
+        expect(hint).toMatch(
+          /^A prompt that begins with '-' needs `--` in front.* See `tracer \w+ --help`\.$/,
+        );
+      },
+    );
+
+    it('that is a flag in quotes with its value is answered for both', async () => {
+      const { hint } = envelope(await tracer([command, '--tokens 2', '--json'])).error!;
+      expect(hint).toMatch(/^A prompt .*`--`.* Did you mean '--tokens'\?$/);
+    });
+
+    it('that is a mistyped flag keeps its hint', async () => {
+      const { hint } = envelope(await tracer([command, 'x', '--tokes', '2', '--json'])).error!;
+      expect(hint).toBe("Did you mean '--tokens'?");
+    });
+  });
+
+  it('with a hyphen is a prompt behind --', async () => {
+    const prompts = ['-5 + 3 =', '- item', '--foo', '-x'];
+    for (const prompt of prompts) {
+      const finished = await tracer(['run', '--quiet', '--json', '--', prompt]);
+      const tokens = envelope(finished).data!['tokens'] as { text: string }[];
+      expect(tokens.map(({ text }) => text).join('')).toBe(`<bos>${prompt}`);
+    }
+  });
+
+  it('of a command without a prompt has nothing to do with prompts', async () => {
+    const { hint } = envelope(await tracer(['inspect', '-5 + 3 =', '--json'])).error!;
+    expect(hint).toBe('See `tracer inspect --help`.');
+  });
+
   it.each([
     [['run', '--json', '--tpo', '3', 'x'], 'run', 'unknown_option'],
     [['--json', 'rnu'], 'tracer', 'unknown_command'],

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
@@ -109,6 +109,17 @@ describe.each([graphFile, viewerFile])('pictures of %s', (file) => {
     expect([page.opened.kind, page.opened.scores === null]).toEqual(
       file === graphFile ? ['graph', false] : ['viewer', true],
     );
+  });
+
+  it('are called by the name of the file, and in ASCII for other viewers', async () => {
+    const named = at(`苹果${path.extname(file)}`);
+    copyFileSync(file, named);
+    await exportFile(named, { format: 'html' });
+    expect(embedded(text('苹果.html'))).toMatchObject({ slug: '苹果' });
+    const { files } = await exportFile(named, { format: 'neuronpedia', graphDir: at('ascii') });
+    const { metadata } = await readViewerGraph(files[0]!.path);
+    expect(metadata.slug).toMatch(/^[0-9a-f]{10}$/);
+    expect(path.basename(files[0]!.path)).toBe(`${metadata.slug}.json`);
   });
 
   it('go to other viewers with their annotations', async () => {

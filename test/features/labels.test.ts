@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import { openFeatureSource } from '../../src/engine/features/source.ts';
 import { BadFileError, UsageError } from '../../src/errors.ts';
 import { LabelFile, labelText, readLabels } from '../../src/features/labels.ts';
-import { sanitiseName } from '../../src/graph/neuronpedia.ts';
+import { asciiName } from '../../src/graph/slug.ts';
 import { environment, scratchFolder } from '../support/scratch.ts';
 
 describe('labels of a set', () => {
@@ -102,7 +102,7 @@ describe('the labels of a folder without a scan', () => {
       }),
     );
     expect(new Set(files).size).toBe(1);
-    const viewer = await openFeatureSource({ scan: sanitiseName(folder), offline: true });
+    const viewer = await openFeatureSource({ scan: asciiName(folder), offline: true });
     expect(viewer.labelFile.path).toBe(files[0]);
   });
 

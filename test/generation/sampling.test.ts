@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { randomNumbers, tokenChoice, type SamplingOptions } from '../../src/generation/sampling.ts';
+import { tokenChoice, type SamplingOptions } from '../../src/generation/sampling.ts';
 import { softmax } from '../../src/model/logits.ts';
 
 const logitRow = fc
@@ -86,12 +86,4 @@ describe('the choice of a token', () => {
   ])('refuses %p', (options) => {
     expect(() => tokenChoice(options)).toThrow(expect.objectContaining({ exitCode: 2 }));
   });
-});
-
-it('random numbers lie between 0 and 1 and do not repeat', () => {
-  const next = randomNumbers(0);
-  const numbers = Array.from({ length: 10_000 }, next);
-  expect(Math.min(...numbers)).toBeGreaterThanOrEqual(0);
-  expect(Math.max(...numbers)).toBeLessThan(1);
-  expect(new Set(numbers).size).toBe(numbers.length);
 });

@@ -141,6 +141,7 @@ it('the view of generate adds nothing to the text away from a terminal', () => {
     text: ' hot',
     continuation: ' hot',
     stopped_at: 'eos',
+    stopped_by: '<eos>',
     seed: 7,
     files: [],
     first_token_ms: 40,
@@ -153,8 +154,14 @@ it('the view of generate adds nothing to the text away from a terminal', () => {
   );
   expect(shown).toContain('seed 7');
   expect(
-    generateView({ ...result, stopped_at: 'length', ms_per_token: null, seed: null }, colored),
+    generateView(
+      { ...result, stopped_at: 'length', stopped_by: null, ms_per_token: null, seed: null },
+      colored,
+    ),
   ).toContain('ended by the limit; first token 40.0 ms\u001b');
+  expect(generateView({ ...result, stopped_at: 'stop', stopped_by: 'a\nb' }, colored)).toContain(
+    '1 token, ended by the text "a\\nb"; first token',
+  );
 });
 
 it('the view of graph validate shows prediction beside model, and the edge alone only where it differs', () => {

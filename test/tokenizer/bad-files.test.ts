@@ -51,14 +51,19 @@ describe('a tokenizer.json that asks for what is not supported', () => {
       (json) => Object.assign(json.pre_tokenizer as object, { behavior: 'Isolated' }),
     ],
     [
-      'another post-processor',
+      'a post-processor without a name',
       /post_processor\.type/,
-      (json) => (json.post_processor = { type: 'BertProcessing' }),
+      (json) => (json.post_processor = { single: [] }),
     ],
     [
-      'a template with EOS',
-      /post_processor\.single/,
-      (json) => (json.post_processor as { single: unknown[] }).single.push({ SpecialToken: { id: '<eos>' } }),
+      'a template that is none',
+      /post_processor\.single\[2\]/,
+      (json) => (json.post_processor as { single: unknown[] }).single.push({ Token: 3 }),
+    ],
+    [
+      'a sequence of what is not supported',
+      /pre_tokenizer\.pretokenizers\[0\]\.type.*"ByteLevel"/,
+      (json) => (json.pre_tokenizer = { type: 'Sequence', pretokenizers: [{ type: 'ByteLevel' }] }),
     ],
     ['no decoder', /decoder/, (json) => (json.decoder = null)],
     [
@@ -68,7 +73,7 @@ describe('a tokenizer.json that asks for what is not supported', () => {
     ],
     [
       'decoders in another order',
-      /decoder\.decoders: expected in the order Replace, ByteFallback, Fuse/,
+      /decoder: expected in the order Replace, ByteFallback, Fuse/,
       (json) => (json.decoder = { type: 'Sequence', decoders: [{ type: 'Fuse' }, replaceDecoder] }),
     ],
   ])('is refused by the name of the field: %s', async (_, message, change) => {

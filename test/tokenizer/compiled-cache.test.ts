@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { existsSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from '@jest/globals';
@@ -117,6 +118,14 @@ describe('a compiled file', () => {
 
   it('is not read for another source', () => {
     expect(readCompiled(bytes, 'another source')).toBeUndefined();
+  });
+
+  it('is not read when another version wrote it', () => {
+    const VERSION_AT = 36;
+    const older = Uint8Array.from(bytes);
+    new Uint32Array(older.buffer, VERSION_AT, 1)[0]! -= 1;
+    older.set(createHash('sha256').update(older.subarray(32)).digest());
+    expect(readCompiled(older, 'a source')).toBeUndefined();
   });
 
   it('is not read with a single wrong byte, or cut at any place', () => {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { join } from 'node:path';
-import { Random } from '../../src/training/random.ts';
+import { Random } from '../../src/random.ts';
 import { loadTokenizer } from '../../src/tokenizer/load.ts';
 import { readFacts, RELATIONS } from '../../training/corpus/facts.ts';
 import { nameTokens, prepare, type Prepared } from '../../training/corpus/prepare.ts';

@@ -7,7 +7,7 @@ import { cappedCrossEntropy, crossEntropy } from '../../src/training/cross-entro
 import { modelOfVariables, modelParameters } from '../../src/training/model-parameters.ts';
 import { Variables } from '../../src/training/parameters.ts';
 import { NO_HOOKS, predictionLoss, residualOf } from '../../src/training/pass.ts';
-import { Random } from '../../src/training/random.ts';
+import { Random } from '../../src/random.ts';
 import * as v from 'valibot';
 import { describeEachBackend } from '../support/backends.ts';
 import { referencePass, type ReferenceConfig } from '../support/gemma2-reference.ts';

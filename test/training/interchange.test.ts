@@ -6,7 +6,7 @@ import { interchangeLosses, type Interchange } from '../../src/training/intercha
 import { modelOfVariables, modelParameters } from '../../src/training/model-parameters.ts';
 import { Variables } from '../../src/training/parameters.ts';
 import { predictionLoss } from '../../src/training/pass.ts';
-import { Random } from '../../src/training/random.ts';
+import { Random } from '../../src/random.ts';
 import { replacedPass } from '../../src/training/replaced-pass.ts';
 import { trainJointly } from '../../src/training/train-jointly.ts';
 import {

@@ -8,7 +8,7 @@ import { capturingPass } from '../../src/training/capture.ts';
 import { modelOfVariables, modelParameters, type BatchModel } from '../../src/training/model-parameters.ts';
 import { Variables } from '../../src/training/parameters.ts';
 import { NO_HOOKS, predictionLoss, residualOf } from '../../src/training/pass.ts';
-import { Random } from '../../src/training/random.ts';
+import { Random } from '../../src/random.ts';
 import { openBackend, TEST_DEVICES } from '../support/backends.ts';
 import { FIXTURES, folder, goldenPath, prompts, tolerances } from '../support/golden.ts';
 import { expectTensor, readTensors } from '../support/tensors.ts';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import type { LoopOptions, StepRecord } from '../../src/training/loop.ts';
 import { modelOfVariables, modelParameters } from '../../src/training/model-parameters.ts';
 import { Variables } from '../../src/training/parameters.ts';
-import { Random } from '../../src/training/random.ts';
+import { Random } from '../../src/random.ts';
 import { trainJointly } from '../../src/training/train-jointly.ts';
 import { trainModel, type RowSource } from '../../src/training/train-model.ts';
 import { trainTranscoders } from '../../src/training/train-transcoders.ts';

@@ -1,7 +1,7 @@
 /** A model and a corpus small enough to train within a test. */
 import { transformerConfig, type TransformerConfig } from '../../src/model/config.ts';
 import type { RowSource } from '../../src/training/train-model.ts';
-import { Random } from '../../src/training/random.ts';
+import { Random } from '../../src/random.ts';
 
 export const VOCABULARY = 12;
 

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { StepRecord } from '../../src/training/loop.ts';
 import { modelOfVariables, modelParameters } from '../../src/training/model-parameters.ts';
 import { Variables } from '../../src/training/parameters.ts';
-import { Random } from '../../src/training/random.ts';
+import { Random } from '../../src/random.ts';
 import { trainModel } from '../../src/training/train-model.ts';
 import { trainTranscoders } from '../../src/training/train-transcoders.ts';
 import { openBackend, TEST_DEVICES } from '../support/backends.ts';

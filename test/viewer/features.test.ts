@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { labelFeature } from '../../src/engine/features/labels.ts';
 import { pairingNumber } from '../../src/features/page-source.ts';
-import { sanitiseName } from '../../src/graph/neuronpedia.ts';
+import { asciiName } from '../../src/graph/slug.ts';
 import type { FeatureDetail, OpenedGraph } from '../../src/viewer/api.ts';
 import { somePage } from '../features/pages.ts';
 import { readExpected } from '../graph/golden.ts';
@@ -104,7 +104,7 @@ describe('a label', () => {
     const model = goldenPath('tiny-a', 'model');
     const fill = (folder: string): void => {
       const viewer = readExpected('tiny-a', `graph-files/${SLUG}.json`) as OpenedGraph['graph'];
-      const metadata = { ...viewer.metadata, scan: sanitiseName(transcoders) };
+      const metadata = { ...viewer.metadata, scan: asciiName(transcoders) };
       writeFileSync(path.join(folder, `${SLUG}.json`), JSON.stringify({ ...viewer, metadata }));
     };
     const common = { device: 'wasm', offline: true, model } as const;

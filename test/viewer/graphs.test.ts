@@ -126,7 +126,7 @@ describe('the list of graphs', () => {
       writeFileSync(path.join(folder, 'model.safetensors'), readFileSync(model));
     });
     const graphs = list(await opened.ask('/api/graphs'));
-    expect(graphs.get('mine--really')).toMatchObject({ kind: 'viewer', problem: null });
+    expect(graphs.get('mine, really')).toMatchObject({ kind: 'viewer', problem: null });
     for (const name of ['package', '.hidden', 'notes', 'folder', 'pipe', 'model', 'graph-metadata']) {
       expect([...graphs.keys()]).not.toContain(name);
     }
@@ -181,6 +181,26 @@ describe('the list of graphs', () => {
       [SLUG, 'golden-tiny-a/plt-jumprelu'],
       [`${SLUG}-2`, 'golden-tiny-b/plt-jumprelu'],
     ]);
+  });
+
+  it('has the names of the files, in every script, and answers to them', async () => {
+    const names = ['苹果', '香蕉', 'किताब', 'कीताब', 'a b', 'a-b', '🍎', '🍌', '100%', 'it\'s "new"'];
+    await using opened = await openedViewer((folder) => {
+      const graph = readFileSync(goldenPath('tiny-a', 'expected', 'graph-files', `${SLUG}.json`));
+      for (const name of names) writeFileSync(path.join(folder, `${name}.json`), graph);
+    });
+    const graphs = list(await opened.ask('/api/graphs'));
+    expect([...graphs.keys()].sort()).toEqual([...names].sort());
+    for (const name of names) {
+      const address = `/api/graphs/${encodeURIComponent(name)}`;
+      expect((await opened.ask(address)).status).toBe(200);
+      const { headers } = await opened.ask(`${address}/export.html`);
+      const [, plain, extended] =
+        /^attachment; filename="([\w.-]+)"(?:; filename\*=UTF-8''([\w.!#$&+^`|~%-]+))?$/.exec(
+          headers['content-disposition']!,
+        )!;
+      expect(decodeURIComponent(extended ?? plain!)).toBe(`${name}.html`);
+    }
   });
 
   it('is not made of places that are not there, or are no graphs', async () => {

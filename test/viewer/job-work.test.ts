@@ -160,6 +160,32 @@ describe('a prompt that is traced', () => {
     expect((result as { slug: string }).slug).toBe('graph-metadata-1');
   });
 
+  it('is called by its words in every script, and its two files are one graph', async () => {
+    for (const slug of ['苹果', '苹果-2']) {
+      const { result } = await runJob(opened, { kind: 'trace', prompt: '苹果' });
+      expect((result as { slug: string }).slug).toBe(slug);
+      expect(existsSync(path.join(opened.folder, `${slug}.safetensors`))).toBe(true);
+      const address = `/api/graphs/${encodeURIComponent(slug)}`;
+      const { graph: drawn } = answer<OpenedGraph>(await opened.ask(`${address}${ALL}`));
+      expect(drawn.metadata.slug).toMatch(/^[a-zA-Z0-9_.-]+$/);
+      expect(existsSync(path.join(opened.folder, `${drawn.metadata.slug}.json`))).toBe(true);
+      const { headers } = await opened.ask(`${address}/export.json`);
+      expect(headers['content-disposition']).toBe(`attachment; filename="${drawn.metadata.slug}.json"`);
+    }
+    const { graphs } = answer<GraphList>(await opened.ask('/api/graphs'));
+    const traced = graphs.filter(({ prompt }) => prompt === '<bos>苹果');
+    expect(traced.map(({ slug, kind }) => [slug, kind]).sort()).toEqual([
+      ['苹果', 'graph'],
+      ['苹果-2', 'graph'],
+    ]);
+  });
+
+  it('may be given a name of any script', async () => {
+    const { result } = await runJob(opened, { kind: 'trace', prompt: 'The cat', slug: 'кот' });
+    expect((result as { slug: string }).slug).toBe('кот');
+    expect(await refusal({ kind: 'trace', prompt: 'The cat', slug: 'кот' })).toBe('slug_taken');
+  });
+
   it('says what is wrong with it', async () => {
     expect(await refusal({ kind: 'trace', prompt: '  \n' })).toBe('empty_prompt');
     const tooLong = await runJob(opened, { kind: 'trace', prompt: 'river '.repeat(20_000) });

@@ -3,7 +3,7 @@
  * to it, never all, so that the fact can be learned from the others; and every sentence that joins two facts about a held-out
  * city.
  */
-import type { Random } from '../../src/training/random.ts';
+import type { Random } from '../../src/random.ts';
 import { RELATIONS, type Facts, type Relation } from './facts.ts';
 import { question, wordings } from './questions.ts';
 import type { Corpus, Sentence } from './sentences.ts';

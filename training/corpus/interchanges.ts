@@ -1,6 +1,6 @@
 /** Corpus: batches for interchange training, drawn at random. */
 import type { Interchange, Questions, Wordings } from '../../src/training/interchange.ts';
-import type { Random } from '../../src/training/random.ts';
+import type { Random } from '../../src/random.ts';
 import { placeNames } from './facts.ts';
 import type { Prepared } from './prepare.ts';
 import {

@@ -1,7 +1,7 @@
 /** Corpus: from facts to token rows. Only tokens that occur are trained; they are numbered among themselves. */
 import { writeFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { Random } from '../../src/training/random.ts';
+import { Random } from '../../src/random.ts';
 import { loadTokenizer } from '../../src/tokenizer/load.ts';
 import type { Tokenizer } from '../../src/tokenizer/tokenizer.ts';
 import { buildTokenizer, SPECIAL_TOKENS_MAP, TOKENIZER_CONFIG } from '../tokenizer.ts';

@@ -1,5 +1,5 @@
 /** Corpus: every sentence that the facts and templates give, by relation. */
-import type { Random } from '../../src/training/random.ts';
+import type { Random } from '../../src/random.ts';
 import { RELATIONS, type Facts, type Relation } from './facts.ts';
 import { fill, type Fields } from './template.ts';
 

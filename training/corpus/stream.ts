@@ -1,5 +1,5 @@
 /** Corpus: an endless stream of training rows. A relation is drawn by its weight, then its next sentence. */
-import type { Random } from '../../src/training/random.ts';
+import type { Random } from '../../src/random.ts';
 import { RELATIONS, type Facts, type Relation } from './facts.ts';
 
 /** A row has one sentence, or with these shares two or three. */

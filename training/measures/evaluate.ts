@@ -3,7 +3,7 @@ import type { AttributeResult } from '../../src/engine/attribute/types.ts';
 import { attributeIn } from '../../src/engine/attribute/attribute.ts';
 import { openSession, type Session } from '../../src/engine/session.ts';
 import { holdSubject } from '../../src/training/loaded.ts';
-import { Random } from '../../src/training/random.ts';
+import { Random } from '../../src/random.ts';
 import type { Facts } from '../corpus/facts.ts';
 import { prepareWith } from '../corpus/prepare.ts';
 import { KEPT_ASIDE_WORDINGS, keptAsideCities } from '../corpus/questions.ts';

@@ -8,7 +8,7 @@ import { batchOf } from '../../src/training/batch.ts';
 import { capturingPass, rowsAt } from '../../src/training/capture.ts';
 import type { LoadedSubject } from '../../src/training/loaded.ts';
 import { unembedded } from '../../src/training/pass.ts';
-import { Random } from '../../src/training/random.ts';
+import { Random } from '../../src/random.ts';
 import { encode } from '../../src/training/transcoder-parameters.ts';
 import type { Tokenizer } from '../../src/tokenizer/tokenizer.ts';
 import { question } from '../corpus/questions.ts';

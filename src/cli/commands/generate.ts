@@ -10,7 +10,7 @@ import {
 import { perform } from '../perform.ts';
 import { readPrompt } from '../prompt.ts';
 import type { Shell } from '../shell.ts';
-import { nonNegative, probability, tokenIds, wholeNumber } from '../values.ts';
+import { collect, nonNegative, probability, tokenIds, wholeNumber } from '../values.ts';
 
 interface GenerateOptions extends InterventionFlags {
   readonly promptFile?: string;
@@ -21,6 +21,7 @@ interface GenerateOptions extends InterventionFlags {
   readonly topP?: number;
   readonly seed?: number;
   readonly stopAtEos: boolean;
+  readonly stop?: string[];
   readonly preActivations?: boolean;
   readonly output?: string;
 }
@@ -59,7 +60,8 @@ export function addGenerate(program: Command, shell: Shell): void {
       probability('--top-p'),
     )
     .option('--seed <n>', 'the same seed draws the same tokens', wholeNumber('--seed', 0))
-    .option('--no-stop-at-eos', 'go on after the end of the text');
+    .option('--no-stop-at-eos', 'go on after a token that ends texts')
+    .option('--stop <text>', 'end when the continuation contains this text (repeatable)', collect);
   withInterventionFlags(command)
     .option('--output <file>', 'write logits, activations and tokens to a safetensors file')
     .option('--pre-activations', 'write the numbers before the activation function instead')
@@ -75,7 +77,8 @@ export function addGenerate(program: Command, shell: Shell): void {
       ]);
       // A terminal must not be steered by what a model writes; a file gets the text as it is.
       const shown = shell.host.stdout.isTTY ? printableLines : (text: string) => text;
-      const { maxNewTokens, temperature, topK, topP, seed, stopAtEos, output, preActivations } = options;
+      const { maxNewTokens, temperature, topK, topP, seed, stopAtEos, stop, output, preActivations } =
+        options;
       const result = await generate({
         ...common,
         ...choice,
@@ -86,6 +89,7 @@ export function addGenerate(program: Command, shell: Shell): void {
         topP,
         seed,
         stopAtEos,
+        stop,
         output,
         preActivations,
         onText: stream ? (piece) => stream(shown(piece)) : undefined,

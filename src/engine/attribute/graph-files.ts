@@ -11,8 +11,9 @@ import { openSafetensors } from '../../formats/safetensors.ts';
 import { annotationsPath } from '../../graph/annotations.ts';
 import { writeGraph } from '../../graph/files.ts';
 import type { Graph, Provenance } from '../../graph/graph.ts';
-import { sanitiseName, slugFileName, viewerGraph } from '../../graph/neuronpedia.ts';
+import { viewerGraph } from '../../graph/neuronpedia.ts';
 import type { PrunedGraph } from '../../graph/prune.ts';
+import { asciiName, viewerSlug } from '../../graph/slug.ts';
 import { GRAPH_LIST_FILE, writeViewerGraph } from '../../graph/viewer-files.ts';
 import { ATTRIBUTE_DEFAULTS, type AttributeRequest } from './types.ts';
 import type { SavedFileResult } from '../result.ts';
@@ -36,7 +37,7 @@ export async function checkPlaces(places: GraphPlaces): Promise<void> {
   }
   if (output !== undefined) await checkWritable(output);
   if (graphDir !== undefined && slug !== undefined) {
-    await checkWritable(path.join(graphDir, `${slugFileName(slug)}.json`));
+    await checkWritable(path.join(graphDir, `${viewerSlug(slug)}.json`));
   }
   rowsPlace(places);
 }
@@ -45,7 +46,7 @@ export async function checkPlaces(places: GraphPlaces): Promise<void> {
 export function rowsPlace({ output, graphDir, slug, resume }: GraphPlaces): string | undefined {
   if (!resume) return undefined;
   if (output !== undefined) return `${output}.rows`;
-  if (graphDir !== undefined && slug !== undefined) return path.join(graphDir, `${slugFileName(slug)}.rows`);
+  if (graphDir !== undefined && slug !== undefined) return path.join(graphDir, `${viewerSlug(slug)}.rows`);
   throw new UsageError({
     code: 'nowhere_to_resume',
     message: '--resume keeps rows beside the file that is written, but no file is written',
@@ -115,7 +116,7 @@ function numbered({ output, slug }: WriteOptions, count: number): Pick<WriteOpti
 async function refuseAnnotations({ output, graphDir, slug }: WriteOptions): Promise<void> {
   if (output !== undefined) await refuseExisting(annotationsPath(output));
   if (graphDir === undefined || slug === undefined) return;
-  await refuseExisting(annotationsPath(path.join(graphDir, `${slugFileName(slug)}.json`)));
+  await refuseExisting(annotationsPath(path.join(graphDir, `${viewerSlug(slug)}.json`)));
 }
 
 /**
@@ -134,12 +135,12 @@ export async function finishedFiles(
   }
   if (graphDir !== undefined && slug !== undefined) {
     const list = path.join(graphDir, GRAPH_LIST_FILE);
-    const name = slugFileName(slug);
+    const name = viewerSlug(slug);
     const listed = await readIfThere(() => readJson(list, ListSchema));
     const found = listed?.graphs.find((graph) => graph.slug === name);
     const expected = {
       slug: name,
-      scan: sanitiseName(scan ?? wanted.scan),
+      scan: asciiName(scan ?? wanted.scan),
       prompt: wanted.prompt,
       generation_settings: Object.fromEntries(
         Object.entries(wanted.options).filter(([, value]) => value !== null),

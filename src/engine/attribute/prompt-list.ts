@@ -3,7 +3,7 @@ import * as v from 'valibot';
 import { BadFileError, TracerError, UsageError } from '../../errors.ts';
 import { parseJson } from '../../formats/json.ts';
 import { readText } from '../../formats/parsed-text.ts';
-import { slugFileName } from '../../graph/neuronpedia.ts';
+import { foldedName, hashedFileName, slugFileName } from '../../graph/slug.ts';
 
 /** Far above any list that could be worked through; more means that the wrong file is named. */
 const LARGEST_LIST_BYTES = 2 ** 30;
@@ -11,8 +11,18 @@ const LARGEST_LIST_BYTES = 2 ** 30;
 const LineSchema = v.object({ slug: v.string(), prompt: v.string() });
 
 export type PromptLine = { readonly line: number; readonly slug: string | null } & (
-  { readonly slug: string; readonly prompt: string } | { readonly error: TracerError }
+  NamedPrompt | { readonly error: TracerError }
 );
+
+export interface NamedPrompt {
+  readonly slug: string;
+  /** What its files are called, which no other line's are on any file system. */
+  readonly fileName: string;
+  readonly prompt: string;
+}
+
+/** Lines by the file name that they took, in the form that no file system tells apart. */
+type TakenNames = Map<string, { readonly line: number; readonly slug: string }>;
 
 /**
  * Reads a list; empty lines are passed over. Faults of single lines are in the list, so that the others can go on.
@@ -21,9 +31,9 @@ export type PromptLine = { readonly line: number; readonly slug: string | null }
 export async function readPromptList(file: string): Promise<PromptLine[]> {
   const text = await readText(file, LARGEST_LIST_BYTES);
   const lines: PromptLine[] = [];
-  const takenBy = new Map<string, number>();
+  const taken: TakenNames = new Map();
   for (const [i, content] of text.split('\n').entries()) {
-    if (content.trim() !== '') lines.push(readLine(file, i + 1, content, takenBy));
+    if (content.trim() !== '') lines.push(readLine(file, i + 1, content, taken));
   }
   if (lines.length > 0) return lines;
   throw new UsageError({
@@ -33,24 +43,31 @@ export async function readPromptList(file: string): Promise<PromptLine[]> {
   });
 }
 
-function readLine(file: string, line: number, content: string, takenBy: Map<string, number>): PromptLine {
+function readLine(file: string, line: number, content: string, taken: TakenNames): PromptLine {
   let slug: string | null = null;
   try {
     const fields = parseJson(`${file}, line ${line}`, content, LineSchema);
     slug = fields.slug;
-    const name = slugFileName(slug);
-    const other = takenBy.get(name);
-    if (other !== undefined) {
-      throw new BadFileError({
-        code: 'duplicate_slug',
-        message: `${file}, line ${line}: the slug ${JSON.stringify(slug)} names the same files as line ${other}`,
-        hint: 'Give every prompt a slug of its own; other characters than letters, digits, "_", "." and "-" count as "-".',
-      });
-    }
-    takenBy.set(name, line);
-    return { line, slug, prompt: fields.prompt };
+    return { line, slug, fileName: takeName(file, line, slug, taken), prompt: fields.prompt };
   } catch (error) {
     if (error instanceof TracerError) return { line, slug, error };
     throw error;
   }
+}
+
+/** The first line of a name has it: `dallas` after `Dallas` gets a hash, since the two are one file on some disks. */
+function takeName(file: string, line: number, slug: string, taken: TakenNames): string {
+  const [own, hashed] = [slugFileName(slug), hashedFileName(slug)];
+  const owner = taken.get(foldedName(own));
+  const name = owner === undefined || owner.slug === slug ? own : hashed;
+  const other = taken.get(foldedName(name));
+  if (other !== undefined) {
+    throw new BadFileError({
+      code: 'duplicate_slug',
+      message: `${file}, line ${line}: the slug ${JSON.stringify(slug)} names the same files as line ${other.line}`,
+      hint: 'Give every prompt a slug of its own.',
+    });
+  }
+  taken.set(foldedName(name), { line, slug });
+  return name;
 }

@@ -3,7 +3,6 @@ import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { EXIT, ExhaustedError, TracerError, UsageError } from '../../errors.ts';
 import { checkWritable } from '../../formats/atomic.ts';
-import { slugFileName } from '../../graph/neuronpedia.ts';
 import { attributeIn, targetsOf, tokensOf } from './attribute.ts';
 import type {
   AttributePromptsRequest,
@@ -12,7 +11,7 @@ import type {
   PromptResult,
 } from './types.ts';
 import { finishedFiles } from './graph-files.ts';
-import { readPromptList, type PromptLine } from './prompt-list.ts';
+import { readPromptList, type NamedPrompt, type PromptLine } from './prompt-list.ts';
 import { graphProvenance } from '../provenance.ts';
 import { openSession, type Session } from '../session.ts';
 import { peakRssBytes } from '../stopwatch.ts';
@@ -66,13 +65,13 @@ async function traceLine(
 
 function requestOf(
   { output, graphDir, ...shared }: AttributePromptsRequest,
-  { slug, prompt }: { readonly slug: string; readonly prompt: string },
+  { fileName, prompt }: NamedPrompt,
 ): AttributeRequest {
   return {
     ...shared,
     input: { prompt },
-    ...(output !== undefined && { output: path.join(output, slugFileName(slug) + GRAPH_FILE_ENDING) }),
-    ...(graphDir !== undefined && { graphDir, slug }),
+    ...(output !== undefined && { output: path.join(output, fileName + GRAPH_FILE_ENDING) }),
+    ...(graphDir !== undefined && { graphDir, slug: fileName }),
   };
 }
 

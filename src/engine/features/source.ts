@@ -6,7 +6,7 @@ import { requireFolderPages, openFolderPages } from '../../features/folder-pages
 import { HubPages } from '../../features/hub-pages.ts';
 import { LabelFile } from '../../features/labels.ts';
 import { featureKey, type PageSource } from '../../features/page-source.ts';
-import { sanitiseName } from '../../graph/neuronpedia.ts';
+import { asciiName } from '../../graph/slug.ts';
 import {
   listPresets,
   locate,
@@ -194,7 +194,7 @@ function placeOfSet(set: SourceResult | RecordedSet): Place | null {
 function placeOfScan(scan: string, leadsTo: 'repositories' | 'presets'): Place | null {
   for (const { name, reference } of listPresets('transcoders')) {
     const names = reference.kind === 'hub' ? [name, reference.repo] : [name];
-    if (names.some((one) => scan === one || scan === sanitiseName(one))) return reference;
+    if (names.some((one) => scan === one || scan === asciiName(one))) return reference;
   }
   const place = leadsTo === 'repositories' ? placeOfName(scan, null) : null;
   return place?.kind === 'hub' ? place : null;

@@ -1,12 +1,19 @@
 /** Engine, verb `generate`: a continuation, plain or under interventions. */
 import { randomInt } from 'node:crypto';
+import { UsageError } from '../../errors.ts';
 import { writeSafetensors } from '../../formats/safetensors-writer.ts';
+import { Endings, type Ending } from '../../generation/ending.ts';
 import { generateTokens, type Continuation } from '../../generation/generate.ts';
 import { tokenChoice } from '../../generation/sampling.ts';
+import type { FileSet } from '../../model/checkpoint.ts';
+import type { TransformerConfig } from '../../model/config.ts';
+import { readEndTokens } from '../../model/end-tokens.ts';
 import { ignoredPositions } from '../../tokenizer/bos.ts';
+import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { GENERATE_DEFAULTS, type GenerateRequest, type GenerateResult } from './types.ts';
 import { checkInterventions, frozenResult, planInterventions } from '../intervene/prepare.ts';
 import { observedTensors, tokenResults } from '../intervene/intervene.ts';
+import { notePrompts } from '../prompt-notes.ts';
 import type { SavedFileResult } from '../result.ts';
 import { tokensOf } from '../run/run.ts';
 import { openSession, type Session } from '../session.ts';
@@ -17,8 +24,50 @@ const LARGEST_SEED = 2 ** 32 - 1;
 
 /** Loads what the request names and continues the prompt. Throws `UsageError` for what does not fit. */
 export async function generate(request: GenerateRequest): Promise<GenerateResult> {
-  using session = await openSession(request);
+  using session = await openSession(request, {
+    check: (tokenizer, config, files) => prepare(request, tokenizer, config, files),
+  });
   return await generateIn(session, request);
+}
+
+interface Prepared {
+  readonly tokens: readonly number[];
+  /** None with `stopAtEos: false`, or where the model's files name none. */
+  readonly endTokens: readonly number[];
+  readonly endings: Endings;
+}
+
+/** What follows from a request and the files that are no weights. Throws `UsageError`, and `BadFileError` for ids that are none. */
+async function prepare(
+  { input, stopAtEos = true, stop = [] }: GenerateRequest,
+  tokenizer: Tokenizer,
+  config: TransformerConfig,
+  files: FileSet,
+): Promise<Prepared> {
+  if (stop.includes('')) {
+    throw new UsageError({
+      code: 'empty_stop',
+      message: '--stop: expected a text, found an empty one',
+      hint: "Give the text that is to end the continuation: --stop '.'.",
+    });
+  }
+  const tokens = tokensOf(input, tokenizer);
+  const endTokens = stopAtEos ? await readEndTokens(files, config) : [];
+  return { tokens, endTokens, endings: new Endings(tokenizer, tokens, { endTokens, stopTexts: stop }) };
+}
+
+function endingResult(
+  ending: Ending | null,
+  tokenizer: Tokenizer,
+): Pick<GenerateResult, 'stopped_at' | 'stopped_by'> {
+  switch (ending?.kind) {
+    case 'eos':
+      return { stopped_at: 'eos', stopped_by: tokenizer.tokenStrings([ending.token])[0]! };
+    case 'text':
+      return { stopped_at: 'stop', stopped_by: ending.text };
+    case undefined:
+      return { stopped_at: 'length', stopped_by: null };
+  }
 }
 
 /** As `generate`, in a session that is loaded already. */
@@ -34,7 +83,13 @@ export async function generateIn(session: Session, request: GenerateRequest): Pr
     const message = 'top-k and top-p do nothing at temperature 0: the most likely token is always taken';
     onProgress?.({ kind: 'warning', message });
   }
-  const tokens = tokensOf(request.input, tokenizer);
+  const { config, files: modelFiles } = session.subject.model;
+  const { tokens, endTokens, endings } = await prepare(request, tokenizer, config, modelFiles);
+  const noted = notePrompts([{ input: request.input, tokens }], tokenizer, onProgress);
+  if ((request.stopAtEos ?? true) && endTokens.length === 0) {
+    const message = 'no token ends the text: the files of the model name no eos_token_id';
+    onProgress?.({ kind: 'note', message });
+  }
   const checked = checkInterventions(session, tokens.length, request, onProgress, maxNewTokens - 1);
   using plan = await planInterventions(session, checked);
   const phase = { kind: 'progress', phase: 'forward', message: `Reading ${tokens.length} tokens` } as const;
@@ -56,7 +111,7 @@ export async function generateIn(session: Session, request: GenerateRequest): Pr
       plan,
       freeze: checked.freeze,
       keepInputs: request.output !== undefined,
-      ...((request.stopAtEos ?? true) && { stopToken: tokenizer.eosId }),
+      endings,
       async onToken(id) {
         arrivals.push(performance.now());
         if (arrivals.length === 1 && text !== '') await request.onText?.(text);
@@ -78,12 +133,13 @@ export async function generateIn(session: Session, request: GenerateRequest): Pr
   const nLater = arrivals.length - 1;
   return {
     ...session.description,
+    ...noted,
     ...frozenResult(checked.freeze),
     tokens: tokenResults(session, all),
     n_prompt_tokens: tokens.length,
     text,
     continuation,
-    stopped_at: request.stopAtEos !== false && all.at(-1) === tokenizer.eosId ? 'eos' : 'length',
+    ...endingResult(generated.ending, tokenizer),
     seed: isDrawn ? seed : null,
     files,
     first_token_ms: arrivals[0]! - startMs,

@@ -19,6 +19,8 @@ export interface GenerateRequest extends CommonOptions, InterventionChoice {
   readonly seed?: number | undefined;
   /** Default true. */
   readonly stopAtEos?: boolean | undefined;
+  /** Ends when the continuation's text contains one of these, which is then in the text. */
+  readonly stop?: readonly string[] | undefined;
   /** Logits, activations and tokens to a safetensors file. */
   readonly output?: string | undefined;
   readonly preActivations?: boolean | undefined;
@@ -34,7 +36,9 @@ export interface GenerateResult extends Computed, FrozenResult {
   readonly text: string;
   /** The continuation alone: what `text` has beyond the prompt's own. */
   readonly continuation: string;
-  readonly stopped_at: 'eos' | 'length';
+  readonly stopped_at: 'eos' | 'stop' | 'length';
+  /** The text of the token that ends texts, or the one of `stop` that was found; null at `length`. */
+  readonly stopped_by: string | null;
   /** Null when nothing was drawn. */
   readonly seed: number | null;
   readonly files: readonly SavedFileResult[];

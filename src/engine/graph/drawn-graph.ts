@@ -7,16 +7,19 @@ import {
 } from '../../graph/annotations.ts';
 import type { Annotations } from '../../graph/annotations.ts';
 import { readGraph } from '../../graph/files.ts';
-import { sanitiseName, viewerGraph, type ViewerGraph } from '../../graph/neuronpedia.ts';
+import { viewerGraph, type ViewerGraph } from '../../graph/neuronpedia.ts';
 import { pruneGraph, type PruneOptions } from '../../graph/prune.ts';
 import { isViewerFile, readViewerGraph } from '../../graph/read-viewer.ts';
 import { graphScores, type GraphScores } from '../../graph/scores.ts';
+import { asciiName, viewerSlug } from '../../graph/slug.ts';
 import { makePicture } from '../../picture/picture.ts';
 import { keepVisible, visibleAt } from '../../picture/visible.ts';
 import { withPinned } from './pinned-nodes.ts';
 
 export interface DrawnGraph {
   readonly kind: 'graph' | 'viewer';
+  /** What it is called; the viewer's graph has this in the letters that viewers take. */
+  readonly slug: string;
   readonly viewer: ViewerGraph;
   readonly annotations: Annotations;
   /** Of the whole graph; null for a viewer's file, which has lost what they are computed from. */
@@ -43,12 +46,13 @@ export async function openDrawnGraph(file: string, options: DrawnOptions): Promi
     const viewer = prunedFurther(whole, annotations, options);
     return {
       kind: 'viewer',
+      slug: options.slug,
       viewer: {
         ...viewer,
         metadata: {
           ...viewer.metadata,
-          scan: options.scan === undefined ? viewer.metadata.scan : sanitiseName(options.scan),
-          slug: options.slug,
+          scan: options.scan === undefined ? viewer.metadata.scan : asciiName(options.scan),
+          slug: viewerSlug(options.slug),
         },
       },
       annotations,
@@ -62,6 +66,7 @@ export async function openDrawnGraph(file: string, options: DrawnOptions): Promi
   const { name, revision } = graph.provenance.transcoders;
   return {
     kind: 'graph',
+    slug: options.slug,
     viewer: viewerGraph(withPinned(pruneGraph(graph, options), annotations.pinnedIds), options),
     annotations,
     scores: graphScores(graph),

@@ -7,9 +7,10 @@ import { linksToCsv, nodesToCsv, toDot, toGraphml } from '../../graph/export.ts'
 import { readGraph } from '../../graph/files.ts';
 import { mergeGraphs, type MergedGraph } from '../../graph/merge.ts';
 import { annotationsPath, withAnnotations } from '../../graph/annotations.ts';
-import { sanitiseName, slugFileName, type ViewerGraph } from '../../graph/neuronpedia.ts';
+import type { ViewerGraph } from '../../graph/neuronpedia.ts';
 import { isViewerFile } from '../../graph/read-viewer.ts';
 import { pruneGraph, type PrunedGraph, type PruneOptions } from '../../graph/prune.ts';
+import { viewerSlug } from '../../graph/slug.ts';
 import { viewOf, type GraphView } from '../../graph/view.ts';
 import { writeViewerGraph } from '../../graph/viewer-files.ts';
 import { openDrawnGraph } from './drawn-graph.ts';
@@ -86,7 +87,7 @@ export interface ExportResult {
 export async function exportFile(file: string, options: ExportOptions): Promise<ExportResult> {
   checkOptions(options);
   const { format } = options;
-  const slug = options.slug ?? sanitiseName(path.parse(file).name);
+  const slug = options.slug ?? path.parse(file).name;
   const output = outputOf(file, slug, options);
   await refuseInputs(isViewFormat(format) ? viewFiles(output, format) : [output], [
     file,
@@ -222,7 +223,7 @@ const EXTENSIONS: Readonly<Record<ExportFormat, string>> = {
 /** Where the (first) file goes. */
 function outputOf(file: string, slug: string, { format, output, graphDir, subgraph }: ExportOptions): string {
   if (output !== undefined) return output;
-  if (graphDir !== undefined) return path.join(graphDir, slugFileName(slug) + EXTENSIONS[format]);
+  if (graphDir !== undefined) return path.join(graphDir, viewerSlug(slug) + EXTENSIONS[format]);
   const { dir, name } = path.parse(file);
   return path.join(dir, name + (subgraph === true ? '.subgraph' : '') + EXTENSIONS[format]);
 }

@@ -48,11 +48,11 @@ export async function svgOf(drawn: DrawnGraph, file: string, options: PictureOpt
 
 /** The viewer's page with the graph, its annotations, and what is known of its features inside. */
 export async function htmlOf(drawn: DrawnGraph, { cacheDir }: PictureOptions): Promise<PictureText> {
-  const { kind, viewer, annotations, scores } = drawn;
+  const { kind, slug, viewer, annotations, scores } = drawn;
   const features = await knownFeatures(drawn, cacheDir);
   const text = await exportedHtml({
     version: packageVersion(),
-    slug: viewer.metadata.slug,
+    slug,
     opened: {
       kind,
       graph: viewer,

@@ -14,6 +14,7 @@ import {
   type BatchRequest,
   type BatchResult,
 } from './types.ts';
+import { notePrompts } from '../prompt-notes.ts';
 import type { PromptInput } from '../request.ts';
 import { tokensOf } from '../run/run.ts';
 import { openSession, type Session } from '../session.ts';
@@ -89,6 +90,8 @@ export async function interveneBatch(request: BatchRequest): Promise<BatchResult
 export async function batchIn(session: Session, request: BatchRequest): Promise<BatchResult> {
   const { signal, onProgress } = request;
   const prepared = request.cases.map((one) => atLine(one.line, () => prepare(session, one, onProgress)));
+  const read = prepared.map(({ one: { input, line }, tokens }) => ({ input, tokens, line }));
+  const noted = notePrompts(read, session.tokenizer, onProgress);
   const cases: BatchCaseResult[] = [];
   for (const [done, ready] of prepared.entries()) {
     const progress = { kind: 'progress', phase: 'cases', message: 'Running cases' } as const;
@@ -97,6 +100,7 @@ export async function batchIn(session: Session, request: BatchRequest): Promise<
   }
   return {
     ...session.description,
+    ...noted,
     n_cases: cases.length,
     n_failed: cases.filter(({ passed }) => !passed).length,
     cases,

@@ -16,6 +16,7 @@ import {
   type InterveneRequest,
   type InterveneResult,
 } from './types.ts';
+import { notePrompts } from '../prompt-notes.ts';
 import type { CommonOptions } from '../request.ts';
 import type { SavedFileResult, TokenResult } from '../result.ts';
 import { tokensOf } from '../run/run.ts';
@@ -37,6 +38,7 @@ export async function interveneIn(session: Session, request: InterveneRequest): 
   const { replacement, tokenizer, stopwatch } = session;
   const { signal, onProgress } = request;
   const tokens = tokensOf(request.input, tokenizer);
+  const noted = notePrompts([{ input: request.input, tokens }], tokenizer, onProgress);
   const expectation = checkExpectation(request, tokenizer);
   const checked = checkInterventions(session, tokens.length, request, onProgress);
   using plan = await planInterventions(session, checked);
@@ -83,6 +85,7 @@ export async function interveneIn(session: Session, request: InterveneRequest): 
   if (failure !== null) throw new ExpectationError({ code: 'unexpected_token', message: failure });
   return {
     ...session.description,
+    ...noted,
     ...frozenResult(checked.freeze),
     tokens: tokenResults(session, tokens),
     interventions,

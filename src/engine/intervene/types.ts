@@ -4,6 +4,7 @@ import type { FreezeOptions } from '../../intervention/freeze.ts';
 import type { Change, Intervention } from '../../intervention/intervention.ts';
 import type { ScaledSupernode } from '../../intervention/supernodes.ts';
 import type { Sweep } from '../../intervention/text-form.ts';
+import type { Noted } from '../prompt-notes.ts';
 import type { CommonOptions, PromptInput } from '../request.ts';
 import type { NextTokenResult, SavedFileResult, Subject, TokenResult } from '../result.ts';
 
@@ -68,7 +69,7 @@ export interface BatchRequest extends CommonOptions {
 // ---- results
 
 /** How a result was computed. */
-export interface Computed extends Subject {
+export interface Computed extends Subject, Noted {
   readonly backend: string;
   readonly device: Device;
   readonly dtype: Arithmetic;

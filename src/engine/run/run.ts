@@ -9,6 +9,7 @@ import type { ForwardResult } from '../../model/transformer.ts';
 import type { ActiveFeatures } from '../../replacement/replacement-model.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { mostLikely } from '../next-tokens.ts';
+import { notePrompts } from '../prompt-notes.ts';
 import { REQUEST_DEFAULTS, type PromptInput } from '../request.ts';
 import type { RunRequest } from './types.ts';
 import type { NextTokenResult, SavedFileResult } from '../result.ts';
@@ -35,6 +36,7 @@ export async function run(request: RunRequest): Promise<RunResult> {
 export async function runIn(session: Session, request: RunRequest): Promise<RunResult> {
   const { replacement, tokenizer, stopwatch } = session;
   const { tokens, names, expectedIds } = prepare(request, tokenizer, replacement.model.config);
+  const noted = notePrompts([{ input: request.input, tokens }], tokenizer, request.onProgress);
   const saved = request.saveActivations;
   const wantsFeatures = request.features !== undefined || request.saveFeatures !== undefined;
   const options = {
@@ -75,6 +77,7 @@ export async function runIn(session: Session, request: RunRequest): Promise<RunR
   const texts = tokenizer.tokenStrings(tokens);
   return {
     ...session.description,
+    ...noted,
     tokens: tokens.map((id, position) => ({ position, id, text: texts[position]! })),
     output: { shape: [1, T, V], dtype: 'float32' },
     top: request.top === 0 ? [] : top,

@@ -1,5 +1,6 @@
 /** Engine: what can be asked of `run`, and what it answers. */
 import type { Arithmetic, Device } from '../../backend/backend.ts';
+import type { Noted } from '../prompt-notes.ts';
 import type { CommonOptions, PromptInput } from '../request.ts';
 import type { NextTokenResult, SavedFileResult, Subject, TokenResult } from '../result.ts';
 
@@ -28,7 +29,7 @@ export interface FeatureResult {
   readonly activation: number;
 }
 
-export interface RunResult extends Subject {
+export interface RunResult extends Subject, Noted {
   readonly backend: string;
   readonly device: Device;
   readonly dtype: Arithmetic;

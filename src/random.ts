@@ -1,6 +1,13 @@
-/** Training: seeded random numbers, so that a run can be repeated and resumed. */
+/**
+ * Seeded random numbers, the same in every room and on every machine. Sampled tokens, the edges that are verified and the bytes of
+ * a training depend on these draws: another algorithm, or another order of draws, changes what a seed stands for.
+ */
 
-/** The whole state is one integer, which a checkpoint keeps. */
+const UINT32 = 2 ** 32;
+/** A double holds 53 bits: 21 of one draw in front of the 32 of the next. */
+const HIGH_BITS = 2 ** 21;
+
+/** Mulberry32 (Tommy Ettinger). The whole state is one integer, which a checkpoint keeps. */
 export class Random {
   state: number;
 
@@ -8,13 +15,14 @@ export class Random {
     this.state = seed >>> 0;
   }
 
-  /** Uniform in [0, 1): mulberry32. */
+  /** Uniform in [0, 1), in steps of 2^-32. */
   next(): number {
-    this.state = (this.state + 0x6d2b79f5) >>> 0;
-    let t = this.state;
-    t = Math.imul(t ^ (t >>> 15), t | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+    return this.bits() / UINT32;
+  }
+
+  /** Uniform in [0, 1), in steps of 2^-53: for shares smaller than 2^-32, such as a token's probability. Takes two draws. */
+  nextPrecise(): number {
+    return ((this.bits() % HIGH_BITS) * UINT32 + this.bits()) / (HIGH_BITS * UINT32);
   }
 
   /** An integer in [0, n). */
@@ -48,5 +56,14 @@ export class Random {
       [out[i], out[j]] = [out[j]!, out[i]!];
     }
     return out;
+  }
+
+  /** An integer in [0, 2^32). */
+  private bits(): number {
+    this.state = (this.state + 0x6d2b79f5) >>> 0;
+    let t = this.state;
+    t = Math.imul(t ^ (t >>> 15), t | 1);
+    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
+    return (t ^ (t >>> 14)) >>> 0;
   }
 }

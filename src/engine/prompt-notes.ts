@@ -1,0 +1,44 @@
+/** Engine: what there is to know about prompts that became tokens in another way than somebody may expect. */
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import type { CommonOptions, PromptInput } from './request.ts';
+
+/** A part of results. */
+export interface Noted {
+  /** Absent where there is nothing to know. */
+  readonly notes?: readonly string[];
+}
+
+/** A prompt, and what a forward pass reads of it. */
+export interface ReadPrompt {
+  readonly input: PromptInput;
+  readonly tokens: readonly number[];
+  /** Its line, where prompts come in a list. */
+  readonly line?: number;
+}
+
+/** Reports the notes, and returns them for the result. Ids that were given are what was asked for, so that there is nothing to know. */
+export function notePrompts(
+  prompts: readonly ReadPrompt[],
+  tokenizer: Tokenizer,
+  onProgress: CommonOptions['onProgress'],
+): Noted {
+  const texts = prompts.filter(({ input }) => 'prompt' in input);
+  if (texts.length === 0) return {};
+  const [bos] = tokenizer.tokenStrings([tokenizer.bosId]);
+  const notes: string[] = [];
+  for (const { tokens, line } of texts) {
+    if (tokens[1] !== tokenizer.bosId) continue;
+    const where = line === undefined ? '' : `line ${line}: `;
+    notes.push(
+      `${where}the prompt begins with ${bos}, and another one is put in front: leave it out to have one`,
+    );
+  }
+  const { otherTemplate } = tokenizer;
+  if (otherTemplate !== null) {
+    notes.push(
+      `the tokenizer's template is not followed: it makes ${otherTemplate} of a text ($A); ${bos} is put in front, and nothing else`,
+    );
+  }
+  for (const message of notes) onProgress?.({ kind: 'note', message });
+  return notes.length === 0 ? {} : { notes };
+}

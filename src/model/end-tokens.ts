@@ -1,0 +1,35 @@
+/** Model, for generation: the tokens that end a text, from the same places as transformers' `generate` takes them. */
+import * as v from 'valibot';
+import { BadFileError } from '../errors.ts';
+import { readJson } from '../formats/json.ts';
+import { shown } from '../formats/shown.ts';
+import { CONFIG_FILE, type FileSet } from './checkpoint.ts';
+import type { TransformerConfig } from './config.ts';
+
+export const GENERATION_CONFIG_FILE = 'generation_config.json';
+
+const FIELD = 'eos_token_id';
+const EosFile = v.object({ [FIELD]: v.optional(v.unknown()) });
+
+/**
+ * A checkpoint's `generation_config.json` alone counts where there is one, even if it names no token; else `config.json` does, and where
+ * that lacks the field what the family's class in transformers has. Throws `BadFileError` for anything but ids of the vocabulary.
+ */
+export async function readEndTokens(
+  files: FileSet,
+  { family, d_vocab }: TransformerConfig,
+): Promise<readonly number[]> {
+  const name = files.has(GENERATION_CONFIG_FILE) ? GENERATION_CONFIG_FILE : CONFIG_FILE;
+  using source = await files.open(name);
+  const { [FIELD]: value } = await readJson(source, EosFile);
+  if (value === undefined) return name === CONFIG_FILE ? family.defaultEndTokens : [];
+  const ids: unknown[] = value === null ? [] : Array.isArray(value) ? value : [value];
+  const isToken = (id: unknown): id is number =>
+    Number.isInteger(id) && Number(id) >= 0 && Number(id) < d_vocab;
+  if (ids.every(isToken)) return ids;
+  throw new BadFileError({
+    code: 'bad_eos_token',
+    message: `${source.name}: field ${FIELD}: expected a token id from 0 to ${d_vocab - 1} or a list of them, found ${shown(value)}`,
+    hint: 'Correct the file, or give --no-stop-at-eos.',
+  });
+}
