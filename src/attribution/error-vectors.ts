@@ -57,9 +57,9 @@ export class ErrorVectors {
     const { d_model } = this;
     const sum = biasAndSkip.slice(first * d_model, stop * d_model);
     return {
-      add(position, vector) {
+      add(position, vectors, from) {
         const start = (position - first) * d_model;
-        for (let j = 0; j < d_model; j++) sum[start + j]! += vector[j]!;
+        for (let j = 0; j < d_model; j++) sum[start + j]! += vectors[from + j]!;
       },
       finish: () => {
         for (let position = first; position < stop; position++) {
@@ -94,8 +94,8 @@ export class ErrorVectors {
 
 /** The sum of what explains a layer's MLP at some positions. */
 export interface Reconstruction {
-  /** Adds what a feature writes at a position, [d_model]. */
-  add(position: number, vector: Float32Array): void;
+  /** Adds what a feature writes at a position: the vector [d_model] that begins at `from` in `vectors`. */
+  add(position: number, vectors: Float32Array, from: number): void;
   /** All features were added: the errors are known. */
   finish(): void;
 }

@@ -135,25 +135,24 @@ export class Sources implements Disposable {
     const reconstruction = positions.every((position) => errors.isKnown(layer, position))
       ? null
       : await errors.reconstruct(layer, first, stop);
-    const vector = new Float32Array(d_model);
+    const { indices, values } = this.pass.features;
+    const unlisted = new VectorList(1, d_model);
     for (const source of this.layersWritingInto(layer)) {
       const all = rangeOf(this.ranges.start(source, first), this.ranges.start(source, stop));
       // Features without a column are part of what is explained, so they count until the errors are known.
       const needed = reconstruction ? all : all.filter((i) => columnOf[i]! >= 0);
       const decoder = await this.decoderOf(source, layer, needed);
       for (const i of needed) {
-        const { indices, values } = this.pass.features;
         const position = indices[FEATURE_FIELDS * i + 1]!;
-        const row = decoder(indices[FEATURE_FIELDS * i + 2]!);
-        const activation = values[i]!;
-        for (let j = 0; j < d_model; j++) vector[j] = row[j]! * activation;
-        reconstruction?.add(position, vector);
-        if (columnOf[i]! >= 0) made[position - first]!.push(vector, columnOf[i]!);
+        const list = columnOf[i]! >= 0 ? made[position - first]! : unlisted.emptied();
+        const row = decoder.startOf(indices[FEATURE_FIELDS * i + 2]!);
+        const start = list.push(decoder.rows, row, values[i]!, columnOf[i]!);
+        reconstruction?.add(position, list.values, start);
       }
     }
     reconstruction?.finish();
     const at = positions.map((position, i) => {
-      made[i]!.push(errors.at(layer, position), columns.errorColumn(layer, position));
+      made[i]!.push(errors.at(layer, position), 0, 1, columns.errorColumn(layer, position));
       return made[i]!.sources();
     });
     return {
@@ -164,19 +163,14 @@ export class Sources implements Disposable {
   }
 
   /** Decoder rows of features of `source` for what they write into `layer`; each is read once, however often it is active. */
-  private async decoderOf(
-    source: number,
-    layer: number,
-    active: Int32Array,
-  ): Promise<(feature: number) => Float32Array> {
+  private async decoderOf(source: number, layer: number, active: Int32Array): Promise<DecoderRows> {
     const { transcoders, model } = this.replacement;
-    const { d_model } = model.config;
     const { indices } = this.pass.features;
     const ids = Int32Array.from(new Set(active.map((i) => indices[FEATURE_FIELDS * i + 2]!))).sort();
     const rows = await transcoders.decoderRows(source, ids, layer);
     const placeOf = new Int32Array(transcoders.d_transcoder);
     ids.forEach((id, place) => (placeOf[id] = place));
-    return (feature) => rows.subarray(placeOf[feature]! * d_model, (placeOf[feature]! + 1) * d_model);
+    return { rows, startOf: (feature) => placeOf[feature]! * model.config.d_model };
   }
 
   private disposeBlocks(): void {
@@ -188,9 +182,15 @@ export class Sources implements Disposable {
   }
 }
 
-/** Vectors [d_model] of known number, one after the other, with their columns. */
+/** Decoder rows [n, d_model] one after the other, and where that of a feature begins. */
+interface DecoderRows {
+  readonly rows: Float32Array;
+  startOf(feature: number): number;
+}
+
+/** Up to a number of vectors [d_model], one after the other, with their columns. */
 class VectorList {
-  private readonly values: Float32Array;
+  readonly values: Float32Array;
   private readonly columns: Int32Array;
   private readonly d_model: number;
   private n = 0;
@@ -201,9 +201,18 @@ class VectorList {
     this.d_model = d_model;
   }
 
-  push(vector: Float32Array, column: number): void {
-    this.values.set(vector, this.n * this.d_model);
+  /** Appends factor × the vector that begins at `from` in `rows`; says where it begins in `values`. */
+  push(rows: Float32Array, from: number, factor: number, column: number): number {
+    const { values, d_model } = this;
+    const start = this.n * d_model;
+    for (let j = 0; j < d_model; j++) values[start + j] = rows[from + j]! * factor;
     this.columns[this.n++] = column;
+    return start;
+  }
+
+  emptied(): this {
+    this.n = 0;
+    return this;
   }
 
   sources(): SourcesAt {

@@ -18,8 +18,8 @@ export interface NormHooks {
 export interface Norm {
   /** Normalises rows of x [pos, d_model], each by itself. Called inside a tidy. */
   forward(x: Tensor2D, hooks: HookPoints, names: NormHooks): Tensor2D;
-  /** L applied to rows: x · Lᵀ, [n, d_model]. */
-  linear(x: Tensor2D): Tensor2D;
+  /** L applied to vectors that lie along an axis: to rows, x · Lᵀ [n, d_model], or with axis 0 to columns, L · x [d_model, n]. */
+  linear(x: Tensor2D, axis?: 0 | 1): Tensor2D;
   /** From gradients at L · x to gradients at x: g · L, [n, d_model]. */
   linearTransposed(g: Tensor2D): Tensor2D;
 }
@@ -33,7 +33,8 @@ export function rmsNorm(gain: Tensor1D, eps: number): Norm {
       const normalized = hooks.at(names.normalized, tf.div<Tensor2D>(x, scale));
       return tf.mul(normalized, gain);
     },
-    linear: (x) => tf.mul(x, gain),
+    linear: (x, axis = 1) =>
+      tf.tidy(() => tf.mul<Tensor2D>(x, axis === 1 ? gain : tf.reshape(gain, [-1, 1]))),
     linearTransposed: (g) => tf.mul(g, gain),
   };
 }

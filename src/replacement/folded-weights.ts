@@ -69,7 +69,7 @@ export class FoldedWeights implements Disposable {
   private async fold(layer: number): Promise<FoldedAttention> {
     const { W_O, W_V } = this.model.weights.blocks[layer]!;
     const { ln1, ln1_post } = this.norms(layer);
-    const output = await changed(W_O, (wide) => tf.transpose(ln1_post.linear(tf.transpose(wide))));
+    const output = await changed(W_O, (wide) => ln1_post.linear(wide, 0));
     try {
       const values = await changed(W_V, (wide) => ln1.linearTransposed(wide));
       return {
