@@ -4,7 +4,7 @@ import { boxCaption, BOX_TEXT, linkCurve, type Box } from '../../../src/picture/
 import { describeNode, short, type LabelOf } from '../../../src/picture/labels.ts';
 import { markPath } from '../../../src/picture/marks.ts';
 import type { PictureGraph } from '../../../src/picture/picture-graph.ts';
-import type { Place } from '../../../src/picture/place-subgraph.ts';
+import type { Point } from '../../../src/picture/place-subgraph.ts';
 import { shownLines } from '../../../src/picture/shown.ts';
 import type { SubgraphLink, SubgraphNode, SubgraphPicture } from '../../../src/picture/subgraph.ts';
 import { linkPixels } from '../../../src/picture/svg.ts';
@@ -14,7 +14,7 @@ export interface SubgraphScene {
   readonly picture: PictureGraph;
   readonly subgraph: SubgraphPicture;
   /** Centres of the boxes in pixels. */
-  readonly places: readonly Place[];
+  readonly places: readonly Point[];
   readonly box: Box;
   readonly unit: number;
   readonly theme: ThemeName;

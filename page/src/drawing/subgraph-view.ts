@@ -15,7 +15,7 @@ import {
   placeId,
   placeSubgraph,
   SPACED,
-  type Place,
+  type Point,
 } from '../../../src/picture/place-subgraph.ts';
 import {
   supernodeView,
@@ -76,7 +76,7 @@ export class SubgraphView {
   readonly #observer: ResizeObserver;
   #subgraph: SubgraphPicture = { nodes: [], links: [] };
   /** Centres of the boxes in pixels, in the order of the nodes. */
-  #places: Place[] = [];
+  #places: Point[] = [];
   #box: Box = boxSize({ width: 1, height: 1 }, 1, 1);
   #unit = 13;
   #dragged: number | null = null;
@@ -344,7 +344,7 @@ export class SubgraphView {
   /** All boxes keep their places from now on, also those that were placed by themselves. */
   #tellPlaces(): void {
     const { clientWidth, clientHeight } = this.#host;
-    const places = this.#subgraph.nodes.map((node, i): [string, Place] => {
+    const places = this.#subgraph.nodes.map((node, i): [string, Point] => {
       const { x, y } = this.#places[i]!;
       return [placeId(this.#picture, node), { x: x / clientWidth, y: y / clientHeight }];
     });
