@@ -157,14 +157,14 @@ function links(
   { theme = 'light', clicked }: GraphSvgOptions,
 ): string[] {
   const chosen = indexOf(picture, clicked ?? '');
-  const quiet: string[] = [];
+  const background: string[] = [];
   const steps = new Map<string, { step: number; colour: string; lines: string[] }>();
   for (let link = 0; link < picture.linkCount; link++) {
     if (visible.links[link] === 0) continue;
     const [from, to] = [picture.source[link]!, picture.target[link]!];
     const line = `M${round(layout.x[from]!)} ${round(layout.y[from]!)}L${round(layout.x[to]!)} ${round(layout.y[to]!)}`;
     if (chosen !== undefined && chosen !== from && chosen !== to) {
-      quiet.push(line);
+      background.push(line);
       continue;
     }
     const share = signedShare(picture, link);
@@ -177,10 +177,10 @@ function links(
   const drawn = [...steps.values()].sort((a, b) => a.step - b.step);
   return [
     `<g fill="none" aria-hidden="true">`,
-    ...(quiet.length === 0
+    ...(background.length === 0
       ? []
       : [
-          `<path d="${quiet.join('')}" stroke="${THEMES[theme].quietLink}" stroke-width="0.5" opacity="0.15"/>`,
+          `<path d="${background.join('')}" stroke="${THEMES[theme].backgroundLink}" stroke-width="0.5" opacity="0.15"/>`,
         ]),
     ...drawn.map(
       ({ step, colour, lines }) =>

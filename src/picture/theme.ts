@@ -19,7 +19,7 @@ export interface Theme {
   readonly logit: string;
   readonly markLine: string;
   /** Links of nodes that are neither hovered nor clicked. */
-  readonly quietLink: string;
+  readonly backgroundLink: string;
   readonly hovered: string;
   readonly clicked: string;
   readonly pinned: string;
@@ -44,7 +44,7 @@ export const THEMES: Readonly<Record<ThemeName, Theme>> = {
     embedding: '#e6eaef',
     logit: '#e6eaef',
     markLine: '#57606a',
-    quietLink: '#8c959f',
+    backgroundLink: '#8c959f',
     hovered: '#1b1f24',
     clicked: '#b4007d',
     pinned: '#1b1f24',
@@ -66,7 +66,7 @@ export const THEMES: Readonly<Record<ThemeName, Theme>> = {
     embedding: '#2f3742',
     logit: '#2f3742',
     markLine: '#9da7b3',
-    quietLink: '#6e7781',
+    backgroundLink: '#6e7781',
     hovered: '#ffffff',
     clicked: '#ff7ad1',
     pinned: '#ffffff',
