@@ -1,11 +1,11 @@
-/** Page, what people do: each gesture and key ends in one of these. */
+/** Page, actions: gestures and keys call these functions. */
 import { batch, signal } from '@preact/signals';
 import { describeNode } from '../../src/picture/labels.ts';
 import { inputsOf, outputsOf } from '../../src/picture/picture.ts';
 import { groupPinned } from '../../src/picture/groups.ts';
 import { supernodeKey, supernodeOf as supernodeOfKey } from '../../src/picture/subgraph.ts';
-import { announce, dialog, lowerTab } from './store/looks.ts';
-import { edit, marks, supernodeOf, togglePin } from './store/marks.ts';
+import { announce, dialog, lowerTab } from './store/ui.ts';
+import { edit, annotations, supernodeOf, togglePin } from './store/annotations.ts';
 import {
   clickedId,
   clickedIndex,
@@ -21,9 +21,9 @@ import {
 export const markedKeys = signal<readonly string[]>([]);
 /** The supernode whose name the dialog asks for. */
 export const namedSupernode = signal<number | null>(null);
-/** Counts up when the label's editor is to take the focus. */
+/** Incremented to move the focus to the label editor. */
 export const labelFocus = signal(0);
-/** Node that the drawn graph brings into view; the counter lets one be asked for twice. */
+/** Node that the graph panel scrolls into view; with the counter, one node can be requested twice. */
 export const revealed = signal<{ readonly id: string; readonly count: number } | null>(null);
 
 const THRESHOLD_DECIMALS = 3;
@@ -67,7 +67,7 @@ export function announceNode(id: string | null): void {
   if (shown !== null && index !== undefined) announce(describeNode(shown, index, labelOf.value));
 }
 
-/** Goes along the strongest link of the clicked node. */
+/** Selects the node at the other end of the strongest link. */
 export function followStrongest(side: 'inputs' | 'outputs'): void {
   const [shown, index] = [picture.value, clickedIndex.value];
   if (shown === null || index === null) return;
@@ -107,14 +107,14 @@ export function boxOf(id: string): string {
 
 export function membersOf(key: string): readonly string[] {
   const supernode = supernodeOfKey(key);
-  return supernode === null ? [key] : (marks.value.supernodes[supernode]?.slice(1) ?? []);
+  return supernode === null ? [key] : (annotations.value.supernodes[supernode]?.slice(1) ?? []);
 }
 
 /** Marks the clicked node's box for grouping, pinning it first where needed. */
 export function markClicked(): void {
   const id = clickedId.value;
   if (id === '') return;
-  if (!marks.value.pinnedIds.includes(id)) togglePin(id);
+  if (!annotations.value.pinnedIds.includes(id)) togglePin(id);
   const key = boxOf(id);
   const was = markedKeys.value.includes(key);
   markedKeys.value = was ? markedKeys.value.filter((other) => other !== key) : [...markedKeys.value, key];
@@ -128,12 +128,12 @@ export function groupMarked(): void {
     announce('Mark at least two nodes with g, then group them.');
     return;
   }
-  takeGroups(groupPinned(marks.value.supernodes, ids, nameOf(ids[0]!)));
+  applyGroups(groupPinned(annotations.value.supernodes, ids, nameOf(ids[0]!)));
 }
 
-/** New supernodes, from a key or a drag; one that has just come or grown is asked for its name. */
-export function takeGroups(supernodes: readonly (readonly string[])[]): void {
-  const before = marks.value.supernodes;
+/** Applies a changed list of supernodes; asks for the name of one that is new or has grown. */
+export function applyGroups(supernodes: readonly (readonly string[])[]): void {
+  const before = annotations.value.supernodes;
   const grown = supernodes.findIndex((row) => !before.some((old) => isPart(row, old)));
   batch(() => {
     edit({ supernodes });
@@ -152,7 +152,7 @@ export function clearPins(): void {
   markedKeys.value = [];
 }
 
-/** Whether all of a supernode was one already. */
+/** Whether all members of a supernode belonged to the old one. */
 function isPart(row: readonly string[], old: readonly string[]): boolean {
   return row.slice(1).every((id) => old.indexOf(id, 1) > 0);
 }

@@ -1,4 +1,4 @@
-/** Page: header, four panels, one dialog at a time, and the words for screen readers. */
+/** Page: header, four panels, one dialog at a time, and announcements for screen readers. */
 import { Help } from './dialogs/help.tsx';
 import { Export } from './dialogs/export.tsx';
 import { GraphList } from './dialogs/graphs.tsx';
@@ -14,7 +14,7 @@ import { Try } from './panels/try/try.tsx';
 import { ModalDialog } from './parts/dialog.tsx';
 import { Panel, Problem, TabbedPanel } from './parts/panel.tsx';
 import { Splitter } from './parts/splitter.tsx';
-import { announcement, dialog, lowerTab, split, upperTab } from './store/looks.ts';
+import { announcement, dialog, lowerTab, split, upperTab } from './store/ui.ts';
 import { loading, opened, openGraph } from './store/opened.ts';
 
 export function App() {
@@ -24,18 +24,18 @@ export function App() {
         Skip to the graph
       </a>
       <Header />
-      {opened.value === null ? <Start /> : <Workbench />}
+      {opened.value === null ? <Start /> : <GraphPanels />}
       <OpenDialog />
       <Announcer />
     </>
   );
 }
 
-function Workbench() {
+function GraphPanels() {
   const { columns, rows } = split.value;
   return (
     <main
-      class="workbench"
+      class="graph-panels"
       aria-busy={loading.value.state === 'loading'}
       style={{ '--columns': `${columns * 100}%`, '--rows': `${rows * 100}%` }}
     >
@@ -141,7 +141,7 @@ function OpenDialog() {
   );
 }
 
-/** Two places in turn, so that the same words are said again. */
+/** Two elements in turn, so that screen readers repeat equal texts. */
 function Announcer() {
   const { text, count } = announcement.value;
   return (

@@ -1,12 +1,12 @@
-/** Page: the line at the top: which graph, search, thresholds, and what concerns the page as a whole. */
+/** Page: the header with the name of the graph, search, thresholds, and buttons of the whole page. */
 import { setThreshold } from './actions.ts';
 import { Problem } from './parts/panel.tsx';
 import { Slider } from './parts/slider.tsx';
 import { nextFound } from './actions.ts';
 import { exported } from './server.ts';
-import { discard, saving, saveNow, type FailedSaving } from './store/keep.ts';
-import { dialog, theme, toggleTheme, upperTab } from './store/looks.ts';
-import { canRedo, canUndo, redo, undo } from './store/marks.ts';
+import { discard, saving, saveNow, type FailedSaving } from './store/sync.ts';
+import { dialog, theme, toggleTheme, upperTab } from './store/ui.ts';
+import { canRedo, canUndo, redo, undo } from './store/annotations.ts';
 import {
   clickedIndex,
   fetchMore,
@@ -121,7 +121,7 @@ function Search() {
         value={searchText.value}
         onInput={(event) => {
           searchText.value = event.currentTarget.value;
-          upperTab.value = 'nodes'; // where the hits are listed
+          upperTab.value = 'nodes'; // which lists the hits
         }}
         onKeyDown={(event) => {
           if (event.key === 'Enter') nextFound(event.shiftKey ? -1 : 1);

@@ -1,4 +1,4 @@
-/** Page, entry: draws the app, then asks the server what there is and opens what the address names. */
+/** Page, entry: renders the app, then loads the graph that the address names and the list of graphs. */
 import './styles/base.css';
 import './styles/layout.css';
 import './styles/panels.css';
@@ -9,12 +9,12 @@ import { listenToKeys } from './keyboard/listen.ts';
 import { openTraced } from './panels/try/trace.tsx';
 import { exported } from './server.ts';
 import { resumeJob } from './store/jobs.ts';
-import { startKeeping } from './store/keep.ts';
-import { announce } from './store/looks.ts';
+import { startSync } from './store/sync.ts';
+import { announce } from './store/ui.ts';
 import { loadGraphs, loadInfo } from './store/opened.ts';
 
 if (exported === null) {
-  // Not in index.html: a page of one file must not look for another.
+  // Not in index.html: a page that is one file must not load another.
   const icon = document.createElement('link');
   icon.rel = 'icon';
   icon.href = './icon.svg';
@@ -23,8 +23,8 @@ if (exported === null) {
 
 render(<App />, document.getElementById('page')!);
 listenToKeys();
-// The list may cost the server more than the graph that is waited for.
-void startKeeping().then(loadGraphs);
+// The list may take the server longer than the graph, which is needed first.
+void startSync().then(loadGraphs);
 loadInfo().then(
   () => resumeJob((request, status) => request.kind === 'trace' && openTraced(status)),
   (error: Error) => announce(error.message),

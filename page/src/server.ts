@@ -1,4 +1,4 @@
-/** Page, the way to the server: one function a request of `src/viewer/api.ts`. A page exported as one file has no server. */
+/** Page: requests to the server, one function for each of `src/viewer/api.ts`. A page that is one file has no server. */
 import type {
   Annotations,
   ExportedPage,
@@ -11,11 +11,11 @@ import type {
   SubgraphScores,
 } from '../../src/viewer/api.ts';
 
-/** What the server refused, or that it could not be reached. */
+/** A request that the server refused, or that did not reach it. */
 export class RequestFailed extends Error {
   readonly code: string;
   readonly hint: string | undefined;
-  /** Of the answer; null when there was none. */
+  /** Status of the response; null if there was none. */
   readonly status: number | null;
 
   constructor(code: string, message: string, options: { hint?: string | undefined; status?: number } = {}) {
@@ -26,17 +26,17 @@ export class RequestFailed extends Error {
     this.status = options.status ?? null;
   }
 
-  /** Whether the same request would be refused again: it is at fault, not the server or the way there. */
+  /** Whether the same request would be refused again: the fault is in the request, not in the server or the connection. */
   get isFinal(): boolean {
     const { status } = this;
     return status !== null && status >= 400 && status < 500 && !PASSING.has(status);
   }
 }
 
-/** The code of a request that was refused because it did not bring the token of the server. */
+/** Code of the error for a request that needs the token of the server. */
 export const TOKEN_NEEDED = 'token_needed';
 
-/** Refusals for now: the request took too long, or there were too many. */
+/** Statuses of temporary refusals: the request took too long, or there were too many. */
 const PASSING: ReadonlySet<number> = new Set([408, 429]);
 
 export const exported: ExportedPage | null = readExport();
@@ -58,7 +58,7 @@ export function fetchGraphs(): Promise<GraphList> {
   return exported === null ? request<GraphList>('GET', 'api/graphs') : Promise.resolve({ graphs: [] });
 }
 
-/** `thresholds` are looked at for graph files only. */
+/** `thresholds` are used for graph files only. */
 export function fetchGraph(
   slug: string,
   thresholds: Thresholds | null,
@@ -77,7 +77,7 @@ export function fetchScores(
   return request<SubgraphScores>('POST', `${graphAddress(slug)}/scores`, { pinnedIds }, { signal });
 }
 
-/** `last` when the page is being closed: the request then outlives it. */
+/** @param last the page is being closed: the request continues afterwards */
 export function saveAnnotations(slug: string, annotations: Annotations, last: boolean): Promise<Annotations> {
   return request<Annotations>('PUT', `${graphAddress(slug)}/annotations`, annotations, { keepalive: last });
 }
@@ -99,7 +99,7 @@ export function saveLabel(
   return request<FeatureDetail>('PUT', `${graphAddress(slug)}/labels/${layer}/${feature}`, { text });
 }
 
-/** Lets the server set the cookie that stands for its token. */
+/** Lets the server set the cookie of its token. */
 export async function sendToken(token: string): Promise<void> {
   await request<void>('POST', `api/token?token=${encodeURIComponent(token)}`);
 }
@@ -112,7 +112,7 @@ export function cancelJob(id: string): Promise<JobStatus> {
   return request<JobStatus>('DELETE', `api/jobs/${encodeURIComponent(id)}`);
 }
 
-/** Calls `onStatus` until the job has ended; gives what stops listening. */
+/** Calls `onStatus` until the job has ended; returns a function that stops listening. */
 export function followJob(id: string, onStatus: (status: JobStatus) => void, onLost: () => void): () => void {
   const events = new EventSource(`api/jobs/${encodeURIComponent(id)}/events`);
   events.onmessage = (message: MessageEvent<string>) => {
@@ -121,7 +121,7 @@ export function followJob(id: string, onStatus: (status: JobStatus) => void, onL
     onStatus(status);
   };
   events.onerror = () => {
-    // The browser tries again by itself unless the server refused.
+    // The browser reconnects by itself unless the server refused.
     if (events.readyState === EventSource.CLOSED) onLost();
   };
   return () => events.close();
@@ -131,7 +131,7 @@ export function hasEnded({ state }: JobStatus): boolean {
   return state === 'done' || state === 'failed' || state === 'cancelled';
 }
 
-/** Address of a file that the server makes. `thresholds` are looked at for graph files only. */
+/** Address of an export. `thresholds` are used for graph files only. */
 export function exportAddress(slug: string, form: 'html' | 'json', thresholds: Thresholds): string {
   return `${graphAddress(slug)}/export.${form}${thresholdQuery(thresholds)}`;
 }
@@ -177,12 +177,12 @@ function refusal(response: Response, text: string): RequestFailed {
       ? plain
       : new RequestFailed(error.code, error.message, { hint: error.hint, status });
   } catch {
-    return plain; // an answer that is no JSON says nothing more than its status
+    return plain; // the response is not JSON, so there is only the status
   }
 }
 
 function readExport(): ExportedPage | null {
-  // The pure parts of the page are also tested without a browser.
+  // Tests import this file without a browser.
   const element = typeof document === 'undefined' ? null : document.getElementById('tracer-export');
   return element === null ? null : (JSON.parse(element.textContent) as ExportedPage);
 }

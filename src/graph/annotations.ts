@@ -1,6 +1,6 @@
 /**
- * Graph, what people add to it while they read it: pinned nodes, groups, labels, notes. Kept in a file of its own beside
- * the graph, so that the graph's numbers are never written again.
+ * Graph, annotations: pinned nodes, groups, labels and notes that people add in the viewer. They are stored in a file of their own
+ * beside the graph, so that the graph file is never rewritten.
  */
 
 import path from 'node:path';
@@ -23,14 +23,14 @@ export interface Annotations {
   readonly notes: string;
 }
 
-/** Lengths in UTF-16 units. Far above what a person does, small enough that no request fills memory or disk. */
+/** Lengths in UTF-16 units. Far above what a person enters, and small enough that no request fills memory or disk. */
 const LIMITS = { id: 200, pinned: 5_000, label: 2_000, positions: 400_000, notes: 200_000 } as const;
 
 const id = v.pipe(v.string(), v.maxLength(LIMITS.id));
 const label = v.pipe(v.string(), v.maxLength(LIMITS.label));
 const supernode = v.pipe(v.array(label), v.minLength(1), v.maxLength(LIMITS.pinned));
 
-/** Of a file, and of what a page sends. Fields that are left out are empty. */
+/** Schema of the file and of a request. Missing fields are empty. */
 export const annotationsSchema: v.GenericSchema<unknown, Annotations> = v.object({
   pinnedIds: v.optional(v.pipe(v.array(id), v.maxLength(LIMITS.pinned)), []),
   supernodes: v.optional(v.pipe(v.array(supernode), v.maxLength(LIMITS.pinned)), []),
@@ -44,7 +44,7 @@ export function emptyAnnotations(): Annotations {
   return { pinnedIds: [], supernodes: [], clickedId: '', sg_pos: '', clerps: {}, notes: '' };
 }
 
-/** What a viewer's file brings along. */
+/** The annotations in a viewer file. */
 export function annotationsOf({ qParams }: ViewerGraph): Annotations {
   const { pinnedIds, supernodes, clickedId } = qParams;
   const sg_pos = qParams.tracer_positions ?? qParams.sg_pos;
@@ -62,7 +62,7 @@ export function withAnnotations(
   labels: Readonly<Record<string, string>> = {},
 ): ViewerGraph {
   const { pinnedIds, supernodes, clickedId } = annotations;
-  // circuit-tracer's page reads `sg_pos` as plain numbers in an order of its own, so our places have a name of their own.
+  // circuit-tracer's page reads `sg_pos` as plain numbers in another order, so tracer's positions have a name of their own.
   const places = annotations.sg_pos === '' ? {} : { tracer_positions: annotations.sg_pos };
   const clerps = new Map(Object.entries(annotations.clerps));
   const ofFeature = (node: ViewerNode): string | undefined => {
@@ -85,7 +85,7 @@ export function annotationsPath(graphFile: string): string {
   return path.join(dir, `${name}.annotations.json`);
 }
 
-/** Null when there are none yet. Throws `BadFileError` that names the file and the field. */
+/** Null when there is no file yet. Throws `BadFileError` that names the file and the field. */
 export async function readAnnotations(file: string): Promise<Annotations | null> {
   try {
     return await readJson(file, annotationsSchema);
@@ -95,7 +95,7 @@ export async function readAnnotations(file: string): Promise<Annotations | null>
   }
 }
 
-/** Appears complete or not at all. */
+/** The file appears complete or not at all. */
 export async function writeAnnotations(
   file: string,
   annotations: Annotations,

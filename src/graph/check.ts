@@ -1,4 +1,4 @@
-/** Graph, at the door: whether the arrays of a file make sense together. */
+/** Graph, reading: checks that the arrays of a file are consistent. */
 
 import { firstNonFinite } from '../formats/dtype.ts';
 import { BadFileError } from '../errors.ts';
@@ -53,7 +53,7 @@ function checkNotNegative(file: string, name: string, values: Int32Array | Float
   if (place >= 0) throw bad(file, name, `entry ${place} is ${values[place]!}, which is negative`);
 }
 
-/** Features of one layer are never connected, and nothing comes out of a logit. */
+/** Features of one layer are never connected, and logits have no outgoing edges. */
 function checkDirections(file: string, graph: Graph): void {
   const { layout, edges, selected_features, active_features } = graph;
   const layerOf = (node: number): number => active_features[selected_features[node]! * FEATURE_FIELDS]!;

@@ -1,4 +1,4 @@
-/** Graph, compared: what differs between two prompts, feature by feature. */
+/** Graph, analysis: the difference of two graphs, feature by feature. */
 
 import type { Graph } from './graph.ts';
 import { featureTotals, requireOneSet, type FeatureTotal } from './totals.ts';
@@ -24,7 +24,7 @@ export interface GraphDiff {
 }
 
 /**
- * Selected features of two graphs, matched by layer and feature and summed over positions. To compare what matters only,
+ * Selected features of two graphs, matched by layer and feature and summed over positions. To compare important features only,
  * prune first (`graphOfPruned`). Throws `UsageError` for graphs of different transcoder sets.
  */
 export function diffGraphs(first: Graph, second: Graph): GraphDiff {

@@ -1,4 +1,4 @@
-/** Graph, for other programs: GraphML, Graphviz' DOT and CSV. */
+/** Graph, export: GraphML, DOT of Graphviz, and CSV. */
 
 import type { GraphView, ViewNode } from './view.ts';
 
@@ -54,12 +54,12 @@ const XML_ENTITIES: Readonly<Record<string, string>> = {
   '"': '&quot;',
 };
 
-/** Text that can stand between tags and in quotes. */
+/** Escapes text for element content and quoted attributes. */
 export function xmlText(text: string): string {
   return text
     .replace(NOT_XML, '\uFFFD')
     .replace(/[&<>"]/g, (character) => XML_ENTITIES[character]!)
-    .replace(/[\t\n\r]/g, (character) => `&#${character.charCodeAt(0)};`); // else read back as spaces
+    .replace(/[\t\n\r]/g, (character) => `&#${character.charCodeAt(0)};`); // parsers read unescaped ones as spaces
 }
 
 const DOT_SHAPES = { feature: 'ellipse', error: 'diamond', token: 'box', logit: 'doubleoctagon' } as const;
@@ -81,13 +81,13 @@ const DOT_DIGITS = 3;
 
 function dotText(text: string): string {
   const escaped = text
-    .replace(/\0/g, '\uFFFD') // ends the text for Graphviz
+    .replace(/\0/g, '\uFFFD') // Graphviz ends the text there
     .replace(/[\\"]/g, '\\$&')
     .replace(/\r?\n|\r/g, '\\n');
   return `"${escaped}"`;
 }
 
-/** One line a link (RFC 4180), its ends with what they are. */
+/** One line a link (RFC 4180), with the fields of both ends. */
 export function linksToCsv({ nodes, links }: GraphView): string {
   const byId = new Map(nodes.map((node) => [node.id, node]));
   const ends = (id: string): (string | number | null)[] => {
@@ -100,7 +100,7 @@ export function linksToCsv({ nodes, links }: GraphView): string {
   ]);
 }
 
-/** One line a node (RFC 4180), also for nodes that no link touches. */
+/** One line a node (RFC 4180), also for nodes without links. */
 export function nodesToCsv({ nodes }: GraphView): string {
   return csv([
     ['id', ...FIELD_NAMES],

@@ -1,4 +1,4 @@
-/** Graph, on disk: one safetensors file. What is read is checked here once and trusted everywhere else. */
+/** Graph, files: one safetensors file a graph. All checks are made here, when the file is read. */
 
 import type { AtomicOptions } from '../formats/atomic.ts';
 import { parseJson } from '../formats/json.ts';
@@ -14,7 +14,7 @@ import { namedProvenance, provenanceSchema } from './provenance.ts';
 const FORMAT = 'tracer.graph';
 const FORMAT_VERSION = '1';
 
-/** Tensors of the file with the names of their axes: equal names have to be equal lengths, numbers have to be met. */
+/** Tensors of the file with their axes: axes of equal names have equal lengths, numbers are fixed lengths. */
 const TENSORS = {
   edges: { dtype: 'F32', axes: ['rows', 'N'] },
   active_features: { dtype: 'I32', axes: ['n', FEATURE_FIELDS] },
@@ -56,8 +56,8 @@ export async function writeGraph(path: string, graph: Graph, options?: AtomicOpt
 }
 
 /**
- * Reads a graph file. Throws `NotFoundError` when it is not there and `BadFileError` when it is no graph file, has
- * another version, or anything in it contradicts itself: shapes, order, ranges, numbers that are not finite, cycles.
+ * Reads a graph file. Throws `NotFoundError` when it does not exist and `BadFileError` when it is not a graph file, has another
+ * version, or is inconsistent: shapes, order, ranges, numbers that are not finite, cycles.
  */
 export async function readGraph(path: string): Promise<Graph> {
   using file = await openSafetensors(path);
@@ -105,7 +105,7 @@ function checkFormat({ name, metadata }: TensorFile): void {
   }
 }
 
-/** Length of every axis; throws unless all tensors are there, typed as expected, and agree. */
+/** Length of every axis; throws unless all tensors exist with the expected types and their shapes agree. */
 function axisLengths(file: TensorFile): AxisLengths {
   const lengths: Partial<AxisLengths> = {};
   for (const name of NAMES) {
@@ -126,7 +126,7 @@ function axisLengths(file: TensorFile): AxisLengths {
   return lengths as AxisLengths;
 }
 
-/** Layers are what is left of the columns. */
+/** The number of layers follows from the number of columns. */
 function layoutOf(file: string, { rows, N, n, k, n_pos, n_logits }: AxisLengths): NodeLayout {
   if (k > n)
     throw badTensor(file, 'selected_features', `has ${k} entries, but only ${n} features are active`);

@@ -1,4 +1,4 @@
-/** Graph, the data itself: who caused what, as plain arrays. Attribution makes it, everything in this room reads it. */
+/** Graph, data: an attribution graph as plain arrays. Attribution makes it, everything in this room reads it. */
 
 import { NodeLayout } from './node-layout.ts';
 
@@ -16,17 +16,17 @@ export interface Provenance {
   readonly prompt: string;
   /** One readable string a token, `[n_pos]`. */
   readonly token_strings: readonly string[];
-  /** What the logit targets are called, `[n_logits]`: the token's string, or the label of a custom direction. */
+  /** Labels of the logit targets, `[n_logits]`: the string of the token, or the label of a custom direction. */
   readonly logit_labels: readonly string[];
-  /** Ids of custom directions start here; null where it is not known. */
+  /** Ids of custom directions start here; null if it is not known. */
   readonly vocabulary_size: number | null;
-  /** The repository the transcoder set was loaded from: what a viewer looks features up by. */
+  /** Repository of the transcoder set, under which viewers look up feature pages. */
   readonly scan: string;
   /** ISO 8601. */
   readonly created: string;
 }
 
-/** A model or a transcoder set, exactly: by its revision on the Hub, or by the hash of its local configuration. */
+/** Identifies a model or a transcoder set by its revision on the Hub or by the hash of its local configuration. */
 export interface SourceReference {
   /** Hub id, preset or folder name. */
   readonly name: string;
@@ -60,7 +60,7 @@ export interface Graph {
   readonly provenance: Provenance;
 }
 
-/** A selected feature with all that names it. */
+/** A selected feature with its layer, position and index. */
 export interface FeatureOfGraph {
   readonly layer: number;
   readonly position: number;
@@ -71,7 +71,7 @@ export interface FeatureOfGraph {
 /** Numbers in a row of `active_features`. */
 export const FEATURE_FIELDS = 3;
 
-/** The feature that a feature node (index below k) stands for. */
+/** The feature of a feature node (index below k). */
 export function featureOf(graph: Graph, node: number): FeatureOfGraph {
   const active = graph.selected_features[graph.layout.featureIndex(node)]!;
   return {

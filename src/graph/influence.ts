@@ -1,6 +1,6 @@
 /**
- * Graph, who matters: how much of the probability on the logit nodes reaches each node when mass flows from targets to
- * sources along the normalised absolute edges.
+ * Graph, influence: how much of the probability on the logit nodes reaches each node when it flows from targets to sources along
+ * the normalised absolute edges.
  */
 
 import type { Graph } from './graph.ts';
@@ -9,7 +9,7 @@ import type { Graph } from './graph.ts';
 const SMALLEST_ROW_SUM = 1e-10;
 
 export interface Influence {
-  /** `[N]` what arrives at each node; zero for logits, which nothing flows into. */
+  /** `[N]` influence of each node; zero for logits, which receive nothing. */
   readonly influence: Float64Array;
   /** `[n_rows]` what each row is divided by: its absolute sum over the kept columns. Zero for rows that pass nothing. */
   readonly rowSums: Float64Array;

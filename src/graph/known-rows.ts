@@ -1,4 +1,4 @@
-/** Graph, while it is being made: the rows computed so far, and which features are worth computing next. */
+/** Graph, during attribution: the rows that are computed so far, and the ranking of features to compute next. */
 import { UsageError } from '../errors.ts';
 import type { RowColumns } from './row-columns.ts';
 
@@ -128,7 +128,7 @@ export class KnownRows {
 
   /**
    * The edges of the finished graph, `[k + n_logits, N]`: rows and columns of `selected` (ascending) only, rows in the
-   * order of nodes. Each known row is let go as soon as it is copied, so this object is empty afterwards.
+   * order of nodes. Each known row is released as soon as it is copied, so this object is empty afterwards.
    */
   takeEdges(selected: Int32Array): Float32Array {
     this.narrowTo(selected);

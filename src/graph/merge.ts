@@ -1,4 +1,4 @@
-/** Graph, several as one: what features do over many prompts, wherever in the prompt they do it. */
+/** Graph, analysis: the union of several graphs, summed over positions. */
 
 import { unreachable, UsageError } from '../errors.ts';
 import { edgeWeight, type Graph } from './graph.ts';
@@ -23,7 +23,7 @@ export interface MergedGraph extends GraphView {
 }
 
 /**
- * The union of pruned graphs. Nodes are one where they mean the same: features of one layer and number, errors of one
+ * The union of pruned graphs. Nodes are merged if they have the same meaning: features of one layer and number, errors of one
  * layer, tokens and logits of one token (custom directions: of one label). Within a graph, influences, activations,
  * probabilities and weights are summed over positions; over graphs they are averaged, a graph without it counting as zero.
  * Most influence first, links by weight. Throws `UsageError` for none, or for graphs of different transcoder sets.
@@ -102,7 +102,7 @@ function addLinks(
   }
 }
 
-/** What a node is across prompts. */
+/** Key of a node over all prompts. */
 function mergedKey(graph: Graph, index: number): string {
   const node = nodeResult(graph, index);
   switch (node.kind) {

@@ -1,5 +1,5 @@
 /**
- * Graph, for viewers: the JSON that circuit-tracer's frontend and Neuronpedia read.
+ * Graph, viewer files: the JSON that circuit-tracer's frontend and Neuronpedia read.
  * Fields: Neuronpedia's public graph schema; values: circuit-tracer, except that node ids are unique.
  */
 
@@ -63,7 +63,7 @@ export interface ViewerGraph {
     readonly linkType: 'both';
     readonly clickedId: string;
     readonly sg_pos: string;
-    /** Places in the subgraph of `tracer serve`. */
+    /** Positions in the subgraph of `tracer serve`. */
     readonly tracer_positions?: string;
   };
   readonly nodes: readonly ViewerNode[];
@@ -72,13 +72,13 @@ export interface ViewerGraph {
 
 export interface ViewerOptions {
   readonly slug: string;
-  /** What feature pages are looked up under; default the set that the graph was made with. */
+  /** Name under which feature pages are looked up; default: the scan of the graph. */
   readonly scan?: string | undefined;
   /** Labels of features by `LAYER_FEATURE`; the others have none. */
   readonly labels?: Readonly<Record<string, string>> | undefined;
 }
 
-/** Null for nodes that are no features. */
+/** Layer, feature and position of a node; null if it is not a feature. */
 export function placeOfNode({ node_id, feature_type }: ViewerNode): FeaturePlace | null {
   return feature_type === 'cross layer transcoder' ? parseFeatureId(node_id) : null;
 }
@@ -150,7 +150,7 @@ function viewerNode(
         feature: pairingNumber(layer, feature),
         layer: String(layer),
         ctx_idx: position,
-        feature_type: 'cross layer transcoder', // also for per-layer sets: viewers know no other word
+        feature_type: 'cross layer transcoder', // also for per-layer sets: viewers know no other type
         jsNodeId: `${layer}_${feature}-0`,
         clerp: labels[`${layer}_${feature}`] ?? '',
         activation,

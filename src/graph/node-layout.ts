@@ -1,8 +1,8 @@
-/** Graph, the only owner of index and node: which row and which column of the edges belongs to what. */
+/** Graph, layout: the only file that converts between node indices, rows and columns of the edges. */
 
 import { unreachable, UsageError } from '../errors.ts';
 
-/** What a node index stands for. `feature` counts the selected features, `logit` the logit targets. */
+/** A node by its index. `feature` counts the selected features, `logit` the logit targets. */
 export type Node =
   | { readonly kind: 'feature'; readonly feature: number }
   | { readonly kind: 'error'; readonly layer: number; readonly position: number }

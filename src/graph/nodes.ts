@@ -1,4 +1,4 @@
-/** Graph, how its nodes are called: the ids that viewers and commands use, and what a reader wants to know of a node. */
+/** Graph, nodes: the ids that viewers and commands use, and the fields that commands print. */
 
 import { unreachable } from '../errors.ts';
 import { featureId } from './feature-id.ts';
@@ -50,7 +50,7 @@ export function logitLayer(graph: Graph): number {
   return graph.layout.n_layers + 1;
 }
 
-/** What there is to say about a node. */
+/** The fields of a node that commands print. */
 export function nodeResult(graph: Graph, index: number): NodeResult {
   const node = graph.layout.describe(index);
   const { token_strings, logit_labels } = graph.provenance;

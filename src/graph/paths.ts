@@ -1,4 +1,4 @@
-/** Graph, asked: along which ways one node acts on another. */
+/** Graph, analysis: the strongest paths between nodes. */
 
 import { UsageError } from '../errors.ts';
 import { edgeWeight, rowOf, type Graph } from './graph.ts';
@@ -29,12 +29,12 @@ export interface PathQuestion {
   readonly k: number;
 }
 
-/** Memory grows with nodes times k, and nobody reads more. */
+/** Memory grows with nodes times k; longer lists are not useful. */
 const LARGEST_K = 1000;
 
 /**
  * The k strongest paths between two sets of nodes, strongest first. A graph without cycles has them by dynamic programming:
- * each node keeps its k strongest ways to a target, and hands them down to its sources once they are final.
+ * each node keeps its k strongest paths to a target, and extends them to its sources once they are final.
  * Throws `UsageError` for a k that is no whole number from 1 to 1000.
  */
 export function strongestPaths(graph: Graph, { from, to, k }: PathQuestion): StrongPath[] {
@@ -44,29 +44,29 @@ export function strongestPaths(graph: Graph, { from, to, k }: PathQuestion): Str
       message: `${k} paths are asked for; expected a whole number from 1 to ${LARGEST_K}.`,
     });
   }
-  const ways = new Ways(graph.layout.n_nodes, k);
+  const paths = new PathTable(graph.layout.n_nodes, k);
   const targets = new Set(to);
   for (let row = graph.layout.n_rows - 1; row >= 0; row--) {
     const node = graph.layout.nodeOfRow(row);
-    handDown(graph, ways, node, targets.has(node));
+    extendToSources(graph, paths, node, targets.has(node));
   }
-  const found = [...new Set(from)].flatMap((node) => ways.of(node));
+  const found = [...new Set(from)].flatMap((node) => paths.of(node));
   return found
     .sort((a, b) => b.strength - a.strength)
     .slice(0, k)
     .map(({ strength, nodes }) => describePath(graph, strength, nodes));
 }
 
-function handDown(graph: Graph, ways: Ways, target: number, isEnd: boolean): void {
+function extendToSources(graph: Graph, paths: PathTable, target: number, isEnd: boolean): void {
   const row = rowOf(graph, target);
-  if (row === undefined || (ways.count(target) === 0 && !isEnd)) return;
+  if (row === undefined || (paths.count(target) === 0 && !isEnd)) return;
   const sum = absoluteSum(row);
   for (let source = 0; source < graph.layout.logits.start; source++) {
     const share = Math.abs(row[source]!) / sum;
     if (!(share > 0)) continue;
-    if (isEnd) ways.offer(source, share, target, END);
-    for (let rank = 0; rank < ways.count(target); rank++) {
-      if (!ways.offer(source, ways.strength(target, rank) * share, target, rank)) break;
+    if (isEnd) paths.offer(source, share, target, END);
+    for (let rank = 0; rank < paths.count(target); rank++) {
+      if (!paths.offer(source, paths.strength(target, rank) * share, target, rank)) break;
     }
   }
 }
@@ -83,11 +83,11 @@ function absoluteSum(row: Float32Array): number {
   return row.reduce((sum, weight) => sum + Math.abs(weight), 0);
 }
 
-/** Instead of a rank: the way ends with the next node. */
+/** Instead of a rank: the path ends with the next node. */
 const END = -1;
 
-/** The k strongest ways from each node to an end, strongest first, each as its next node and the rank of the rest there. */
-class Ways {
+/** The k strongest paths from each node to a target, strongest first, each as its next node and the rank of the rest there. */
+class PathTable {
   readonly #k: number;
   readonly #counts: Int32Array;
   readonly #strengths: Float64Array;
@@ -110,26 +110,26 @@ class Ways {
     return this.#strengths[node * this.#k + rank]!;
   }
 
-  /** Keeps a way if it is among the k strongest of its node; of equals the one offered first. */
+  /** Keeps a path if it is among the k strongest of its node; among equals the one offered first. */
   offer(node: number, strength: number, nextNode: number, nextRank: number): boolean {
     const start = node * this.#k;
-    let place = this.#counts[node]!;
-    while (place > 0 && this.#strengths[start + place - 1]! < strength) place--;
-    if (place === this.#k) return false;
+    let rank = this.#counts[node]!;
+    while (rank > 0 && this.#strengths[start + rank - 1]! < strength) rank--;
+    if (rank === this.#k) return false;
     if (this.#counts[node]! < this.#k) this.#counts[node]!++;
     const last = start + this.#counts[node]! - 1;
-    for (let i = last; i > start + place; i--) {
+    for (let i = last; i > start + rank; i--) {
       this.#strengths[i] = this.#strengths[i - 1]!;
       this.#nextNodes[i] = this.#nextNodes[i - 1]!;
       this.#nextRanks[i] = this.#nextRanks[i - 1]!;
     }
-    this.#strengths[start + place] = strength;
-    this.#nextNodes[start + place] = nextNode;
-    this.#nextRanks[start + place] = nextRank;
+    this.#strengths[start + rank] = strength;
+    this.#nextNodes[start + rank] = nextNode;
+    this.#nextRanks[start + rank] = nextRank;
     return true;
   }
 
-  /** All ways of a node. */
+  /** All paths of a node. */
   of(node: number): { strength: number; nodes: number[] }[] {
     const ranks = Array.from({ length: this.#counts[node]! }, (_, rank) => rank);
     return ranks.map((rank) => ({ strength: this.strength(node, rank), nodes: this.#follow(node, rank) }));
@@ -137,11 +137,11 @@ class Ways {
 
   #follow(node: number, rank: number): number[] {
     const nodes: number[] = [];
-    let [at, place] = [node, rank];
-    while (place !== END) {
+    let [at, rankThere] = [node, rank];
+    while (rankThere !== END) {
       nodes.push(at);
-      const entry = at * this.#k + place;
-      [at, place] = [this.#nextNodes[entry]!, this.#nextRanks[entry]!];
+      const entry = at * this.#k + rankThere;
+      [at, rankThere] = [this.#nextNodes[entry]!, this.#nextRanks[entry]!];
     }
     return [...nodes, at];
   }

@@ -1,4 +1,4 @@
-/** Graph, where it came from, as read back from its file. */
+/** Graph, provenance: the schema of the metadata in a graph file. */
 
 import * as v from 'valibot';
 import { BadFileError } from '../errors.ts';
@@ -11,12 +11,12 @@ const source = v.optional(
   v.object({ name: text, revision: textOrNull, config_sha256: textOrNull }),
   () => ({}),
 );
-/** Values are those of JSON, since the text was parsed as such. */
+/** The text was parsed as JSON, so every value is a `JsonValue`. */
 const options = v.custom<Readonly<Record<string, unknown>>>(
   (value) => typeof value === 'object' && value !== null && !Array.isArray(value),
 );
 
-/** Every field may be missing: a graph is as good without knowing where it came from. Types are checked. */
+/** Every field may be missing: a graph can be used without its provenance. Types are checked. */
 export const provenanceSchema = v.object({
   tracer_version: text,
   model: source,

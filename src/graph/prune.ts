@@ -1,4 +1,4 @@
-/** Graph, made small enough to look at: the nodes and edges that hold most of the influence (Ameisen et al. 2025). */
+/** Graph, pruning: keeps the nodes and edges that hold most of the influence (Ameisen et al. 2025). */
 
 import { UsageError } from '../errors.ts';
 import { cumulativeShares, shareCut } from './share.ts';
@@ -104,7 +104,7 @@ function forEachEdge(
   }
 }
 
-/** Step 4, on `nodeMask` in place; gives back the edges that are left. */
+/** Step 4, changes `nodeMask` in place; returns the edges that are left. */
 function dropDeadEnds(graph: Graph, nodeMask: Uint8Array, edges: Int32Array): Int32Array {
   const { features, tokens, n_nodes } = graph.layout;
   let left = edges;

@@ -1,6 +1,5 @@
 /**
- * Graph, from a viewer's JSON: files of circuit-tracer, Neuronpedia and this program, checked at the door, with ids that are
- * unique afterwards.
+ * Graph, viewer files: reads and checks files of circuit-tracer, Neuronpedia and tracer, and makes node ids unique.
  */
 
 import path from 'node:path';
@@ -18,7 +17,7 @@ const LARGEST_VIEWER_BYTES = 128 * 2 ** 20;
 const LARGEST_PLACE = 100_000;
 /** Of tokens `E`; there is no model of 10,000 layers. */
 const LAYER = /^(E|\d{1,4})$/;
-/** Taken when a file does not say: then shares are those of what it holds. */
+/** Default of thresholds that the file does not have: shares then refer to the nodes and links of the file. */
 const UNSAID_THRESHOLD = 1;
 
 const orEmpty = v.pipe(
@@ -95,14 +94,13 @@ export function isViewerFile(file: string): boolean {
   return path.extname(file).toLowerCase() === '.json';
 }
 
-/** Reads a viewer's file. Throws `NotFoundError`, or `BadFileError` that names the file and the field. */
+/** Reads a viewer file. Throws `NotFoundError`, or `BadFileError` that names the file and the field. */
 export async function readViewerGraph(file: string): Promise<ViewerGraph> {
   return parseViewerGraph(file, await readText(file, LARGEST_VIEWER_BYTES));
 }
 
 /**
- * As `readViewerGraph`, for a text that is there already; `name` is what errors call it. What older files leave out gets a
- * default. An error node whose id is also a feature's is renamed as `nodeId` does, and its links with it.
+ * As `readViewerGraph`, for the text of a file; `name` is used in errors. Fields that older files leave out get a default. An error node whose id is also a feature's is renamed as `nodeId` does, and its links with it.
  */
 export function parseViewerGraph(name: string, text: string): ViewerGraph {
   const viewer = parseJson(name, text, Viewer);
@@ -123,7 +121,7 @@ function nodeOf(node: Viewer['nodes'][number]): ViewerNode {
   };
 }
 
-/** Whatever is no error, token or logit is some sort of feature: other programs have other words for it. */
+/** Every type but error, token and logit is a feature: other programs have other names for it. */
 function featureType(text: string): ViewerNode['feature_type'] {
   switch (text) {
     case 'mlp reconstruction error':
@@ -159,7 +157,7 @@ function metadataOf({ metadata }: Viewer): ViewerGraph['metadata'] {
   };
 }
 
-/** Also as an address writes them, joined by commas. */
+/** A list, or text joined by commas, as in addresses. */
 function qParamsOf({ qParams }: Viewer): ViewerGraph['qParams'] {
   const pinned = qParams?.pinnedIds ?? [];
   return {

@@ -1,4 +1,4 @@
-/** Graph, while it is being made: which sources have a column in its rows, and which of them can reach a target. */
+/** Graph, during attribution: which sources have a column in its rows, and which of them can reach a target. */
 import { FEATURE_FIELDS } from './graph.ts';
 import type { NodeRange } from './node-layout.ts';
 

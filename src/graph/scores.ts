@@ -1,4 +1,4 @@
-/** Graph, judged: how much of the computation its features explain, and how much is left to error nodes. */
+/** Graph, scores: how much of the computation its features explain, and how much error nodes do. */
 
 import type { Graph } from './graph.ts';
 import { outputInfluence, spreadInfluence } from './influence.ts';
@@ -38,9 +38,9 @@ export function graphScores(graph: Graph): GraphScores {
 /**
  * Scores of a subgraph: features that are not pinned count as reconstruction error of their layer and position
  * (`graphOfPinned`; the same rule as circuit-tracer's and Neuronpedia's subgraph scores, on the unpruned graph). So all
- * features pinned gives the scores of the graph itself, and none pinned tells how far the tokens get without features.
+ * features pinned gives the scores of the graph itself, and none pinned those of tokens without features.
  *
- * @param pinned node indices; tokens, errors and logits among them change nothing, they are always there.
+ * @param pinned node indices; tokens, errors and logits among them have no effect, they are always kept.
  */
 export function subgraphScores(graph: Graph, pinned: Iterable<number>): GraphScores {
   const features = [...new Set(pinned)].filter((node) => node < graph.layout.n_features);

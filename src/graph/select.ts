@@ -1,4 +1,4 @@
-/** Graph, how its nodes are named in commands: from what a person writes to node indices. */
+/** Graph, names: converts names of nodes in commands to node indices. */
 
 import { nearest } from '../nearest.ts';
 import { UsageError } from '../errors.ts';
@@ -9,7 +9,7 @@ import { nodeId } from './nodes.ts';
 /** `LAYER:POSITION:FEATURE`; `*` stands for every position. */
 const FEATURE_NAME = /^(\d+):(\d+|\*):(\d+)$/;
 
-/** Where a text is looked for: tokens can only be sources, logits only targets. */
+/** Which nodes a text may name: tokens can only be sources, logits only targets. */
 export type NodeRole = 'source' | 'target' | 'any';
 
 /**

@@ -1,4 +1,4 @@
-/** Graph, the cut that pruning makes: keep the highest scores that together hold a share of the total. */
+/** Graph, pruning: the highest scores that together hold a share of the total. */
 
 /** Calls back with every score once, in the same order each time. Scores are not negative. */
 export type ForEachScore = (visit: (score: number) => void) => void;

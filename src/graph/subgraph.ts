@@ -1,4 +1,4 @@
-/** Graph, cut down to some of its features, still as a graph of its own. */
+/** Graph, analysis: a graph of some features of another graph. */
 
 import { FEATURE_FIELDS, type Graph } from './graph.ts';
 import { nodeInfluence } from './influence.ts';
@@ -29,9 +29,9 @@ export function graphOfPruned({ graph, nodeMask, edges }: PrunedGraph): Graph {
 }
 
 /**
- * The graph in which only `pinned` features are told apart: each other feature counts as reconstruction error, its
- * effects are added to those of the error node of its layer and position. The linear model is the same; only what is
- * called explained has changed.
+ * The graph in which only `pinned` features are features: each other one counts as reconstruction error, and its effects are
+ * added to those of the error node of its layer and position. The linear model is the same; only the part that counts as
+ * explained differs.
  *
  * @param pinned feature nodes, ascending.
  */
@@ -53,7 +53,7 @@ export function graphOfPinned(graph: Graph, pinned: Int32Array): Graph {
   return withInfluence(part);
 }
 
-/** Where each column of the whole graph goes. */
+/** Column of the new graph for each column of the whole graph. */
 function columnsOfPart(
   graph: Graph,
   layout: NodeLayout,

@@ -1,4 +1,4 @@
-/** Graph, asked: which features matter most. */
+/** Graph, analysis: the features of most influence. */
 
 import type { Graph } from './graph.ts';
 import { nodeResult, type NodeResult } from './nodes.ts';
@@ -9,7 +9,7 @@ export interface TopFeature extends NodeResult {
   readonly cumulative_share: number;
 }
 
-/** The `count` selected features of most influence, best first; of equals the lower layer. */
+/** The `count` selected features of most influence, best first; among equals the lower layer. */
 export function topFeatures(graph: Graph, count: number): TopFeature[] {
   const influence = Float64Array.from(graph.node_influence);
   const shares = cumulativeShares(influence);

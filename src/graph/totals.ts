@@ -1,4 +1,4 @@
-/** Graph, compared with others: its features without their positions, which differ between prompts. */
+/** Graph, analysis: features summed over positions, so that graphs of different prompts can be compared. */
 
 import { UsageError } from '../errors.ts';
 import { featureOf, type Graph } from './graph.ts';
@@ -41,7 +41,7 @@ export function featureTotals(graph: Graph): Map<string, FeatureTotal> {
 }
 
 /**
- * Throws `UsageError` unless all graphs were made with one transcoder set: the numbers of features mean nothing in another.
+ * Throws `UsageError` unless all graphs were made with one transcoder set: feature numbers of different sets are unrelated.
  */
 export function requireOneSet(graphs: readonly Graph[]): void {
   const sets = new Set(graphs.map(setName));

@@ -1,23 +1,23 @@
 /**
- * Graph, from a viewer's JSON: ids that two nodes share. circuit-tracer calls the error of layer L and position P `0_L_P`,
- * which is also what it calls feature L of layer 0 there.
+ * Graph, viewer files: makes shared ids unique. circuit-tracer gives the error of layer L and position P the id `0_L_P`, which is
+ * also the id of feature L of layer 0 there.
  */
 
 import { BadFileError } from '../errors.ts';
 import type { ViewerLink, ViewerNode } from './neuronpedia.ts';
 
-/** The two nodes of an id, by their places in the file. */
+/** Two nodes with one id, by their indices in the file. */
 interface Collision {
   readonly feature: number;
   readonly error: number;
-  /** What the error is called from now on. */
+  /** New id of the error. */
   readonly errorId: string;
 }
 
 /**
- * Renames errors that share the id of a feature to `L_error_P`. Whose link it is: only features have inputs; as a source,
- * the order of the file tells, since links of one target are written by ascending node. Where not even that tells, the
- * feature gets it.
+ * Renames errors that share the id of a feature to `L_error_P`. To which of the two a link belongs: only features have inputs; for
+ * sources the order of the file decides, since links of one target are sorted by node. A link that fits both after that belongs
+ * to the feature.
  */
 export function withUniqueIds(
   name: string,
@@ -75,7 +75,7 @@ function withSources(
 }
 
 interface Inputs {
-  /** Ids of the inputs of one target, as the file has them. */
+  /** Ids of the inputs of one target, in the order of the file. */
   readonly sources: readonly string[];
   readonly places: ReadonlyMap<string, number>;
   readonly collisions: ReadonlyMap<string, Collision>;
@@ -87,7 +87,7 @@ function isError(i: number, { feature, error }: Collision, inputs: Inputs): bool
   const { sources, places, collisions, nodes, target } = inputs;
   const first = sources.indexOf(sources[i]!);
   const last = sources.lastIndexOf(sources[i]!);
-  if (first !== last) return i !== first; // both are there, the feature first
+  if (first !== last) return i !== first; // both occur, the feature first
   const known = (at: number): number | undefined =>
     collisions.has(sources[at]!) ? undefined : places.get(sources[at]!);
   for (let at = i - 1; at >= 0; at--) if ((known(at) ?? -1) > feature) return true;
@@ -96,7 +96,7 @@ function isError(i: number, { feature, error }: Collision, inputs: Inputs): bool
   return !below(feature) && below(error);
 }
 
-/** Places of links, in the order of the file. */
+/** Indices of links, in the order of the file. */
 function linksByTarget(links: readonly ViewerLink[]): Map<string, number[]> {
   const groups = new Map<string, number[]>();
   for (const [i, { target }] of links.entries()) {

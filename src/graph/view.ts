@@ -1,4 +1,4 @@
-/** Graph, ready to be drawn: named nodes and weighted links, whatever they were made from. */
+/** Graph, export: named nodes and weighted links of a pruned or merged graph. */
 
 import { unreachable } from '../errors.ts';
 import { edgeWeight } from './graph.ts';
@@ -10,7 +10,7 @@ export interface ViewNode {
   /** Unique in its view. */
   readonly id: string;
   readonly kind: NodeKind;
-  /** For people. */
+  /** Readable label. */
   readonly label: string;
   readonly layer: number | null;
   /** Null where positions were merged. */
@@ -54,7 +54,7 @@ function viewNode(node: NodeResult): ViewNode {
   return { id, kind, label, layer, position, feature, token, activation, probability, influence };
 }
 
-/** What a node is called without its position. */
+/** Label of a node without its position. */
 export function nodeLabel({ kind, layer, feature, token }: NodeResult): string {
   switch (kind) {
     case 'feature':

@@ -1,4 +1,4 @@
-/** Graph, for viewers, on disk: one file a graph and the list of graphs beside them. */
+/** Graph, viewer files: writes a graph and its entry in the list of graphs beside it. */
 
 import path from 'node:path';
 import * as v from 'valibot';

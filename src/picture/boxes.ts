@@ -1,23 +1,23 @@
-/** Picture, subgraph: measures of boxes and the curves between them, the same in the page and as SVG. */
+/** Picture, subgraph: sizes of boxes and the curves between them, for the page and for SVG. */
 
 import { round } from './marks.ts';
 import type { PictureGraph } from './picture-graph.ts';
 import { rowName } from './picture.ts';
-import { SPACED, type Place } from './place-subgraph.ts';
+import { SPACED, type Point } from './place-subgraph.ts';
 import { shownLabel, shownToken } from './shown.ts';
 import type { SubgraphNode } from './subgraph.ts';
 
 export interface Box {
   readonly width: number;
   readonly height: number;
-  /** Letters on a line of the label, and its lines. */
+  /** Letters per line of the label, and number of lines. */
   readonly letters: number;
   readonly lines: number;
-  /** Letters of the small line under it. */
+  /** Letters of the caption under the label. */
   readonly captionLetters: number;
 }
 
-/** In units: heights of letters, distance of lines, and the first line of so many labels and a caption from the middle. */
+/** In units: font sizes, line height, and the offset of the first line from the middle. */
 export const BOX_TEXT = {
   label: 0.95,
   caption: 0.78,
@@ -27,16 +27,16 @@ export const BOX_TEXT = {
 
 /** Width of an average letter, in units. */
 const LETTER_UNITS = 0.54;
-/** In units: a box is readable, but never takes more than a part of its panel. */
+/** Limits and padding of the width, in units. */
 const WIDTH_UNITS = { least: 6, most: 12.5, padding: 0.9 } as const;
-/** Of a box with so many lines of label, above its caption. */
+/** Height in units by the number of label lines above the caption. */
 const HEIGHTS = [
   { lines: 2, units: 3.6 },
   { lines: 1, units: 2.55 },
 ] as const;
 const PART_OF_PANEL = 0.22;
 
-/** The box of a panel, in pixels; `unit` is the height of its font. Where boxes stand in many rows, they are lower. */
+/** Size of the boxes in a panel, in pixels; `unit` is the font size. With many rows of boxes, boxes are lower. */
 export function boxSize(
   panel: { readonly width: number; readonly height: number },
   unit: number,
@@ -57,7 +57,7 @@ export function boxSize(
   };
 }
 
-/** Where the members of a box are: what tells boxes of the same label apart. */
+/** Layers and positions of the members of a box, which distinguish boxes of the same label. */
 export function boxCaption(picture: PictureGraph, { members }: SubgraphNode, mostLetters: number): string {
   const nodes = members.map((index) => picture.nodes[index]!);
   const [first] = nodes;
@@ -73,8 +73,8 @@ export function boxCaption(picture: PictureGraph, { members }: SubgraphNode, mos
   return shownLabel(`${nodes.length} nodes, ${layers}`, mostLetters);
 }
 
-/** From the upper edge of the source to the lower edge of the target, bent upright at both ends. */
-export function linkCurve(from: Place, to: Place, boxHeight: number): string {
+/** A curve from the upper edge of the source to the lower edge of the target, vertical at both ends. */
+export function linkCurve(from: Point, to: Point, boxHeight: number): string {
   const up = from.y >= to.y ? 1 : -1;
   const [y0, y1] = [from.y - (up * boxHeight) / 2, to.y + (up * boxHeight) / 2];
   const bend = Math.max(Math.abs(y1 - y0) / 2, boxHeight / 2) * up;

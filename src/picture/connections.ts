@@ -1,4 +1,4 @@
-/** Picture: what a node is connected with, the strongest first. */
+/** Picture: inputs and outputs of a node, the strongest first. */
 
 import type { PictureGraph } from './picture-graph.ts';
 import { inputsOf, outputsOf } from './picture.ts';
@@ -11,7 +11,7 @@ export interface Connection {
   readonly weight: number;
   /** Among all inputs of the link's target, with the sign of the weight: -1 to 1. */
   readonly share: number;
-  /** Of the influence that flows through this list, what flows through this link: 0 to 1. */
+  /** Share of this link in the influence of all links of the list, 0 to 1. */
   readonly influence: number;
 }
 
@@ -20,7 +20,7 @@ export interface Connections {
   readonly outputs: readonly Connection[];
 }
 
-/** Inputs and outputs of a node by falling |weight|; with `visible`, only those that are seen. */
+/** Inputs and outputs of a node by falling |weight|; with `visible`, only the visible ones. */
 export function connectionsOf(picture: PictureGraph, index: number, visible?: Visible): Connections {
   const { source, target } = picture;
   return {

@@ -1,14 +1,14 @@
-/** Picture, subgraph: what dragging and keys do to the list of supernodes. All functions give back a new list. */
+/** Picture, subgraph: changes of the list of supernodes by dragging and keys. All functions return a new list. */
 
 import type { LabelOf } from './labels.ts';
 import type { PictureGraph } from './picture-graph.ts';
 import { indexOf } from './picture.ts';
 import { supernodeOf, type Supernodes } from './subgraph.ts';
 
-/** A group of one is no group. */
+/** Smaller groups are dissolved. */
 const SMALLEST_GROUP = 2;
 
-/** Dropping one box onto another: both become one group, with the name of the one that has one, the lower one first. */
+/** After one box was dropped onto another: joins both into one group. The name is that of a group among them, first of the lower one. */
 export function groupIds(
   supernodes: Supernodes,
   draggedKey: string,
@@ -19,7 +19,7 @@ export function groupIds(
   return groupKeys(supernodes, [ontoKey, draggedKey], labelOf, picture);
 }
 
-/** Several boxes become one group. Boxes are meant by their keys: node ids and `supernode-N`. */
+/** Joins several boxes into one group. Boxes are given by their keys: node ids and `supernode-N`. */
 export function groupKeys(
   supernodes: Supernodes,
   keys: readonly string[],
@@ -41,14 +41,14 @@ export function groupKeys(
   return groupPinned(supernodes, ids, name);
 }
 
-/** All these nodes become one group of that name, and leave the groups that they were in. */
+/** Makes one group of these nodes, which leave their former groups. */
 export function groupPinned(supernodes: Supernodes, ids: readonly string[], name: string): string[][] {
   const members = [...new Set(ids)];
   if (members.length < SMALLEST_GROUP) return copy(supernodes);
   return [...without(supernodes, new Set(members)), [name, ...members]];
 }
 
-/** The nodes of a group stand alone again. */
+/** Dissolves a group. */
 export function ungroup(supernodes: Supernodes, supernode: number): string[][] {
   return copy(supernodes).filter((_, place) => place !== supernode);
 }
@@ -56,7 +56,7 @@ export function ungroup(supernodes: Supernodes, supernode: number): string[][] {
 function without(supernodes: Supernodes, ids: ReadonlySet<string>): string[][] {
   return supernodes.flatMap(([name = '', ...members]) => {
     const left = members.filter((id) => !ids.has(id));
-    if (left.length === members.length) return [[name, ...members]]; // a group of one that came so stays so
+    if (left.length === members.length) return [[name, ...members]]; // a group that had one member before is kept
     return left.length < SMALLEST_GROUP ? [] : [[name, ...left]];
   });
 }

@@ -1,4 +1,4 @@
-/** Picture, under the pointer: which mark is nearest to a place. A grid of buckets, so that it does not depend on the number of marks. */
+/** Picture: finds the mark nearest to a point. Marks are sorted into a grid, so that the time does not grow with their number. */
 
 import type { Layout } from './layout.ts';
 

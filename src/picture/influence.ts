@@ -1,4 +1,4 @@
-/** Picture: how much of the probability on the logits flows through each link of a pruned graph (`graph/influence.ts`). */
+/** Picture: the influence of each link of a pruned graph, defined as in `graph/influence.ts`. */
 
 import type { PictureGraph, PictureNode } from './picture-graph.ts';
 
@@ -7,7 +7,7 @@ export type Inputs = Pick<
   'source' | 'target' | 'weight' | 'inputSum' | 'inputStart' | 'inputLinks'
 >;
 
-/** Of each link: its share among the inputs of its target, times what arrives at the target. */
+/** Of each link: its share among the inputs of its target, times the influence of the target. */
 export function linkInfluence(nodes: readonly PictureNode[], inputs: Inputs): Float64Array {
   const { source, weight, inputSum, inputStart, inputLinks } = inputs;
   const mass = Float64Array.from(nodes, ({ probability }) => probability ?? 0);
@@ -26,21 +26,21 @@ export function linkInfluence(nodes: readonly PictureNode[], inputs: Inputs): Fl
 }
 
 /**
- * Whether mass may flow along a link. Features that feed others of their own row or below would make cycles, in which it would
- * go round; errors and tokens pass nothing on.
+ * Whether influence is passed along a link. Links of features to their own row or below would make cycles, so they are left out;
+ * errors and tokens have no inputs.
  */
 export function leadsUp(source: PictureNode, target: PictureNode): boolean {
   return source.row < target.row || source.kind === 'error' || source.kind === 'embedding';
 }
 
-/** Nodes from the logits down: all that a node receives comes from rows above. */
+/** Node indices from the highest row to the lowest: a node receives from higher rows only. */
 export function topDown(nodes: readonly PictureNode[]): Int32Array {
   return Int32Array.from(nodes.keys()).sort((a, b) => nodes[b]!.row - nodes[a]!.row);
 }
 
 /**
- * For each value, the share of the total that larger ones hold: what is kept at a threshold is what has less than that before
- * it. Equal values are kept together.
+ * For each value, the share of the total that larger values hold. A value is kept at a threshold if that share is smaller than the
+ * threshold; equal values have equal shares.
  */
 export function shareBefore(values: Float64Array): Float64Array {
   const order = Int32Array.from(values.keys()).sort((a, b) => values[b]! - values[a]!);

@@ -1,14 +1,14 @@
-/** Picture, words: what a node is called, a sentence about it, and finding it by them. */
+/** Picture, text: labels and descriptions of nodes, and search in them. */
 
 import { unreachable } from '../errors.ts';
 import type { PictureGraph } from './picture-graph.ts';
 import { inputsOf, outputsOf, rowName } from './picture.ts';
 import type { Visible } from './visible.ts';
 
-/** What a node is called, by its index. */
+/** Label of a node by its index. */
 export type LabelOf = (index: number) => string;
 
-/** A person's label of this node, else that of its feature, else the file's, else a name made of its numbers. */
+/** The label that a person gave the node, else that of its feature, else that of the file, else a name made of its numbers. */
 export function labelsFrom(
   picture: PictureGraph,
   clerps: Readonly<Record<string, string>>,
@@ -23,7 +23,7 @@ export function labelsFrom(
   };
 }
 
-/** What the file calls it, else a name made of its numbers: `20/15589`, `error 20`, `" Dallas"`. */
+/** The label of the file, else a name made of its numbers: `20/15589`, `error 20`, `" Dallas"`. */
 export function defaultLabel({ nodes }: PictureGraph, index: number): string {
   const { kind, clerp, layer, feature, token, id } = nodes[index]!;
   if (clerp !== '') return clerp;
@@ -42,7 +42,7 @@ export function defaultLabel({ nodes }: PictureGraph, index: number): string {
 
 const DIGITS = 3;
 
-/** A sentence for those who do not see the picture. */
+/** A description for screen readers and tooltips. */
 export function describeNode(picture: PictureGraph, index: number, labelOf?: LabelOf): string {
   const node = picture.nodes[index]!;
   const label = labelOf?.(index) ?? defaultLabel(picture, index);
@@ -73,7 +73,7 @@ function numberName(picture: PictureGraph, index: number): string {
   }
 }
 
-/** Nodes whose label, token or id has all words of the text, whatever their case; in node order. */
+/** Nodes whose label, token or id contains all words of the text, ignoring case; in node order. */
 export function searchNodes(
   picture: PictureGraph,
   text: string,
@@ -90,7 +90,7 @@ export function searchNodes(
   });
 }
 
-/** A number as people read it. */
+/** A number in short form. */
 export function short(value: number): string {
   return String(Number(value.toPrecision(DIGITS)));
 }

@@ -1,16 +1,16 @@
-/** Picture, step 3: where each mark stands. Tokens along x, layers along y, marks of one cell side by side. */
+/** Picture, step 3: positions of marks. Tokens along x, layers along y, marks of one cell side by side. */
 
 import type { PictureGraph } from './picture-graph.ts';
 
-/** Places in the plane of the plot, before any zooming: x to the right, y down. */
+/** Coordinates of the plot before zooming: x to the right, y down. */
 export interface Layout {
-  /** At least the space that was given, in its proportions; larger when marks would not fit. */
+  /** At least the given space, with its proportions; larger if marks would not fit. */
   readonly width: number;
   readonly height: number;
-  /** Of the centre of each node's mark. */
+  /** Centre of each node's mark. */
   readonly x: Float32Array;
   readonly y: Float32Array;
-  /** Of all marks; no two marks are nearer to each other than twice this. */
+  /** Radius of all marks; no two centres are nearer than twice this. */
   readonly radius: number;
   /** Left edge of each column, and the right edge of the last one. */
   readonly columnStart: Float64Array;
@@ -20,12 +20,12 @@ export interface Layout {
 export interface Space {
   readonly width: number;
   readonly height: number;
-  /** Height of a line of text: marks grow with it. Default 13. */
+  /** Height of a line of text, with which marks scale. Default 13. */
   readonly unit?: number;
 }
 
 const DEFAULT_UNIT = 13;
-/** Radii in units, the largest that fits is taken. */
+/** Radii in units; the largest that fits is used. */
 const RADII = [0.42, 0.36, 0.3, 0.25, 0.21];
 const SMALLEST_RADIUS = RADII.at(-1)!;
 /** Free space between two marks, and at both sides of a column, in units. */
@@ -33,12 +33,12 @@ const GAP = 0.12;
 const COLUMN_PADDING = 0.3;
 /** Part of a row's height that marks may take. */
 const ROW_FILL = 0.88;
-/** Marks of a cell stand at most this many steps apart, so that they are seen as one. */
+/** Largest distance of marks in a cell, so that they are seen as one group. */
 const LOOSEST = 1.7;
-/** When marks do not fit, the plane grows by this factor until they do. */
+/** If marks do not fit, the plot is enlarged by this factor until they do. */
 const GROWTH = 1.25;
 
-/** Puts every node of a picture in its place: shown or not, so that a slider moves nothing. */
+/** Lays out all nodes, visible or not, so that changing thresholds moves no mark. */
 export function layoutPicture(picture: PictureGraph, { width, height, unit = DEFAULT_UNIT }: Space): Layout {
   const space = { width: Math.max(1, width), height: Math.max(1, height) }; // a panel that is not shown yet has none
   const cells = cellsOf(picture);
@@ -66,7 +66,7 @@ function cellsOf({ nodes, tokens }: PictureGraph): Map<number, number[]> {
   for (const members of cells.values()) {
     members.sort((a, b) => {
       const errors = +(nodes[a]!.kind === 'error') - +(nodes[b]!.kind === 'error');
-      // Logits are in the order of their probability already.
+      // Logits are sorted by probability already.
       return errors !== 0 || nodes[a]!.kind === 'logit' ? errors : rank(a) - rank(b) || a - b;
     });
   }
@@ -110,7 +110,7 @@ function tryLayout(
   return { width, height, x, y, radius, columnStart, rowHeight };
 }
 
-/** What is left of the width goes to columns by the root of their need: crowded ones get more, no one gets nothing. */
+/** Distributes the remaining width over the columns by the square root of their need: columns with many marks get more. */
 function columnEdges(needed: Float64Array, step: number, padding: number, spare: number): Float64Array {
   const roots = needed.map(Math.sqrt);
   const rootSum = roots.reduce((sum, root) => sum + root, 0);
@@ -121,7 +121,7 @@ function columnEdges(needed: Float64Array, step: number, padding: number, spare:
   return edges;
 }
 
-/** Marks of a cell in as few lines as its width allows, around its centre. */
+/** Arranges the marks of a cell in as few lines as its width allows, around its centre. */
 function spread(
   members: readonly number[],
   step: number,

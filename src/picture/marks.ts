@@ -1,4 +1,4 @@
-/** Picture, shapes: each kind of node has its own, so that none is told by colour alone. */
+/** Picture: shapes of marks. Each kind of node has its own, so that kinds can be distinguished without colour. */
 
 import type { MarkKind } from './picture-graph.ts';
 import type { Theme } from './theme.ts';
@@ -26,7 +26,7 @@ export function markFill(kind: MarkKind, theme: Theme): string {
   return theme[kind];
 }
 
-/** A hundredth of a pixel is not seen. */
+/** Rounds to hundredths of a pixel. */
 export function round(value: number): number {
   return Math.round(value * 100) / 100;
 }

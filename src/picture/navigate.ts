@@ -1,4 +1,4 @@
-/** Picture, by keyboard: the next mark in a direction. */
+/** Picture, keyboard: the next mark in a direction. */
 
 import { unreachable } from '../errors.ts';
 import type { Layout } from './layout.ts';
@@ -8,8 +8,8 @@ import type { Visible } from './visible.ts';
 export type Direction = 'left' | 'right' | 'up' | 'down';
 
 /**
- * Left and right walk along a row, mark by mark; up and down go to the nearest mark of the next row that has any. Without a
- * start: the first explained token. Null where there is nothing further.
+ * Left and right: the next mark of the row. Up and down: the nearest mark of the next row that has visible marks. Without a start:
+ * the first explained token. Null at the end.
  */
 export function nextNode(
   picture: PictureGraph,

@@ -3,7 +3,7 @@
 export type MarkKind = 'feature' | 'error' | 'embedding' | 'logit';
 
 export interface PictureNode {
-  /** Its place in `PictureGraph.nodes`. */
+  /** Index in `PictureGraph.nodes`. */
   readonly index: number;
   /** Unique in its graph. */
   readonly id: string;
@@ -22,21 +22,21 @@ export interface PictureNode {
   readonly influence: number | null;
   /** Of logits. */
   readonly probability: number | null;
-  /** As the file has it. */
+  /** Label of the file. */
   readonly clerp: string;
   /** The first of the explained tokens. */
   readonly isTarget: boolean;
 }
 
-/** Links are columns of arrays: a graph has up to 50,000 of them. Nodes are meant by their index. */
+/** Links are stored as columns, since a graph has up to 50,000 of them. Nodes are given by their index. */
 export interface PictureGraph {
   readonly nodes: readonly PictureNode[];
   readonly indexById: ReadonlyMap<string, number>;
-  /** One a column. */
+  /** One for each column. */
   readonly tokens: readonly string[];
   readonly layerCount: number;
   readonly rowCount: number;
-  /** Shares of influence that the file was pruned to: no slider can go beyond. */
+  /** Thresholds that the file was pruned with, the largest that can be shown. */
   readonly nodeThreshold: number;
   readonly edgeThreshold: number;
   readonly linkCount: number;

@@ -14,7 +14,7 @@ const MARK_KINDS: Readonly<Record<ViewerNode['feature_type'], MarkKind>> = {
   logit: 'logit',
 };
 
-/** Prepares a graph whose ids are unique and whose links have both ends (`parseViewerGraph` sees to that). */
+/** Prepares a graph. Ids have to be unique and links need both ends, as `parseViewerGraph` guarantees. */
 export function makePicture(graph: ViewerGraph): PictureGraph {
   const layerCount = countLayers(graph.nodes);
   const columns = graph.nodes.reduce((most, { ctx_idx }) => Math.max(most, ctx_idx + 1), 0);
@@ -60,7 +60,7 @@ export function outputsOf({ outputStart, outputLinks }: PictureGraph, index: num
   return outputLinks.subarray(outputStart[index], outputStart[index + 1]);
 }
 
-/** A node by its id; an error is found by the id of either program (`20_error_10`, `0_20_10`). */
+/** Index of a node by its id. Errors have the ids of tracer (`20_error_10`) and of circuit-tracer (`0_20_10`). */
 export function indexOf({ nodes, indexById }: PictureGraph, id: string): number | undefined {
   const found = indexById.get(id);
   if (found !== undefined) return found;
@@ -72,13 +72,13 @@ export function indexOf({ nodes, indexById }: PictureGraph, id: string): number 
   return typeof other === 'number' && nodes[other]!.kind === 'error' ? other : undefined;
 }
 
-/** What a row is called at the axis. */
+/** Name of a row on the axis. */
 export function rowName({ rowCount }: PictureGraph, row: number): string {
   if (row === 0) return 'Emb';
   return row === rowCount - 1 ? 'Logit' : `L${row - 1}`;
 }
 
-/** A logit's layer is two above the last one; without logits, the layers are those that nodes are of. */
+/** The layer of logits is two above the last one; without logits, the highest layer of a node counts. */
 function countLayers(nodes: readonly ViewerNode[]): number {
   let layers = 0;
   for (const { layer, feature_type } of nodes) {
@@ -113,7 +113,7 @@ function pictureNode(
   };
 }
 
-/** From the id (layer, feature, position); else from the number that layer and feature are paired into. */
+/** From the id (layer, feature, position), else by inverting the pairing of layer and feature. */
 function featureNumber({ node_id, layer, feature }: ViewerNode): number | null {
   const parts = /^(\d+)_(\d+)_\d+$/.exec(node_id);
   if (parts?.[1] === layer) return Number(parts[2]);
@@ -126,7 +126,7 @@ function logitToken({ clerp, node_id }: ViewerNode): string {
   return /^Output "([^]*)" \(p=[\d.]+\)$/.exec(clerp)?.[1] ?? (clerp === '' ? node_id : clerp);
 }
 
-/** Links by one of their ends, in falling order of their place. */
+/** Links grouped by one of their ends, in descending order of their index. */
 function adjacency(ends: Int32Array, nodeCount: number): { start: Int32Array; links: Int32Array } {
   const start = new Int32Array(nodeCount + 1);
   for (const node of ends) start[node + 1]!++;

@@ -1,36 +1,37 @@
-/** Picture, subgraph: where boxes stand, as fractions of the panel; those that nobody has moved find a place of their own. */
+/** Picture, subgraph: positions of boxes as fractions of the panel. Boxes that were not moved are placed automatically. */
 
 import type { PictureGraph } from './picture-graph.ts';
 import type { SubgraphNode, SubgraphPicture } from './subgraph.ts';
 
-/** Of the centre of a box, each 0 to 1. */
-export interface Place {
+/** Centre of a box, each coordinate 0 to 1. */
+export interface Point {
   readonly x: number;
   readonly y: number;
 }
 
-/** Of a box, as fractions of the panel. */
+/** Size of a box as fractions of the panel. */
 export interface BoxSize {
   readonly width: number;
   readonly height: number;
 }
 
-/** Boxes that find their own place stand apart by this factor, so that links are seen between them. */
+/** Distance of boxes that are placed automatically, in their size, so that links between them are visible. */
 export const SPACED = { across: 1.08, apart: 1.4 } as const;
 
 const DEFAULT_BOX: BoxSize = { width: 0.17, height: 0.09 };
 const DECIMALS = 4;
-/** Places that are tried for a box, in each direction. */
+/** Number of positions that are tried for a box in each direction. */
 const TRIED = 32;
-/** Leaving its height says more wrong things about a box than leaving its token. */
+/** Weight of vertical distance: a wrong layer is more misleading than a wrong token. */
 const HEIGHT_COST = 3;
 
 /**
- * `sg_pos`: `id:x,y` joined by `;`; a supernode is meant by its first member, so that its place outlives changes of the list.
- * What is no place (another program's numbers) is left out. Ids end at the last colon: those of other programs may have one.
+ * `sg_pos`: `id:x,y` joined by `;`. A supernode is named by its first member, so that its position survives changes of the list.
+ * Other content, such as numbers of other programs, is ignored. Ids end at the last colon, since those of other programs may
+ * contain one.
  */
-export function parsePositions(sgPos: string): Map<string, Place> {
-  const places = new Map<string, Place>();
+export function parsePositions(sgPos: string): Map<string, Point> {
+  const places = new Map<string, Point>();
   for (const part of sgPos.split(';')) {
     const found = /^(.+):(-?[\d.]+),(-?[\d.]+)$/.exec(part);
     if (found === null) continue;
@@ -40,35 +41,35 @@ export function parsePositions(sgPos: string): Map<string, Place> {
   return places;
 }
 
-export function formatPositions(places: ReadonlyMap<string, Place>): string {
+export function formatPositions(places: ReadonlyMap<string, Point>): string {
   const number = (value: number): string => String(Number(clamp(value).toFixed(DECIMALS)));
   return [...places].map(([key, { x, y }]) => `${key}:${number(x)},${number(y)}`).join(';');
 }
 
 /**
- * A place for each box, in the order of `subgraph.nodes`. Boxes that were moved stand where they were put, the
- * others by token and layer, without covering another.
+ * Position of each box, in the order of `subgraph.nodes`. Boxes that were moved keep their position, the others are placed by token
+ * and layer without overlap.
  */
 export function placeSubgraph(
   picture: PictureGraph,
   { nodes }: SubgraphPicture,
   sgPos: string,
   box: BoxSize = DEFAULT_BOX,
-): Place[] {
+): Point[] {
   const saved = parsePositions(sgPos);
   const wanted = freePlaces(picture, nodes, box);
-  const places: (Place | undefined)[] = nodes.map((node) => saved.get(placeId(picture, node)));
+  const places: (Point | undefined)[] = nodes.map((node) => saved.get(placeId(picture, node)));
   const order = [...nodes.keys()].sort((a, b) => wanted[b]!.y - wanted[a]!.y || wanted[a]!.x - wanted[b]!.x);
   for (const i of order) places[i] ??= freeNear(wanted[i]!, places, box);
   return places.map((place) => place!);
 }
 
-/** What a box is called in `sg_pos`. */
+/** Id of a box in `sg_pos`. */
 export function placeId({ nodes }: PictureGraph, { members }: SubgraphNode): string {
   return nodes[members[0]!]!.id;
 }
 
-/** Rows of boxes, as far as the picture says. */
+/** Number of rows of boxes before they are merged to fit. */
 export function lineCount(picture: PictureGraph, { nodes }: SubgraphPicture): number {
   return new Set(nodes.map(({ members }) => Math.round(mean(picture, members, 'row')))).size;
 }
@@ -77,13 +78,13 @@ function mean({ nodes }: PictureGraph, members: readonly number[], field: 'row' 
   return members.reduce((sum, index) => sum + nodes[index]![field], 0) / members.length;
 }
 
-/** How much of x is said by the token, the rest by an even spread over the width: crowded tokens use the whole panel. */
+/** Weight of the token in x; the rest is an even distribution over the width, so that many boxes at few tokens use the whole panel. */
 const BY_TOKEN = 0.35;
-/** Boxes of neighbouring lines are set off sideways by this part of a box, so that links do not run behind them. */
+/** Horizontal offset of neighbouring lines in widths of a box, so that links do not run behind boxes. */
 const STAGGER = 0.35;
 
-/** In lines by layer, the highest on top; in a line, in the order of their tokens. */
-function freePlaces(picture: PictureGraph, boxes: SubgraphPicture['nodes'], box: BoxSize): Place[] {
+/** Places boxes in lines by layer, the highest on top, and in a line by token. */
+function freePlaces(picture: PictureGraph, boxes: SubgraphPicture['nodes'], box: BoxSize): Point[] {
   const positions = boxes.map(({ members }) => mean(picture, members, 'position'));
   const rankOf = ranks(positions);
   const lines = linesOf(
@@ -91,7 +92,7 @@ function freePlaces(picture: PictureGraph, boxes: SubgraphPicture['nodes'], box:
     Math.max(1, Math.floor(1 / box.width)),
     Math.max(1, Math.floor(1 / box.height)),
   );
-  const places = new Array<Place>(boxes.length);
+  const places = new Array<Point>(boxes.length);
   for (const [i, line] of lines.entries()) {
     const shift = (i % 2 === 0 ? STAGGER : -STAGGER) * box.width * (lines.length > 2 ? 1 : 0);
     line.sort((a, b) => positions[a]! - positions[b]! || a - b);
@@ -105,7 +106,7 @@ function freePlaces(picture: PictureGraph, boxes: SubgraphPicture['nodes'], box:
   return places;
 }
 
-/** Rising places, moved as little as it takes for boxes of that width not to touch and to stay inside, if there is room. */
+/** Moves ascending coordinates as little as needed for boxes of that width not to overlap and to stay inside, if there is room. */
 function sideBySide(wanted: readonly number[], width: number): number[] {
   const places: number[] = [];
   for (const x of wanted) places.push(Math.max(x, (places.at(-1) ?? -width / 2) + width));
@@ -118,8 +119,8 @@ function sideBySide(wanted: readonly number[], width: number): number[] {
 }
 
 /**
- * Boxes (by their places) in lines, the highest row first. A row with too many boxes takes several lines; when there are too
- * many lines, the two neighbours that have the fewest boxes become one, as long as they fit into one.
+ * Boxes (by their indices) in lines, the highest row first. A row with too many boxes is split into several lines; if there are too
+ * many lines, the two neighbours with the fewest boxes are joined, as long as they fit into one.
  */
 function linesOf(rows: readonly number[], mostBoxes: number, mostLines: number): number[][] {
   const byRow = new Map<number, number[]>();
@@ -142,16 +143,16 @@ function chunks(places: readonly number[], size: number): number[][] {
   );
 }
 
-/** Each value that occurs to the middle of its part of 0 … 1. */
+/** Maps the values that occur evenly to 0 … 1. */
 function ranks(values: readonly number[]): Map<number, number> {
   const sorted = [...new Set(values)].sort((a, b) => a - b);
   return new Map(sorted.map((value, i) => [value, (i + 0.5) / sorted.length]));
 }
 
-/** The nearest place where a box covers no other; the wanted one where there is none. */
-function freeNear(wanted: Place, places: readonly (Place | undefined)[], box: BoxSize): Place {
+/** The nearest position without overlap; the wanted one if there is none. */
+function freeNear(wanted: Point, places: readonly (Point | undefined)[], box: BoxSize): Point {
   const taken = places.filter((place) => place !== undefined);
-  const isFree = ({ x, y }: Place): boolean =>
+  const isFree = ({ x, y }: Point): boolean =>
     taken.every((other) => Math.abs(other.x - x) >= box.width || Math.abs(other.y - y) >= box.height);
   const inside = { x: within(wanted.x, box.width), y: within(wanted.y, box.height) };
   if (isFree(inside)) return inside;
@@ -159,7 +160,7 @@ function freeNear(wanted: Place, places: readonly (Place | undefined)[], box: Bo
   let least = Infinity;
   for (let column = 0; column <= TRIED; column++) {
     for (let row = -1; row <= TRIED; row++) {
-      // Its own height first, so that boxes of one layer stand in a line.
+      // The wanted height first, so that boxes of one layer stay in a line.
       const y = row < 0 ? inside.y : within(row / TRIED, box.height);
       const place = { x: within(column / TRIED, box.width), y };
       const cost = Math.hypot(place.x - inside.x, (place.y - inside.y) * HEIGHT_COST);
@@ -169,7 +170,7 @@ function freeNear(wanted: Place, places: readonly (Place | undefined)[], box: Bo
   return best;
 }
 
-/** So that a box of that size stays inside. */
+/** Keeps a box of that size inside the panel. */
 function within(value: number, size: number): number {
   return Math.min(Math.max(value, size / 2), Math.max(size / 2, 1 - size / 2));
 }

@@ -1,6 +1,6 @@
 /**
- * Picture: how much of a pruned graph its features explain, or those that are pinned. The definition is that of
- * `graph/scores.ts`; edges that pruning has cut are missing, so the numbers are those of the pruned graph.
+ * Picture: scores of a pruned graph, or of its pinned features, defined as in `graph/scores.ts`. Pruned edges are missing, so the
+ * numbers are those of the pruned graph.
  */
 
 import { leadsUp, topDown } from './influence.ts';

@@ -1,13 +1,13 @@
-/** Picture, text from prompts and labels: made visible and short. It is only ever drawn as text, never as markup. */
+/** Picture, text: makes text of prompts and labels visible and short. It is always drawn as text, never as markup. */
 
 /** Control, format, surrogate, private and unassigned characters, line separators, and every space but the plain one. */
 const INVISIBLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}]|(?! )\p{Zs}/gu;
 const NAMES: Readonly<Record<string, string>> = { '\n': '⏎', '\r': '␍', '\t': '⇥' };
-/** Wide characters (Chinese, Japanese, Korean, emoji) take the space of two. */
+/** Wide characters (Chinese, Japanese, Korean, emoji) count as two. */
 const WIDE =
   /[\u1100-\u115f\u2e80-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Extended_Pictographic}/u;
 
-/** A token at an axis: spaces as `·`, what cannot be seen by a sign or its number. */
+/** A token on the axis: spaces as `·`, invisible characters as a sign or their code. */
 export function shownToken(token: string, mostLetters: number): string {
   const text = token === '' ? '""' : token.replace(INVISIBLE, signOf).replaceAll(' ', '·');
   return cut(text, mostLetters);

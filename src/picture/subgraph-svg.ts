@@ -1,4 +1,4 @@
-/** Picture, way out: the pinned subgraph as an SVG document. */
+/** Picture, SVG: the pinned subgraph as a document. */
 
 import { xmlText } from '../graph/export.ts';
 import { boxCaption, boxSize, BOX_TEXT, linkCurve, type Box } from './boxes.ts';
@@ -6,7 +6,7 @@ import type { LabelOf } from './labels.ts';
 import { defaultLabel, describeNode, short } from './labels.ts';
 import { round } from './marks.ts';
 import type { PictureGraph } from './picture-graph.ts';
-import { lineCount, placeSubgraph, SPACED, type Place } from './place-subgraph.ts';
+import { lineCount, placeSubgraph, SPACED, type Point } from './place-subgraph.ts';
 import { shownLines, shownToken } from './shown.ts';
 import { supernodeView, type SubgraphNode, type SubgraphPicture, type Supernodes } from './subgraph.ts';
 import { FONT_PIXELS, linkPixels, svgDocument } from './svg.ts';
@@ -58,7 +58,7 @@ export function subgraphSvg(picture: PictureGraph, options: SubgraphSvgOptions):
   });
 }
 
-/** Boxes and links in words, the strongest link first. */
+/** A description of boxes and links, the strongest link first. */
 export function describeSubgraph({ nodes, links: edges }: SubgraphPicture): string {
   const name = (place: number): string => JSON.stringify(nodes[place]!.name);
   const words = [...edges]
@@ -70,7 +70,7 @@ export function describeSubgraph({ nodes, links: edges }: SubgraphPicture): stri
 
 function links(
   { nodes, links: edges }: SubgraphPicture,
-  places: readonly Place[],
+  places: readonly Point[],
   boxHeight: number,
   theme: ThemeName,
 ): string[] {
@@ -85,7 +85,7 @@ function links(
 function boxText(
   picture: PictureGraph,
   node: SubgraphNode,
-  { x, y }: Place,
+  { x, y }: Point,
   box: Box,
   themeName: ThemeName,
   labelOf: LabelOf,

@@ -8,31 +8,31 @@ import { indexOf, inputsOf } from './picture.ts';
 export type Supernodes = readonly (readonly string[])[];
 
 export interface SubgraphNode {
-  /** The id of the node, or `supernode-N` with its place in the list. */
+  /** The id of the node, or `supernode-N` with its index in the list. */
   readonly key: string;
-  /** Place in the list of supernodes; null for a single node. */
+  /** Index in the list of supernodes; null for a single node. */
   readonly supernode: number | null;
   readonly name: string;
-  /** Node indices, in the order of the supernode: those that are pinned. */
+  /** Indices of the pinned nodes, in the order of the supernode. */
   readonly members: readonly number[];
 }
 
 export interface SubgraphLink {
-  /** Places in `nodes`. */
+  /** Indices in `nodes`. */
   readonly source: number;
   readonly target: number;
   /** Sum of the weights of all links between members. */
   readonly weight: number;
   /**
-   * Of what the target's members get from outside of it, signed: each member's share, weighted by how much of its input
-   * comes from outside. This is what the page of the attribution-graphs papers draws.
+   * Signed share in the inputs that the target's members have from outside: the share of each member, weighted by the part of its
+   * input that comes from outside. The page of the attribution-graphs papers draws the same.
    */
   readonly share: number;
 }
 
 export interface SubgraphPicture {
   readonly nodes: readonly SubgraphNode[];
-  /** The weakest share first. */
+  /** By ascending share. */
   readonly links: readonly SubgraphLink[];
 }
 
@@ -40,13 +40,13 @@ export function supernodeKey(supernode: number): string {
   return `supernode-${supernode}`;
 }
 
-/** The place in the list of supernodes that a key stands for; null for ids of nodes. */
+/** Index in the list of supernodes for a key; null for ids of nodes. */
 export function supernodeOf(key: string): number | null {
   const place = /^supernode-(\d+)$/.exec(key)?.[1];
   return place === undefined ? null : Number(place);
 }
 
-/** What is pinned, grouped. Ids that the graph does not have are left out; a node in two supernodes is in the last. */
+/** The pinned nodes with their groups. Unknown ids are left out; a node in two supernodes belongs to the last. */
 export function supernodeView(
   picture: PictureGraph,
   pinnedIds: readonly string[],
@@ -79,7 +79,7 @@ function linksBetween(picture: PictureGraph, nodes: readonly SubgraphNode[]): Su
   const sums = new Map<string, { source: number; target: number; weight: number; share: number }>();
   for (const [target, { members }] of nodes.entries()) {
     const outside = members.map((member) => outsideSum(picture, member, boxOf, target));
-    // A member that gets most of its input from inside its group says little about what drives the group.
+    // A member with most of its input from inside the group contributes little to the inputs of the group.
     const open = members.map((member, i) => ratio(outside[i]!, picture.inputSum[member]!));
     const openSum = open.reduce((sum, value) => sum + value, 0);
     for (const [i, member] of members.entries()) {

@@ -1,4 +1,4 @@
-/** Picture, way out: the whole graph as an SVG document, with words for those who do not see it. */
+/** Picture, SVG: the whole graph as a document, with a title and a description for screen readers. */
 
 import { xmlText } from '../graph/export.ts';
 import { signedShare } from './connections.ts';
@@ -16,7 +16,7 @@ export interface GraphSvgOptions {
   /** Default: all. */
   readonly visible?: Visible;
   readonly labelOf?: LabelOf;
-  /** Its links are drawn in full, all others only hinted at. */
+  /** Its links are emphasised, all others drawn faintly. */
   readonly clicked?: string | null;
   readonly pinned?: readonly string[];
   /** Default: the prompt. */
@@ -28,13 +28,13 @@ export interface GraphSvgOptions {
 export const FONT = "system-ui, 'Segoe UI', 'Helvetica Neue', Arial, sans-serif";
 export const FONT_PIXELS = 13;
 const DEFAULT_WIDTH = 1280;
-/** Free space around the plot, in pixels: row names, token names (slanted), title and legend. */
+/** Margins of the plot in pixels, for row names, token names (slanted), title and legend. */
 const MARGIN = { left: 52, right: 24, top: 58, bottom: 96 } as const;
 const ROW_PIXELS = { least: 16, most: 56, wanted: 640 } as const;
 const TOKEN_LETTERS = 14;
 const TOKEN_SLANT_DEGREES = -45;
 
-/** A complete document (XML 1.0). Each mark carries its description as a tooltip. */
+/** A complete document (XML 1.0). Each mark has its description as a tooltip. */
 export function graphSvg(picture: PictureGraph, options: GraphSvgOptions = {}): string {
   const { theme: name = 'light', width = DEFAULT_WIDTH } = options;
   const theme = THEMES[name];
@@ -76,7 +76,7 @@ export interface SvgDocument {
   readonly content: readonly string[];
 }
 
-/** The frame that both pictures share. */
+/** The document around the graph or the subgraph. */
 export function svgDocument({ width, height, theme, title, description, content }: SvgDocument): string {
   return `${[
     '<?xml version="1.0" encoding="UTF-8"?>',
@@ -157,14 +157,14 @@ function links(
   { theme = 'light', clicked }: GraphSvgOptions,
 ): string[] {
   const chosen = indexOf(picture, clicked ?? '');
-  const quiet: string[] = [];
+  const background: string[] = [];
   const steps = new Map<string, { step: number; colour: string; lines: string[] }>();
   for (let link = 0; link < picture.linkCount; link++) {
     if (visible.links[link] === 0) continue;
     const [from, to] = [picture.source[link]!, picture.target[link]!];
     const line = `M${round(layout.x[from]!)} ${round(layout.y[from]!)}L${round(layout.x[to]!)} ${round(layout.y[to]!)}`;
     if (chosen !== undefined && chosen !== from && chosen !== to) {
-      quiet.push(line);
+      background.push(line);
       continue;
     }
     const share = signedShare(picture, link);
@@ -177,10 +177,10 @@ function links(
   const drawn = [...steps.values()].sort((a, b) => a.step - b.step);
   return [
     `<g fill="none" aria-hidden="true">`,
-    ...(quiet.length === 0
+    ...(background.length === 0
       ? []
       : [
-          `<path d="${quiet.join('')}" stroke="${THEMES[theme].quietLink}" stroke-width="0.5" opacity="0.15"/>`,
+          `<path d="${background.join('')}" stroke="${THEMES[theme].backgroundLink}" stroke-width="0.5" opacity="0.15"/>`,
         ]),
     ...drawn.map(
       ({ step, colour, lines }) =>
@@ -190,7 +190,7 @@ function links(
   ];
 }
 
-/** Width of a link by the step of its strength. */
+/** Width of a link by its strength step. */
 export function linkPixels(step: number): number {
   return 0.6 + (step / (STRENGTH_STEPS - 1)) * 2.4;
 }

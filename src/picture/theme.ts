@@ -1,6 +1,6 @@
 /**
- * Picture, colours: a light and a dark theme as data. Sign is blue or orange, which colour-blind people tell apart; strength is
- * lightness, so that it is also read in grey.
+ * Picture, colours: a light and a dark theme. The sign is blue or orange, which colour-blind people can distinguish; strength is
+ * lightness, which also works in grey.
  */
 
 export type ThemeName = 'light' | 'dark';
@@ -10,7 +10,7 @@ export interface Theme {
   readonly text: string;
   readonly muted: string;
   readonly grid: string;
-  /** Every second row, so that eyes keep to it. */
+  /** Background of every second row. */
   readonly band: string;
   /** Marks by kind. */
   readonly feature: string;
@@ -18,8 +18,8 @@ export interface Theme {
   readonly embedding: string;
   readonly logit: string;
   readonly markLine: string;
-  /** Links at rest. */
-  readonly quietLink: string;
+  /** Links of nodes that are neither hovered nor clicked. */
+  readonly backgroundLink: string;
   readonly hovered: string;
   readonly clicked: string;
   readonly pinned: string;
@@ -27,7 +27,7 @@ export interface Theme {
   readonly box: string;
   readonly boxLine: string;
   readonly groupBox: string;
-  /** Weak to strong; the weakest is still seen on the background. */
+  /** From weak to strong; the weakest is still visible on the background. */
   readonly positive: readonly string[];
   readonly negative: readonly string[];
 }
@@ -44,7 +44,7 @@ export const THEMES: Readonly<Record<ThemeName, Theme>> = {
     embedding: '#e6eaef',
     logit: '#e6eaef',
     markLine: '#57606a',
-    quietLink: '#8c959f',
+    backgroundLink: '#8c959f',
     hovered: '#1b1f24',
     clicked: '#b4007d',
     pinned: '#1b1f24',
@@ -66,7 +66,7 @@ export const THEMES: Readonly<Record<ThemeName, Theme>> = {
     embedding: '#2f3742',
     logit: '#2f3742',
     markLine: '#9da7b3',
-    quietLink: '#6e7781',
+    backgroundLink: '#6e7781',
     hovered: '#ffffff',
     clicked: '#ff7ad1',
     pinned: '#ffffff',
@@ -79,10 +79,10 @@ export const THEMES: Readonly<Record<ThemeName, Theme>> = {
   },
 };
 
-/** A link that makes up this share of the inputs of its target has the strongest colour: larger ones are rare. */
+/** Share of a link among the inputs of its target from which on it has the strongest colour: larger shares are rare. */
 const FULL_SHARE = 0.4;
 
-/** 0 to 1: how strong a link of this share (−1 to 1) looks. By its root, since most shares are small. */
+/** Strength of a link, 0 to 1, by the square root of its share (−1 to 1), since most shares are small. */
 export function strength(share: number): number {
   return Math.sqrt(Math.min(1, Math.abs(share) / FULL_SHARE));
 }
@@ -93,10 +93,10 @@ export function weightColour(share: number, theme: ThemeName): string {
   return scale[strengthStep(share)]!;
 }
 
-/** Steps of the scales. */
+/** Number of steps of the colour scales. */
 export const STRENGTH_STEPS = THEMES.light.positive.length;
 
-/** Place in the scales, 0 to `STRENGTH_STEPS` − 1. */
+/** Index in the colour scales, 0 to `STRENGTH_STEPS` − 1. */
 export function strengthStep(share: number): number {
   return Math.min(STRENGTH_STEPS - 1, Math.floor(strength(share) * STRENGTH_STEPS));
 }

@@ -1,19 +1,19 @@
-/** Picture, step 2: what is seen at a pair of thresholds. Fast enough to follow a slider. */
+/** Picture, step 2: which nodes and links are visible at a pair of thresholds. Fast enough to follow a slider. */
 
 import { shareBefore } from './influence.ts';
 import type { PictureGraph } from './picture-graph.ts';
 
 export interface Visible {
-  /** 1 for what is seen. */
+  /** 1 for visible nodes. */
   readonly nodes: Uint8Array;
   readonly links: Uint8Array;
   readonly nodeCount: number;
   readonly linkCount: number;
-  /** Links above the threshold, seen or not: they come back when both ends are kept. */
+  /** 1 for links above the threshold, also those with an invisible end: they become visible when both ends are kept. */
   readonly strong: Uint8Array;
 }
 
-/** What does not depend on thresholds, once a picture. */
+/** Computed once a picture: it does not depend on the thresholds. */
 interface Shares {
   readonly nodes: Float64Array;
   readonly links: Float64Array;
@@ -21,9 +21,9 @@ interface Shares {
 const sharesOf = new WeakMap<PictureGraph, Shares>();
 
 /**
- * The graph pruned further than its file is. Nodes: by the cumulative influence that the file gives them, as `pruneGraph`
- * does. Links: those that hold `edgeThreshold` of the influence when the file's hold its own threshold. Then dead ends go.
- * Smaller thresholds show a part of what larger ones show; at those of the file, all of it is seen.
+ * Prunes the graph further than its file. Nodes: by the cumulative influence in the file, as `pruneGraph` does. Links: those that
+ * hold `edgeThreshold` of the influence, if the links of the file hold its own threshold. Then dead ends are removed. Smaller
+ * thresholds show a subset of what larger ones show; those of the file show all of it.
  */
 export function visibleAt(picture: PictureGraph, nodeThreshold: number, edgeThreshold: number): Visible {
   const shares = sharesOf.get(picture) ?? sharesFor(picture);
@@ -33,12 +33,12 @@ export function visibleAt(picture: PictureGraph, nodeThreshold: number, edgeThre
   const ofFile = edgeThreshold / picture.edgeThreshold;
   const nodes = Uint8Array.from(shares.nodes, (share) => +(allNodes || share === 0 || share < nodeThreshold));
   const strong = Uint8Array.from(shares.links, (share) => +(allLinks || share === 0 || share < ofFile));
-  // What the file shows is kept as it is, also where other programs leave dead ends.
+  // Everything in the file is kept at its own thresholds, also dead ends that other programs leave.
   if (!allNodes || !allLinks) dropDeadEnds(picture, nodes, strong);
   return seen(picture, nodes, strong);
 }
 
-/** The same with some nodes kept in any case: what is pinned or clicked does not vanish from under the hand. */
+/** The same with some nodes, such as pinned ones, kept in any case. */
 export function keepVisible(picture: PictureGraph, visible: Visible, indices: Iterable<number>): Visible {
   const nodes = visible.nodes.slice();
   let added = false;
@@ -54,7 +54,7 @@ function seen({ source, target }: PictureGraph, nodes: Uint8Array, strong: Uint8
   return { nodes, links, strong, nodeCount: count(nodes), linkCount: count(links) };
 }
 
-/** The influence of all nodes that are more important, 0 for those that always stay. */
+/** Influence of all more important nodes; 0 for nodes that are always visible. */
 function sharesFor({ nodes, linkInfluence }: PictureGraph): Shares {
   const cumulative = nodes.flatMap(({ influence }) => influence ?? []).sort((a, b) => a - b);
   const before = new Map<number, number>();
@@ -71,7 +71,7 @@ function sharesFor({ nodes, linkInfluence }: PictureGraph): Shares {
   };
 }
 
-/** As pruning does, until nothing changes: features and errors that reach nothing, features that nothing reaches. */
+/** Removes, until nothing changes, features and errors without outputs and features without inputs, as pruning does. */
 function dropDeadEnds(picture: PictureGraph, kept: Uint8Array, strong: Uint8Array): void {
   const { nodes, source, target, inputStart, inputLinks, outputStart, outputLinks } = picture;
   const inputs = new Int32Array(nodes.length);

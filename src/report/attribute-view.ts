@@ -1,4 +1,4 @@
-/** What `attribute` shows: the size of the graph, what it explains, how much of it is explained, the strongest features. */
+/** View of `attribute`: size of the graph, explained tokens, scores, strongest features. */
 import type { AttributeResult, VerificationResult } from '../engine/attribute/types.ts';
 import { formatAmount, formatBytes, formatDecimal, formatDuration, formatProbability } from './numbers.ts';
 import { backendText } from './run-view.ts';

@@ -1,4 +1,4 @@
-/** What `intervene --batch` shows: a line a case, and what came where something else was expected. */
+/** View of `intervene --batch`: one line a case, and the tokens of unmet expectations. */
 import type { BatchResult } from '../engine/intervene/types.ts';
 import { closingFacts, subjectFacts } from './intervene-view.ts';
 import { formatAmount, formatDecimal, formatProbability } from './numbers.ts';

@@ -1,11 +1,11 @@
-/** What `configure` shows: the notebook's configuration summary, counted from the real replacement model. */
+/** View of `configure`: the configuration summary of the notebook, counted from the replacement model. */
 import type { ConfigureResult } from '../engine/configure/types.ts';
 import { formatAmount, formatBytes, formatCount } from './numbers.ts';
 import type { Screen } from './screen.ts';
 import { facts, sections } from './table.ts';
 import { printable } from './text.ts';
 
-/** Hook names of all layers folded into one: `blocks.*.attn.hook_pattern (26)`, in the order they first occur. */
+/** Hook names of all layers folded into one: `blocks.*.attn.hook_pattern (26)`, in order of first occurrence. */
 export function foldLayers(hooks: readonly string[]): string[] {
   const counts = new Map<string, number>();
   for (const hook of hooks) {

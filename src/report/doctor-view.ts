@@ -1,4 +1,4 @@
-/** What `doctor` shows: what works, what does not and why, and what would help. */
+/** View of `doctor`: what works, what does not and why, and how to fix it. */
 import type { BackendFinding, DoctorReport, FolderFinding, ToolFinding } from '../backend/doctor.ts';
 import { formatBytes, NO_NUMBER } from './numbers.ts';
 import type { Screen } from './screen.ts';
@@ -52,7 +52,7 @@ function toolText(tool: ToolFinding | undefined): string {
   return printable(tool.version === null ? tool.program : `${tool.program} (${tool.version})`);
 }
 
-/** What `setup` needs, and what CUDA needs. */
+/** Requirements of `setup` and of CUDA. */
 function setupFacts({ tools, cuda }: DoctorReport, screen: Screen): string {
   const driver = [cuda.driver_version, cuda.driver_library].filter((text) => text !== null).join(', ');
   const list = (names: readonly string[]) => (names.length === 0 ? 'none' : printable(names.join(', ')));

@@ -1,4 +1,4 @@
-/** An error for people, on stderr: what was wrong, then the next step. */
+/** View of an error on stderr: what was wrong, then the next step. */
 import type { Screen } from './screen.ts';
 import { printableLines } from './text.ts';
 

@@ -1,4 +1,4 @@
-/** What `features` shows: what was built from a corpus, and labels. */
+/** Views of `features`: pages built from a corpus, and labels. */
 import type { FeaturesBuildResult, LabelResult, LabelsResult } from '../engine/features/types.ts';
 import { formatAmount, formatBytes, formatCount, formatDuration, formatProbability } from './numbers.ts';
 import { backendText } from './run-view.ts';

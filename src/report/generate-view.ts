@@ -1,11 +1,11 @@
-/** What `generate` shows besides the text, which was streamed: how it ended and how fast it was, for who is watching. */
+/** View of `generate` after the streamed text: why it ended and how fast it was. */
 import type { GenerateResult } from '../engine/generate/types.ts';
 import { unreachable } from '../errors.ts';
 import { formatAmount, formatBytes, formatDuration } from './numbers.ts';
 import type { Screen } from './screen.ts';
 import { printable } from './text.ts';
 
-/** Away from a terminal the text stands alone, so that it can be used as it is. */
+/** Without a terminal only the text is printed, so that it can be used as it is. */
 export function generateView(result: GenerateResult, screen: Screen): string {
   if (!screen.interactive) return '';
   const { tokens, n_prompt_tokens, first_token_ms, ms_per_token, seed, files } = result;

@@ -1,4 +1,4 @@
-/** What `graph` shows: one view a question. */
+/** Views of `graph`, one for each subcommand. */
 import type { DiffResult, PathsResult, PruneResult, ScoresResult, TopResult } from '../engine/graph/graph.ts';
 import type { ExportResult, MergeResult } from '../engine/graph/export.ts';
 import { unreachable } from '../errors.ts';
@@ -37,7 +37,7 @@ export function pruneView(result: PruneResult, screen: Screen): string {
   );
 }
 
-/** A line a graph, and under it one for its pinned nodes. */
+/** One line a graph, followed by one for its pinned nodes. */
 export function scoresView({ graphs }: ScoresResult, screen: Screen): string {
   const columns: Column[] = [
     { title: 'graph' },
@@ -120,10 +120,10 @@ export function pathsView({ paths }: PathsResult, screen: Screen): string {
   return table(columns, rows, screen);
 }
 
-/** At most so many are listed unless more are asked for; `--json` has all. */
+/** Default number of listed features; `--json` has all. */
 const LISTED = 20;
 
-/** `listed`: lines of each kind. */
+/** @param listed number of lines of each kind */
 export function diffView(result: DiffResult, screen: Screen, listed: number = LISTED): string {
   const totals = (features: readonly FeatureTotal[]): string | null => {
     if (features.length === 0) return null;

@@ -1,4 +1,4 @@
-/** What `inspect` shows, one part a view of the result. */
+/** Views of `inspect`, one for each part of the result. */
 import type {
   FeatureExampleResult,
   FeaturePageResult,
@@ -146,7 +146,7 @@ function effectTable(tokens: readonly TokenEffectResult[], screen: Screen): stri
   return table(columns, rows, screen);
 }
 
-/** Tokens shown before and after the one that an example is about. */
+/** Number of tokens shown before and after the active one of an example. */
 const TOKENS_BEFORE = 8;
 const TOKENS_AFTER = 4;
 

@@ -1,4 +1,4 @@
-/** What `intervene` shows: what was asked for, the next token before and after, and the features that changed most. */
+/** View of `intervene`: the interventions, the next token before and after, and the features that changed most. */
 import type {
   Computed,
   FeatureChangeResult,
@@ -14,7 +14,7 @@ import { printable, visibleToken } from './text.ts';
 
 const right = 'right' as const;
 
-/** An open range over a long prompt has a line a position. */
+/** Largest number of lines: an open range over a long prompt has one for each position. */
 const MOST_INTERVENTIONS = 20;
 
 export function interveneView(result: InterveneResult, screen: Screen): string {
@@ -41,7 +41,7 @@ export function interveneView(result: InterveneResult, screen: Screen): string {
   );
 }
 
-/** Model, set, backend, prompt and what was held fixed. */
+/** Model, set, backend, prompt and what was frozen. */
 export function headFacts(
   result: Omit<Computed, 'timings_ms' | 'peak_rss_bytes'> & FrozenResult,
   tokens: readonly TokenResult[],
@@ -57,7 +57,7 @@ export function subjectFacts(
   result: Pick<Computed, 'model' | 'transcoders' | 'backend' | 'device' | 'dtype'>,
 ): [string, string][] {
   const { backend, device, dtype } = result;
-  // wasm is its own device.
+  // wasm is both backend and device.
   const where = backend === device ? backend : `${backend} on ${device}`;
   return [
     ['model', printable(result.model)],

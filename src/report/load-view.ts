@@ -1,4 +1,4 @@
-/** What `load` shows: files and whether they fit, then the transcoders as the notebook lists them. */
+/** View of `load`: files and whether they fit into memory, then the transcoders as the notebook lists them. */
 import type {
   FileResult,
   FileStatus,
@@ -70,7 +70,7 @@ function roomText(room: RoomResult): string {
   return `${formatBytes(room.needed_bytes)} needed, ${formatBytes(room.available_bytes)} free`;
 }
 
-/** The name, and for the Hub the repository and commit that it led to. */
+/** The name, and for the Hub its repository and commit. */
 function sourceText(name: string, { repository, commit }: SourceResult): string {
   return printable(commit === undefined ? name : `${name} (${repository ?? name} at ${commit})`);
 }

@@ -1,4 +1,4 @@
-/** Numbers for people: bytes, times, probabilities, counts. One way to write each, in all views. */
+/** Formats of numbers in all views: bytes, times, probabilities, counts. */
 
 const BYTE_UNITS = ['B', 'KiB', 'MiB', 'GiB', 'TiB'] as const;
 const BYTES_PER_STEP = 1024;
@@ -7,11 +7,11 @@ const MS_PER_SECOND = 1000;
 const SECONDS_PER_MINUTE = 60;
 const MINUTES_PER_HOUR = 60;
 
-/** Digits that a reader can use; the full number is in `--json`. */
+/** Significant digits in views; `--json` has the full number. */
 const SIGNIFICANT_DIGITS = 3;
 const DECIMAL_DIGITS = 4;
 
-/** What stands where there is no number. */
+/** Placeholder for a missing number. */
 export const NO_NUMBER = '-';
 
 const groups = new Intl.NumberFormat('en-US', { maximumFractionDigits: 0 });
@@ -27,7 +27,7 @@ export function formatBytes(bytes: number): string {
   if (!Number.isFinite(bytes)) return NO_NUMBER;
   let value = bytes;
   let step = 0;
-  // 1023.6 would be written 1024: the next unit is due already.
+  // 1023.6 would be rounded to 1024, which belongs to the next unit.
   while (Math.round(value) >= BYTES_PER_STEP && step < BYTE_UNITS.length - 1) {
     value /= BYTES_PER_STEP;
     step++;

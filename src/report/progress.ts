@@ -1,34 +1,34 @@
-/** Progress, notes and warnings on stderr: one moving line on a terminal, one plain line a phase anywhere else. */
+/** Progress, notes and warnings on stderr: a spinner on a terminal, otherwise one line a phase. */
 import type { EngineEvent, ProgressEvent } from '../engine/request.ts';
 import { formatBytes, formatCount, formatDuration } from './numbers.ts';
 import type { Screen } from './screen.ts';
 import { printable, printableLines } from './text.ts';
 
-/** `quiet`: errors only; `verbose`: also what is of use when something goes wrong. */
+/** `quiet`: errors only; `verbose`: also details for finding faults. */
 export type Loudness = 'quiet' | 'normal' | 'verbose';
 
 const MS_PER_SECOND = 1000;
 const SECONDS_PER_MINUTE = 60;
-/** A rate from less than this is noise. */
+/** Shortest time from which a rate is computed: those of shorter times vary too much. */
 const SHORTEST_MEASURED_MS = 500;
 
 export interface Reporter {
   report(event: EngineEvent): void;
-  /** Takes the moving line away: what follows is written to a clean screen. */
+  /** Removes the spinner before other output. */
   stop(): void;
 }
 
-/** The moving line, where there is one. */
+/** The line on a terminal that is rewritten. */
 interface Spinner {
   show(text: string): void;
-  /** Writes a lasting line above the moving one. */
+  /** Writes a line that stays, above the spinner. */
   writeAbove(line: string): void;
   stop(): void;
 }
 
 async function startSpinner(stream: NodeJS.WriteStream): Promise<Spinner> {
   const { default: ora } = await import('ora');
-  // discardStdin would take the keyboard away from `-` and from Ctrl-C.
+  // discardStdin would read the standard input, which `-` needs, and intercept Ctrl-C.
   const spinner = ora({ stream, discardStdin: false });
   return {
     show(text) {
@@ -45,7 +45,7 @@ async function startSpinner(stream: NodeJS.WriteStream): Promise<Spinner> {
   };
 }
 
-/** Where a phase stood when it was first heard of: the start of its rate. */
+/** First report of a phase, from which its rate is computed. */
 interface PhaseStart {
   readonly phase: string;
   readonly done: number;
@@ -78,7 +78,7 @@ export function describeAmount(
   return parts.join(', ');
 }
 
-/** Whole seconds: more digits than that are not known. */
+/** Whole seconds, since the estimate is not more exact. */
 function formatSecondsLeft(seconds: number): string {
   return seconds < SECONDS_PER_MINUTE ? `${seconds} s` : formatDuration(seconds * MS_PER_SECOND);
 }

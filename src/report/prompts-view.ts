@@ -1,4 +1,4 @@
-/** What `attribute --prompts` shows: a line for each prompt, and how many went well. */
+/** View of `attribute --prompts`: one line for each prompt, and how many succeeded. */
 import type { AttributePromptsResult, PromptResult } from '../engine/attribute/types.ts';
 import { formatBytes, formatCount, formatDecimal } from './numbers.ts';
 import type { Screen } from './screen.ts';

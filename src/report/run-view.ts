@@ -1,4 +1,4 @@
-/** What `run` shows: the tokens, the output's shape, the most likely next tokens, and the strongest features a token. */
+/** View of `run`: tokens, shape of the output, most likely next tokens, strongest features of each token. */
 import type { NextTokenResult, TokenResult } from '../engine/result.ts';
 import type { FeatureResult, RunResult } from '../engine/run/types.ts';
 import { formatBytes, formatDecimal, formatDuration, formatProbability, formatShape } from './numbers.ts';
@@ -6,7 +6,7 @@ import type { Screen } from './screen.ts';
 import { facts, sections, table, type Column } from './table.ts';
 import { printable, visibleToken } from './text.ts';
 
-/** A probability of 1 as so many characters. */
+/** Length of the bar of a probability of 1, in characters. */
 const BAR_COLUMNS = 24;
 
 const right = 'right' as const;
@@ -45,7 +45,7 @@ export function featureTable(
     { title: 'activation', align: right },
   ];
   const rows = features.map((feature, index) => {
-    // A position is named once, at its strongest feature.
+    // A position is printed once, at its strongest feature.
     const isFirst = features[index - 1]?.position !== feature.position;
     return [
       isFirst ? String(feature.position) : '',
@@ -75,7 +75,7 @@ function timingText(timings: Readonly<Record<string, number>>): string {
     .join(', ');
 }
 
-/** wasm is its own device. */
+/** wasm is both backend and device. */
 export function backendText({
   backend,
   device,

@@ -1,17 +1,17 @@
-/** What a stream can show: colours, how wide it is, and whether its cursor may be moved. */
+/** Properties of an output stream: colours, width, and whether lines may be rewritten. */
 import { Chalk, type ChalkInstance, type ColorSupportLevel } from 'chalk';
 
-/** Where the width is unknown (a pipe, a file), tables are made for the classic terminal. */
+/** Width if it is unknown (a pipe, a file). */
 const DEFAULT_COLUMNS = 80;
 
 export interface Screen {
   readonly paint: ChalkInstance;
   readonly columns: number;
-  /** True on a terminal whose lines may be rewritten: spinners and moving progress are welcome. */
+  /** Whether lines may be rewritten, as spinners do. */
   readonly interactive: boolean;
 }
 
-/** The part of a stream that decides. */
+/** The properties of a stream that are read. */
 export interface OutputStream {
   readonly isTTY?: boolean | undefined;
   readonly columns?: number | undefined;
@@ -21,7 +21,7 @@ export type Environment = Readonly<Record<string, string | undefined>>;
 
 /**
  * `--no-color` first, then FORCE_COLOR, then NO_COLOR (the order that Node itself follows), then whether it is a terminal.
- * chalk's own detection is not asked: it does not know NO_COLOR, and it colours the pipes of some CI services.
+ * chalk's own detection is not used: it does not know NO_COLOR, and it colours the pipes of some CI services.
  */
 function colorLevel(stream: OutputStream, environment: Environment, wantsColor: boolean): ColorSupportLevel {
   if (!wantsColor) return 0;
@@ -37,8 +37,8 @@ function colorLevel(stream: OutputStream, environment: Environment, wantsColor: 
 }
 
 /**
- * In CI a terminal may be attached although nobody watches: its log would keep every frame of a spinner. A terminal of no
- * columns (some containers and recorders) has no lines that could be counted and taken back.
+ * In CI a terminal may be attached whose log would keep every frame of a spinner. On a terminal without columns (some containers
+ * and recorders) lines cannot be counted and rewritten.
  */
 function movesCursor(stream: OutputStream, environment: Environment): boolean {
   const inCi = Boolean(environment['CI']) && environment['CI'] !== 'false';

@@ -1,4 +1,4 @@
-/** What `setup` shows: what is linked and where, or why it could not be done. */
+/** View of `setup`: what is linked and where, or why it failed. */
 import { formatDuration } from './numbers.ts';
 import type { Screen } from './screen.ts';
 import { facts } from './table.ts';

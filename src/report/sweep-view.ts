@@ -1,4 +1,4 @@
-/** What `intervene --sweep` shows: a line a value. */
+/** View of `intervene --sweep`: one line a value. */
 import type { SweepResult } from '../engine/intervene/types.ts';
 import { closingFacts, headFacts, signed } from './intervene-view.ts';
 import { formatDecimal, formatProbability } from './numbers.ts';
@@ -8,7 +8,7 @@ import { visibleToken } from './text.ts';
 
 const right = 'right' as const;
 
-/** What a value means, in front of it. */
+/** Sign in front of a value, by the kind of change. */
 const SIGNS = { set: '', scale: '× ', add: '+ ' } as const;
 
 export function sweepView(result: SweepResult, screen: Screen): string {

@@ -1,15 +1,15 @@
-/** Tables that fit the screen: plain columns, no frame, long cells broken over lines instead of cut. */
+/** Tables that fit the screen: columns without a frame; long cells are wrapped. */
 import CliTable from 'cli-table3';
 import stringWidth from 'string-width';
 import type { Screen } from './screen.ts';
 
 const GAP = '  ';
-/** A column is not squeezed below this as long as another one can give. */
+/** Width below which a column is not narrowed as long as another one can be. */
 const NARROWEST_FLEXIBLE = 12;
-/** And never below this: a narrower screen breaks lines by itself. */
+/** Smallest width of a column; on a narrower screen the terminal wraps. */
 const NARROWEST = 4;
 
-/** A line is broken after one of these, where there is one. */
+/** Lines are broken after one of these if possible. */
 const BREAKS = [' ', ',', '/'] as const;
 
 const graphemes = new Intl.Segmenter('en', { granularity: 'grapheme' });
@@ -38,7 +38,7 @@ export interface Column {
   readonly align?: 'left' | 'right';
 }
 
-/** Text, or text with its colour: kept apart so that a line can be broken without cutting a colour code in two. */
+/** Text, or text with its colour, which are separate so that wrapping does not split a colour code. */
 export type Cell = string | { readonly text: string; readonly paint: (text: string) => string };
 
 function textOf(cell: Cell): string {
@@ -53,7 +53,7 @@ function cellWidth(cell: Cell): number {
   );
 }
 
-/** Widths that together fit into `available`: the widest column gives first. */
+/** Widths that together fit into `available`: the widest column is narrowed first. */
 function fitWidths(natural: readonly number[], available: number): number[] {
   const widths = [...natural];
   const total = () => widths.reduce((sum, width) => sum + width, 0);
@@ -67,7 +67,7 @@ function fitWidths(natural: readonly number[], available: number): number[] {
   return widths;
 }
 
-/** Breaks after the last space, comma or slash that fits; paths and tensor names without any break where they must. */
+/** Breaks after the last space, comma or slash that fits; text without any of them at the width. */
 function wrap(text: string, width: number): string[] {
   return text.split('\n').flatMap((line) => wrapLine(line, width));
 }
@@ -77,7 +77,7 @@ function wrapLine(text: string, width: number): string[] {
   let line = '';
   for (const { segment } of graphemes.segment(text)) {
     let next = segment;
-    // What is left after an early break can still be too wide for a wide letter behind it.
+    // The rest after a break may still be too wide, if a wide character follows.
     while (line !== '' && stringWidth(line + next) > width) {
       const breakAfter =
         next === ' ' ? line.length : Math.max(...BREAKS.map((mark) => line.lastIndexOf(mark))) + 1;
@@ -96,14 +96,14 @@ function render(
   alignments: readonly ('left' | 'right')[],
   screen: Screen,
 ): string {
-  // No spread into Math.max: a long table would be too many arguments.
+  // No spread into Math.max: a long table would exceed the number of arguments.
   const natural = alignments.map((_, column) =>
     rows.reduce((widest, row) => Math.max(widest, cellWidth(row[column] ?? '')), 1),
   );
   const widths = fitWidths(natural, screen.columns - GAP.length * (alignments.length - 1));
   const table = new CliTable({
     chars: NO_FRAME,
-    // cli-table3 paints by itself unless its colour lists are empty.
+    // cli-table3 adds colours unless its colour lists are empty.
     style: { 'padding-left': 0, 'padding-right': 0, head: [], border: [], compact: true },
     colAligns: [...alignments],
   });
@@ -121,7 +121,7 @@ function render(
     .join('\n');
 }
 
-/** A titled column each, a line a row. Text of cells has to be printable (see `text.ts`); line feeds are kept. */
+/** A table with titles. Text of cells has to be printable (see `text.ts`); line feeds are kept. */
 export function table(
   columns: readonly Column[],
   rows: readonly (readonly Cell[])[],
@@ -135,7 +135,7 @@ export function table(
   );
 }
 
-/** Names and values, one pair a line. */
+/** Names and values, one pair on each line. */
 export function facts(pairs: readonly (readonly [name: string, value: Cell])[], screen: Screen): string {
   return render(
     pairs.map(([name, value]) => [{ text: name, paint: screen.paint.dim }, value]),
@@ -144,7 +144,7 @@ export function facts(pairs: readonly (readonly [name: string, value: Cell])[], 
   );
 }
 
-/** Parts of a view under their titles, an empty line between them; parts without a body are left out. */
+/** Parts of a view with their titles, separated by empty lines; parts without a body are left out. */
 export function sections(
   parts: readonly (readonly [title: string | null, body: string | null])[],
   screen: Screen,

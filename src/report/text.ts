@@ -1,4 +1,4 @@
-/** Text of unknown origin made safe and visible: a token, a file name or a tensor name can never steer the terminal. */
+/** Makes text of unknown origin printable, so that tokens and names of files and tensors cannot contain control sequences of the terminal. */
 
 /** Control, format, surrogate, private, unassigned, line and paragraph separators, and every space but the plain one. */
 const INVISIBLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}]|(?! )\p{Zs}/gu;
@@ -7,7 +7,7 @@ const INVISIBLE_BUT_LINE_FEED = /(?!\n)(?:[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\
 
 const SHORT_ESCAPES: Readonly<Record<string, string>> = { '\n': '\\n', '\r': '\\r', '\t': '\\t' };
 
-/** Stands for a space inside a token, where spaces matter and would be lost at the edges of a column. */
+/** Shown for a space in a token: plain spaces would be invisible at the edges of a column. */
 const VISIBLE_SPACE = '·';
 
 function escapeCharacter(character: string): string {
@@ -19,7 +19,7 @@ function escapeCharacter(character: string): string {
   return `\\u{${code.toString(16)}}`;
 }
 
-/** One line: everything invisible but the plain space is written as an escape. */
+/** Text on one line: invisible characters other than the space are written as escapes. */
 export function printable(text: string): string {
   return text.replace(INVISIBLE, escapeCharacter);
 }
@@ -30,8 +30,8 @@ export function printableLines(text: string): string {
 }
 
 /**
- * A token as people can read it, without ambiguity: spaces as `·`, invisible characters as escapes, and a backslash or
- * `·` of the token itself escaped too.
+ * A token in unambiguous form: spaces as `·`, invisible characters as escapes; a backslash or `·` of the token is escaped
+ * too.
  */
 export function visibleToken(text: string): string {
   if (text === '') return '""';

@@ -1,4 +1,4 @@
-/** What `graph validate` shows: what the graph predicts and what the model does, feature by feature. */
+/** View of `graph validate`: predicted and actual effect of each feature. */
 import type { ValidateResult } from '../engine/validate/types.ts';
 import { closingFacts, signed, subjectFacts } from './intervene-view.ts';
 import { formatDecimal } from './numbers.ts';

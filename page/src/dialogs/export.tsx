@@ -1,21 +1,21 @@
-/** Page, dialog: the picture as SVG, the whole as one HTML file or as viewer JSON. */
+/** Page, dialog: exports as SVG, as one HTML file or as viewer JSON. */
 import type { ComponentChildren } from 'preact';
 import { useEffect } from 'preact/hooks';
 import { subgraphSvg } from '../../../src/picture/subgraph-svg.ts';
 import { graphSvg } from '../../../src/picture/svg.ts';
 import { exportAddress, exported } from '../server.ts';
-import { isSaved, saveNow } from '../store/keep.ts';
-import { theme } from '../store/looks.ts';
-import { marks } from '../store/marks.ts';
+import { isSaved, saveNow } from '../store/sync.ts';
+import { theme } from '../store/ui.ts';
+import { annotations } from '../store/annotations.ts';
 import { clickedId, labelOf, opened, thresholds, visible } from '../store/opened.ts';
 import { copyLink } from '../keyboard/commands.ts';
 
 export function Export() {
   const open = opened.value;
-  useEffect(saveNow, []); // what the server exports is what it has saved
+  useEffect(saveNow, []); // the server exports what is saved
   if (open === null) return null;
   const ready = isSaved(open.slug);
-  const hasPins = marks.value.pinnedIds.length > 0;
+  const hasPins = annotations.value.pinnedIds.length > 0;
   return (
     <ul class="exports">
       <Choice
@@ -95,7 +95,7 @@ function Download(props: {
 function saveSubgraph(): void {
   const open = opened.value;
   if (open === null) return;
-  const { pinnedIds, supernodes, sg_pos } = marks.value;
+  const { pinnedIds, supernodes, sg_pos } = annotations.value;
   save(
     `${open.slug}-subgraph.svg`,
     subgraphSvg(open.picture, {
@@ -119,7 +119,7 @@ function saveGraph(): void {
       visible: visible.value,
       labelOf: labelOf.value,
       clicked: clickedId.value === '' ? null : clickedId.value,
-      pinned: marks.value.pinnedIds,
+      pinned: annotations.value.pinnedIds,
       title: open.slug,
     }),
   );

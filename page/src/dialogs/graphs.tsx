@@ -1,11 +1,11 @@
-/** Page, dialog: the list of graphs with a search; also what is seen while no graph is open. */
+/** Page, dialog: the list of graphs with a search. It is also shown while no graph is open. */
 import { signal } from '@preact/signals';
 import type { GraphEntry } from '../../../src/viewer/api.ts';
 import { Empty, Problem } from '../parts/panel.tsx';
 import { onListKey, ROW_BUTTON } from '../parts/list-keys.ts';
 import { size, time } from '../parts/text.ts';
-import { dialog } from '../store/looks.ts';
-import { visit } from '../store/keep.ts';
+import { dialog } from '../store/ui.ts';
+import { visit } from '../store/sync.ts';
 import { graphs, graphsError, loadGraphs, opened } from '../store/opened.ts';
 
 const text = signal('');

@@ -1,4 +1,4 @@
-/** Page, dialog: every key. */
+/** Page, dialog: help on keys and gestures. */
 import { COMMANDS, type Command } from '../keyboard/commands.ts';
 
 const SHOWN: Readonly<Record<string, string>> = {

@@ -1,14 +1,14 @@
 /** Page, dialog: the name of a supernode. */
 import { useState } from 'preact/hooks';
 import { namedSupernode } from '../actions.ts';
-import { announce, dialog } from '../store/looks.ts';
-import { marks, renameSupernode } from '../store/marks.ts';
+import { announce, dialog } from '../store/ui.ts';
+import { annotations, renameSupernode } from '../store/annotations.ts';
 
 const MOST_CHARACTERS = 200;
 
 export function NameSupernode() {
   const index = namedSupernode.value ?? -1;
-  const supernode = marks.value.supernodes[index];
+  const supernode = annotations.value.supernodes[index];
   const [name, setName] = useState(supernode?.[0] ?? '');
   if (supernode === undefined) return null;
   return (

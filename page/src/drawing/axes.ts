@@ -1,4 +1,4 @@
-/** Drawing, what stays in sight while the plot moves: names of rows and tokens, and the stripes behind them. */
+/** Drawing: names of rows and tokens, which stay visible while the plot moves, and the stripes behind them. */
 import type { Layout } from '../../../src/picture/layout.ts';
 import type { PictureGraph } from '../../../src/picture/picture-graph.ts';
 import { rowName } from '../../../src/picture/picture.ts';
@@ -14,13 +14,13 @@ export interface AxesScene {
   readonly unit: number;
   readonly width: number;
   readonly height: number;
-  /** Column of the hovered node, set off. */
+  /** Column of the hovered node, which is highlighted. */
   readonly column: number | null;
 }
 
 const TOKEN_LETTERS = 13;
 const SLANT = -Math.PI / 4;
-/** Names nearer to each other than this (in units) would run together. */
+/** Least distance between two names, in units. */
 const LEAST_DISTANCE_UNITS = 1.05;
 
 /** In units. */
@@ -36,7 +36,7 @@ function tokenNames({ tokens }: PictureGraph): string[] {
   return tokens.map((token) => shownToken(token, TOKEN_LETTERS));
 }
 
-/** Pixels that token names take under the plot: `level` when they lie flat, `slanted` when they do not fit so. */
+/** Height of token names under the plot in pixels: `level` if they are horizontal, `slanted` if they do not fit horizontally. */
 export function tokenMargins(
   context: CanvasRenderingContext2D,
   picture: PictureGraph,
@@ -48,7 +48,7 @@ export function tokenMargins(
   return { level: 1.9 * unit, slanted: (longest + unit) * Math.SQRT1_2 + unit, widths };
 }
 
-/** Whether names of these widths lie flat in their columns, `scale` pixels a unit of the layout. */
+/** Whether names of these widths fit into their columns horizontally, at `scale` pixels per unit of the layout. */
 export function tokensFit(
   widths: readonly number[],
   { columnStart }: Layout,
@@ -86,7 +86,7 @@ export function drawGrid(context: CanvasRenderingContext2D, scene: AxesScene): v
   context.restore();
 }
 
-/** Covers the margins, so that nothing of the plot shows beside it, and writes into them. */
+/** Clears the margins and writes the names into them. */
 export function drawAxes(context: CanvasRenderingContext2D, scene: AxesScene): void {
   const { projection, theme, width, height } = scene;
   const { left, top, width: plotWidth, height: plotHeight } = projection.plot;
@@ -125,7 +125,7 @@ function drawTokens(context: CanvasRenderingContext2D, scene: AxesScene): void {
   context.textBaseline = 'middle';
   context.textAlign = isSlanted ? 'right' : 'center';
   let last = -Infinity;
-  const order = [...names.keys()].sort((a, b) => +(b === hovered) - +(a === hovered)); // it is never left out
+  const order = [...names.keys()].sort((a, b) => +(b === hovered) - +(a === hovered)); // the hovered one is always drawn
   const taken: number[] = [];
   for (const column of order) {
     const middle = (layout.columnStart[column]! + layout.columnStart[column + 1]!) / 2;

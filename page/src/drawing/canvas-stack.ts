@@ -1,9 +1,9 @@
-/** Drawing: canvases on top of each other, as sharp as the screen is. Each is drawn anew only when its own content changes. */
+/** Drawing: a stack of canvases at the resolution of the screen. Each is redrawn only when its own content changes. */
 
 export type LayerName = 'grid' | 'links' | 'marks' | 'overlay' | 'axes';
 const ORDER: readonly LayerName[] = ['grid', 'links', 'marks', 'overlay', 'axes'];
 
-/** Browsers refuse canvases of more pixels; above it, sharpness is given up first. */
+/** Browsers refuse larger canvases; above this size the resolution is reduced. */
 const LARGEST_PIXELS = 16_000_000;
 
 export class CanvasStack {
@@ -11,7 +11,7 @@ export class CanvasStack {
   readonly #canvases: Readonly<Record<LayerName, HTMLCanvasElement>>;
   width = 0;
   height = 0;
-  /** Pixels of a canvas in a pixel of the page. */
+  /** Canvas pixels per page pixel. */
   ratio = 1;
 
   constructor(host: HTMLElement) {
@@ -31,7 +31,7 @@ export class CanvasStack {
     return this.#canvases[name];
   }
 
-  /** Whether anything has changed: all canvases are empty then. */
+  /** Whether the size changed: all canvases are empty then. */
   resize(width: number, height: number): boolean {
     const most = Math.sqrt(LARGEST_PIXELS / Math.max(1, width * height));
     const ratio = Math.min(window.devicePixelRatio || 1, Math.max(1, most));
@@ -41,7 +41,7 @@ export class CanvasStack {
     return true;
   }
 
-  /** An empty layer, in pixels of the page. */
+  /** Clears a layer; its coordinates are page pixels. */
   clear(name: LayerName): CanvasRenderingContext2D {
     return emptied(this.#canvases[name], this.ratio);
   }

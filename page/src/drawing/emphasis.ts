@@ -1,4 +1,4 @@
-/** Drawing, what is drawn on every move of the pointer: the links of the hovered and of the clicked node, and their marks. */
+/** Drawing: the links of the hovered and of the clicked node with their marks, redrawn on every move of the pointer. */
 import { signedShare } from '../../../src/picture/connections.ts';
 import type { PictureGraph } from '../../../src/picture/picture-graph.ts';
 import { inputsOf, outputsOf } from '../../../src/picture/picture.ts';
@@ -25,14 +25,14 @@ export interface EmphasisScene {
   readonly clicked: number | null;
   readonly pinned: ReadonlySet<number>;
   readonly linkType: LinkType;
-  /** Grouped with the hovered or the clicked node: ringed like them. */
+  /** Nodes of the same group as the hovered or the clicked node, which get a ring too. */
   readonly siblings: readonly number[];
 }
 
-/** Links of the clicked node while another one is hovered. */
+/** Opacity of the links of the clicked node while another one is hovered. */
 const BEHIND_OPACITY = 0.35;
 const RING_PIXELS = 2.5;
-/** How far the ring of a chosen mark stands off. */
+/** Distance between a mark and its ring. */
 const RING_GAP_PIXELS = 2;
 
 export function drawEmphasis(context: CanvasRenderingContext2D, scene: EmphasisScene): void {
@@ -48,7 +48,7 @@ export function drawEmphasis(context: CanvasRenderingContext2D, scene: EmphasisS
   if (hovered !== null && hovered !== clicked) drawChosen(context, scene, hovered, theme.hovered);
 }
 
-/** Links of a node that are seen, strongest first. */
+/** Visible links of a node, strongest first. */
 function linksOf({ picture, visible, linkType }: EmphasisScene, node: number): number[] {
   const links: number[] = [];
   if (linkType !== 'output') links.push(...inputsOf(picture, node));
@@ -56,7 +56,7 @@ function linksOf({ picture, visible, linkType }: EmphasisScene, node: number): n
   return links.filter((link) => visible.links[link] === 1);
 }
 
-/** One path for all links of a sign and strength, the strong ones on top. */
+/** Draws one path for all links of a sign and strength, the strong ones on top. */
 function drawLinks(
   context: CanvasRenderingContext2D,
   scene: EmphasisScene,
@@ -85,7 +85,7 @@ function drawLinks(
   context.globalAlpha = 1;
 }
 
-/** Marks at the other ends, in the colour of the link. */
+/** Draws the marks at the other ends in the colour of the link. */
 function drawNeighbours(context: CanvasRenderingContext2D, scene: EmphasisScene, node: number): void {
   const { picture, projection, theme, pinned } = scene;
   for (const link of linksOf(scene, node).reverse()) {
@@ -116,7 +116,7 @@ function drawChosen(
   drawRing(context, scene, node, colour);
 }
 
-/** Around a mark, so that its own outline stays seen. */
+/** Draws a ring around a mark, outside of its outline. */
 function drawRing(
   context: CanvasRenderingContext2D,
   scene: EmphasisScene,

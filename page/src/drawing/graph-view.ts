@@ -1,6 +1,6 @@
 /**
- * Drawing, the panel of the graph. State comes in by `update`, gestures go out by callbacks; nothing is kept that the page
- * should know. Whatever changes is drawn in the next frame, once.
+ * Drawing: the graph panel. It receives state by `update` and reports gestures by callbacks; it holds no state of the page.
+ * Changes are drawn once in the next frame.
  */
 import { select } from 'd3-selection';
 import { zoom, zoomIdentity, zoomTransform, type D3ZoomEvent, type ZoomBehavior } from 'd3-zoom';
@@ -18,8 +18,8 @@ import { CanvasStack } from './canvas-stack.ts';
 import { drawEmphasis, type LinkType } from './emphasis.ts';
 import { drawMarks } from './marks.ts';
 import { plotOf, Projection, type Plot } from './projection.ts';
-import { QuietLinks } from './quiet-links.ts';
-import { Tip } from './tip.ts';
+import { BackgroundLinks } from './background-links.ts';
+import { Tooltip } from './tooltip.ts';
 
 export type { LinkType } from './emphasis.ts';
 export type { Direction } from '../../../src/picture/navigate.ts';
@@ -32,9 +32,9 @@ export interface GraphState {
   readonly hovered: string | null;
   readonly clicked: string | null;
   readonly pinned: readonly string[];
-  /** Members of the group of the hovered or clicked node are ringed with it. */
+  /** Supernodes: members of the group of the hovered or clicked node get a ring too. */
   readonly supernodes?: Supernodes;
-  /** What a search has found, by index: the other marks fade. Null when nothing is searched for. */
+  /** Nodes that the search found, by index; other marks are faded. Null without a search. */
   readonly found?: ReadonlySet<number> | null;
   /** Which links of the hovered and clicked node are drawn. */
   readonly linkType?: LinkType;
@@ -42,22 +42,22 @@ export interface GraphState {
 
 export interface GraphCallbacks {
   onHover(this: void, id: string | null): void;
-  /** Null: beside all marks. */
+  /** Null: not on a mark. */
   onClick(this: void, id: string | null): void;
   /** Click with Ctrl, Meta or Shift, or a double click. */
   onPin(this: void, id: string): void;
 }
 
-/** How far into the plane one can go. */
+/** Largest zoom factor. */
 const MOST_ZOOM = 40;
-/** A mark is hit a little beside it, in pixels. */
+/** Distance in pixels at which a mark still counts as hit. */
 const REACH_PIXELS = 4;
-/** Links at rest, while those of a node are looked at. */
+/** Opacity of the background links while those of a node are emphasised. */
 const DIMMED_OPACITY = '0.35';
-/** After the last move of a zoom, links are drawn sharply again. */
+/** Time after the last zoom event until links are redrawn at full resolution. */
 const SETTLED_MS = 120;
 
-type Layer = 'grid' | 'axes' | 'quiet' | 'marks' | 'overlay';
+type Layer = 'grid' | 'axes' | 'background' | 'marks' | 'overlay';
 
 export class GraphView {
   readonly #host: HTMLElement;
@@ -65,8 +65,8 @@ export class GraphView {
   readonly #callbacks: GraphCallbacks;
   #state: GraphState;
   readonly #stack: CanvasStack;
-  readonly #quiet: QuietLinks;
-  readonly #tip: Tip;
+  readonly #background: BackgroundLinks;
+  readonly #tooltip: Tooltip;
   readonly #zoom: ZoomBehavior<HTMLElement, unknown>;
   readonly #observer: ResizeObserver;
   readonly #stopped = new AbortController();
@@ -78,7 +78,7 @@ export class GraphView {
   readonly #stale = new Set<Layer>();
   #frame = 0;
   #settle: ReturnType<typeof setTimeout> | undefined;
-  #quietIsIncomplete = false;
+  #backgroundIsIncomplete = false;
 
   constructor(host: HTMLElement, picture: PictureGraph, callbacks: GraphCallbacks, state: GraphState) {
     this.#host = host;
@@ -86,8 +86,8 @@ export class GraphView {
     this.#callbacks = callbacks;
     this.#state = state;
     this.#stack = new CanvasStack(host);
-    this.#quiet = new QuietLinks(this.#stack.canvas('links'));
-    this.#tip = new Tip(host);
+    this.#background = new BackgroundLinks(this.#stack.canvas('links'));
+    this.#tooltip = new Tooltip(host);
     this.#layout = layoutPicture(picture, { width: 1, height: 1 });
     this.#hits = new HitGrid(this.#layout);
     this.#projection = new Projection(plotOf(1, 1, this.#unit, 0), this.#layout);
@@ -110,13 +110,13 @@ export class GraphView {
     this.#measure();
   }
 
-  /** Cheap, and may be called as often as one likes. Whether `visible` or `labelOf` changed is told by their identity. */
+  /** Cheap, so it may be called often. Changes of `visible` and `labelOf` are detected by identity. */
   update(change: Partial<GraphState>): void {
     const old = this.#state;
     const now = { ...old, ...change };
     this.#state = now;
-    if (now.theme !== old.theme) this.#draw('grid', 'axes', 'quiet', 'marks', 'overlay');
-    if (now.visible !== old.visible) this.#draw('quiet', 'marks', 'overlay');
+    if (now.theme !== old.theme) this.#draw('grid', 'axes', 'background', 'marks', 'overlay');
+    if (now.visible !== old.visible) this.#draw('background', 'marks', 'overlay');
     if (now.pinned !== old.pinned || now.found !== old.found) this.#draw('marks', 'overlay');
     if (now.hovered !== old.hovered) {
       this.#draw('overlay');
@@ -126,7 +126,7 @@ export class GraphView {
     if (others.some((name) => now[name] !== old[name])) this.#draw('overlay');
   }
 
-  /** Moves the plane until a node can be seen; does nothing when it can already. */
+  /** Scrolls until a node is visible; does nothing if it is visible already. */
   reveal(id: string): void {
     const node = indexOf(this.#picture, id);
     if (node === undefined) return;
@@ -151,15 +151,15 @@ export class GraphView {
     this.#zoom.transform(select(this.#host), zoomIdentity);
   }
 
-  /** The next node from the hovered one, else from the clicked one; null where there is nothing further. */
+  /** The next node from the hovered one, else from the clicked one; null at the end. */
   nextNode(direction: Direction): string | null {
     const from = this.#node(this.#state.hovered) ?? this.#node(this.#state.clicked);
     const next = nextNode(this.#picture, this.#layout, this.#state.visible, from, direction);
     return next === null ? null : this.#picture.nodes[next]!.id;
   }
 
-  /** Where a node is in the panel, in pixels. */
-  focusedPlace(id: string): { x: number; y: number } | null {
+  /** Position of a node in the panel, in pixels. */
+  focusedPosition(id: string): { x: number; y: number } | null {
     const node = this.#node(id);
     return node === null ? null : { x: this.#projection.xOf(node), y: this.#projection.yOf(node) };
   }
@@ -170,7 +170,7 @@ export class GraphView {
     cancelAnimationFrame(this.#frame);
     clearTimeout(this.#settle);
     select(this.#host).on('.zoom', null);
-    this.#tip.remove();
+    this.#tooltip.remove();
     this.#stack.element.remove();
     delete this.#host.dataset['drawn'];
   }
@@ -185,7 +185,7 @@ export class GraphView {
     const listen = (type: Kind, act: (event: MouseEvent) => void): void => {
       this.#host.addEventListener(type, act, { signal });
     };
-    // A click comes in whole pixels, what was pointed at in fractions: at a rim only the press tells what was meant.
+    // The coordinates of a click are rounded to pixels, those of a press are not: at the edge of a mark only the press is exact.
     let pressed: string | null = null;
     listen('pointerdown', (event) => {
       pressed = this.#idAt(event);
@@ -228,7 +228,7 @@ export class GraphView {
     this.#draw('grid', 'axes', 'marks', 'overlay');
     clearTimeout(this.#settle);
     this.#settle = setTimeout(() => {
-      this.#draw('quiet');
+      this.#draw('background');
     }, SETTLED_MS);
   }
 
@@ -237,7 +237,7 @@ export class GraphView {
     this.#screenRatio = window.devicePixelRatio;
     const { clientWidth, clientHeight } = this.#host;
     const unit = Number.parseFloat(getComputedStyle(this.#host).fontSize) || this.#unit;
-    if (clientWidth === 0 || clientHeight === 0) return; // hidden; it will be told when it is not
+    if (clientWidth === 0 || clientHeight === 0) return; // hidden; the observer calls again when it is shown
     if (!this.#stack.resize(clientWidth, clientHeight) && unit === this.#unit) return;
     this.#unit = unit;
     const oldWidth = this.#projection.plot.width;
@@ -255,10 +255,10 @@ export class GraphView {
         zoomIdentity.translate((old.x * plot.width) / oldWidth, (old.y * plot.width) / oldWidth).scale(old.k),
       );
     }
-    this.#draw('grid', 'axes', 'quiet', 'marks', 'overlay');
+    this.#draw('grid', 'axes', 'background', 'marks', 'overlay');
   }
 
-  /** Lays the picture out; token names that lie flat leave more room to the plot. */
+  /** Computes the layout; horizontal token names leave more room for the plot. */
   #arrange(width: number, height: number): Plot {
     const margins = tokenMargins(this.#stack.clear('axes'), this.#picture, this.#unit);
     const layIn = (bottom: number): Plot => {
@@ -273,7 +273,7 @@ export class GraphView {
 
   #draw(...layers: Layer[]): void {
     for (const layer of layers) this.#stale.add(layer);
-    if (this.#stale.has('quiet')) delete this.#host.dataset['drawn'];
+    if (this.#stale.has('background')) delete this.#host.dataset['drawn'];
     if (this.#frame === 0 && this.#stack.width > 0) {
       this.#frame = requestAnimationFrame(() => {
         this.#frame = 0;
@@ -288,13 +288,13 @@ export class GraphView {
     const { visible, pinned, found = null } = this.#state;
     const pinnedNodes = new Set(pinned.flatMap((id) => this.#node(id) ?? []));
     const common = { picture: this.#picture, visible, projection: this.#projection };
-    if (this.#stale.delete('quiet')) {
+    if (this.#stale.delete('background')) {
       const { width, height, ratio } = this.#stack;
-      this.#quiet.start({ ...common, colour: theme.quietLink, width, height, ratio });
-      this.#quietIsIncomplete = true;
+      this.#background.start({ ...common, colour: theme.backgroundLink, width, height, ratio });
+      this.#backgroundIsIncomplete = true;
     }
     if (this.#stale.delete('grid')) {
-      this.#quiet.follow(this.#projection);
+      this.#background.follow(this.#projection);
       drawGrid(this.#stack.clear('grid'), this.#axes());
     }
     if (this.#stale.delete('axes')) drawAxes(this.#stack.clear('axes'), this.#axes());
@@ -303,9 +303,9 @@ export class GraphView {
       drawMarks(this.#stack.clear('marks'), scene);
     }
     if (this.#stale.delete('overlay')) this.#drawOverlay(pinnedNodes);
-    if (!this.#quietIsIncomplete) return;
-    this.#quietIsIncomplete = !this.#quiet.work();
-    if (this.#quietIsIncomplete) this.#draw();
+    if (!this.#backgroundIsIncomplete) return;
+    this.#backgroundIsIncomplete = !this.#background.work();
+    if (this.#backgroundIsIncomplete) this.#draw();
     else this.#host.dataset['drawn'] = String(visible.linkCount);
   }
 
@@ -353,15 +353,15 @@ export class GraphView {
       siblings: this.#siblings().filter(isShown),
     });
     this.#stack.canvas('links').style.opacity = hovered === null && clicked === null ? '1' : DIMMED_OPACITY;
-    if (hovered === null) this.#tip.hide();
+    if (hovered === null) this.#tooltip.hide();
     else {
       const [x, y] = [this.#projection.xOf(hovered), this.#projection.yOf(hovered)];
-      this.#tip.show(describeNode(this.#picture, hovered, labelOf), x, y, this.#stack, THEMES[theme]);
+      this.#tooltip.show(describeNode(this.#picture, hovered, labelOf), x, y, this.#stack, THEMES[theme]);
     }
   }
 }
 
-/** The wheel always zooms; a button drags unless a key makes it mean something else. */
+/** The wheel always zooms; a pressed button drags, unless a modifier key is held. */
 function isZoomGesture(event: MouseEvent): boolean {
   if (event.type === 'wheel') return true;
   return event.button === 0 && !event.ctrlKey && !event.metaKey && !event.shiftKey;

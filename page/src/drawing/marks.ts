@@ -1,4 +1,4 @@
-/** Drawing, the marks of nodes, many of a kind at once. */
+/** Drawing: marks of nodes, one path for all marks of a kind. */
 import { MARK_CORNERS } from '../../../src/picture/marks.ts';
 import type { MarkKind, PictureGraph } from '../../../src/picture/picture-graph.ts';
 import type { Theme } from '../../../src/picture/theme.ts';
@@ -7,7 +7,7 @@ import type { Projection } from './projection.ts';
 const KINDS: readonly MarkKind[] = ['feature', 'error', 'embedding', 'logit'];
 const LINE_PIXELS = 1;
 const PINNED_PIXELS = 2.2;
-/** What a search has not found. */
+/** Opacity of marks that the search did not find. */
 const FADED_OPACITY = 0.25;
 
 export interface MarksScene {
@@ -16,7 +16,7 @@ export interface MarksScene {
   readonly projection: Projection;
   readonly theme: Theme;
   readonly pinned: ReadonlySet<number>;
-  /** Null when nothing is searched for. */
+  /** Null without a search. */
   readonly found: ReadonlySet<number> | null;
 }
 

@@ -1,10 +1,10 @@
-/** Drawing: from places of the layout to pixels of the panel, through zoom and pan. */
+/** Drawing: converts coordinates of the layout to pixels of the panel by zoom and pan. */
 import { zoomIdentity, type ZoomTransform } from 'd3-zoom';
 import type { Layout } from '../../../src/picture/layout.ts';
 
-/** Free space around the plot in units: row names, token names. */
+/** Margins of the plot in units, for row names and token names. */
 const MARGIN_UNITS = { left: 3.4, right: 0.7, top: 0.6 } as const;
-/** Marks grow less than the distances between them, else zooming in would only make them fat. */
+/** Exponent of the zoom for the size of marks, which grow less than their distances. */
 const MARK_GROWTH = 0.55;
 
 export interface Plot {
@@ -14,7 +14,7 @@ export interface Plot {
   readonly height: number;
 }
 
-/** The plot of a panel of this size; `unit` is the height of its font, `bottom` what token names take, in pixels. */
+/** The plot of a panel of this size; `unit` is the font size, `bottom` the height of token names, in pixels. */
 export function plotOf(width: number, height: number, unit: number, bottom: number): Plot {
   const { left, right, top } = MARGIN_UNITS;
   return {
@@ -29,7 +29,7 @@ export class Projection {
   readonly plot: Plot;
   readonly layout: Layout;
   readonly zoom: ZoomTransform;
-  /** Pixels in a unit of the layout. */
+  /** Pixels per unit of the layout. */
   readonly scale: number;
   /** Radius of a mark in pixels. */
   readonly radius: number;
@@ -59,12 +59,12 @@ export class Projection {
     return this.y(this.layout.y[node]!);
   }
 
-  /** Back to the layout. */
+  /** Inverse: coordinates of the layout. */
   invert(x: number, y: number): [x: number, y: number] {
     return [(x - this.plot.left - this.zoom.x) / this.scale, (y - this.plot.top - this.zoom.y) / this.scale];
   }
 
-  /** Whether a line could be seen: its bounding box meets the plot. */
+  /** Whether a line may be visible: its bounding box overlaps the plot. */
   meets(x0: number, y0: number, x1: number, y1: number): boolean {
     const { left, top, width, height } = this.plot;
     return (

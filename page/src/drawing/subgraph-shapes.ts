@@ -1,10 +1,10 @@
-/** Drawing, boxes and links of the subgraph as elements of SVG. Texts are set as text: a label is never read as markup. */
+/** Drawing: boxes and links of the subgraph as SVG elements. Labels are set as text, never as markup. */
 import { select, type Selection } from 'd3-selection';
 import { boxCaption, BOX_TEXT, linkCurve, type Box } from '../../../src/picture/boxes.ts';
 import { describeNode, short, type LabelOf } from '../../../src/picture/labels.ts';
 import { markPath } from '../../../src/picture/marks.ts';
 import type { PictureGraph } from '../../../src/picture/picture-graph.ts';
-import type { Place } from '../../../src/picture/place-subgraph.ts';
+import type { Point } from '../../../src/picture/place-subgraph.ts';
 import { shownLines } from '../../../src/picture/shown.ts';
 import type { SubgraphLink, SubgraphNode, SubgraphPicture } from '../../../src/picture/subgraph.ts';
 import { linkPixels } from '../../../src/picture/svg.ts';
@@ -14,12 +14,12 @@ export interface SubgraphScene {
   readonly picture: PictureGraph;
   readonly subgraph: SubgraphPicture;
   /** Centres of the boxes in pixels. */
-  readonly places: readonly Place[];
+  readonly places: readonly Point[];
   readonly box: Box;
   readonly unit: number;
   readonly theme: ThemeName;
   readonly labelOf: LabelOf;
-  /** Places in the list of boxes. */
+  /** Indices in the list of boxes. */
   readonly hovered: number | null;
   readonly clicked: number | null;
   readonly dropOn: number | null;
@@ -32,7 +32,7 @@ type Root = Selection<SVGGElement, unknown, null, undefined>;
 
 const MARK_UNITS = 0.3;
 const MARKS_SHOWN = 8;
-/** Links that the chosen box has no part in. */
+/** Opacity of links that are not connected with the chosen box. */
 const ASIDE_OPACITY = 0.12;
 const LINK_OPACITY = 0.85;
 const WIDER = 1.5;
@@ -43,7 +43,7 @@ export function drawLinks(root: Root, scene: SubgraphScene): void {
   const chosen = scene.hovered ?? scene.clicked;
   const isAside = ({ source, target }: SubgraphLink): boolean =>
     chosen !== null && source !== chosen && target !== chosen;
-  // The key is part of the datum: d3 asks the old data for theirs, when the nodes are others already.
+  // The key is stored in the datum: d3 also computes keys of old data, after the nodes have changed.
   const links = subgraph.links.map((link) => ({
     ...link,
     key: `${subgraph.nodes[link.source]!.key}>${subgraph.nodes[link.target]!.key}`,
@@ -75,7 +75,7 @@ export function drawLinks(root: Root, scene: SubgraphScene): void {
     .text((link) => (chosen === null || isAside(link) ? '' : signed(link.weight)));
 }
 
-/** `listen` gets the boxes that are new. */
+/** @param listen called with the new boxes */
 export function drawBoxes(
   root: Root,
   scene: SubgraphScene,
@@ -167,7 +167,7 @@ function writeLines(
     .text((line) => line);
 }
 
-/** What a screen reader says of a box: its name, its members, what drives it. */
+/** Description of a box for screen readers: its name, its members, its inputs. */
 function nameOf({ subgraph, picture, labelOf }: SubgraphScene, node: SubgraphNode, place: number): string {
   const about =
     node.supernode === null

@@ -1,6 +1,6 @@
 /**
- * Drawing, the panel of the subgraph: pinned nodes and groups as boxes that can be moved, grouped and reached by keyboard. SVG,
- * since there are few of them and each has a name and a focus. State comes in by `update`, gestures go out by callbacks.
+ * Drawing: the subgraph panel, with pinned nodes and groups as boxes that can be moved and grouped, also by keyboard. They are SVG
+ * elements, since they are few and each needs a name and the focus. State is set by `update`, gestures are reported by callbacks.
  */
 import { drag, type D3DragEvent } from 'd3-drag';
 import { select, type Selection } from 'd3-selection';
@@ -15,7 +15,7 @@ import {
   placeId,
   placeSubgraph,
   SPACED,
-  type Place,
+  type Point,
 } from '../../../src/picture/place-subgraph.ts';
 import {
   supernodeView,
@@ -51,9 +51,9 @@ export interface SubgraphCallbacks {
   onRename(this: void, supernode: number): void;
 }
 
-/** Less than this, in pixels, is a click. */
+/** Largest movement in pixels that counts as a click. */
 const CLICK_PIXELS = 4;
-/** What an arrow key moves, as a fraction of the panel; with Shift, more. */
+/** Step of an arrow key as a fraction of the panel; larger with Shift. */
 const STEP = 0.02;
 const SHIFT_STEPS = 5;
 const ARROWS: Readonly<Record<string, readonly [number, number]>> = {
@@ -76,7 +76,7 @@ export class SubgraphView {
   readonly #observer: ResizeObserver;
   #subgraph: SubgraphPicture = { nodes: [], links: [] };
   /** Centres of the boxes in pixels, in the order of the nodes. */
-  #places: Place[] = [];
+  #places: Point[] = [];
   #box: Box = boxSize({ width: 1, height: 1 }, 1, 1);
   #unit = 13;
   #dragged: number | null = null;
@@ -103,7 +103,7 @@ export class SubgraphView {
     this.#arrange();
   }
 
-  /** Cheap, and may be called as often as one likes. */
+  /** Cheap, so it may be called often. */
   update(change: Partial<SubgraphState>): void {
     const old = this.#state;
     const now = { ...old, ...change };
@@ -142,7 +142,7 @@ export class SubgraphView {
 
   #arrange(): void {
     const { clientWidth: width, clientHeight: height } = this.#host;
-    if (width === 0 || height === 0) return; // hidden; it will be told when it is not
+    if (width === 0 || height === 0) return; // hidden; the observer calls again when it is shown
     const { pinned, supernodes, sg_pos, labelOf } = this.#state;
     this.#unit = Number.parseFloat(getComputedStyle(this.#host).fontSize) || this.#unit;
     this.#subgraph = supernodeView(this.#picture, pinned, supernodes, labelOf);
@@ -179,7 +179,7 @@ export class SubgraphView {
     return boxes.filter((_, i, elements) => elements[i] === active).data()[0]?.members[0] ?? null;
   }
 
-  /** Boxes that are grouped or change their order lose the focus: it goes to where the node is now. */
+  /** Boxes that are grouped or reordered lose the focus: it is moved to the box that has the node now. */
   #focusMember(node: number | null): void {
     if (node === null || this.#focusedMember() !== null) return;
     const box = this.#subgraph.nodes.find(({ members }) => members.includes(node));
@@ -250,7 +250,7 @@ export class SubgraphView {
       );
   }
 
-  /** Whether the key means something here. */
+  /** Whether the key is handled. */
   #onKey(event: KeyboardEvent, node: SubgraphNode): boolean {
     if (event.ctrlKey || event.metaKey || event.altKey) return false;
     const arrow = ARROWS[event.key];
@@ -332,7 +332,7 @@ export class SubgraphView {
     return this.#subgraph.nodes.findIndex((node) => node.key === key);
   }
 
-  /** Inside the panel. */
+  /** Limits a position to the panel. */
   #put(place: number, x: number, y: number): void {
     const { clientWidth, clientHeight } = this.#host;
     this.#places[place] = {
@@ -341,10 +341,10 @@ export class SubgraphView {
     };
   }
 
-  /** All boxes keep their places from now on, also those that were placed by themselves. */
+  /** Stores the positions of all boxes, also of those that were placed automatically. */
   #tellPlaces(): void {
     const { clientWidth, clientHeight } = this.#host;
-    const places = this.#subgraph.nodes.map((node, i): [string, Place] => {
+    const places = this.#subgraph.nodes.map((node, i): [string, Point] => {
       const { x, y } = this.#places[i]!;
       return [placeId(this.#picture, node), { x: x / clientWidth, y: y / clientHeight }];
     });

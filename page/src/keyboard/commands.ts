@@ -1,4 +1,4 @@
-/** Page, keyboard: every key with what it does. The help overlay lists the same table. */
+/** Page, keyboard: the table of keys and their commands, which the help dialog lists. */
 import type { Direction } from '../../../src/picture/navigate.ts';
 import {
   click,
@@ -10,20 +10,20 @@ import {
   nextFound,
   pinClicked,
 } from '../actions.ts';
-import { announce, dialog, lowerTab, toggleTheme, upperTab } from '../store/looks.ts';
-import { redo, undo } from '../store/marks.ts';
-import { shareableLink } from '../store/keep.ts';
+import { announce, dialog, lowerTab, toggleTheme, upperTab } from '../store/ui.ts';
+import { redo, undo } from '../store/annotations.ts';
+import { shareableLink } from '../store/sync.ts';
 import { clickedId, fetchMore, hoveredId, searchText } from '../store/opened.ts';
 import { stopJob } from '../store/jobs.ts';
-import { graphView, walk } from './graph-keys.ts';
+import { graphView, moveHover } from './graph-keys.ts';
 
 export interface Command {
-  /** As written in the help; several are alternatives. */
+  /** As shown in the help; several are alternatives. */
   readonly keys: readonly string[];
   readonly title: string;
   /** `graph`: only while the drawn graph has the focus. */
   readonly where: 'anywhere' | 'graph';
-  readonly group: 'Get around' | 'Walk the graph' | 'Annotate' | 'Prune and search' | 'Page';
+  readonly group: 'Panels' | 'Move in the graph' | 'Annotate' | 'Prune and search' | 'Page';
   readonly run: () => void;
 }
 
@@ -35,15 +35,15 @@ const walkKey = (key: string, direction: Direction): Command => ({
   keys: [key],
   title: `The next node ${{ left: 'to the left', right: 'to the right', up: 'above', down: 'below' }[direction]}`,
   where: 'graph',
-  group: 'Walk the graph',
-  run: () => walk(direction),
+  group: 'Move in the graph',
+  run: () => moveHover(direction),
 });
 
 const goTo = (key: string, title: string, id: string, before: () => void = () => undefined): Command => ({
   keys: [key],
   title,
   where: 'anywhere',
-  group: 'Get around',
+  group: 'Panels',
   run: () => {
     before();
     focusOn(id);
@@ -62,14 +62,14 @@ export const COMMANDS: readonly Command[] = [
     keys: ['o'],
     title: 'Open a graph',
     where: 'anywhere',
-    group: 'Get around',
+    group: 'Panels',
     run: () => (dialog.value = 'graphs'),
   },
   {
     keys: ['?'],
     title: 'This help',
     where: 'anywhere',
-    group: 'Get around',
+    group: 'Panels',
     run: () => (dialog.value = 'help'),
   },
 
@@ -81,45 +81,51 @@ export const COMMANDS: readonly Command[] = [
     keys: ['Enter'],
     title: 'Click the node',
     where: 'graph',
-    group: 'Walk the graph',
+    group: 'Move in the graph',
     run: () => click(hoveredId.value ?? (clickedId.value === '' ? null : clickedId.value)),
   },
   {
     keys: [','],
     title: 'To the strongest input',
     where: 'anywhere',
-    group: 'Walk the graph',
+    group: 'Move in the graph',
     run: () => followStrongest('inputs'),
   },
   {
     keys: ['.'],
     title: 'To the strongest output',
     where: 'anywhere',
-    group: 'Walk the graph',
+    group: 'Move in the graph',
     run: () => followStrongest('outputs'),
   },
   {
     keys: ['+', '='],
     title: 'Zoom in',
     where: 'anywhere',
-    group: 'Walk the graph',
+    group: 'Move in the graph',
     run: () => graphView()?.zoomBy(ZOOM_STEP),
   },
   {
     keys: ['-'],
     title: 'Zoom out',
     where: 'anywhere',
-    group: 'Walk the graph',
+    group: 'Move in the graph',
     run: () => graphView()?.zoomBy(1 / ZOOM_STEP),
   },
   {
     keys: ['0'],
     title: 'Show all',
     where: 'anywhere',
-    group: 'Walk the graph',
+    group: 'Move in the graph',
     run: () => graphView()?.resetZoom(),
   },
-  { keys: ['Escape'], title: 'Let go of the node', where: 'anywhere', group: 'Walk the graph', run: letGo },
+  {
+    keys: ['Escape'],
+    title: 'Deselect the node',
+    where: 'anywhere',
+    group: 'Move in the graph',
+    run: deselect,
+  },
 
   { keys: ['p'], title: 'Pin or unpin the node', where: 'anywhere', group: 'Annotate', run: pinClicked },
   {
@@ -189,7 +195,7 @@ export const COMMANDS: readonly Command[] = [
   { keys: ['m'], title: 'Light or dark', where: 'anywhere', group: 'Page', run: toggleTheme },
   {
     keys: ['c'],
-    title: 'Cancel what the model is doing',
+    title: 'Cancel the running job',
     where: 'anywhere',
     group: 'Page',
     run: () => void stopJob(),
@@ -202,7 +208,7 @@ export async function copyLink(): Promise<void> {
     await navigator.clipboard.writeText(link);
     announce('Link copied.');
   } catch {
-    announce('The browser does not let the page copy; the link is in the address bar.');
+    announce('The browser does not allow copying; the link is in the address bar.');
   }
 }
 
@@ -212,7 +218,7 @@ function editLabel(): void {
   labelFocus.value += 1;
 }
 
-function letGo(): void {
+function deselect(): void {
   if (hoveredId.value !== null) hoveredId.value = null;
   else if (clickedId.value !== '') clickedId.value = '';
   else searchText.value = '';
@@ -223,7 +229,7 @@ function prune(which: 'node' | 'edge', by: number): void {
   void fetchMore();
 }
 
-/** At once: what is typed next is meant for it. */
+/** Without delay, so that the next key goes to the element. */
 function focusOn(id: string): void {
   document.getElementById(id)?.focus();
 }

@@ -1,4 +1,4 @@
-/** Page, keyboard: walking through the drawn graph. */
+/** Page, keyboard: moves the hovered node in the graph panel. */
 import type { Direction } from '../../../src/picture/navigate.ts';
 import type { GraphView } from '../drawing/graph-view.ts';
 import { announceNode } from '../actions.ts';
@@ -6,7 +6,7 @@ import { hoveredId } from '../store/opened.ts';
 
 let view: GraphView | null = null;
 
-export function keepGraphView(shown: GraphView | null): void {
+export function setGraphView(shown: GraphView | null): void {
   view = shown;
 }
 
@@ -15,7 +15,7 @@ export function graphView(): GraphView | null {
 }
 
 /** Hovers the next node in a direction; Enter then clicks it. */
-export function walk(direction: Direction): void {
+export function moveHover(direction: Direction): void {
   const id = view?.nextNode(direction) ?? null;
   if (id === null) return;
   hoveredId.value = id;

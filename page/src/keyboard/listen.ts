@@ -1,8 +1,8 @@
 /** Page, keyboard: finds the command of a pressed key. */
-import { dialog } from '../store/looks.ts';
+import { dialog } from '../store/ui.ts';
 import { COMMANDS } from './commands.ts';
 
-/** Keys that a focused control needs itself. */
+/** Keys that a focused element handles itself. */
 const OWN_KEYS: Readonly<Record<string, readonly string[]>> = {
   BUTTON: ['Enter', ' '],
   A: ['Enter'],
@@ -30,7 +30,7 @@ export function listenToKeys(): void {
   });
 }
 
-/** Many keyboards have brackets and braces behind Alt or AltGr, which some systems report as Ctrl and Alt. */
+/** On many keyboards brackets and braces need Alt or AltGr, which some systems report as Ctrl and Alt. */
 function pressedKey({ key, altKey, ctrlKey, metaKey }: KeyboardEvent): string {
   const isSymbol = /^[^\p{L}\p{N}]$/u.test(key);
   if (altKey) return isSymbol ? key : `Alt+${key}`;

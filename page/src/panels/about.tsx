@@ -1,9 +1,9 @@
-/** Page, panel: what this graph is: prompt, scores, model, set, settings, and notes. */
+/** Page, panel: facts of the graph (prompt, scores, model, set, settings) and notes. */
 import type { ComponentChildren } from 'preact';
 import { Empty } from '../parts/panel.tsx';
 import { percent, time } from '../parts/text.ts';
 import { Token } from '../parts/token.tsx';
-import { edit, marks } from '../store/marks.ts';
+import { edit, annotations } from '../store/annotations.ts';
 import { info, opened } from '../store/opened.ts';
 import { graphScores, pinnedScores, type Scores } from '../store/scores.ts';
 
@@ -77,7 +77,7 @@ export function About() {
           id="notes"
           rows={4}
           placeholder="Kept beside the graph"
-          value={marks.value.notes}
+          value={annotations.value.notes}
           onChange={(event) => edit({ notes: event.currentTarget.value })}
         />
       </section>

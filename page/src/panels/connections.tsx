@@ -7,9 +7,9 @@ import { Empty } from '../parts/panel.tsx';
 import { LongList } from '../parts/long-list.tsx';
 import { NodeRow } from '../parts/node-row.tsx';
 import { number, percent, signed, signedPercent } from '../parts/text.ts';
-import { lowerTab, theme } from '../store/looks.ts';
+import { lowerTab, theme } from '../store/ui.ts';
 import { clickedIndex, labelOf, opened, picture, visible } from '../store/opened.ts';
-import { askAblation } from './try/ablate.tsx';
+import { startAblation } from './try/ablate.tsx';
 
 const connections = computed(() => {
   const [shown, index, seen] = [picture.value, clickedIndex.value, visible.value];
@@ -21,8 +21,8 @@ export function Connections() {
   if (shown === null || index === null || lists === null) {
     return (
       <Empty>
-        Click a node, or walk to it with the arrow keys and press <kbd>Enter</kbd>, to see what it is made of
-        and what it leads to.
+        Click a node, or move to it with the arrow keys and press <kbd>Enter</kbd>, to see its inputs and
+        outputs.
       </Empty>
     );
   }
@@ -121,7 +121,7 @@ function ConnectionRow(props: {
             title="Ablate the source and compare with this link’s prediction"
             onClick={() => {
               lowerTab.value = 'try';
-              askAblation(source.id, target.id);
+              startAblation(source.id, target.id);
             }}
           >
             ⌁
@@ -134,7 +134,7 @@ function ConnectionRow(props: {
   );
 }
 
-/** For the tab's title. */
+/** Count in the title of the tab. */
 export function ConnectionCount() {
   const lists = connections.value;
   if (lists === null) return null;

@@ -1,4 +1,4 @@
-/** Page, panel of a feature: what it promotes, how often and how strongly it is active, and on which texts. */
+/** Page, panel of a feature: promoted tokens, activation statistics and examples. */
 import { useState } from 'preact/hooks';
 import type { FeatureExample, FeaturePage } from '../../../src/transcoder/feature-page.ts';
 import { number } from '../parts/text.ts';
@@ -7,7 +7,7 @@ import { HeatToken, Token } from '../parts/token.tsx';
 type Quantile = FeaturePage['examples_quantiles'][number];
 
 const FIRST_EXAMPLES = 4;
-/** Tokens shown on both sides of the one that an example is about. */
+/** Number of tokens shown on both sides of the active one of an example. */
 const CONTEXT = { before: 22, after: 10 } as const;
 
 export function FeaturePageView({
@@ -48,7 +48,7 @@ function Logits({ title, tokens }: { readonly title: string; readonly tokens: re
 
 const HISTOGRAM = { width: 200, height: 48 } as const;
 
-/** Counts span many orders of magnitude, so heights are their logarithms. */
+/** Counts span many orders of magnitude, so heights are logarithmic. */
 function Histogram(props: {
   readonly page: FeaturePage;
   readonly most: number;

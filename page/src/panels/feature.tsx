@@ -10,9 +10,9 @@ import { number, percent } from '../parts/text.ts';
 import { Token } from '../parts/token.tsx';
 import { exported } from '../server.ts';
 import { isFeature } from '../store/feature-node.ts';
-import { detailOf, wantDetail, type Detail } from '../store/details.ts';
-import { lowerTab } from '../store/looks.ts';
-import { marks, pinnedSet, supernodeOf } from '../store/marks.ts';
+import { detailOf, requestDetail, type Detail } from '../store/details.ts';
+import { lowerTab } from '../store/ui.ts';
+import { annotations, pinnedSet, supernodeOf } from '../store/annotations.ts';
 import { clickedIndex, labelOf, opened, picture } from '../store/opened.ts';
 import { FeaturePageView } from './feature-page.tsx';
 import { LabelEditor } from './label-editor.tsx';
@@ -31,7 +31,7 @@ export function Feature() {
   const { layer, feature } = isFeature(node) ? node : { layer: null, feature: null };
   const slug = opened.value?.slug;
   useEffect(() => {
-    if (layer !== null && feature !== null) wantDetail(layer, feature);
+    if (layer !== null && feature !== null) requestDetail(layer, feature);
   }, [slug, layer, feature]);
   if (node === null)
     return <Empty>Click a node to see its label, its activation and where else it is active.</Empty>;
@@ -109,7 +109,7 @@ function factsOf(node: PictureNode): Fact[] {
       'Share of all influence that this node and the more important ones hold: small is important';
     facts.push({ title: 'Cumulative influence', content: percent(influence), meaning });
   }
-  const supernode = marks.value.supernodes[supernodeOf(id)];
+  const supernode = annotations.value.supernodes[supernodeOf(id)];
   if (supernode !== undefined) facts.push({ title: 'Supernode', content: supernode[0] });
   return facts;
 }
@@ -141,7 +141,7 @@ function PageOf({ node, detail }: { readonly node: PictureNode; readonly detail:
   if (!isFeature(node)) return <KindWords kind={node.kind} />;
   if (detail === undefined || detail.state === 'loading') return <Empty>Loading the feature’s page …</Empty>;
   if (detail.state === 'failed') {
-    return <Problem error={detail.error} onRetry={() => wantDetail(node.layer, node.feature)} />;
+    return <Problem error={detail.error} onRetry={() => requestDetail(node.layer, node.feature)} />;
   }
   const { page } = detail.detail;
   if (page !== null)
@@ -154,7 +154,7 @@ function PageOf({ node, detail }: { readonly node: PictureNode; readonly detail:
           text file.
         </>
       ) : (
-        'This file holds no page of this feature.'
+        'This file has no page of this feature.'
       )}
     </Empty>
   );

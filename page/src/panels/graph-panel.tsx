@@ -1,13 +1,13 @@
-/** Page, panel: the drawn graph. What it shows can also be walked with arrow keys and is listed under Nodes. */
+/** Page, panel: the drawn graph. Arrow keys move through it, and the panel Nodes lists it. */
 import { effect } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { click, hover, pin, revealed } from '../actions.ts';
 import { GraphView, type GraphState } from '../drawing/graph-view.ts';
-import { keepGraphView } from '../keyboard/graph-keys.ts';
+import { setGraphView } from '../keyboard/graph-keys.ts';
 import { Panel } from '../parts/panel.tsx';
 import { count } from '../parts/text.ts';
-import { theme } from '../store/looks.ts';
-import { marks } from '../store/marks.ts';
+import { theme } from '../store/ui.ts';
+import { annotations } from '../store/annotations.ts';
 import { clickedId, found, hoveredId, labelOf, opened, picture, visible } from '../store/opened.ts';
 
 export function GraphPanel() {
@@ -78,8 +78,8 @@ function GraphHost() {
       stateNow(),
     );
     view = made;
-    keepGraphView(made);
-    // Each signal that changes updates the view directly: nothing is rendered again for a hovered mark.
+    setGraphView(made);
+    // Signals update the view directly: hovering a mark renders no component.
     const stop = effect(() => {
       const state = stateNow();
       if (picture.value === shown) made.update(state);
@@ -98,7 +98,7 @@ function GraphHost() {
       stopRevealing();
       made.destroy();
       view = null;
-      keepGraphView(null);
+      setGraphView(null);
     };
   }, [shown]);
   const label =
@@ -131,8 +131,8 @@ function stateNow(): GraphState {
     theme: theme.value,
     hovered: hoveredId.value,
     clicked: clickedId.value === '' ? null : clickedId.value,
-    pinned: marks.value.pinnedIds,
-    supernodes: marks.value.supernodes,
+    pinned: annotations.value.pinnedIds,
+    supernodes: annotations.value.supernodes,
     found: hits === null ? null : foundSet(hits),
   };
 }
@@ -140,7 +140,7 @@ function stateNow(): GraphState {
 let lastHits: readonly number[] | null = null;
 let lastSet: ReadonlySet<number> = new Set();
 
-/** The same set for the same hits, so that the view sees that nothing has changed. */
+/** Returns the same set for the same hits, so that the view detects that nothing changed. */
 function foundSet(hits: readonly number[]): ReadonlySet<number> {
   if (hits !== lastHits) {
     lastHits = hits;

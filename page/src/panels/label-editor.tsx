@@ -5,7 +5,7 @@ import { labelFocus } from '../actions.ts';
 import { AccessToken } from '../parts/access-token.tsx';
 import { exported } from '../server.ts';
 import { writeLabel } from '../store/details.ts';
-import { announce } from '../store/looks.ts';
+import { announce } from '../store/ui.ts';
 
 const MOST_CHARACTERS = 500;
 
@@ -51,7 +51,7 @@ export function LabelEditor(props: {
       await writeLabel(node.id, draft, exported === null);
       setDraft(null);
       setProblem(null);
-      announce(draft.trim() === '' ? 'Label taken back.' : `Label is now ${draft.trim()}.`);
+      announce(draft.trim() === '' ? 'Label removed.' : `Label is now ${draft.trim()}.`);
     } catch (error) {
       setProblem(error as Error);
     }

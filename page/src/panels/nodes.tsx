@@ -1,4 +1,4 @@
-/** Page, panel: every visible node as a list, searched and sorted: the graph for those who do not see it. */
+/** Page, panel: a list of all visible nodes, searched and sorted; the accessible form of the graph. */
 import { computed, signal } from '@preact/signals';
 import type { PictureNode } from '../../../src/picture/picture-graph.ts';
 import { unreachable } from '../../../src/errors.ts';

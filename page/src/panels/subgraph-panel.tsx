@@ -1,4 +1,4 @@
-/** Page, panel: the pinned nodes and their supernodes as a small graph of its own. */
+/** Page, panel: the subgraph of pinned nodes and supernodes. */
 import { effect } from '@preact/signals';
 import { useEffect, useRef } from 'preact/hooks';
 import { supernodeOf as supernodeOfKey } from '../../../src/picture/subgraph.ts';
@@ -10,19 +10,19 @@ import {
   hover,
   markedKeys,
   membersOf,
-  takeGroups,
+  applyGroups,
 } from '../actions.ts';
 import { SubgraphView, type SubgraphState } from '../drawing/subgraph-view.ts';
 import { Panel } from '../parts/panel.tsx';
 import { count, percent } from '../parts/text.ts';
-import { announce, dialog, lowerTab, theme } from '../store/looks.ts';
-import { dissolveSupernode, edit, marks, unpin } from '../store/marks.ts';
+import { announce, dialog, lowerTab, theme } from '../store/ui.ts';
+import { dissolveSupernode, edit, annotations, unpin } from '../store/annotations.ts';
 import { clickedId, hoveredId, labelOf, opened, picture } from '../store/opened.ts';
 import { pinnedScores } from '../store/scores.ts';
 import { steerThese } from './try/steer.tsx';
 
 export function SubgraphPanel() {
-  const { pinnedIds } = marks.value;
+  const { pinnedIds } = annotations.value;
   return (
     <Panel id="subgraph" title="Subgraph" note={<Summary />} actions={<Tools />}>
       {pinnedIds.length === 0 ? <HowTo /> : <SubgraphHost />}
@@ -31,7 +31,7 @@ export function SubgraphPanel() {
 }
 
 function Summary() {
-  const { pinnedIds, supernodes } = marks.value;
+  const { pinnedIds, supernodes } = annotations.value;
   const scores = pinnedScores.value;
   if (pinnedIds.length === 0) return null;
   const words = [`${pinnedIds.length} pinned`];
@@ -45,7 +45,7 @@ function Tools() {
   const marked = markedKeys.value;
   const supernode = marked.length === 1 ? supernodeOfKey(marked[0]!) : null;
   const ids = marked.flatMap((key) => membersOf(key));
-  const hasPins = marks.value.pinnedIds.length > 0;
+  const hasPins = annotations.value.pinnedIds.length > 0;
   return (
     <>
       {marked.length > 1 && (
@@ -92,7 +92,7 @@ function Tools() {
           <button
             type="button"
             class="button quiet"
-            title="Forget the positions and arrange anew"
+            title="Discard the positions and arrange automatically"
             onClick={() => edit({ sg_pos: '' })}
           >
             Arrange
@@ -118,8 +118,7 @@ function HowTo() {
   return (
     <div class="empty how-to">
       <p>
-        Pin nodes to build the circuit you want to talk about: <kbd>Ctrl</kbd>-click a node, or press{' '}
-        <kbd>P</kbd> on it.
+        Pin nodes to build a circuit: <kbd>Ctrl</kbd>-click a node, or press <kbd>P</kbd> on it.
       </p>
       <p>
         Drag one box onto another, or mark boxes with <kbd>G</kbd> and press <kbd>Shift</kbd>+<kbd>G</kbd>, to
@@ -146,7 +145,7 @@ function SubgraphHost() {
           announce(`Unpinned ${count(members.length, 'node')}.`);
         },
         onMove: (sg_pos) => edit({ sg_pos }),
-        onGroup: takeGroups,
+        onGroup: applyGroups,
         onSelect: (keys) => (markedKeys.value = keys),
         onRename: askName,
       },
@@ -173,7 +172,7 @@ function SubgraphHost() {
 }
 
 function stateNow(): SubgraphState {
-  const { pinnedIds, supernodes, sg_pos } = marks.value;
+  const { pinnedIds, supernodes, sg_pos } = annotations.value;
   return {
     pinned: pinnedIds,
     supernodes,

@@ -1,9 +1,9 @@
-/** Page, parts: where the token of the server is given, beside the words of a request that was refused without it. */
+/** Page, parts: an input for the token of the server, shown with the error of a request that needs it. */
 import { useState } from 'preact/hooks';
 import { RequestFailed, TOKEN_NEEDED } from '../server.ts';
 import { giveToken } from '../store/access.ts';
 
-/** Nothing for other errors. No form: it may stand inside one. */
+/** Renders nothing for other errors. It is not a form, since it may be inside one. */
 export function AccessToken(props: { readonly error: Error; readonly onGiven?: (() => void) | undefined }) {
   const { error, onGiven } = props;
   const [text, setText] = useState('');

@@ -1,4 +1,4 @@
-/** Page, parts: a modal dialog; the browser keeps the focus in it and gives it back. */
+/** Page, parts: a modal dialog. The browser keeps the focus in it and restores it afterwards. */
 import type { ComponentChildren } from 'preact';
 import { useLayoutEffect, useRef } from 'preact/hooks';
 
@@ -11,7 +11,7 @@ export function ModalDialog(props: {
 }) {
   const { id, title, onClose, wide = false, children } = props;
   const element = useRef<HTMLDialogElement>(null);
-  // Before anything else is drawn or typed: keys must not get lost between.
+  // Before the next paint, so that no key press goes elsewhere.
   useLayoutEffect(() => {
     const dialog = element.current!;
     const before = document.activeElement;

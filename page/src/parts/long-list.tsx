@@ -11,7 +11,7 @@ export function LongList<Item>(props: {
   readonly label: string;
   readonly items: readonly Item[];
   readonly row: (item: Item) => ComponentChildren;
-  /** A new list starts at its top again. */
+  /** When it changes, the list starts at its top again. */
   readonly of: string;
 }) {
   const { label, items, row, of } = props;

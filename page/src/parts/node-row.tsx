@@ -1,11 +1,11 @@
-/** Page, parts: a node as one line of a list: where it is, how it is called, and a pin. */
+/** Page, parts: a node as a row of a list: position, label and pin button. */
 import { effect } from '@preact/signals';
 import type { ComponentChildren, RefObject } from 'preact';
 import { useEffect } from 'preact/hooks';
 import type { PictureNode } from '../../../src/picture/picture-graph.ts';
 import { rowName } from '../../../src/picture/picture.ts';
 import { hover, pin, visitNode } from '../actions.ts';
-import { pinnedSet } from '../store/marks.ts';
+import { pinnedSet } from '../store/annotations.ts';
 import { clickedId, hoveredId, labelOf, picture } from '../store/opened.ts';
 import { ROW_BUTTON } from './list-keys.ts';
 import { visibleToken } from './text.ts';
@@ -16,7 +16,7 @@ export function NodeRow(props: {
   readonly before?: ComponentChildren;
   /** Buttons before the pin. */
   readonly actions?: ComponentChildren;
-  /** What a screen reader says after the name. */
+  /** Text for screen readers after the name. */
   readonly spoken?: string;
 }) {
   const { node, before, actions, spoken } = props;
@@ -90,7 +90,7 @@ export function placeOf(node: PictureNode): string {
   return node.kind === 'logit' ? row : `${row} ${visibleToken(node.token)}`;
 }
 
-/** Marks the row of the hovered node without rendering the list again. */
+/** Highlights the row of the hovered node without rendering the list again. */
 export function useHoveredRow(list: RefObject<HTMLElement | null>): void {
   useEffect(
     () =>

@@ -1,4 +1,4 @@
-/** Page, parts: a named region with a title line, and tabs that share one region. */
+/** Page, parts: panels with a title or with tabs, and messages for empty content and errors. */
 import type { ComponentChildren } from 'preact';
 import { useRef } from 'preact/hooks';
 import { AccessToken } from './access-token.tsx';
@@ -78,10 +78,10 @@ export function Empty({ children }: { readonly children: ComponentChildren }) {
 
 export function Problem(props: {
   readonly error: Error;
-  /** What did not happen; default: the error says it all. */
+  /** Which operation failed, in front of the message. */
   readonly failed?: string;
   readonly onRetry?: () => void;
-  /** Other ways out. */
+  /** Other buttons. */
   readonly children?: ComponentChildren;
 }) {
   const { error, failed, onRetry, children } = props;

@@ -8,9 +8,9 @@ export function Slider(props: {
   readonly step: number;
   readonly text: string;
   readonly title?: string;
-  /** While it moves. */
+  /** Called while it moves. */
   readonly onMove: (value: number) => void;
-  /** When it is let go. */
+  /** Called when it is released. */
   readonly onRest?: (value: number) => void;
 }) {
   const { label, value, min, max, step, text, title, onMove, onRest } = props;

@@ -1,5 +1,5 @@
-/** Page, parts: the bar between panels, moved by mouse or arrow keys. */
-import { setSplit, split } from '../store/looks.ts';
+/** Page, parts: the splitter between panels, moved by mouse or arrow keys. */
+import { setSplit, split } from '../store/ui.ts';
 
 const KEY_STEP = 0.02;
 

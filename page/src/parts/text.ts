@@ -1,4 +1,4 @@
-/** Page, parts: how numbers, tokens and times are written. */
+/** Page, parts: formats of numbers, tokens and times. */
 
 const SMALL = 0.001;
 const LARGE = 10_000;

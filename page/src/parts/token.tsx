@@ -1,11 +1,11 @@
-/** Page, parts: a token as people can see it, its outer spaces included; and tokens coloured by activation. */
+/** Page, parts: a token with visible spaces, and tokens coloured by activation. */
 import { number, visibleToken } from './text.ts';
 
 export function Token({ text }: { readonly text: string }) {
   return <code class="token">{visibleToken(text)}</code>;
 }
 
-/** Share of the strongest activation below which a token stays plain. */
+/** Share of the strongest activation below which a token is not coloured. */
 const LEAST_SHARE = 0.02;
 
 export function HeatToken(props: {

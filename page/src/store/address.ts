@@ -16,7 +16,7 @@ export interface AddressState {
   readonly edgeThreshold: number | null;
 }
 
-/** Those parts that the address names; the others are left to what was saved. Parts that make no sense are left out. */
+/** The parts that the address has; the others are taken from the saved annotations. Invalid parts are ignored. */
 export function readAddress(query: string): Partial<AddressState> {
   const params = new URLSearchParams(query);
   const given: { -readonly [K in keyof AddressState]?: AddressState[K] } = {};
@@ -40,17 +40,17 @@ export function readAddress(query: string): Partial<AddressState> {
   return given;
 }
 
-/** The query of a state, `before`'s parameters of others kept (`densityThreshold`), a token not. */
+/** The query of a state. Unknown parameters of `before` (`densityThreshold`) are kept, the token is not. */
 export function writeAddress(state: AddressState, before: string): string {
   const params = new URLSearchParams(before);
   const put = (name: string, value: string) => {
     if (value === '') params.delete(name);
     else params.set(name, value);
   };
-  params.delete('token'); // now in a cookie; it has no place in a link that is shared
+  params.delete('token'); // in a cookie by now; it must not be in a link that is shared
   put('slug', state.slug ?? '');
   put('clickedId', state.clickedId);
-  // Present even when empty: that nothing is pinned has to win over what the server has saved.
+  // Present even when empty, so that it has precedence over the saved pins.
   params.set('pinnedIds', state.pinnedIds.join(','));
   put('supernodes', state.supernodes.length === 0 ? '' : JSON.stringify(state.supernodes));
   put('sg_pos', state.sg_pos);
@@ -71,7 +71,7 @@ function rows(text: string | null): string[][] | null {
       Array.isArray(row) && row.every((item) => typeof item === 'string') ? [row] : [],
     );
   } catch {
-    return null; // a link that was cut short in an e-mail still opens, without this part
+    return null; // a truncated link still opens, without this part
   }
 }
 

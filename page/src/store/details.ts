@@ -1,9 +1,9 @@
-/** Page, state: pages of features, fetched when first looked at and kept until another graph is opened. */
+/** Page, state: pages of features, fetched when they are first shown and kept until another graph is opened. */
 import { effect, signal } from '@preact/signals';
 import type { FeatureDetail } from '../../../src/viewer/api.ts';
 import { fetchFeature, saveLabel } from '../server.ts';
-import { edit, marks } from './marks.ts';
-import { opened, picture, takeLabel } from './opened.ts';
+import { edit, annotations } from './annotations.ts';
+import { opened, picture, applyLabel } from './opened.ts';
 
 export type Detail =
   | { readonly state: 'loading' }
@@ -19,12 +19,12 @@ effect(() => {
   details.value = new Map();
 });
 
-/** What is known of a feature by now. `wantDetail` asks for it. */
+/** The loaded detail of a feature; `requestDetail` loads it. */
 export function detailOf(layer: number, feature: number): Detail | undefined {
   return details.value.get(`${layer}_${feature}`);
 }
 
-export function wantDetail(layer: number, feature: number): void {
+export function requestDetail(layer: number, feature: number): void {
   const before = details.peek().get(`${layer}_${feature}`);
   if (before === undefined || before.state === 'failed') void load(layer, feature);
 }
@@ -41,19 +41,19 @@ async function load(layer: number, feature: number): Promise<void> {
   }
 }
 
-/** A feature's label goes to its set; that of any other node, and in a page without a server, to the graph's annotations. */
+/** Labels of features are stored for their set; labels of other nodes, and all labels without a server, in the annotations of the graph. */
 export async function writeLabel(id: string, text: string, toSet: boolean): Promise<void> {
   const node = picture.value?.nodes[picture.value.indexById.get(id) ?? -1];
   const of = slug;
   if (node === undefined || of === undefined) return;
-  const { [id]: own, ...others } = marks.value.clerps;
+  const { [id]: own, ...others } = annotations.value.clerps;
   if (!toSet || node.layer === null || node.feature === null) {
     edit({ clerps: text.trim() === '' ? others : { ...others, [id]: text.trim() } });
     return;
   }
   const detail = await saveLabel(of, node.layer, node.feature, text);
   put(node.layer, node.feature, { state: 'here', detail });
-  takeLabel(detail);
+  applyLabel(detail);
   // The graph's own label would hide the new one.
   if (own !== undefined) edit({ clerps: others });
 }

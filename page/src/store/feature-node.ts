@@ -1,4 +1,4 @@
-/** Page, state: nodes that stand for a feature, which has a layer and a number. */
+/** Page, state: nodes of features, which have a layer and a feature number. */
 import type { PictureNode } from '../../../src/picture/picture-graph.ts';
 
 export type FeatureNode = PictureNode & { readonly layer: number; readonly feature: number };

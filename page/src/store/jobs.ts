@@ -1,8 +1,8 @@
-/** Page, state: the one job of this page that the server works on. */
+/** Page, state: the job of this page. A page has one job at a time. */
 import { signal } from '@preact/signals';
 import type { JobRequest, JobStatus } from '../../../src/viewer/api.ts';
 import { cancelJob, followJob, hasEnded, postJob, RequestFailed, TOKEN_NEEDED } from '../server.ts';
-import { announce } from './looks.ts';
+import { announce } from './ui.ts';
 
 export interface PageJob {
   readonly request: JobRequest;
@@ -13,13 +13,13 @@ export interface PageJob {
 
 export const job = signal<PageJob | null>(null);
 
-/** Counts what was asked for: only the latest request is carried out. */
+/** Number of started requests: only the latest one is carried out. */
 let turns = 0;
 let stopFollowing: () => void = () => undefined;
 
 /**
- * Where a reloaded page finds its running job. A page that is closed loses it, and the server then cancels it. Behind a proxy
- * several servers have one origin and differ in their path.
+ * Key under which a running job is stored, so that a reloaded page finds it. After a page is closed, the server cancels the job.
+ * Behind a proxy, several servers have the same origin and differ in their path.
  */
 function sessionKey(): string {
   return `tracer.job ${location.pathname}`;
@@ -36,7 +36,7 @@ export async function startJob(
 ): Promise<void> {
   const turn = ++turns;
   await stopJob();
-  if (turn !== turns) return; // yet another one was asked for while the last one ended
+  if (turn !== turns) return; // another one was started while the last one was cancelled
   const mine: PageJob = { request, status: null, error: null };
   job.value = mine;
   const isMine = () => job.value?.request === request;
@@ -85,7 +85,7 @@ function follow(request: JobRequest, status: JobStatus, take: (status: JobStatus
   });
 }
 
-/** A job that was refused for want of the token can be started again once it is there. */
+/** Removes a job that was refused without the token, so that it can be started again. */
 export function forgetRefusedJob(): void {
   const error = job.value?.error;
   if (error instanceof RequestFailed && error.code === TOKEN_NEEDED) job.value = null;

@@ -1,4 +1,4 @@
-/** Page, state: the graph that is open, what of it is visible, which node is clicked and hovered, and how nodes are called. */
+/** Page, state: the open graph, its visible part, the clicked and the hovered node, and labels. */
 import { batch, computed, signal } from '@preact/signals';
 import { labelsFrom, searchNodes } from '../../../src/picture/labels.ts';
 import type { PictureGraph } from '../../../src/picture/picture-graph.ts';
@@ -7,8 +7,8 @@ import { keepVisible, visibleAt } from '../../../src/picture/visible.ts';
 import type { FeatureDetail, GraphEntry, OpenedGraph, ServerInfo } from '../../../src/viewer/api.ts';
 import { exported, fetchGraph, fetchGraphs, fetchInfo, type Thresholds } from '../server.ts';
 import type { AddressState } from './address.ts';
-import { announce } from './looks.ts';
-import { marks, startMarks, unsaved } from './marks.ts';
+import { announce } from './ui.ts';
+import { annotations, resetAnnotations, unsaved } from './annotations.ts';
 
 export interface Opened {
   readonly slug: string;
@@ -24,9 +24,9 @@ export type Loading =
   | { readonly state: 'loading'; readonly slug: string }
   | { readonly state: 'failed'; readonly slug: string; readonly error: Error };
 
-/** Nothing more than this is fetched of a graph file: with every node of a large model the page would stand still. */
+/** Largest thresholds for graph files: with all nodes of a large model the page would be too slow. */
 const LARGEST_THRESHOLDS: Thresholds = { node: 0.98, edge: 0.999 };
-/** Thresholds have three decimals at most; anything closer counts as the same. */
+/** Thresholds have three decimals at most; smaller differences count as none. */
 const SAME_THRESHOLD = 1e-6;
 
 export const info = signal<ServerInfo | null>(null);
@@ -40,12 +40,12 @@ export const labels = signal<Readonly<Record<string, string>>>({});
 export const clickedId = signal('');
 export const hoveredId = signal<string | null>(null);
 export const searchText = signal('');
-/** What the sliders ask for. */
+/** Values of the sliders. */
 export const thresholds = signal<Thresholds>({ node: 1, edge: 1 });
 
 export const picture = computed(() => opened.value?.picture ?? null);
 
-/** How far the sliders go: a viewer file has nothing beyond what it was pruned with. */
+/** Upper limits of the sliders: for a viewer file, the thresholds that it was pruned with. */
 export const mostThresholds = computed<Thresholds>(() => {
   const open = opened.value;
   if (open === null) return { node: 1, edge: 1 };
@@ -58,7 +58,7 @@ export const clickedIndex = computed(() => indexIn(picture.value, clickedId.valu
 export const pinnedIndices = computed(() => {
   const shown = picture.value;
   if (shown === null) return [];
-  return marks.value.pinnedIds.flatMap((id) => indexOf(shown, id) ?? []);
+  return annotations.value.pinnedIds.flatMap((id) => indexOf(shown, id) ?? []);
 });
 
 const pruned = computed(() => {
@@ -66,7 +66,7 @@ const pruned = computed(() => {
   return shown === null ? null : visibleAt(shown, thresholds.value.node, thresholds.value.edge);
 });
 
-/** Pinned and clicked nodes stay, whatever the thresholds are. */
+/** Pinned and clicked nodes are visible at any threshold. */
 export const visible = computed(() => {
   const shown = picture.value;
   if (shown === null || pruned.value === null) return null;
@@ -78,13 +78,13 @@ export const visible = computed(() => {
   );
 });
 
-const clerps = computed(() => marks.value.clerps);
+const clerps = computed(() => annotations.value.clerps);
 export const labelOf = computed(() => {
   const shown = picture.value;
   return shown === null ? () => '' : labelsFrom(shown, clerps.value, labels.value);
 });
 
-/** Indices of the visible nodes that the search finds; null when nothing is searched. */
+/** Indices of the visible nodes that the search finds; null without a search. */
 export const found = computed<readonly number[] | null>(() => {
   const shown = picture.value;
   const text = searchText.value.trim();
@@ -107,7 +107,7 @@ export async function loadGraphs(): Promise<void> {
 
 let fetching: AbortController | null = null;
 
-/** Opens a graph with its saved annotations; what `given` (the address) names wins over them. */
+/** Opens a graph with its saved annotations; those in `given` (the address) have precedence. */
 export async function openGraph(slug: string, given: Partial<AddressState> = {}): Promise<void> {
   fetching?.abort();
   const controller = new AbortController();
@@ -133,7 +133,7 @@ export function closeGraph(): void {
 function show(slug: string, answer: OpenedGraph, given: Partial<AddressState>): void {
   const shown = makePicture(answer.graph);
   const { clickedId: savedClicked, ...saved } = unsaved.get(slug) ?? answer.annotations;
-  // An address that says what is pinned is complete: what it leaves out is empty there.
+  // An address with pins is complete: parts that it lacks are empty.
   const complete = given.pinnedIds !== undefined;
   batch(() => {
     opened.value = {
@@ -145,7 +145,7 @@ function show(slug: string, answer: OpenedGraph, given: Partial<AddressState>): 
       canSteer: answer.can_steer,
     };
     labels.value = answer.labels;
-    startMarks({
+    resetAnnotations({
       pinnedIds: given.pinnedIds ?? saved.pinnedIds,
       supernodes: given.supernodes ?? (complete ? [] : saved.supernodes),
       sg_pos: given.sg_pos ?? (complete ? '' : saved.sg_pos),
@@ -163,7 +163,7 @@ function show(slug: string, answer: OpenedGraph, given: Partial<AddressState>): 
   announce(`${slug}: ${shown.nodes.length} nodes, ${shown.linkCount} links.`);
 }
 
-/** Fetches a graph file again when the thresholds ask for more than is here; the page shows what it has meanwhile. */
+/** Fetches a graph file again if the thresholds are larger than the fetched ones. */
 export async function fetchMore(): Promise<void> {
   const open = opened.value;
   if (open?.kind !== 'graph' || exported !== null) return;
@@ -188,12 +188,12 @@ export async function fetchMore(): Promise<void> {
     });
   } catch (error) {
     if (!controller.signal.aborted)
-      announce(`The graph could not be pruned anew: ${(error as Error).message}`);
+      announce(`The graph could not be pruned again: ${(error as Error).message}`);
   }
 }
 
-/** A label that was edited is shown everywhere at once. */
-export function takeLabel({ layer, feature, label }: FeatureDetail): void {
+/** Applies an edited label to all nodes of the feature. */
+export function applyLabel({ layer, feature, label }: FeatureDetail): void {
   const key = `${layer}_${feature}`;
   const { [key]: _before, ...others } = labels.value;
   labels.value = label === null ? others : { ...others, [key]: label.text };

@@ -1,19 +1,19 @@
-/** Page, state: how much of the graph the pinned nodes explain. Exact for graph files, of the pruned graph otherwise. */
+/** Page, state: scores of the pinned nodes. For graph files they are exact, otherwise those of the pruned graph. */
 import { computed, effect, signal } from '@preact/signals';
 import { pinnedScores as scoresOfPruned, pictureScores } from '../../../src/picture/scores.ts';
 import type { SubgraphScores } from '../../../src/viewer/api.ts';
 import { exported, fetchScores } from '../server.ts';
-import { marks } from './marks.ts';
+import { annotations } from './annotations.ts';
 import { opened, picture } from './opened.ts';
 
 export interface Scores extends SubgraphScores {
-  /** Whether they are those of the whole graph and not only of what pruning has left. */
+  /** Whether they are scores of the whole graph and not of the pruned one. */
   readonly exact: boolean;
 }
 
 const ASK_AFTER_MS = 250;
 
-const pinnedIds = computed(() => marks.value.pinnedIds);
+const pinnedIds = computed(() => annotations.value.pinnedIds);
 const fromServer = signal<{ readonly ids: readonly string[]; readonly scores: SubgraphScores } | null>(null);
 
 export const graphScores = computed<Scores | null>(() => {
@@ -46,6 +46,6 @@ async function ask(slug: string, ids: readonly string[], signal: AbortSignal): P
   try {
     fromServer.value = { ids, scores: await fetchScores(slug, ids, signal) };
   } catch {
-    fromServer.value = null; // the scores of the pruned graph stay, and are called so
+    fromServer.value = null; // the scores of the pruned graph are shown, and marked as such
   }
 }

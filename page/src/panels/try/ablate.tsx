@@ -1,4 +1,4 @@
-/** Page, panel for trying out: takes the source of a link away and compares what happens with what the link says. */
+/** Page, panel Try out: ablates the source of a link and compares the measured effect with the predicted one. */
 import { signal } from '@preact/signals';
 import { clickedIndex, labelOf, opened, picture } from '../../store/opened.ts';
 import { isBusy, job, startJob } from '../../store/jobs.ts';
@@ -8,8 +8,8 @@ import { JobProgress } from './progress.tsx';
 
 const link = signal<{ readonly slug: string; readonly source: string; readonly target: string } | null>(null);
 
-/** Runs at once: whoever asks has chosen the link. */
-export function askAblation(source: string, target: string): void {
+/** Starts the job at once, since the link is chosen already. */
+export function startAblation(source: string, target: string): void {
   const slug = opened.value?.slug;
   if (slug === undefined) return;
   tryKind.value = 'ablate';
@@ -31,13 +31,12 @@ export function Ablate() {
         </p>
       ) : (
         <p class="words">
-          Without <strong>{name(chosen.source)}</strong>, what becomes of{' '}
-          <strong>{name(chosen.target)}</strong>?{' '}
+          Effect of ablating <strong>{name(chosen.source)}</strong> on <strong>{name(chosen.target)}</strong>{' '}
           <button
             type="button"
             class="button"
             disabled={isBusy(job.value)}
-            onClick={() => askAblation(chosen.source, chosen.target)}
+            onClick={() => startAblation(chosen.source, chosen.target)}
           >
             Again
           </button>
@@ -58,7 +57,7 @@ function Comparison() {
   const rows = [
     ['The link predicts', predicted, 'its weight with the sign turned'],
     ['Measured, all else frozen', measured, 'attention patterns, norms and other features stay as they were'],
-    ['Measured, only attention frozen', free, 'features in between react'],
+    ['Measured, only attention frozen', free, 'features in between change'],
   ] as const;
   return (
     <table class="effect" id="ablation">

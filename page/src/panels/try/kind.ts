@@ -1,4 +1,4 @@
-/** Page, panel for trying out: which of its three parts is open. */
+/** Page, panel Try out: which of its three parts is open. */
 import { signal } from '@preact/signals';
 import type { JobRequest } from '../../../../src/viewer/api.ts';
 

@@ -1,4 +1,4 @@
-/** Page, panel for trying out: how far the job is, and the way to end it. */
+/** Page, panel Try out: progress of the job, and the button that cancels it. */
 import type { ComponentChildren } from 'preact';
 import { Problem } from '../../parts/panel.tsx';
 import { count } from '../../parts/text.ts';
@@ -15,7 +15,7 @@ export function JobProgress({
   const now = job.value;
   if (now === null) return null;
   if (now.request.kind !== kind) {
-    return isBusy(now) ? <p class="muted">The model is busy with another task of this page.</p> : null;
+    return isBusy(now) ? <p class="muted">Another job of this page is running.</p> : null;
   }
   if (now.error !== null) return <Problem error={now.error} />;
   if (now.status?.state === 'cancelled')
@@ -29,7 +29,7 @@ export function JobProgress({
   const message =
     state === 'queued'
       ? ahead > 0
-        ? `Waiting: ${count(ahead, 'task')} before this one`
+        ? `Waiting: ${count(ahead, 'job')} before this one`
         : 'Starting'
       : (progress?.message ?? 'Working');
   return (

@@ -1,4 +1,4 @@
-/** Page, panel for trying out: multiplies activations of features and shows what becomes of the next token. */
+/** Page, panel Try out: multiplies activations of features and shows the effect on the next token. */
 import { computed, effect, signal } from '@preact/signals';
 import type { PictureNode } from '../../../../src/picture/picture-graph.ts';
 import type { InterveneResult } from '../../../../src/engine/intervene/types.ts';
@@ -8,7 +8,7 @@ import { number, percent, signed } from '../../parts/text.ts';
 import { Token } from '../../parts/token.tsx';
 import { isFeature } from '../../store/feature-node.ts';
 import { job, startJob } from '../../store/jobs.ts';
-import { marks, supernodeOf } from '../../store/marks.ts';
+import { annotations, supernodeOf } from '../../store/annotations.ts';
 import { clickedIndex, labelOf, opened, picture } from '../../store/opened.ts';
 import { tryKind } from './kind.ts';
 import { JobProgress } from './progress.tsx';
@@ -26,7 +26,7 @@ const freeAttention = signal(false);
 
 const slug = computed(() => opened.value?.slug);
 effect(() => {
-  if (slug.value !== undefined) targets.value = []; // they were of another graph
+  if (slug.value !== undefined) targets.value = []; // they belong to another graph
 });
 
 /** Features among these nodes; those of one supernode are steered together. */
@@ -34,7 +34,7 @@ export function steerThese(ids: readonly string[]): void {
   tryKind.value = 'steer';
   const features = ids.filter((id) => nodeOf(id)?.kind === 'feature');
   if (features.length === 0) return;
-  const supernode = marks.value.supernodes[supernodeOf(features[0]!)];
+  const supernode = annotations.value.supernodes[supernodeOf(features[0]!)];
   const whole =
     supernode !== undefined && features.every((id) => supernode.includes(id, 1)) && features.length > 1;
   const name = whole ? supernode[0]! : features.map((id) => labelOf.value(nodeOf(id)!.index)).join(' + ');
@@ -45,13 +45,13 @@ export function steerThese(ids: readonly string[]): void {
   run();
 }
 
-/** What can be added: the clicked feature and the supernodes that hold features. */
+/** Choices: the clicked feature and the supernodes with features. */
 const choices = computed(() => {
   const [shown, index] = [picture.value, clickedIndex.value];
   const clicked = shown === null || index === null ? undefined : shown.nodes[index];
   const single =
     clicked?.kind === 'feature' ? [{ name: labelOf.value(clicked.index), ids: [clicked.id] }] : [];
-  const groups = marks.value.supernodes.map(([name = '', ...ids]) => ({
+  const groups = annotations.value.supernodes.map(([name = '', ...ids]) => ({
     name,
     ids: ids.filter((id) => nodeOf(id)?.kind === 'feature'),
   }));

@@ -1,10 +1,10 @@
-/** Page, panel for trying out: type a prompt, trace it, and go on in its graph. */
+/** Page, panel Try out: traces a prompt and opens its graph. */
 import { signal } from '@preact/signals';
 import type { JobStatus } from '../../../../src/viewer/api.ts';
 import { count, percent } from '../../parts/text.ts';
 import { Token } from '../../parts/token.tsx';
 import { isBusy, job, startJob } from '../../store/jobs.ts';
-import { visit } from '../../store/keep.ts';
+import { visit } from '../../store/sync.ts';
 import { loadGraphs } from '../../store/opened.ts';
 import { JobProgress } from './progress.tsx';
 
@@ -45,7 +45,7 @@ export function Trace() {
   );
 }
 
-/** Also called for a job that a reload found running. */
+/** Also called for a job that was running when the page was reloaded. */
 export function openTraced({ result }: JobStatus): void {
   if (result?.kind !== 'trace') return;
   void loadGraphs();

@@ -1,4 +1,4 @@
-/** Page, panel: trying things out on the loaded model: trace a prompt, steer features, ablate the source of a link. */
+/** Page, panel Try out: jobs for the model of the server: trace a prompt, steer features, ablate the source of a link. */
 import { Empty } from '../../parts/panel.tsx';
 import { info, opened } from '../../store/opened.ts';
 import { Ablate } from './ablate.tsx';
@@ -14,7 +14,7 @@ const KINDS: readonly (readonly [TryKind, string])[] = [
 
 export function Try() {
   const server = info.value;
-  if (server === null) return <Empty>Asking the server …</Empty>;
+  if (server === null) return <Empty>Loading …</Empty>;
   if (server.model === null) {
     return (
       <Empty>

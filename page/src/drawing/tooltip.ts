@@ -1,12 +1,12 @@
-/** Drawing, the words beside the hovered mark. Text only: whatever a label holds, it is never read as markup. */
+/** Drawing: the tooltip beside the hovered mark. Labels are set as text, never as markup. */
 import type { Theme } from '../../../src/picture/theme.ts';
 
-export class Tip {
+export class Tooltip {
   readonly #element = document.createElement('div');
 
   constructor(host: HTMLElement) {
     this.#element.className = 'drawing-tip';
-    this.#element.setAttribute('aria-hidden', 'true'); // its words are in the name of the focused node
+    this.#element.setAttribute('aria-hidden', 'true'); // the accessible name of the focused node has the same text
     Object.assign(this.#element.style, {
       position: 'absolute',
       left: '0',

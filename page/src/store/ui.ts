@@ -1,4 +1,4 @@
-/** Page, state: how it looks and what is open in it. Kept by the browser, not with the graph. */
+/** Page, state of the user interface: theme, panel sizes, open tabs and dialog. Stored by the browser, not with the graph. */
 import { computed, effect, signal } from '@preact/signals';
 
 export type Theme = 'light' | 'dark';
@@ -40,7 +40,7 @@ export function setSplit(side: 'columns' | 'rows', share: number): void {
   keep({ [side]: Math.min(SPLIT_LIMITS.most, Math.max(SPLIT_LIMITS.least, share)) });
 }
 
-/** What a screen reader says next; the counter lets the same words be said twice. */
+/** Announcement for screen readers; with the counter, equal texts are repeated. */
 export const announcement = signal({ text: '', count: 0 });
 
 export function announce(text: string): void {
@@ -56,7 +56,7 @@ function keep(change: Partial<Kept>): void {
   try {
     localStorage.setItem(STORAGE_KEY, JSON.stringify(kept.value));
   } catch {
-    // A browser that stores nothing (a private window, a page from disk) forgets the looks and works on.
+    // Without storage (private window, page opened from a file) the settings are lost when the page is closed.
   }
 }
 

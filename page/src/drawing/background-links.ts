@@ -1,27 +1,27 @@
 /**
- * Drawing, the layer that costs: all links at rest. It is drawn piece by piece into a canvas that nobody sees, a few
- * milliseconds a frame, and shown when complete; while a hand zooms, the last complete one is moved and stretched.
+ * Drawing: the links of nodes that are neither hovered nor clicked, up to 50,000. They are drawn into a hidden canvas, a few
+ * milliseconds per frame, which is shown when it is complete; during zooming the last complete one is transformed.
  */
 import type { PictureGraph } from '../../../src/picture/picture-graph.ts';
 import type { Visible } from '../../../src/picture/visible.ts';
 import { emptied, sizeCanvas } from './canvas-stack.ts';
 import type { Projection } from './projection.ts';
 
-/** Of a frame of 16 ms; the rest belongs to hovering and to the page. */
+/** Part of a frame of 16 ms; the rest is for hovering and for the page. */
 const BUDGET_MS = 5;
-/** Lines in one path: few paths are fast, long ones are slow again. */
+/** Lines per path: many short paths are slow, and so are very long ones. */
 const LINES_A_PATH = 200;
-/** From weak to strong: up to which part of the links, how opaque, how many pixels wide. */
+/** Classes from weak to strong: cumulative share of the links, opacity, width in pixels. */
 const CLASSES = [
   { upTo: 0.5, opacity: 0.1, pixels: 0.5 },
   { upTo: 0.8, opacity: 0.18, pixels: 0.7 },
   { upTo: 0.95, opacity: 0.32, pixels: 0.9 },
   { upTo: 1, opacity: 0.55, pixels: 1.3 },
 ] as const;
-/** Fewer links than this are drawn more opaque, more of them fainter. */
+/** Number of links from which on opacity is reduced; fewer links are drawn more opaque. */
 const USUAL_LINKS = 2_000;
 
-export interface QuietScene {
+export interface BackgroundScene {
   readonly picture: PictureGraph;
   readonly visible: Visible;
   readonly projection: Projection;
@@ -31,11 +31,11 @@ export interface QuietScene {
   readonly ratio: number;
 }
 
-export class QuietLinks {
+export class BackgroundLinks {
   readonly #shown: HTMLCanvasElement;
   readonly #hidden = document.createElement('canvas');
   #job: {
-    readonly scene: QuietScene;
+    readonly scene: BackgroundScene;
     readonly links: Int32Array;
     readonly context: CanvasRenderingContext2D;
     next: number;
@@ -46,15 +46,15 @@ export class QuietLinks {
     this.#shown = shown;
   }
 
-  /** Begins anew; what is shown stays until the new one is complete. */
-  start(scene: QuietScene): void {
+  /** Starts again; the shown canvas stays until the new one is complete. */
+  start(scene: BackgroundScene): void {
     sizeCanvas(this.#hidden, scene.width, scene.height, scene.ratio);
     const context = emptied(this.#hidden, scene.ratio);
     context.strokeStyle = scene.colour;
     this.#job = { scene, links: shownLinks(scene), context, next: 0 };
   }
 
-  /** Draws for a few milliseconds. True when nothing is left to do. */
+  /** Draws for a few milliseconds. True when all links are drawn. */
   work(): boolean {
     const job = this.#job;
     if (job === null) return true;
@@ -68,7 +68,7 @@ export class QuietLinks {
     return true;
   }
 
-  /** Moves what is shown to where it belongs now. */
+  /** Transforms the shown canvas to the present zoom. */
   follow(projection: Projection): void {
     const shown = this.#shownProjection;
     if (shown === null) return;
@@ -78,7 +78,7 @@ export class QuietLinks {
     this.#shown.style.transform = k === 1 && x === 0 && y === 0 ? '' : `matrix(${k},0,0,${k},${x},${y})`;
   }
 
-  #show({ projection, width, height, ratio }: QuietScene): void {
+  #show({ projection, width, height, ratio }: BackgroundScene): void {
     const context = emptied(this.#shown, ratio);
     context.drawImage(this.#hidden, 0, 0, width, height);
     this.#shownProjection = projection;
@@ -87,7 +87,7 @@ export class QuietLinks {
 }
 
 /** Links to draw, weak ones first, without those outside of the plot. */
-function shownLinks({ picture, visible, projection }: QuietScene): Int32Array {
+function shownLinks({ picture, visible, projection }: BackgroundScene): Int32Array {
   const { source, target } = picture;
   const links = new Int32Array(visible.linkCount);
   let count = 0;
@@ -105,9 +105,9 @@ function shownLinks({ picture, visible, projection }: QuietScene): Int32Array {
   return links.subarray(0, count);
 }
 
-/** One path of links of the same class; gives the place after its last link. */
+/** Draws one path of links of the same class; returns the index after its last link. */
 function drawPath(
-  { picture, projection }: QuietScene,
+  { picture, projection }: BackgroundScene,
   context: CanvasRenderingContext2D,
   links: Int32Array,
   start: number,

@@ -1,19 +1,19 @@
-/** Page, state: keeps the address and the server's annotations in step with what is shown. */
+/** Page, state: synchronises the address and the saved annotations with the state of the page. */
 import { effect, signal } from '@preact/signals';
 import type { Annotations } from '../../../src/viewer/api.ts';
 import { exported, RequestFailed, saveAnnotations } from '../server.ts';
 import { readAddress, writeAddress, type AddressState } from './address.ts';
-import { editCount, marks, unsaved } from './marks.ts';
+import { annotations, editCount, unsaved } from './annotations.ts';
 import { clickedId, closeGraph, opened, openGraph, thresholds } from './opened.ts';
 
 export type Saving = { readonly state: 'saved' | 'waiting' | 'saving' } | FailedSaving;
 
 export interface FailedSaving {
   readonly state: 'failed';
-  /** The graph whose marks are not saved, and why. */
+  /** The graph whose annotations are not saved, and why. */
   readonly slug: string;
   readonly error: Error;
-  /** Whether the server would refuse them again, so that nothing is tried until someone asks for it. */
+  /** Whether the server would refuse them again, so that there is no automatic retry. */
   readonly isFinal: boolean;
 }
 
@@ -32,13 +32,13 @@ let addressTimer: ReturnType<typeof setTimeout> | undefined;
 let addressWritten = -Infinity;
 let retryMs = RETRY_AFTER_MS;
 let savedEdits = 0;
-/** Why marks are unsaved, by slug. */
+/** Errors of unsaved annotations, by slug. */
 const failures = new Map<string, Error>();
-/** Saves run one after another, so that an older state never overtakes a newer one. */
+/** Saves run one after another, so that an older state never replaces a newer one. */
 let lastSave: Promise<void> = Promise.resolve();
 
-/** Opens what the address names and keeps address and server in step from then on. */
-export async function startKeeping(): Promise<void> {
+/** Opens the graph of the address and starts the synchronisation. */
+export async function startSync(): Promise<void> {
   dropToken();
   window.addEventListener('popstate', () => void openFromAddress());
   window.addEventListener('pagehide', () => flush(true));
@@ -57,7 +57,7 @@ export async function startKeeping(): Promise<void> {
   });
 }
 
-/** Opens another graph, so that the browser's Back leads to the present one. */
+/** Opens another graph; the browser's Back returns to the present one. */
 export async function visit(slug: string): Promise<void> {
   flush(false);
   writeNow('replace');
@@ -65,27 +65,27 @@ export async function visit(slug: string): Promise<void> {
   if (opened.value?.slug === slug) writeNow('push');
 }
 
-/** The link that shows all this again. */
+/** A link that opens the present view. */
 export function shareableLink(): string {
   writeNow('replace');
   return location.href;
 }
 
-/** Also what was refused before. */
+/** Saves at once, also what was refused before. */
 export function saveNow(): void {
   failures.clear();
   retryMs = RETRY_AFTER_MS;
   flush(false);
 }
 
-/** Gives up the marks of a graph that cannot be saved. */
+/** Discards the annotations of a graph that cannot be saved. */
 export function discard(slug: string): void {
   unsaved.delete(slug);
   failures.delete(slug);
   showOutcome();
 }
 
-/** Whether what the server has of a graph is what is shown of it. */
+/** Whether the annotations of a graph are saved as they are shown. */
 export function isSaved(slug: string): boolean {
   const now = saving.value;
   return now.state === 'saved' || (now.state === 'failed' && !unsaved.has(slug));
@@ -105,36 +105,36 @@ function flush(last: boolean): void {
   const slug = opened.value?.slug;
   if (slug !== undefined) {
     if (editCount.value !== savedEdits) {
-      unsaved.set(slug, { ...marks.value, clickedId: clickedId.value });
-      failures.delete(slug); // other marks than those that were refused
+      unsaved.set(slug, { ...annotations.value, clickedId: clickedId.value });
+      failures.delete(slug); // they differ from those that were refused
     }
     savedEdits = editCount.value;
   }
   send(last);
 }
 
-/** Sends all that the server has neither confirmed nor refused for good, of graphs that were left meanwhile too. */
+/** Saves all unsaved annotations that were not refused for good, also of graphs that are closed. */
 function send(last: boolean): void {
   clearTimeout(retryTimer);
   const save = async () => {
     const due = [...unsaved].filter(([slug]) => !isRefused(slug));
     if (due.length === 0) return;
     saving.value = { state: 'saving' };
-    await Promise.all(due.map(([slug, annotations]) => saveOne(slug, annotations, last)));
+    await Promise.all(due.map(([slug, edited]) => saveOne(slug, edited, last)));
     showOutcome();
     retryLater();
   };
-  // A page that is being closed cannot wait for the save before.
+  // A page that is being closed cannot wait for the previous save.
   lastSave = last ? save() : lastSave.then(save);
 }
 
-async function saveOne(slug: string, annotations: Annotations, last: boolean): Promise<void> {
+async function saveOne(slug: string, edited: Annotations, last: boolean): Promise<void> {
   try {
-    await saveAnnotations(slug, annotations, last);
+    await saveAnnotations(slug, edited, last);
     failures.delete(slug);
-    if (unsaved.get(slug) === annotations) unsaved.delete(slug); // else edited again meanwhile
+    if (unsaved.get(slug) === edited) unsaved.delete(slug); // else edited again meanwhile
   } catch (error) {
-    if (unsaved.get(slug) === annotations) failures.set(slug, error as Error);
+    if (unsaved.get(slug) === edited) failures.set(slug, error as Error);
   }
 }
 
@@ -146,7 +146,7 @@ function showOutcome(): void {
   } else if (saving.value.state !== 'waiting') saving.value = { state: 'saved' };
 }
 
-/** What failed on the way may succeed later; what was refused would be refused again. */
+/** Retries saves that did not reach the server; those that it refused would be refused again. */
 function retryLater(): void {
   clearTimeout(retryTimer);
   if (![...failures.keys()].some((slug) => !isRefused(slug))) {
@@ -162,7 +162,7 @@ function isRefused(slug: string): boolean {
   return error instanceof RequestFailed && error.isFinal;
 }
 
-/** The token of the address is in a cookie by now, and should not stay where it is seen and shared. */
+/** The token is in a cookie by now, and must not stay in the address, which is visible and shared. */
 function dropToken(): void {
   const params = new URLSearchParams(location.search);
   if (exported !== null || !params.has('token')) return;
@@ -172,7 +172,7 @@ function dropToken(): void {
 }
 
 function addressState(): AddressState {
-  const { pinnedIds, supernodes, sg_pos, clerps } = marks.value;
+  const { pinnedIds, supernodes, sg_pos, clerps } = annotations.value;
   return {
     slug: opened.value?.slug ?? null,
     clickedId: clickedId.value,
@@ -185,7 +185,7 @@ function addressState(): AddressState {
   };
 }
 
-/** A page from disk may change only what follows the `#`. */
+/** A page that was opened from a file can change only the fragment of its address. */
 function query(): string {
   return exported === null ? location.search.slice(1) : location.hash.slice(1);
 }
