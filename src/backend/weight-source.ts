@@ -1,20 +1,25 @@
 /** Where the numbers of a weight come from: a tensor of a file, its type in the backend's words, and its size. */
-import type { StorageType, TensorFile } from '../formats/tensor-file.ts';
+import type { TensorFile, TensorInfo } from '../formats/tensor-file.ts';
 import { ELEMENT_BYTES } from '../formats/dtype.ts';
 import type { WeightSource, WeightType } from './backend.ts';
 
 /** How files name the types in which a weight may be stored. */
-export const STORAGE_TYPES: Readonly<Record<WeightType, StorageType>> = {
+export const STORAGE_TYPES: Readonly<Record<WeightType, WeightInfo['dtype']>> = {
   float32: 'F32',
   bfloat16: 'BF16',
   float16: 'F16',
 };
 
-/** The stored type of a matrix in the backend's words. Headers were checked before, so another type is a bug. */
-export function weightType(dtype: StorageType): WeightType {
-  for (const [type, name] of Object.entries(STORAGE_TYPES)) if (name === dtype) return type as WeightType;
-  throw new Error(`${dtype} is no storage type of a weight`);
+/** A tensor that is stored as a weight may be, which was checked when its file was opened. */
+export interface WeightInfo extends TensorInfo {
+  readonly dtype: 'F32' | 'BF16' | 'F16';
 }
+
+const WEIGHT_TYPES: Readonly<Record<WeightInfo['dtype'], WeightType>> = {
+  F32: 'float32',
+  BF16: 'bfloat16',
+  F16: 'float16',
+};
 
 /** Bytes of a stored matrix. */
 export function storedBytes({
@@ -25,14 +30,17 @@ export function storedBytes({
 }
 
 /** A matrix of a tensor file. `transposed`: the file holds the transpose of the logical matrix. */
-export function weightSource(file: TensorFile, key: string, transposed = false): WeightSource {
-  const info = file.tensors.get(key)!;
+export function weightSource(
+  file: TensorFile,
+  { name, shape, dtype }: WeightInfo,
+  transposed = false,
+): WeightSource {
   return {
-    name: `${key} in ${file.name}`,
-    shape: info.shape as [number, number],
-    dtype: weightType(info.dtype),
+    name: `${name} in ${file.name}`,
+    shape: shape as [number, number],
+    dtype: WEIGHT_TYPES[dtype],
     transposed,
-    readInto: (target, rows) => file.readInto(key, target, rows),
-    readRows: (indices) => file.readRows(key, indices),
+    readInto: (target, rows) => file.readInto(name, target, rows),
+    readRows: (indices) => file.readRows(name, indices),
   };
 }

@@ -1,6 +1,7 @@
 /** Files, step 2: how numbers are stored, and their way to and from float32. Hosts are little-endian, as the files are. */
-import { unreachable } from '../errors.ts';
-import type { StorageType } from './tensor-file.ts';
+import { BadFileError, unreachable } from '../errors.ts';
+import { shownName } from './shown.ts';
+import type { ReadableTensor, StorageType, TensorInfo } from './tensor-file.ts';
 
 /** Bytes of one element. */
 export const ELEMENT_BYTES: Readonly<Record<StorageType, number>> = {
@@ -19,8 +20,45 @@ export const ELEMENT_BYTES: Readonly<Record<StorageType, number>> = {
   BOOL: 1,
 };
 
-export function isStorageType(text: unknown): text is StorageType {
-  return typeof text === 'string' && Object.hasOwn(ELEMENT_BYTES, text);
+function isStorageType(text: string): text is StorageType {
+  return Object.hasOwn(ELEMENT_BYTES, text);
+}
+
+function isReadable(info: TensorInfo): info is ReadableTensor {
+  return isStorageType(info.dtype);
+}
+
+/** The tensor, with a type that can be read. Throws `BadFileError` that names it otherwise. */
+export function readable(fileName: string, info: TensorInfo): ReadableTensor {
+  if (isReadable(info)) return info;
+  throw new BadFileError({
+    code: 'tensor_dtype',
+    message: `${fileName}: tensor ${shownName(info.name)} has dtype ${shownName(info.dtype)}; expected one of ${Object.keys(ELEMENT_BYTES).join(', ')}`,
+    hint: 'Convert the tensor to one of these types.',
+  });
+}
+
+const BITS_PER_BYTE = 8;
+
+/** Types of safetensors that are not read here: their lengths are checked all the same. */
+const OTHER_ELEMENT_BITS: Readonly<Record<string, number>> = {
+  F4: 4,
+  F6_E2M3: 6,
+  F6_E3M2: 6,
+  F8_E5M2: 8,
+  F8_E4M3: 8,
+  F8_E5M2FNUZ: 8,
+  F8_E4M3FNUZ: 8,
+  F8_E8M0: 8,
+  C64: 64,
+};
+
+/** Bytes of a tensor of any type of safetensors; undefined for a type that is not known at all. */
+export function storedBytes(dtype: string, shape: readonly number[]): number | undefined {
+  const length = shape.reduce((product, size) => product * size, 1);
+  if (isStorageType(dtype)) return length * ELEMENT_BYTES[dtype];
+  if (!Object.hasOwn(OTHER_ELEMENT_BITS, dtype)) return undefined;
+  return (length * OTHER_ELEMENT_BITS[dtype]!) / BITS_PER_BYTE;
 }
 
 type NumberArray =

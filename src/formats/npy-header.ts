@@ -4,11 +4,13 @@
  */
 import { BadFileError } from '../errors.ts';
 import { ELEMENT_BYTES } from './dtype.ts';
+import { parsePythonLiteral, type PythonLiteral } from './python-literal.ts';
 import { shown } from './shown.ts';
 import type { StorageType } from './tensor-file.ts';
 
 export interface NpyHeader {
-  readonly dtype: StorageType;
+  /** A `StorageType`; for what cannot be read (texts, records, pickled objects, …) NumPy's words for it. */
+  readonly dtype: string;
   readonly shape: readonly number[];
   /** True when columns follow one another instead of rows (Fortran order). */
   readonly columnOrder: boolean;
@@ -24,6 +26,7 @@ const LONGEST_PREAMBLE = 12;
 /** No header that is accepted is longer. */
 export const LARGEST_NPY_HEADER_BYTES = LONGEST_PREAMBLE + LONGEST_TEXT;
 
+/** Types that are read here. */
 const DTYPES: Readonly<Record<string, StorageType>> = {
   '<f2': 'F16',
   '<f4': 'F32',
@@ -44,26 +47,18 @@ export function parseNpyHeader(where: string, start: Uint8Array, byteLength: num
     where,
     bytes.toString('latin1', textStart, headerBytes),
   );
-  if (!Object.hasOwn(DTYPES, descr)) {
-    throw refused(where, `its type is ${shown(descr)}; expected one of ${Object.keys(DTYPES).join(', ')}`);
-  }
   // A list of numbers is the same in both orders.
   const columnOrder = fortranOrder && shape.length > 1;
-  if (columnOrder && shape.length > 2) {
-    throw refused(
-      where,
-      `it is in Fortran order and has ${shape.length} dimensions; at most 2 are read in this order`,
-    );
-  }
+  const dataBytes = byteLength - headerBytes;
+  const layout = { shape, columnOrder, headerBytes, dataBytes };
+  if (!Object.hasOwn(DTYPES, descr)) return { ...layout, dtype: descr };
   const dtype = DTYPES[descr]!;
-  const dataBytes = shape.reduce((product, length) => product * length, ELEMENT_BYTES[dtype]);
-  if (headerBytes + dataBytes !== byteLength) {
-    throw refused(
-      where,
-      `${descr} of shape ${shown(shape)} needs ${dataBytes} bytes, there are ${byteLength - headerBytes}`,
-    );
+  const needed = shape.reduce((product, length) => product * length, ELEMENT_BYTES[dtype]);
+  if (needed !== dataBytes) {
+    throw refused(where, `${descr} of shape ${shown(shape)} needs ${needed} bytes, there are ${dataBytes}`);
   }
-  return { dtype, shape, columnOrder, headerBytes, dataBytes };
+  if (!columnOrder || shape.length === 2) return { ...layout, dtype };
+  return { ...layout, dtype: `${dtype} in Fortran order with ${shape.length} dimensions` };
 }
 
 /** Version 1 gives the text's length in 2 bytes, versions 2 and 3 in 4. */
@@ -83,40 +78,31 @@ function preamble(where: string, bytes: Buffer): { textStart: number; textBytes:
   }
 }
 
-/** One `'key': value` of the dictionary, with the comma after it; the value is a text, a truth value or a tuple. */
-const PAIR =
-  /\s*'(?<key>descr|fortran_order|shape)'\s*:\s*(?:'(?<text>[^'\\]*)'|(?<truth>True|False)|\((?<tuple>[\d\s,]*)\))\s*(?:,|(?=\}))/y;
-
+/** The three entries of the dictionary, each once, in any order. */
 function parseDictionary(where: string, header: string) {
-  const found: { descr?: string; fortranOrder?: boolean; shape?: number[] } = {};
-  let at = 1;
-  for (let match = pairAt(header, at); match; match = pairAt(header, at)) {
-    at += match[0].length;
-    const { key, text, truth, tuple } = match.groups!;
-    if (key === 'descr' && text !== undefined && found.descr === undefined) found.descr = text;
-    else if (key === 'fortran_order' && truth && found.fortranOrder === undefined)
-      found.fortranOrder = truth === 'True';
-    else if (key === 'shape' && tuple !== undefined && !found.shape) found.shape = parseTuple(tuple);
+  const found: { descr?: PythonLiteral; fortran_order?: boolean; shape?: number[] } = {};
+  for (const [key, value] of pairsOf(parsePythonLiteral(header))) {
+    if (key === 'descr' && found.descr === undefined && value !== null) found.descr = value;
+    else if (key === 'fortran_order' && found.fortran_order === undefined && typeof value === 'boolean')
+      found.fortran_order = value;
+    else if (key === 'shape' && !found.shape && isShape(value)) found.shape = value;
     else throw unreadable(where, header);
   }
-  const { descr, fortranOrder, shape } = found;
-  const closed = header.startsWith('{') && /^\s*\}\s*$/.test(header.slice(at));
-  if (!closed || descr === undefined || fortranOrder === undefined || !shape?.every(Number.isSafeInteger)) {
-    throw unreadable(where, header);
-  }
-  return { descr, fortranOrder, shape };
+  const { descr, fortran_order, shape } = found;
+  if (descr === undefined || fortran_order === undefined || !shape) throw unreadable(where, header);
+  return {
+    descr: typeof descr === 'string' ? descr : JSON.stringify(descr),
+    fortranOrder: fortran_order,
+    shape,
+  };
 }
 
-function pairAt(header: string, at: number): RegExpExecArray | null {
-  PAIR.lastIndex = at;
-  return PAIR.exec(header);
+function pairsOf(value: PythonLiteral | undefined): readonly (readonly [PythonLiteral, PythonLiteral])[] {
+  return typeof value === 'object' && value !== null && 'pairs' in value ? value.pairs : [];
 }
 
-/** `32, 128` or `160,` or nothing; what is no whole number becomes NaN. */
-function parseTuple(tuple: string): number[] {
-  const parts = tuple.split(',').map((part) => part.trim());
-  if (parts.at(-1) === '') parts.pop();
-  return parts.map((part) => (/^\d+$/.test(part) ? Number(part) : NaN));
+function isShape(value: PythonLiteral): value is number[] {
+  return Array.isArray(value) && value.every((length) => Number.isSafeInteger(length) && length >= 0);
 }
 
 function unreadable(where: string, header: string): BadFileError {

@@ -5,7 +5,7 @@ import type { ByteSource } from './byte-source.ts';
 import { collectRows } from './column-order.ts';
 import { ELEMENT_BYTES } from './dtype.ts';
 import { shownName } from './shown.ts';
-import type { TensorInfo } from './tensor-file.ts';
+import type { ReadableTensor, TensorInfo } from './tensor-file.ts';
 import { allocate, readInBatches } from './tensor-reader.ts';
 import type { ByteRun } from './tensor-reader.ts';
 import type { ZipMember } from './zip.ts';
@@ -30,15 +30,15 @@ export class ArrayReader {
     this.#array = array;
   }
 
-  async readRuns(runs: readonly ByteRun[]): Promise<void> {
+  async readRuns({ dtype }: ReadableTensor, runs: readonly ByteRun[]): Promise<void> {
     const { info, columnOrder } = this.#array;
     const [first] = runs;
-    if (columnOrder) await this.#collect(runs);
+    if (columnOrder) await this.#collect(ELEMENT_BYTES[dtype], runs);
     else if (first?.target.byteLength === info.byteLength) await this.#readWhole(first.target);
     else await readInBatches(runs, (offset, target) => this.#readPart(offset, target));
   }
 
-  async #collect(runs: readonly ByteRun[]): Promise<void> {
+  async #collect(elementBytes: number, runs: readonly ByteRun[]): Promise<void> {
     const { info, header } = this.#array;
     let sum = crc32(header);
     const readStored = async (offset: number, target: Uint8Array) => {
@@ -46,7 +46,7 @@ export class ArrayReader {
       sum = crc32(target, sum);
     };
     const [rows, columns] = info.shape as [number, number];
-    await collectRows({ rows, columns, elementBytes: ELEMENT_BYTES[info.dtype], readStored }, runs);
+    await collectRows({ rows, columns, elementBytes, readStored }, runs);
     this.#check(sum);
   }
 

@@ -18,7 +18,8 @@ const ARRAY_SUFFIX = '.npy';
  * inflated straight into the target when read whole; the first read of single rows inflates the array once and keeps it until
  * the file is closed. Matrices in Fortran order are given row by row like the others, for one pass over their bytes a call.
  * Whole reads check the archive's checksum. The source belongs to the result, also when opening fails.
- * Throws `BadFileError` for a damaged archive and for types other than little-endian f2, f4, f8, i4, i8.
+ * Throws `BadFileError` for a damaged archive. Arrays of other types than little-endian f2, f4, f8, i4, i8 are listed, and
+ * refused when they are read.
  */
 export async function openNpz(sourceOrPath: ByteSource | string): Promise<TensorFile> {
   const source = typeof sourceOrPath === 'string' ? await openFileSource(sourceOrPath) : sourceOrPath;
@@ -33,7 +34,7 @@ export async function openNpz(sourceOrPath: ByteSource | string): Promise<Tensor
       name: source.name,
       metadata: {},
       tensors: new Map(arrays.map(({ info }) => [info.name, info])),
-      readRuns: ({ name }, runs) => readers.get(name)!.readRuns(runs),
+      readRuns: (info, runs) => readers.get(info.name)!.readRuns(info, runs),
       [Symbol.dispose]: () => {
         readers.clear(); // and with them what was inflated
         source[Symbol.dispose]();

@@ -6,7 +6,7 @@
 import { BadFileError } from '../errors.ts';
 import { openFileSource } from './byte-source.ts';
 import type { ByteSource } from './byte-source.ts';
-import { ELEMENT_BYTES, isStorageType } from './dtype.ts';
+import { storedBytes } from './dtype.ts';
 import { findDuplicateKey } from './duplicate-keys.ts';
 import { shown, shownName } from './shown.ts';
 import { readInBatches, tensorFile } from './tensor-reader.ts';
@@ -27,7 +27,8 @@ interface Placed extends TensorInfo {
 /**
  * Reads and checks the header; tensors are read when asked for. The source (or the file opened for a path) belongs to the
  * result and is closed with it, also when opening fails. Throws `BadFileError` for anything the format forbids:
- * a length that lies, unknown types, overlaps, holes, bytes that no tensor owns, a name given twice.
+ * a length that lies, overlaps, holes, bytes that no tensor owns, a name given twice. A tensor of a type that is not known
+ * is listed, and refused when it is read.
  */
 export async function openSafetensors(sourceOrPath: ByteSource | string): Promise<TensorFile> {
   const source = typeof sourceOrPath === 'string' ? await openFileSource(sourceOrPath) : sourceOrPath;
@@ -110,7 +111,9 @@ function isSize(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0;
 }
 
-function parseMetadata(file: string, metadata: unknown = {}): Record<string, string> {
+/** Null is the same as absent to the reference implementation. */
+function parseMetadata(file: string, given: unknown): Record<string, string> {
+  const metadata = given ?? {};
   const isText = (entry: [string, unknown]): entry is [string, string] => typeof entry[1] === 'string';
   if (!isRecord(metadata))
     throw damaged('safetensors_header', `${file}: ${METADATA_KEY} must be a JSON object`);
@@ -126,12 +129,8 @@ function parseEntry(file: string, name: string, entry: unknown): Placed {
   if (!isRecord(entry))
     throw damaged('safetensors_header', `${where}: its header entry must be a JSON object`);
   const { dtype, shape, data_offsets: offsets } = entry;
-  if (!isStorageType(dtype)) {
-    throw new BadFileError({
-      code: 'tensor_dtype',
-      message: `${where} has dtype ${shown(dtype)}; expected one of ${Object.keys(ELEMENT_BYTES).join(', ')}`,
-      hint: 'Convert the tensor to one of these types.',
-    });
+  if (typeof dtype !== 'string') {
+    throw damaged('tensor_dtype', `${where} has dtype ${shown(dtype)}; expected a name such as "F32"`);
   }
   if (!Array.isArray(shape) || !shape.every(isSize)) {
     throw damaged('tensor_shape', `${where} has shape ${shown(shape)}; expected non-negative whole numbers`);
@@ -140,11 +139,12 @@ function parseEntry(file: string, name: string, entry: unknown): Placed {
     throw damaged('tensor_offsets', `${where} has data_offsets ${shown(offsets)}; expected [begin, end]`);
   }
   const [begin, end] = offsets as [number, number];
-  const byteLength = shape.reduce((product, length) => product * length, ELEMENT_BYTES[dtype]);
-  if (end - begin !== byteLength) {
+  const byteLength = end - begin;
+  const needed = storedBytes(dtype, shape) ?? byteLength;
+  if (byteLength !== needed || byteLength < 0) {
     throw damaged(
       'tensor_offsets',
-      `${where}: ${dtype} of shape ${shown(shape)} needs ${byteLength} bytes, its offsets span ${end - begin}`,
+      `${where}: ${shownName(dtype)} of shape ${shown(shape)} needs ${needed} bytes, its offsets span ${byteLength}`,
     );
   }
   return { name, dtype, shape, byteLength, begin, end };

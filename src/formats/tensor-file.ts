@@ -1,14 +1,21 @@
 /** Named arrays in a file, whatever its format: the headers are known, the bytes are read when asked for. */
 
-/** Storage types, in the spelling of safetensors. */
+/** Storage types that can be read, in the spelling of safetensors. */
 export type StorageType =
   'F64' | 'F32' | 'F16' | 'BF16' | 'I64' | 'I32' | 'I16' | 'I8' | 'U64' | 'U32' | 'U16' | 'U8' | 'BOOL';
 
+/** What a header says of a tensor. */
 export interface TensorInfo {
   readonly name: string;
-  readonly dtype: StorageType;
+  /** As the file spells it. Good files may have tensors of other types than `StorageType` beside those that are needed. */
+  readonly dtype: string;
   readonly shape: readonly number[];
   readonly byteLength: number;
+}
+
+/** A tensor whose numbers can be read. */
+export interface ReadableTensor extends TensorInfo {
+  readonly dtype: StorageType;
 }
 
 /** Half-open range of rows (first axis). */
@@ -17,7 +24,7 @@ export interface RowRange {
   readonly stop: number;
 }
 
-/** One opened file, or several shards seen as one. Offsets, lengths and types were checked when it was opened. */
+/** One opened file, or several shards seen as one. Offsets and lengths were checked when it was opened. */
 export interface TensorFile extends Disposable {
   /** How errors name it: a path or an address. */
   readonly name: string;
@@ -26,7 +33,7 @@ export interface TensorFile extends Disposable {
   /**
    * The stored little-endian bytes of a tensor, or of a range of its rows, in a new buffer that starts at an
    * offset of its ArrayBuffer divisible by 64 (so that any typed array can be laid over it). Rows follow one another, also where the file has columns.
-   * Throws `BadFileError` for an unknown name and for bytes that cannot be read.
+   * Throws `BadFileError` for an unknown name, for a type that cannot be read and for bytes that cannot be read.
    */
   read(name: string, rows?: RowRange): Promise<Uint8Array>;
   /** As `read`, into memory of the caller: `target.length` must be the exact number of bytes. */

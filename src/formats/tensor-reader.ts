@@ -2,7 +2,8 @@
 import { BadFileError, ExhaustedError } from '../errors.ts';
 import { nearest } from '../nearest.ts';
 import { allDone } from './byte-source.ts';
-import type { RowRange, TensorFile, TensorInfo } from './tensor-file.ts';
+import { readable } from './dtype.ts';
+import type { ReadableTensor, RowRange, TensorFile, TensorInfo } from './tensor-file.ts';
 
 /** What a format adds: where the bytes of a tensor lie. */
 export interface TensorBytes extends Disposable {
@@ -10,7 +11,7 @@ export interface TensorBytes extends Disposable {
   readonly metadata: Readonly<Record<string, string>>;
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   /** Fills runs of whole rows of one tensor. */
-  readRuns(info: TensorInfo, runs: readonly ByteRun[]): Promise<void>;
+  readRuns(info: ReadableTensor, runs: readonly ByteRun[]): Promise<void>;
 }
 
 /** Bytes of a tensor from `offset` on (counted from its first), as many as `target` has. */
@@ -24,8 +25,9 @@ const READS_IN_FLIGHT = 16;
 
 /** Names, row ranges and single rows over the byte ranges of one file. */
 export function tensorFile(file: TensorBytes): TensorFile {
+  const readableInfo = (name: string) => readable(file.name, tensorInfo(file, name));
   const readInto = async (name: string, target: Uint8Array, rows?: RowRange) => {
-    const info = tensorInfo(file, name);
+    const info = readableInfo(name);
     const { offset, byteLength } = rowBytes(file, info, rows);
     if (target.byteLength !== byteLength) {
       throw new Error(`${name}: the target has ${target.byteLength} bytes, the rows have ${byteLength}`);
@@ -38,13 +40,13 @@ export function tensorFile(file: TensorBytes): TensorFile {
     tensors: file.tensors,
     readInto,
     async read(name, rows) {
-      const info = tensorInfo(file, name);
+      const info = readableInfo(name);
       const target = allocate(rowBytes(file, info, rows).byteLength, `${file.name}: tensor ${name}`);
       await readInto(name, target, rows);
       return target;
     },
-    readRows: async (name, indices) => readScattered(file, tensorInfo(file, name), indices),
-    readVectors: async (name, indices) => readScattered(file, asMatrix(tensorInfo(file, name)), indices),
+    readRows: async (name, indices) => readScattered(file, readableInfo(name), indices),
+    readVectors: async (name, indices) => readScattered(file, asMatrix(readableInfo(name)), indices),
     [Symbol.dispose]: () => file[Symbol.dispose](),
   };
 }
@@ -63,7 +65,7 @@ export async function readInBatches(
 /** Rows of a tensor by index, one after the other in new memory. */
 async function readScattered(
   file: TensorBytes,
-  info: TensorInfo,
+  info: ReadableTensor,
   indices: ArrayLike<number>,
 ): Promise<Uint8Array> {
   const bytesPerRow = rowSize(info);
@@ -77,7 +79,7 @@ async function readScattered(
 }
 
 /** [a, b, c] seen as [a · b, c]. */
-function asMatrix(info: TensorInfo): TensorInfo {
+function asMatrix(info: ReadableTensor): ReadableTensor {
   const vectors = info.shape.slice(0, -1).reduce((product, size) => product * size, 1);
   return { ...info, shape: [vectors, info.shape.at(-1) ?? 1] };
 }

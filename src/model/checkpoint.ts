@@ -1,11 +1,13 @@
 /** Model, before any weight is read: the files of a checkpoint, its configuration, and headers that agree with it. */
+import type { WeightInfo } from '../backend/weight-source.ts';
 import { BadFileError, NotFoundError } from '../errors.ts';
 import type { ByteSource } from '../formats/byte-source.ts';
 import { readJson } from '../formats/json.ts';
 import { openTensorFile } from '../formats/open-tensor-file.ts';
 import { openSharded } from '../formats/sharded.ts';
-import type { StorageType, TensorFile, TensorInfo } from '../formats/tensor-file.ts';
+import type { TensorFile } from '../formats/tensor-file.ts';
 import { ConfigFile, transformerConfig, type TransformerConfig } from './config.ts';
+import { weightInfo } from './weight-info.ts';
 import { expectedWeights, type ExpectedWeight } from './weight-names.ts';
 
 /** A folder of files, local or not, as the `hub` room hands it over. */
@@ -20,7 +22,7 @@ export interface FileSet {
 
 /** A parameter and where it lies. */
 export interface CheckpointWeight extends ExpectedWeight {
-  readonly info: TensorInfo;
+  readonly info: WeightInfo;
 }
 
 /** An opened checkpoint: every parameter that the configuration calls for is there, in the right shape and a known type. */
@@ -29,8 +31,6 @@ export interface Checkpoint extends Disposable {
   readonly file: TensorFile;
   readonly weights: readonly CheckpointWeight[];
 }
-
-const WEIGHT_TYPES: readonly StorageType[] = ['F32', 'F16', 'BF16'];
 
 /** Files that belong to a checkpoint; shards are named by the index. */
 export const CONFIG_FILE = 'config.json';
@@ -51,6 +51,11 @@ export async function openCheckpoint(files: FileSet): Promise<Checkpoint> {
     file[Symbol.dispose]();
     throw error;
   }
+}
+
+/** The tensor that holds a parameter under its key in the file. */
+export function weightAt({ weights }: Checkpoint, key: string): WeightInfo {
+  return weights.find((weight) => weight.key === key)!.info;
 }
 
 /** Whether a file is certainly not there; where that is not certain, opening it tells what has to be done. */
@@ -94,26 +99,21 @@ async function openWeights(files: FileSet): Promise<TensorFile> {
 }
 
 function checkWeight(expected: ExpectedWeight, file: TensorFile): CheckpointWeight {
-  const info = file.tensors.get(expected.key);
-  if (!info) {
+  const found = file.tensors.get(expected.key);
+  if (!found) {
     throw new BadFileError({
       code: 'missing_tensor',
       message: `${file.name} has no tensor ${expected.key} [${expected.shape.join(', ')}]`,
       hint: 'Does config.json belong to these weights?',
     });
   }
+  // The type comes first: quantised weights have other shapes too, which is not what is wrong with them.
+  const info = weightInfo(file.name, found);
   if (info.shape.join() !== expected.shape.join()) {
     throw new BadFileError({
       code: 'tensor_shape',
       message: `${file.name}: ${expected.key} is [${info.shape.join(', ')}], config.json makes it [${expected.shape.join(', ')}]`,
       hint: 'Does config.json belong to these weights?',
-    });
-  }
-  if (!WEIGHT_TYPES.includes(info.dtype)) {
-    throw new BadFileError({
-      code: 'tensor_dtype',
-      message: `${file.name}: ${expected.key} is stored as ${info.dtype}; known are ${WEIGHT_TYPES.join(', ')}`,
-      hint: 'Quantised checkpoints have to be converted to one of these first.',
     });
   }
   return { ...expected, info };

@@ -4,7 +4,7 @@ import type { Backend, Tensor1D, Weight } from '../backend/backend.ts';
 import { MemoryBudget } from '../backend/budget.ts';
 import { weightSource } from '../backend/weight-source.ts';
 import { firstNonFinite, widen } from '../formats/dtype.ts';
-import type { Checkpoint } from './checkpoint.ts';
+import { weightAt, type Checkpoint } from './checkpoint.ts';
 import { notFinite } from './not-finite.ts';
 import { Transformer, type BlockWeights } from './transformer.ts';
 import { BLOCK_GAINS, BLOCK_MATRICES, type BlockGain, type BlockMatrix } from './weight-names.ts';
@@ -35,16 +35,18 @@ export async function loadTransformer(
 
   const matrix = async (key: string): Promise<Weight> => {
     options.signal?.throwIfAborted();
-    const { byteLength } = file.tensors.get(key)!;
-    const source = weightSource(file, key);
-    const weight = budget.take(byteLength) ? await backend.loadWeight(source) : backend.streamWeight(source);
+    const info = weightAt(checkpoint, key);
+    const source = weightSource(file, info);
+    const weight = budget.take(info.byteLength)
+      ? await backend.loadWeight(source)
+      : backend.streamWeight(source);
     owned.push(weight);
-    progress(byteLength);
+    progress(info.byteLength);
     return weight;
   };
   const gain = async (key: string): Promise<Tensor1D> => {
     const stored = await file.read(key);
-    const values = widen(stored, file.tensors.get(key)!.dtype);
+    const values = widen(stored, weightAt(checkpoint, key).dtype);
     if (firstNonFinite(values) >= 0) throw notFinite(file.name, key);
     const offset = config.family.normGainOffset;
     const tensor = tf.tensor1d(values.map((w) => w + offset));

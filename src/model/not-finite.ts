@@ -1,7 +1,8 @@
 /** Model: parameters that are NaN or infinite, found and named. */
 import { BadFileError } from '../errors.ts';
-import { firstNonFiniteStored } from '../formats/dtype.ts';
+import { firstNonFiniteStored, readable } from '../formats/dtype.ts';
 import type { TensorFile } from '../formats/tensor-file.ts';
+import { tensorInfo } from '../formats/tensor-reader.ts';
 
 const CHECKED_AT_ONCE_BYTES = 16 * 1024 * 1024;
 
@@ -21,7 +22,7 @@ export function notFinite(fileName: string, key: string): BadFileError {
  */
 export async function findNotFinite(file: TensorFile, keys: Iterable<string>): Promise<string | undefined> {
   for (const key of keys) {
-    const info = file.tensors.get(key)!;
+    const info = readable(file.name, tensorInfo(file, key));
     const nRows = info.shape[0] ?? 1;
     const rowBytes = info.byteLength / Math.max(1, nRows);
     const rowsAtOnce = Math.max(1, Math.floor(CHECKED_AT_ONCE_BYTES / Math.max(1, rowBytes)));

@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Backend, HeldWeight, Tensor2D } from '../backend/backend.ts';
 import { weightSource } from '../backend/weight-source.ts';
 import { firstNonFinite, widen } from '../formats/dtype.ts';
-import type { Checkpoint } from './checkpoint.ts';
+import { weightAt, type Checkpoint } from './checkpoint.ts';
 import { findNotFinite, notFinite } from './not-finite.ts';
 
 /**
@@ -19,10 +19,10 @@ export async function tokenEffects(
   const { config, file } = checkpoint;
   const { W_E, W_U, ln_final } = config.family.weights;
   const unembedding = config.tie_word_embeddings ? W_E : W_U;
-  const gain = widen(await file.read(ln_final), file.tensors.get(ln_final)!.dtype);
+  const gain = widen(await file.read(ln_final), weightAt(checkpoint, ln_final).dtype);
   const offset = config.family.normGainOffset;
   const normed = direction.map((value, i) => value * (gain[i]! + offset));
-  using weight = backend.streamWeight(weightSource(file, unembedding));
+  using weight = backend.streamWeight(weightSource(file, weightAt(checkpoint, unembedding)));
   using held = await weight.acquire();
   const effects = tf.tidy(() => logitEffects(held, tf.tensor2d(normed, [1, config.d_model])));
   try {

@@ -1,6 +1,6 @@
 /** Transcoder, before any weight is read: the files of a set, its configuration, headers that agree with the model. */
 import { BadFileError, NotFoundError } from '../errors.ts';
-import type { StorageType, TensorFile } from '../formats/tensor-file.ts';
+import type { TensorFile } from '../formats/tensor-file.ts';
 import { openTensorFile } from '../formats/open-tensor-file.ts';
 import { readYaml } from '../formats/yaml.ts';
 import { lacks, type FileSet } from '../model/checkpoint.ts';
@@ -8,7 +8,7 @@ import { SetConfigFile, setConfig, type SetConfig } from './set-config.ts';
 import { crossLayer, decoderFile, encoderFile } from './sources/cross-layer.ts';
 import { gemmaScope, isGemmaScope } from './sources/gemma-scope.ts';
 import { singleLayer } from './sources/single-layer.ts';
-import { expectShape, type LayerSource, type Located } from './sources/source.ts';
+import { expectShape, type LayerSource } from './sources/source.ts';
 
 export const SET_CONFIG_FILE = 'config.yaml';
 
@@ -57,6 +57,7 @@ function layerFile(layer: number): string {
  */
 export async function openSet(files: FileSet, config: SetConfig, model: ModelShape): Promise<OpenedSet> {
   checkDepth(files, config, model);
+  const hasThresholds = config.activation === null || config.activation.kind === 'jumprelu';
   const opened: TensorFile[] = [];
   const open = async (path: string): Promise<TensorFile> => {
     if (lacks(files, path)) {
@@ -76,8 +77,14 @@ export async function openSet(files: FileSet, config: SetConfig, model: ModelSha
     for (let layer = 0; layer < model.n_layers; layer++) {
       const source =
         config.kind === 'cross_layer_transcoder'
-          ? crossLayer(await open(encoderFile(layer)), await open(decoderFile(layer)), layer, model.n_layers)
-          : perLayer(await open(config.transcoders?.[layer] ?? layerFile(layer)), layer);
+          ? crossLayer(
+              await open(encoderFile(layer)),
+              await open(decoderFile(layer)),
+              layer,
+              model.n_layers,
+              hasThresholds,
+            )
+          : perLayer(await open(config.transcoders?.[layer] ?? layerFile(layer)), layer, hasThresholds);
       checkThreshold(source, config);
       checkKept(source, config, files.name);
       checkLayer(source, model, layers[0]?.d_transcoder ?? source.d_transcoder);
@@ -96,8 +103,10 @@ export async function openSet(files: FileSet, config: SetConfig, model: ModelSha
   }
 }
 
-function perLayer(file: TensorFile, layer: number): LayerSource {
-  return isGemmaScope(file) ? gemmaScope(file, layer) : singleLayer(file, layer);
+function perLayer(file: TensorFile, layer: number, hasThresholds: boolean): LayerSource {
+  return isGemmaScope(file)
+    ? gemmaScope(file, layer, hasThresholds)
+    : singleLayer(file, layer, hasThresholds);
 }
 
 /**
@@ -142,8 +151,6 @@ function checkKept({ layer, d_transcoder }: LayerSource, { activation }: SetConf
   });
 }
 
-const WEIGHT_TYPES: readonly StorageType[] = ['F32', 'F16', 'BF16'];
-
 function checkLayer(source: LayerSource, { d_model }: ModelShape, d_transcoder: number): void {
   const F = source.d_transcoder;
   if (F !== d_transcoder) {
@@ -168,16 +175,4 @@ function checkLayer(source: LayerSource, { d_model }: ModelShape, d_transcoder: 
   if (threshold && threshold.info.shape.reduce((a, b) => a * b, 1) !== 1)
     expectShape(threshold, [F], `${F} features`);
   if (W_skip) expectShape(W_skip, [d_model, d_model], width);
-  for (const located of [source.W_enc, source.W_dec, source.b_enc, source.b_dec, threshold, W_skip]) {
-    if (located) checkType(located);
-  }
-}
-
-function checkType({ file, info }: Located): void {
-  if (WEIGHT_TYPES.includes(info.dtype)) return;
-  throw new BadFileError({
-    code: 'tensor_dtype',
-    message: `${file.name}: ${info.name} is stored as ${info.dtype}; known are ${WEIGHT_TYPES.join(', ')}`,
-    hint: 'Convert the set to one of these types first.',
-  });
 }

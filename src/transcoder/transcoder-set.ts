@@ -156,7 +156,7 @@ async function loadLayer(
   const b_enc = await readVector(source.b_enc);
   const b_dec = await readVector(source.b_dec);
   const load = async ({ file, info }: Located, transposed: boolean): Promise<Weight> => {
-    const weight = weightSource(file, info.name, transposed);
+    const weight = weightSource(file, info, transposed);
     if (!budget.take(info.byteLength)) return backend.streamWeight(weight);
     return preload ? await backend.loadWeight(weight) : backend.lazyWeight(weight);
   };

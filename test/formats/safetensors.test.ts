@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { join } from 'node:path';
 import { BadFileError, EXIT, NotFoundError } from '../../src/errors.ts';
 import { memorySource } from '../../src/formats/byte-source.ts';
-import { widen } from '../../src/formats/dtype.ts';
+import { readable, widen } from '../../src/formats/dtype.ts';
 import { LARGEST_HEADER_BYTES, openSafetensors } from '../../src/formats/safetensors.ts';
 import { bytesOf, contentsOf, GOLDEN, refusalOf, safetensors } from './support.ts';
 
@@ -36,7 +36,7 @@ describe('A real safetensors file', () => {
         using set = await openSafetensors(
           join(GOLDEN, fixture, `transcoders/plt-relu-skip/layer_${layer}.safetensors`),
         );
-        const { dtype, shape } = set.tensors.get('W_enc')!;
+        const { dtype, shape } = readable(set.name, set.tensors.get('W_enc')!);
         const rows = Array.from({ length: nFeatures }, (_, i) => i).filter((i) => indices[i * 3] === layer);
         const read = widen(
           await set.readRows(
@@ -87,6 +87,59 @@ describe('A real safetensors file', () => {
   });
 });
 
+describe('A good safetensors file with a tensor that cannot be read', () => {
+  /** Types of safetensors 0.8 with the bytes of 8 elements, and names that no version has. */
+  const types: [string, number][] = [
+    ['F4', 4],
+    ['F6_E2M3', 6],
+    ['F6_E3M2', 6],
+    ['F8_E5M2', 8],
+    ['F8_E4M3', 8],
+    ['F8_E5M2FNUZ', 8],
+    ['F8_E4M3FNUZ', 8],
+    ['F8_E8M0', 8],
+    ['C64', 64],
+    ['F31', 5],
+    ['toString', 5],
+  ];
+  const x = Float32Array.of(1, 2);
+  const fileWith = (dtype: string, bytes: number) =>
+    safetensors(
+      {
+        other: { dtype, shape: bytes === 0 ? [3, 0] : [8], data_offsets: [0, bytes] },
+        x: { dtype: 'F32', shape: [2], data_offsets: [bytes, bytes + 8] },
+      },
+      new Uint8Array([...new Uint8Array(bytes), ...new Uint8Array(x.buffer)]),
+    );
+
+  it.each(types.flatMap(([dtype, bytes]) => [[dtype, bytes] as const, [dtype, 0] as const]))(
+    'opens; only reading that tensor is refused, by name (%s, %d bytes)',
+    async (dtype, bytes) => {
+      using file = await open(fileWith(dtype, bytes));
+      expect([...file.tensors.keys()]).toEqual(['other', 'x']);
+      expect(file.tensors.get('other')).toMatchObject({ dtype, byteLength: bytes });
+      expect(widen(await file.read('x'), 'F32')).toEqual(x);
+      for (const reading of [
+        () => file.read('other'),
+        () => file.readInto('other', new Uint8Array(bytes)),
+        () => file.readRows('other', []),
+        () => file.readVectors('other', []),
+      ]) {
+        const error = await refusalOf(reading());
+        expect(error).toMatchObject({ exitCode: EXIT.badFile, code: 'tensor_dtype' });
+        for (const part of ['hostile.safetensors', 'other', dtype]) expect(error.message).toContain(part);
+      }
+    },
+  );
+
+  it('may have null for its metadata, which is the same as none', async () => {
+    using file = await open(safetensors({ __metadata__: null, x: { dtype: 'F32', shape: [2], data_offsets: [0, 8] } }, new Uint8Array(x.buffer))); // prettier-ignore
+    expect([...file.tensors.keys()]).toEqual(['x']);
+    expect(file.metadata).toEqual({});
+    expect(widen(await file.read('x'), 'F32')).toEqual(x);
+  });
+});
+
 describe('A safetensors file that is wrong', () => {
   it('is not found when it does not exist', async () => {
     const error = await refusalOf(openSafetensors('/no/such/model.safetensors'));
@@ -128,12 +181,24 @@ describe('A safetensors file that is wrong', () => {
     ['an entry that is a number', safetensors({ a: 1 }), 'safetensors_header', 'tensor a'],
     ['metadata that are a text', safetensors({ __metadata__: 'x' }), 'safetensors_header', '__metadata__'],
     ['metadata with a number', safetensors({ __metadata__: { x: 1 } }), 'safetensors_header', '__metadata__'],
-    ['an unknown type', safetensors({ a: f32([1], [0, 4], 'F31') }, four), 'tensor_dtype', '"F31"'],
+    ['a type that is a number', safetensors({ a: f32([1], [0, 4], 4) }, four), 'tensor_dtype', '4'],
     [
-      'a type from the prototype',
-      safetensors({ a: f32([1], [0, 4], 'toString') }, four),
-      'tensor_dtype',
-      'toString',
+      'a length that a type cannot have',
+      safetensors({ a: f32([5], [0, 3], 'F4') }, four.subarray(1)),
+      'tensor_offsets',
+      'needs 2.5 bytes',
+    ],
+    [
+      'too many bytes for a type',
+      safetensors({ a: f32([3], [0, 4], 'F8_E4M3') }, four),
+      'tensor_offsets',
+      '3 bytes',
+    ],
+    [
+      'an unknown type of less than nothing',
+      safetensors({ a: f32([1], [4, 0], 'F31') }, four),
+      'tensor_offsets',
+      '-4',
     ],
     ['no type', safetensors({ a: { shape: [1], data_offsets: [0, 4] } }, four), 'tensor_dtype', 'nothing'],
     ['a negative length', safetensors({ a: f32([-1], [0, 4]) }, four), 'tensor_shape', '[-1]'],

@@ -15,7 +15,7 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BadFileError, EXIT, ExhaustedError, UsageError } from '../../src/errors.ts';
 import { FILE_EXISTS, nameNewFile, writeFileAtomic } from '../../src/formats/atomic.ts';
-import { ELEMENT_BYTES } from '../../src/formats/dtype.ts';
+import { ELEMENT_BYTES, readable } from '../../src/formats/dtype.ts';
 import { openSafetensors } from '../../src/formats/safetensors.ts';
 import { writeSafetensors } from '../../src/formats/safetensors-writer.ts';
 import type { StorageType } from '../../src/formats/tensor-file.ts';
@@ -211,7 +211,10 @@ describe('Writing safetensors', () => {
     const original = join(GOLDEN, 'tiny-b/transcoders/plt-jumprelu/layer_0.safetensors');
     const contents = await contentsOf(openSafetensors(original));
     const copy = join(folder.path, 'copy.safetensors');
-    const tensors = [...contents.values()].map(({ info, bytes }) => ({ ...info, data: bytes }));
+    const tensors = [...contents.values()].map(({ info, bytes }) => ({
+      ...readable(original, info),
+      data: bytes,
+    }));
     await writeSafetensors(copy, tensors, { format: 'pt' });
     expect(await contentsOf(openSafetensors(copy))).toEqual(contents);
     using file = await openSafetensors(copy);

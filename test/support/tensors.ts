@@ -1,6 +1,6 @@
 /** Comparison of tensors with the golden data: names the tensor and its worst element. */
 import { openSafetensors } from '../../src/formats/safetensors.ts';
-import { widen } from '../../src/formats/dtype.ts';
+import { readable, widen } from '../../src/formats/dtype.ts';
 import type { Tensor } from '../../src/backend/backend.ts';
 
 /** Numbers of a tensor and its shape. */
@@ -55,7 +55,7 @@ export async function readTensors(path: string): Promise<Map<string, Expected>> 
   using file = await openSafetensors(path);
   const result = new Map<string, Expected>();
   for (const [name, info] of file.tensors) {
-    result.set(name, { values: widen(await file.read(name), info.dtype), shape: info.shape });
+    result.set(name, { values: widen(await file.read(name), readable(path, info).dtype), shape: info.shape });
   }
   return result;
 }

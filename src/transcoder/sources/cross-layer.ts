@@ -16,6 +16,7 @@ export function crossLayer(
   decoder: TensorFile,
   layer: number,
   n_layers: number,
+  hasThresholds: boolean,
 ): LayerSource {
   const W_enc = required(encoder, `W_enc_${layer}`);
   return {
@@ -26,7 +27,7 @@ export function crossLayer(
     n_written_layers: n_layers - layer,
     b_enc: required(encoder, `b_enc_${layer}`),
     b_dec: required(encoder, `b_dec_${layer}`),
-    threshold: optional(encoder, `threshold_${layer}`),
+    threshold: hasThresholds ? optional(encoder, `threshold_${layer}`) : null,
     W_skip: null,
   };
 }

@@ -9,7 +9,7 @@ export function isGemmaScope(file: TensorFile): boolean {
   return file.tensors.has(THRESHOLD) && file.tensors.has('W_enc');
 }
 
-export function gemmaScope(file: TensorFile, layer: number): LayerSource {
+export function gemmaScope(file: TensorFile, layer: number, hasThresholds: boolean): LayerSource {
   const W_enc = required(file, 'W_enc');
   return {
     layer,
@@ -19,7 +19,7 @@ export function gemmaScope(file: TensorFile, layer: number): LayerSource {
     n_written_layers: 1,
     b_enc: required(file, 'b_enc'),
     b_dec: required(file, 'b_dec'),
-    threshold: required(file, THRESHOLD),
+    threshold: hasThresholds ? required(file, THRESHOLD) : null,
     W_skip: null,
   };
 }

@@ -5,7 +5,7 @@ import { optional, required, type LayerSource } from './source.ts';
 const THRESHOLD = 'activation_function.threshold';
 
 /** A TopK set may carry its k as a tensor of its own; other keys than these are not looked at. */
-export function singleLayer(file: TensorFile, layer: number): LayerSource {
+export function singleLayer(file: TensorFile, layer: number, hasThresholds: boolean): LayerSource {
   const W_enc = required(file, 'W_enc');
   return {
     layer,
@@ -15,7 +15,7 @@ export function singleLayer(file: TensorFile, layer: number): LayerSource {
     n_written_layers: 1,
     b_enc: required(file, 'b_enc'),
     b_dec: required(file, 'b_dec'),
-    threshold: optional(file, THRESHOLD),
+    threshold: hasThresholds ? optional(file, THRESHOLD) : null,
     W_skip: optional(file, 'W_skip'),
   };
 }

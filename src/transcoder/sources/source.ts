@@ -1,11 +1,13 @@
 /** Transcoder sources: where the tensors of one layer lie, whatever the layout. One layout a file in this folder. */
+import type { WeightInfo } from '../../backend/weight-source.ts';
 import { BadFileError } from '../../errors.ts';
-import type { TensorFile, TensorInfo } from '../../formats/tensor-file.ts';
+import type { TensorFile } from '../../formats/tensor-file.ts';
+import { weightInfo } from '../../model/weight-info.ts';
 
 /** A tensor of an opened file. */
 export interface Located {
   readonly file: TensorFile;
-  readonly info: TensorInfo;
+  readonly info: WeightInfo;
 }
 
 /** One layer of a set, from headers alone. */
@@ -20,16 +22,16 @@ export interface LayerSource {
   readonly n_written_layers: number;
   readonly b_enc: Located;
   readonly b_dec: Located;
-  /** One a feature, or a single one for all. */
+  /** One a feature, or a single one for all; null where the set names an activation without thresholds. */
   readonly threshold: Located | null;
   /** [d_model, d_model], applied as x · W_skipᵀ. */
   readonly W_skip: Located | null;
 }
 
-/** Whether a tensor is there, with any shape. */
+/** A tensor if it is there, with any shape. Throws `BadFileError` when it is there in a type that is none of a weight. */
 export function optional(file: TensorFile, key: string): Located | null {
   const info = file.tensors.get(key);
-  return info ? { file, info } : null;
+  return info ? { file, info: weightInfo(file.name, info) } : null;
 }
 
 /** A tensor that has to be there. Throws `BadFileError` naming it. */
