@@ -79,7 +79,7 @@ export class Corpus implements Disposable {
       };
       const name = `${this.path}, line ${next.line}`;
       const line = decode(bytes, name);
-      const text = isJson && line.trim() !== '' ? parseJson(name, line, JsonLine).text : line;
+      const text = isJson && line.trim() !== '' ? parseJson(name, line, JsonLine, next.line).text : line;
       if (text.trim() !== '') yield { text, place, next };
       place = next;
     }

@@ -9,6 +9,7 @@ import * as v from 'valibot';
 import { NotFoundError } from '../errors.ts';
 import { openFileSource } from '../formats/byte-source.ts';
 import { readJson } from '../formats/json.ts';
+import { orSavedInstead } from '../formats/saved-instead.ts';
 import { errnoCode } from '../formats/system-errors.ts';
 import { asciiName } from '../graph/slug.ts';
 import {
@@ -69,8 +70,12 @@ class IndexedFolder implements PageSource {
     if (place === null) return null;
     using source = await openFileSource(join(this.#folder, ...place.filename.split('/')));
     const chunk = new Uint8Array(place.stop - place.start);
-    await source.read(place.start, chunk);
-    return parsePageChunk(chunk, feature, source.name);
+    try {
+      await source.read(place.start, chunk);
+      return parsePageChunk(chunk, feature, source.name);
+    } catch (error) {
+      throw await orSavedInstead(error, source, 'gzipped pages of features');
+    }
   }
 }
 

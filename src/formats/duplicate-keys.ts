@@ -21,11 +21,11 @@ export function findDuplicateKey(json: string): string | undefined {
   return undefined;
 }
 
-/** Place after the closing quote of the string that opens at `start`. */
-function endOfString(json: string, start: number): number {
+/** Place after the closing quote of the string that opens at `start`; the end of the text when it is not closed. */
+export function endOfString(json: string, start: number): number {
   let at = start + 1;
-  while (json[at] !== '"') at += json[at] === '\\' ? 2 : 1;
-  return at + 1;
+  while (at < json.length && json[at] !== '"') at += json[at] === '\\' ? 2 : 1;
+  return Math.min(at + 1, json.length);
 }
 
 function isKey(json: string, end: number): boolean {

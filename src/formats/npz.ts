@@ -5,6 +5,7 @@ import type { ByteSource } from './byte-source.ts';
 import { LARGEST_NPY_HEADER_BYTES, parseNpyHeader } from './npy-header.ts';
 import { ArrayReader, inflateInto } from './npz-array.ts';
 import type { ArrayMember } from './npz-array.ts';
+import { orSavedInstead } from './saved-instead.ts';
 import { shownName } from './shown.ts';
 import type { TensorFile } from './tensor-file.ts';
 import { tensorFile } from './tensor-reader.ts';
@@ -41,8 +42,8 @@ export async function openNpz(sourceOrPath: ByteSource | string): Promise<Tensor
       },
     });
   } catch (error) {
-    source[Symbol.dispose]();
-    throw error;
+    using _closed = source;
+    throw await orSavedInstead(error, source, 'an npz archive');
   }
 }
 

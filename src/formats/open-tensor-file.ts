@@ -14,12 +14,13 @@ const ZIP = 'PK';
 const PICKLE = '\x80';
 /** Where the header of a safetensors file begins; its first 8 bytes can be those of a pickle by chance. */
 const HEADER_PLACE = 8;
-const GIT_LFS_POINTER = 'version https://git-lfs';
+/** First bytes that are looked at. */
+const START_BYTES = HEADER_PLACE + 1;
 
 /**
  * Opens a safetensors file, an npz archive, or (by path) the index of a sharded checkpoint.
  * The source belongs to the result, also when opening fails. Throws what those openers throw, and `BadFileError` for pickled
- * files and Git LFS pointers.
+ * files.
  */
 export async function openTensorFile(sourceOrPath: ByteSource | string): Promise<TensorFile> {
   if (typeof sourceOrPath === 'string' && sourceOrPath.endsWith(INDEX_SUFFIX))
@@ -33,22 +34,15 @@ export async function openTensorFile(sourceOrPath: ByteSource | string): Promise
 }
 
 async function openerOf(source: ByteSource) {
-  const bytes = Buffer.alloc(Math.min(source.size, GIT_LFS_POINTER.length));
+  const bytes = Buffer.alloc(Math.min(source.size, START_BYTES));
   await source.read(0, bytes);
   const start = bytes.toString('latin1');
   if (start.startsWith(PICKLE) && start[HEADER_PLACE] !== '{') {
-    throw notWeights(source, 'a Python pickle', 'Convert it to safetensors: pickled files are never read.');
-  }
-  if (start === GIT_LFS_POINTER) {
-    throw notWeights(source, 'a Git LFS pointer', 'Fetch the file itself with `git lfs pull`.');
+    throw new BadFileError({
+      code: 'unknown_format',
+      message: `${source.name} is a Python pickle; expected a safetensors file or an npz archive`,
+      hint: 'Convert it to safetensors: pickled files are never read.',
+    });
   }
   return start.startsWith(ZIP) || source.name.endsWith('.npz') ? openNpz : openSafetensors;
-}
-
-function notWeights({ name }: ByteSource, found: string, hint: string): BadFileError {
-  return new BadFileError({
-    code: 'unknown_format',
-    message: `${name} is ${found}; expected a safetensors file or an npz archive`,
-    hint,
-  });
 }

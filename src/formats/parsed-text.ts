@@ -3,6 +3,7 @@ import * as v from 'valibot';
 import { BadFileError } from '../errors.ts';
 import { openFileSource } from './byte-source.ts';
 import type { ByteSource } from './byte-source.ts';
+import { bytesInstead } from './saved-instead.ts';
 import { shownName } from './shown.ts';
 
 /** Whole text of a file. Throws `NotFoundError`, or `BadFileError` when it is larger than allowed or not UTF-8. */
@@ -20,12 +21,13 @@ export async function readText(sourceOrPath: ByteSource | string, largestBytes: 
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch (cause) {
-    throw new BadFileError({
+    const notUtf8 = new BadFileError({
       code: 'not_utf8',
       message: `${source.name} is not a text in UTF-8`,
       hint: 'Save it as UTF-8, or fetch it again.',
       cause,
     });
+    throw bytesInstead(source.name, bytes, 'a text in UTF-8') ?? notUtf8;
   }
 }
 

@@ -8,6 +8,7 @@ import { openFileSource } from './byte-source.ts';
 import type { ByteSource } from './byte-source.ts';
 import { storedBytes } from './dtype.ts';
 import { findDuplicateKey } from './duplicate-keys.ts';
+import { orSavedInstead } from './saved-instead.ts';
 import { shown, shownName } from './shown.ts';
 import { readInBatches, tensorFile } from './tensor-reader.ts';
 import type { TensorFile, TensorInfo } from './tensor-file.ts';
@@ -49,8 +50,8 @@ export async function openSafetensors(sourceOrPath: ByteSource | string): Promis
       [Symbol.dispose]: () => source[Symbol.dispose](),
     });
   } catch (error) {
-    source[Symbol.dispose]();
-    throw error;
+    using _closed = source;
+    throw await orSavedInstead(error, source, 'a safetensors file');
   }
 }
 

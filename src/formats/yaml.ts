@@ -4,6 +4,7 @@ import { BadFileError } from '../errors.ts';
 import type { ByteSource } from './byte-source.ts';
 import { checkSchema, readText } from './parsed-text.ts';
 import type { Schema } from './parsed-text.ts';
+import { savedInstead } from './saved-instead.ts';
 import { messageOf } from './system-errors.ts';
 
 /** A `config.yaml` of a transcoder set lists some dozens of files. */
@@ -19,6 +20,9 @@ export async function readYaml<T>(sourceOrPath: ByteSource | string, schema: Sch
 
 /** As `readYaml`, for a text that is there already; `name` is what errors call it. */
 export function parseYaml<T>(name: string, text: string, schema: Schema<T>): T {
+  // A pointer is a YAML text as well.
+  const instead = savedInstead(name, text, 'YAML');
+  if (instead) throw instead;
   return checkSchema(name, plainValue(name, text), schema);
 }
 

@@ -5,6 +5,8 @@
 import { gunzipSync } from 'node:zlib';
 import * as v from 'valibot';
 import { BadFileError } from '../errors.ts';
+import { parseJson } from '../formats/json.ts';
+import { bytesInstead } from '../formats/saved-instead.ts';
 import { isSafePath } from '../hub/reference.ts';
 
 export const FEATURE_FOLDER = 'features';
@@ -124,11 +126,14 @@ export function parsePage(document: unknown, name: string): FeaturePage {
 }
 
 function unpack(packed: Uint8Array, largestBytes: number, name: string): unknown {
+  let text: string;
   try {
-    return JSON.parse(gunzipSync(packed, { maxOutputLength: largestBytes }).toString('utf8'));
+    text = gunzipSync(packed, { maxOutputLength: largestBytes }).toString('utf8');
   } catch (cause) {
-    throw damaged(name, `it is no gzipped JSON (${(cause as Error).message})`);
+    const isNotGzip = damaged(name, `it is no gzipped JSON (${(cause as Error).message})`);
+    throw bytesInstead(name, packed, 'gzipped JSON') ?? isNotGzip;
   }
+  return parseJson(name, text, v.unknown());
 }
 
 function checked<S extends v.GenericSchema>(schema: S, document: unknown, name: string): v.InferOutput<S> {

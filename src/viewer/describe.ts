@@ -1,6 +1,6 @@
 /** Viewer: what the list of graphs shows of a file, read from its header or metadata only. */
 import * as v from 'valibot';
-import { readJson } from '../formats/json.ts';
+import { parseJson, readJson } from '../formats/json.ts';
 import { openSafetensors } from '../formats/safetensors.ts';
 import type { GraphEntry } from './api.ts';
 
@@ -53,9 +53,10 @@ export async function describeViewerFile(file: string): Promise<Description | nu
 export async function describeGraphFile(file: string): Promise<Description | null> {
   using tensors = await openSafetensors(file);
   if (tensors.metadata['format'] !== 'tracer.graph') return null;
-  const { prompt, scan, created } = v.parse(
+  const { prompt, scan, created } = parseJson(
+    `${file}, metadata provenance`,
+    tensors.metadata['provenance'] ?? '{}',
     v.fallback(Provenance, { prompt: '', scan: '', created: '' }),
-    JSON.parse(tensors.metadata['provenance'] ?? '{}'),
   );
   const createdMs = Date.parse(created);
   return {

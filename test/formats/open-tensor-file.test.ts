@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { EXIT } from '../../src/errors.ts';
 import { memorySource } from '../../src/formats/byte-source.ts';
 import { openTensorFile } from '../../src/formats/open-tensor-file.ts';
-import { gemmaScopePath, GOLDEN, refusalOf, temporaryFolder, zip } from './support.ts';
+import { gemmaScopePath, GOLDEN, refusalOf, safetensors, temporaryFolder, zip } from './support.ts';
+import { PAGES, POINTER } from './saved-instead.ts';
 
 describe('Opening weights of any format', () => {
   it.each([
@@ -31,7 +32,6 @@ describe('Opening weights of any format', () => {
   });
 
   const pickle = Uint8Array.of(0x80, 2, 0x7d);
-  const pointer = Buffer.from('version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n');
   const cases: [string, string, Uint8Array, string, string][] = [
     ['a pickle', 'model.bin', pickle, 'unknown_format', 'safetensors'],
     [
@@ -41,8 +41,8 @@ describe('Opening weights of any format', () => {
       'npz_empty',
       'safetensors',
     ],
-    ['a Git LFS pointer', 'model.safetensors', pointer, 'unknown_format', 'git lfs pull'],
-    ['a page of a web site', 'params.npz', Buffer.from('<!doctype html>'), 'zip_damaged', 'Fetch'],
+    ['a Git LFS pointer', 'model.safetensors', Buffer.from(POINTER), 'unknown_format', 'git lfs pull'],
+    ['a Git LFS pointer of an archive', 'params.npz', Buffer.from(POINTER), 'unknown_format', 'git lfs pull'],
     ['a text', 'model.safetensors', Buffer.from('hello, world'), 'safetensors_header', 'Fetch'],
     ['an empty file', 'model', new Uint8Array(), 'safetensors_header', 'Fetch'],
   ];
@@ -54,6 +54,31 @@ describe('Opening weights of any format', () => {
     expect(error.message).toContain(name);
     expect(error.hint).toContain(hint);
     expect(closed).toBe(1);
+  });
+
+  it.each(
+    PAGES.flatMap(([title, page]) => [
+      [title, 'params.npz', page] as const,
+      [title, 'model.safetensors', page] as const,
+    ]),
+  )(
+    // prettier-ignore
+    'says that it is an HTML page: %s as %s',
+    async (_, name, page) => {
+      const error = await refusalOf(openTensorFile(memorySource(name, page)));
+      expect(error).toMatchObject({ exitCode: EXIT.badFile, code: 'unknown_format' });
+      expect(error.message).toContain(`${name} is an HTML page`);
+      expect(error.hint).toContain('Fetch the file itself');
+    },
+  );
+
+  it('does not take a damaged file for a page because its length begins with the same signs', async () => {
+    const header = `{"a":{"dtype":"F32"}${' '.repeat(0x213c - 22)}}`; // a length of 0x213c is stored as "<!"
+    expect(header).toHaveLength(0x213c - 1);
+    const error = await refusalOf(
+      openTensorFile(memorySource('model.safetensors', safetensors(`${header} `))),
+    );
+    expect(error.code).toBe('tensor_shape');
   });
 
   it('refuses a folder and a missing file', async () => {

@@ -7,6 +7,7 @@ import { BadFileError, EXIT, NotFoundError, TracerError } from '../../src/errors
 import { memorySource } from '../../src/formats/byte-source.ts';
 import { parseJson, readJson } from '../../src/formats/json.ts';
 import { parseYaml, readYaml } from '../../src/formats/yaml.ts';
+import { PAGES, POINTER } from './saved-instead.ts';
 import { gemmaScopePath, GOLDEN, refusalOf, temporaryFolder } from './support.ts';
 
 const setSchema = v.object({
@@ -107,6 +108,66 @@ describe('JSON', () => {
     const error = refusal(() => parseJson('x.json', '{"a": }', v.unknown()));
     expect(error).toMatchObject({ exitCode: EXIT.badFile, code: 'json_syntax' });
     expect(error.message).toMatch(/x\.json is not JSON: .*\}/);
+  });
+});
+
+describe('Numbers of Python that JSON does not have', () => {
+  const texts: [string, string, string][] = [
+    ['{"a": NaN}', 'NaN', 'line 1, column 7'],
+    ['{\n  "a": 1,\n  "b": [0.5, Infinity]\n}', 'Infinity', 'line 3, column 14'],
+    ['{"a": "NaN, \\" NaN",\n"b": -Infinity}', '-Infinity', 'line 2, column 6'],
+    ['{"a": "Infinity",\r\n "b": NaN, "c": Infinity}', 'NaN', 'line 2, column 7'],
+    ['NaN', 'NaN', 'line 1, column 1'],
+  ];
+  it.each(texts)('are named with their place: %j', (text, word, place) => {
+    const error = refusal(() => parseJson('config.json', text, v.unknown()));
+    expect(error).toMatchObject({ exitCode: EXIT.badFile, code: 'json_syntax' });
+    expect(error.message).toContain(
+      `config.json is not JSON: ${place} has ${word}. Python writes NaN and Infinity`,
+    );
+    expect(error.hint).toContain('null');
+  });
+
+  it('are counted from the line of the file that a part of it begins in', () => {
+    const error = refusal(() => parseJson('prompts.jsonl, line 7', '{"a": NaN}', v.unknown(), 7));
+    expect(error.message).toContain('line 7, column 7 has NaN');
+  });
+
+  it.each(['{"a": "NaN"', '{"a": NaN, }', '{"a": NaNs}', '{"a": "NaN', '{"a": nan}'])(
+    'are not blamed for other mistakes: %s',
+    (text) => {
+      const error = refusal(() => parseJson('config.json', text, v.unknown()));
+      expect(error).toMatchObject({ code: 'json_syntax' });
+      expect(error.message).not.toContain('Python');
+    },
+  );
+});
+
+describe('A page or a pointer that was saved as a text file', () => {
+  const readers = [
+    ['config.json', readJson],
+    ['config.yaml', readYaml],
+  ] as const;
+  it.each(
+    readers.flatMap(([name, read]) => PAGES.map(([title, page]) => [title, name, page, read] as const)),
+  )('is said to be an HTML page: %s as %s', async (_, name, page, read) => {
+    const error = await refusalOf(read(memorySource(name, page), v.unknown()));
+    expect(error).toMatchObject({ exitCode: EXIT.badFile, code: 'unknown_format' });
+    expect(error.message).toContain(`${name} is an HTML page`);
+  });
+
+  it.each(readers)('is said to be a Git LFS pointer (%s)', async (name, read) => {
+    const error = await refusalOf(read(memorySource(name, Buffer.from(POINTER)), v.unknown()));
+    expect(error).toMatchObject({ exitCode: EXIT.badFile, code: 'unknown_format' });
+    expect(error.message).toContain(`${name} is a Git LFS pointer`);
+    expect(error.hint).toContain('git lfs pull');
+  });
+
+  it('is said to be an XML document where it is one', async () => {
+    const page = Buffer.from('<?xml version="1.0"?><Error><Code>AccessDenied</Code></Error>');
+    expect((await refusalOf(readJson(memorySource('a.json', page), v.unknown()))).message).toContain(
+      'an XML document',
+    );
   });
 });
 

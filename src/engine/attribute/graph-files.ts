@@ -6,7 +6,7 @@ import { isDeepStrictEqual } from 'node:util';
 import * as v from 'valibot';
 import { BadFileError, NotFoundError, UsageError } from '../../errors.ts';
 import { checkWritable, FILE_EXISTS, refuseExisting, type AtomicOptions } from '../../formats/atomic.ts';
-import { readJson } from '../../formats/json.ts';
+import { parseJson, readJson } from '../../formats/json.ts';
 import { openSafetensors } from '../../formats/safetensors.ts';
 import { annotationsPath } from '../../graph/annotations.ts';
 import { writeGraph } from '../../graph/files.ts';
@@ -178,7 +178,8 @@ function origin({ model, transcoders, dtype, options, prompt, scan }: Origin): O
 /** What a graph file says of itself, from its header alone. */
 async function graphOrigin(file: string): Promise<Origin> {
   using tensors = await openSafetensors(file);
-  return origin(JSON.parse(tensors.metadata['provenance'] ?? '{}') as Provenance);
+  const text = tensors.metadata['provenance'] ?? '{}';
+  return origin(parseJson(`${file}, metadata provenance`, text, v.unknown()) as Provenance);
 }
 
 /** Undefined for a file that is missing or damaged: it is written anew. */
@@ -186,9 +187,7 @@ async function readIfThere<T>(read: () => Promise<T>): Promise<T | undefined> {
   try {
     return await read();
   } catch (error) {
-    if (error instanceof NotFoundError || error instanceof BadFileError || error instanceof SyntaxError) {
-      return undefined;
-    }
+    if (error instanceof NotFoundError || error instanceof BadFileError) return undefined;
     throw error;
   }
 }

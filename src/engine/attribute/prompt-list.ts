@@ -46,7 +46,7 @@ export async function readPromptList(file: string): Promise<PromptLine[]> {
 function readLine(file: string, line: number, content: string, taken: TakenNames): PromptLine {
   let slug: string | null = null;
   try {
-    const fields = parseJson(`${file}, line ${line}`, content, LineSchema);
+    const fields = parseJson(`${file}, line ${line}`, content, LineSchema, line);
     slug = fields.slug;
     return { line, slug, fileName: takeName(file, line, slug, taken), prompt: fields.prompt };
   } catch (error) {

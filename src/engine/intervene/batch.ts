@@ -44,7 +44,7 @@ export async function readBatch(path: string): Promise<BatchCase[]> {
   for (const [i, text] of lines.entries()) {
     if (text.trim() === '') continue;
     const name = `${path}, line ${i + 1}`;
-    const line = await asUsage(() => parseJson(name, text, Line));
+    const line = await asUsage(() => parseJson(name, text, Line, i + 1));
     const range = line.constrained_layers;
     cases.push({
       line: i + 1,
