@@ -14,11 +14,15 @@ function editDistance(a: string, b: string): number {
   return previous[b.length]!;
 }
 
-/** The candidate closest to `word`, or undefined when none is close enough to be what was meant. */
+/**
+ * The candidate closest to `word`, or undefined when none is close enough to be what was meant. Never the word itself, which
+ * was refused.
+ */
 export function nearest(word: string, candidates: Iterable<string>): string | undefined {
   // A third of the letters may differ; beyond that a suggestion is noise.
   let best: { name: string; distance: number } | undefined;
   for (const name of candidates) {
+    if (name === word) continue;
     const distance = editDistance(word.toLowerCase(), name.toLowerCase());
     if (distance <= Math.max(2, Math.floor(name.length / 3)) && (!best || distance < best.distance)) {
       best = { name, distance };
