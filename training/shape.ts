@@ -1,5 +1,6 @@
 /** Dimensions of the embedded model, as its config.json says them. */
-import { transformerConfig, type TransformerConfig } from '../src/model/config.ts';
+import type { TransformerConfig } from '../src/model/config.ts';
+import { transformerConfig } from '../src/model/families.ts';
 
 export const N_FEATURES = 1024;
 
@@ -38,5 +39,5 @@ export function configFile(d_vocab: number) {
 }
 
 export function shapeOf(d_vocab: number): TransformerConfig {
-  return transformerConfig({ ...configFile(d_vocab), attention_bias: false }, 'training/shape.ts');
+  return transformerConfig(configFile(d_vocab), 'training/shape.ts');
 }

@@ -6,29 +6,20 @@ import {
   listPresets,
   readHubEnvironment,
   resolveFiles,
-  resolveUris,
-  type LocalFile,
-  type LocalFiles,
   type Located,
   type ResolveOptions,
 } from '../hub/resolve.ts';
-import { INDEX_FILE, lacks, readConfig, type FileSet } from '../model/checkpoint.ts';
+import { CONFIG_FILE, readConfig, weightFiles, type Checkpoint } from '../model/checkpoint.ts';
 import type { TransformerConfig } from '../model/config.ts';
 import { GENERATION_CONFIG_FILE } from '../model/end-tokens.ts';
-import { readSetConfig, SET_CONFIG_FILE, setFiles } from '../transcoder/open.ts';
+import { lacks } from '../model/file-set.ts';
+import { INDEX_FILE } from '../model/weights-file.ts';
+import { readSetConfig, SET_CONFIG_FILE } from '../transcoder/open.ts';
 import type { SetConfig } from '../transcoder/set-config.ts';
 import { REQUEST_DEFAULTS, type CommonOptions } from './request.ts';
 import type { FileResult } from './load/types.ts';
-import type { SourceResult } from './result.ts';
-
-/** A name, where it led, and the files. */
-export interface NamedFiles {
-  readonly source: SourceResult;
-  readonly files: FileSet;
-  readonly listed: readonly FileResult[];
-  /** Path on this disk of a file that is there. */
-  readonly path: (name: string) => string;
-}
+import { fileSet, named, type NamedFiles } from './named-files.ts';
+import { placedConfig, resolveSet } from './set-files.ts';
 
 /** Model and set of a request, with their configurations read and no weight. */
 export interface Subject {
@@ -37,18 +28,28 @@ export interface Subject {
 }
 
 export interface ResolveSubjectOptions {
-  /** Fetch nothing: files that are not here are opened over the network, header by header. */
-  readonly dryRun?: boolean;
+  /**
+   * Files of the model to fetch, and with them those of the set. Left out, nothing is fetched: files that are not here are
+   * opened over the network, header by header.
+   */
+  readonly fetch?: ReadonlySet<string>;
   readonly client: HubClient;
 }
 
 const TOKENIZER_FILES = ['tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json'];
 
-const MODEL_FILES = ['config.json', GENERATION_CONFIG_FILE, ...TOKENIZER_FILES, INDEX_FILE];
+/** Files of a model beside its weights and their index. */
+const SMALL_FILES = [CONFIG_FILE, GENERATION_CONFIG_FILE, ...TOKENIZER_FILES];
 
-/** Files of a model that are used; `model*.safetensors` are its weights. */
-function isModelFile(path: string): boolean {
-  return MODEL_FILES.includes(path) || /^model[^/]*\.safetensors$/.test(path);
+/** Files that may belong to a model: which of them hold its weights is known once it is opened. */
+function mayBelong(path: string): boolean {
+  return SMALL_FILES.includes(path) || path === INDEX_FILE || path.endsWith('.safetensors');
+}
+
+/** The files of a model that an opened checkpoint was read from, and those of its tokenizer. */
+export function usedFiles({ listed }: NamedFiles, checkpoint: Checkpoint): FileResult[] {
+  const used = new Set([...SMALL_FILES, checkpoint.index, ...weightFiles(checkpoint)]);
+  return listed.filter(({ path }) => used.has(path));
 }
 
 /**
@@ -59,10 +60,12 @@ export async function resolveSubject(
   request: CommonOptions,
   options: ResolveSubjectOptions,
 ): Promise<Subject> {
-  const hub = hubOptions(request, options);
+  const hub = hubOptions(request, options.client, options.fetch === undefined);
   const openModel = async (name: string): Promise<Subject['model']> => {
     const located = locate('models', name, request.revision);
-    const local = await resolveFiles(located.reference, { ...hub, wanted: isModelFile });
+    const { fetch } = options;
+    const wanted = fetch ? (path: string): boolean => fetch.has(path) : mayBelong;
+    const local = await resolveFiles(located.reference, { ...hub, wanted });
     return { ...named(name, located, local), config: await readConfig(fileSet(local)) };
   };
   // A model that is named is looked up first: where there is none, no set for it has to be guessed.
@@ -72,7 +75,7 @@ export async function resolveSubject(
   const setName = request.transcoders ?? setNameFor(modelName!);
   const located = locate('transcoders', setName);
   const setPart = await resolveFiles(located.reference, { ...hub, wanted: [SET_CONFIG_FILE] });
-  const config = await readSetConfig(fileSet(setPart));
+  const config = placedConfig(await readSetConfig(fileSet(setPart)), located.reference, setName);
   const model = first ?? (await openModel(modelNameFor(located, config, setName)));
   const transcoders = await resolveSet(setName, located, config, model.config.n_layers, hub);
   return { model, transcoders: { ...transcoders, config } };
@@ -87,7 +90,8 @@ export function hubClient({ cacheDir, offline, onProgress }: CommonOptions): Hub
 
 function hubOptions(
   { signal, onProgress }: CommonOptions,
-  { dryRun = false, client }: ResolveSubjectOptions,
+  client: HubClient,
+  dryRun: boolean,
 ): ResolveOptions {
   return {
     signal,
@@ -120,90 +124,10 @@ export async function fetchTokenizer(
   if (isHere) return model;
   const located = locate('models', model.source.name, request.revision);
   const local = await resolveFiles(located.reference, {
-    ...hubOptions(request, { client }),
+    ...hubOptions(request, client, false),
     wanted: TOKENIZER_FILES,
   });
   return named(model.source.name, located, local);
-}
-
-/** Weight files of a set: its own, or those of other repositories that it lists by `hf://` address. */
-async function resolveSet(
-  name: string,
-  located: Located,
-  config: SetConfig,
-  n_layers: number,
-  hub: ResolveOptions,
-): Promise<NamedFiles> {
-  const wanted = setFiles(config, n_layers);
-  const addresses = wanted.filter(isAddress);
-  const own = new Set([SET_CONFIG_FILE, ...wanted]);
-  // A file for one layer more than the model has shows that the set was made for another one.
-  const beyond = setFiles({ ...config, transcoders: null }, n_layers + 1);
-  const local = await resolveFiles(located.reference, {
-    ...hub,
-    wanted: (path) => own.has(path) || (config.transcoders === null && beyond.includes(path)),
-  });
-  const base = named(name, located, local);
-  if (addresses.length === 0) return base;
-  const resolved = await resolveUris(addresses, hub);
-  const byAddress = new Map(resolved.map((one) => [one.uri, one]));
-  return {
-    ...base,
-    source: {
-      ...base.source,
-      linked: resolved.map(({ uri, source }) => ({
-        file: uri,
-        repository: source.repo,
-        commit: source.commit,
-      })),
-    },
-    listed: [...base.listed, ...resolved.map(({ uri, file }) => ({ ...listedFile(file), path: uri }))],
-    files: {
-      name: base.files.name,
-      has: (path) => byAddress.has(path) || base.files.has(path),
-      isComplete: local.isComplete,
-      open: (path) => byAddress.get(path)?.open() ?? base.files.open(path),
-    },
-  };
-}
-
-function isAddress(path: string): boolean {
-  return path.startsWith('hf://');
-}
-
-function named(name: string, { reference, preset }: Located, local: LocalFiles): NamedFiles {
-  const { source } = local;
-  return {
-    source: {
-      name,
-      kind: preset ? 'preset' : source.kind === 'hub' ? 'hub' : 'folder',
-      ...(source.kind === 'hub'
-        ? {
-            repository: source.repo,
-            commit: source.commit,
-            ...(source.subfolder !== undefined && { subfolder: source.subfolder }),
-          }
-        : { folder: source.path }),
-    },
-    files: fileSet(local, reference.kind === 'local' ? reference.path : undefined),
-    listed: local.files.map(listedFile),
-    path: (file) => local.path(file),
-  };
-}
-
-function listedFile({ path, bytes, status }: LocalFile): FileResult {
-  return { path, bytes, status };
-}
-
-function fileSet(local: LocalFiles, name?: string): FileSet {
-  const paths = new Set(local.files.map((file) => file.path));
-  const { source } = local;
-  return {
-    name: name ?? (source.kind === 'hub' ? `${source.repo}@${source.revision}` : source.path),
-    has: (path) => paths.has(path),
-    isComplete: local.isComplete,
-    open: (path) => local.open(path),
-  };
 }
 
 /** The set that belongs to a model, when only the model was named. */

@@ -6,7 +6,7 @@ import type { JsonValue, Provenance, SourceReference } from '../graph/graph.ts';
 import { CONFIG_FILE } from '../model/checkpoint.ts';
 import { SET_CONFIG_FILE } from '../transcoder/open.ts';
 import { ATTRIBUTE_DEFAULTS, type GraphOptions } from './attribute/types.ts';
-import type { NamedFiles } from './names.ts';
+import type { NamedFiles } from './named-files.ts';
 import type { Session } from './session.ts';
 
 export async function graphProvenance(
@@ -16,11 +16,14 @@ export async function graphProvenance(
   targets: TargetChoice,
   options: GraphOptions,
 ): Promise<Provenance> {
-  const { tokenizer, subject, replacement, description } = session;
+  const { tokenizer, subject, replacement, description, weightFiles } = session;
   return {
     tracer_version: packageVersion(),
-    model: await sourceReference(subject.model, CONFIG_FILE),
-    transcoders: await sourceReference(subject.transcoders, SET_CONFIG_FILE),
+    model: { ...(await sourceReference(subject.model, CONFIG_FILE)), weight_files: weightFiles.model },
+    transcoders: {
+      ...(await sourceReference(subject.transcoders, SET_CONFIG_FILE)),
+      weight_files: weightFiles.transcoders,
+    },
     backend: description.backend,
     device: description.device,
     dtype: description.dtype,

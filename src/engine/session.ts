@@ -5,8 +5,9 @@ import { selectBackend } from '../backend/select.ts';
 import { BadFileError } from '../errors.ts';
 import { firstNonFinite } from '../formats/dtype.ts';
 import type { HubClient } from '../hub/resolve.ts';
-import { openCheckpoint, type Checkpoint, type FileSet } from '../model/checkpoint.ts';
+import { openCheckpoint, weightFiles, type Checkpoint } from '../model/checkpoint.ts';
 import type { TransformerConfig } from '../model/config.ts';
+import type { FileSet } from '../model/file-set.ts';
 import { loadTransformer } from '../model/load.ts';
 import { findNotFinite, notFinite } from '../model/not-finite.ts';
 import { ReplacementModel } from '../replacement/replacement-model.ts';
@@ -16,13 +17,15 @@ import { openSet, type OpenedSet } from '../transcoder/open.ts';
 import type { Located } from '../transcoder/sources/source.ts';
 import { loadSet } from '../transcoder/transcoder-set.ts';
 import { scanOf } from './features/source.ts';
-import { hubClient, requiredPath, resolveSubject, type NamedFiles, type Subject } from './names.ts';
+import { hubClient, requiredPath, resolveSubject, usedFiles, type Subject } from './names.ts';
+import type { NamedFiles } from './named-files.ts';
 import { REQUEST_DEFAULTS, type CommonOptions, type EngineEvent } from './request.ts';
 import { plainType } from './plain-type.ts';
 import { Stopwatch } from './stopwatch.ts';
 
 /** Headers of a model and its set, checked against each other; no weight was read. */
 export interface OpenedSubject extends Disposable {
+  /** Of the model's files, those that the checkpoint and its tokenizer consist of are listed. */
   readonly subject: Subject;
   readonly checkpoint: Checkpoint;
   readonly set: OpenedSet;
@@ -37,10 +40,11 @@ export async function openSubject(
   options: { readonly dryRun?: boolean; readonly client?: HubClient } = {},
 ): Promise<OpenedSubject> {
   const client = options.client ?? hubClient(request);
-  const found = await resolveSubject(request, { dryRun: true, client });
-  if (options.dryRun || !isIncomplete(found)) return await openHeaders(found);
-  (await openHeaders(found))[Symbol.dispose]();
-  return await openHeaders(await resolveSubject(request, { client }));
+  const found = await openHeaders(await resolveSubject(request, { client }));
+  if (options.dryRun || !isIncomplete(found.subject)) return found;
+  found[Symbol.dispose]();
+  const fetch = new Set(found.subject.model.listed.map(({ path }) => path));
+  return await openHeaders(await resolveSubject(request, { fetch, client }));
 }
 
 function isIncomplete({ model, transcoders }: Subject): boolean {
@@ -54,7 +58,7 @@ async function openHeaders(subject: Subject): Promise<OpenedSubject> {
   try {
     const set = await openSet(subject.transcoders.files, subject.transcoders.config, subject.model.config);
     return {
-      subject,
+      subject: { ...subject, model: { ...subject.model, listed: usedFiles(subject.model, checkpoint) } },
       checkpoint,
       set,
       [Symbol.dispose]() {
@@ -129,6 +133,12 @@ export class Session implements Disposable {
     const { checkpoint, set } = this.opened;
     const count = (shape: readonly number[]): number => shape.reduce((product, size) => product * size, 1);
     return [...checkpoint.weights, ...setTensors(set)].reduce((sum, { info }) => sum + count(info.shape), 0);
+  }
+
+  /** The files that the weights are read from, inside their folders or repositories. */
+  get weightFiles(): { readonly model: string[]; readonly transcoders: string[] } {
+    const { checkpoint, set } = this.opened;
+    return { model: weightFiles(checkpoint), transcoders: [...set.paths] };
   }
 
   /** Types that the matrices are stored in, in plain words, the model's first. */

@@ -4,76 +4,90 @@ import * as v from 'valibot';
 import { BadFileError, NotFoundError } from '../errors.ts';
 import type { ByteSource } from './byte-source.ts';
 import { readJson } from './json.ts';
+import { pathInside } from './safe-path.ts';
 import { openSafetensors } from './safetensors.ts';
 import { shownName } from './shown.ts';
 import type { TensorFile } from './tensor-file.ts';
-import { tensorInfo } from './tensor-reader.ts';
+import { tensorMissing } from './tensor-reader.ts';
 
 const indexSchema = v.object({ weight_map: v.record(v.string(), v.string()) });
 
+export interface ShardedFile extends TensorFile {
+  /** The shard that holds a tensor: its path beside the index, and how errors name it. Undefined where none does. */
+  readonly shardOf: (tensor: string) => { readonly path: string; readonly fileName: string } | undefined;
+  /** Why a shard could not be opened that may have a tensor, undefined where all are open: the index's word for it first. */
+  readonly faultFor: (tensor: string) => Error | undefined;
+}
+
 /**
- * Opens all shards of an index; `openShard` gets the file name that the index uses (default: the file beside the index).
- * Throws `NotFoundError` naming a missing shard, `BadFileError` for a tensor that is not in the shard it should be in.
+ * Opens the shards of an index; `openShard` gets their paths beside the index. The index only says which files to look
+ * into: a tensor may lie in another shard than the one it names, what it lists and no shard has is missing only for whoever
+ * reads it, and a shard that cannot be opened matters only to tensors that no other one has.
+ * Throws `NotFoundError` without an index, `BadFileError` for a damaged one and for a shard outside its folder.
  */
 export async function openSharded(
   index: ByteSource | string,
-  openShard?: (fileName: string) => Promise<TensorFile>,
-): Promise<TensorFile> {
+  openShard?: (path: string) => Promise<TensorFile>,
+): Promise<ShardedFile> {
   const indexName = typeof index === 'string' ? index : index.name;
-  const { weight_map: shardOf } = await readJson(index, indexSchema);
-  const open = openShard ?? ((fileName) => openSafetensors(join(dirname(indexName), fileName)));
-  const shards = await openAll(indexName, new Set(Object.values(shardOf)), open);
-  try {
-    return joined(indexName, shardOf, shards);
-  } catch (error) {
-    for (const shard of shards.values()) shard[Symbol.dispose]();
-    throw error;
-  }
-}
-
-type Shards = ReadonlyMap<string, TensorFile>;
-
-async function openAll(
-  indexName: string,
-  fileNames: ReadonlySet<string>,
-  open: (fileName: string) => Promise<TensorFile>,
-): Promise<Shards> {
-  for (const fileName of fileNames) checkFileName(indexName, fileName);
+  const { weight_map } = await readJson(index, indexSchema);
+  const listed = new Map(
+    Object.entries(weight_map).map(([tensor, path]) => [tensor, shardPath(indexName, path)]),
+  );
+  const open = openShard ?? (async (path) => openBeside(indexName, path));
+  const paths = [...new Set(listed.values())];
+  const openings = await Promise.allSettled(paths.map((path) => open(path)));
   const shards = new Map<string, TensorFile>();
-  const openings = [...fileNames].map(async (fileName) => shards.set(fileName, await open(fileName)));
-  const failed = (await Promise.allSettled(openings)).find((result) => result.status === 'rejected');
-  if (!failed) return shards;
-  for (const shard of shards.values()) shard[Symbol.dispose]();
-  throw failed.reason instanceof NotFoundError && failed.reason.code === 'file_not_found'
-    ? missingShard(indexName, failed.reason)
-    : failed.reason;
+  const faults = new Map<string, Error>();
+  for (const [i, opening] of openings.entries()) {
+    if (opening.status === 'fulfilled') shards.set(paths[i]!, opening.value);
+    else faults.set(paths[i]!, opening.reason as Error);
+  }
+  return joined(indexName, listed, shards, faults);
 }
 
 /** An index from elsewhere must not lead out of its folder. */
-function checkFileName(indexName: string, fileName: string): void {
-  if (/^[^/\\\0]+$/.test(fileName) && fileName !== '.' && fileName !== '..') return;
+function shardPath(indexName: string, path: string): string {
+  const inside = pathInside(path);
+  if (inside !== undefined) return inside;
   throw new BadFileError({
     code: 'shard_name',
-    message: `${indexName} names the shard ${shownName(fileName)}; expected a plain file name`,
+    message: `${indexName} names the shard ${shownName(path)}; expected a path inside its folder`,
     hint: 'The index is damaged, or not to be trusted.',
   });
 }
 
-function missingShard(indexName: string, cause: NotFoundError): NotFoundError {
-  return new NotFoundError({
-    code: 'shard_missing',
-    message: `a shard that ${indexName} lists is missing: ${cause.message}`,
-    hint: 'Fetch the missing file into the same folder.',
-    cause,
-  });
+async function openBeside(indexName: string, path: string): Promise<TensorFile> {
+  try {
+    return await openSafetensors(join(dirname(indexName), path));
+  } catch (cause) {
+    if (!(cause instanceof NotFoundError) || cause.code !== 'file_not_found') throw cause;
+    throw new NotFoundError({
+      code: 'shard_missing',
+      message: `a shard that ${indexName} lists is missing: ${cause.message}`,
+      hint: 'Fetch the missing file into the same folder.',
+      cause,
+    });
+  }
 }
 
-function joined(name: string, shardOf: Readonly<Record<string, string>>, shards: Shards): TensorFile {
-  const owners = new Map(
-    Object.entries(shardOf).map(([tensor, fileName]) => [tensor, shards.get(fileName)!]),
+function joined(
+  name: string,
+  listed: ReadonlyMap<string, string>,
+  shards: ReadonlyMap<string, TensorFile>,
+  faults: ReadonlyMap<string, Error>,
+): ShardedFile {
+  const owners = ownersOf(listed, shards);
+  const tensors = new Map(
+    [...owners].map(([tensor, path]) => [tensor, shards.get(path)!.tensors.get(tensor)!]),
   );
-  const tensors = new Map([...owners].map(([tensor, shard]) => [tensor, listedInfo(name, tensor, shard)]));
-  const ownerOf = (tensor: string) => owners.get(tensorInfo({ name, tensors }, tensor).name)!;
+  const faultFor = (tensor: string): Error | undefined =>
+    faults.get(listed.get(tensor) ?? '') ?? [...faults.values()][0];
+  const ownerOf = (tensor: string): TensorFile => {
+    const path = owners.get(tensor);
+    if (path === undefined) throw faultFor(tensor) ?? tensorMissing({ name, tensors }, tensor);
+    return shards.get(path)!;
+  };
   return {
     name,
     metadata: Object.assign({}, ...[...shards.values()].map((shard) => shard.metadata)) as Record<
@@ -81,6 +95,11 @@ function joined(name: string, shardOf: Readonly<Record<string, string>>, shards:
       string
     >,
     tensors,
+    shardOf: (tensor) => {
+      const path = owners.get(tensor);
+      return path === undefined ? undefined : { path, fileName: shards.get(path)!.name };
+    },
+    faultFor,
     read: async (tensor, rows) => ownerOf(tensor).read(tensor, rows),
     readInto: async (tensor, target, rows) => ownerOf(tensor).readInto(tensor, target, rows),
     readRows: async (tensor, indices) => ownerOf(tensor).readRows(tensor, indices),
@@ -89,12 +108,15 @@ function joined(name: string, shardOf: Readonly<Record<string, string>>, shards:
   };
 }
 
-function listedInfo(indexName: string, tensor: string, shard: TensorFile) {
-  const info = shard.tensors.get(tensor);
-  if (info) return info;
-  throw new BadFileError({
-    code: 'tensor_missing',
-    message: `${indexName} lists tensor ${shownName(tensor)} in ${shard.name}, which does not have it`,
-    hint: 'Index and shards are of different versions. Fetch them again.',
-  });
+/** For each tensor of any shard the one to read it from: where several have it, the one that the index names. */
+function ownersOf(
+  listed: ReadonlyMap<string, string>,
+  shards: ReadonlyMap<string, TensorFile>,
+): Map<string, string> {
+  const owners = new Map<string, string>();
+  for (const [path, { tensors }] of shards) {
+    for (const tensor of tensors.keys())
+      if (!owners.has(tensor) || listed.get(tensor) === path) owners.set(tensor, path);
+  }
+  return owners;
 }

@@ -88,8 +88,12 @@ function asMatrix(info: ReadableTensor): ReadableTensor {
 export function tensorInfo(file: Pick<TensorFile, 'name' | 'tensors'>, name: string): TensorInfo {
   const info = file.tensors.get(name);
   if (info) return info;
+  throw tensorMissing(file, name);
+}
+
+export function tensorMissing(file: Pick<TensorFile, 'name' | 'tensors'>, name: string): BadFileError {
   const guess = nearest(name, file.tensors.keys());
-  throw new BadFileError({
+  return new BadFileError({
     code: 'tensor_missing',
     message: `${file.name} has no tensor ${name}; it has ${file.tensors.size} others`,
     ...(guess && { hint: `The nearest name is ${guess}.` }),

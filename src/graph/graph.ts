@@ -33,6 +33,8 @@ export interface SourceReference {
   readonly revision: string | null;
   /** sha256 of the configuration file, for local folders. */
   readonly config_sha256: string | null;
+  /** The files that weights were read from: paths inside the repository or folder, addresses. Older graphs do not say. */
+  readonly weight_files?: readonly string[] | undefined;
 }
 
 export type JsonValue =

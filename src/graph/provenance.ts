@@ -8,7 +8,12 @@ const UNKNOWN = 'unknown';
 const text = v.optional(v.string(), UNKNOWN);
 const textOrNull = v.optional(v.nullable(v.string()), null);
 const source = v.optional(
-  v.object({ name: text, revision: textOrNull, config_sha256: textOrNull }),
+  v.object({
+    name: text,
+    revision: textOrNull,
+    config_sha256: textOrNull,
+    weight_files: v.optional(v.array(v.string())),
+  }),
   () => ({}),
 );
 /** The text was parsed as JSON, so every value is a `JsonValue`. */

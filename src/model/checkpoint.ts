@@ -1,52 +1,52 @@
 /** Model, before any weight is read: the files of a checkpoint, its configuration, and headers that agree with it. */
+import * as v from 'valibot';
 import type { WeightInfo } from '../backend/weight-source.ts';
 import { BadFileError, NotFoundError } from '../errors.ts';
-import type { ByteSource } from '../formats/byte-source.ts';
 import { readJson } from '../formats/json.ts';
-import { openTensorFile } from '../formats/open-tensor-file.ts';
-import { openSharded } from '../formats/sharded.ts';
 import type { TensorFile } from '../formats/tensor-file.ts';
-import { ConfigFile, transformerConfig, type TransformerConfig } from './config.ts';
+import type { TransformerConfig } from './config.ts';
+import { expectedWeights, type ExpectedWeight } from './expected-weights.ts';
+import { transformerConfig } from './families.ts';
+import { lacks, type FileSet } from './file-set.ts';
+import { namesInFile } from './key-prefix.ts';
+import { missingWeight } from './quantised.ts';
 import { weightInfo } from './weight-info.ts';
-import { expectedWeights, type ExpectedWeight } from './weight-names.ts';
+import type { WeightNames } from './weight-names.ts';
+import { openWeights, type OpenedWeights, type WeightPlace } from './weights-file.ts';
 
-/** A folder of files, local or not, as the `hub` room hands it over. */
-export interface FileSet {
-  /** How errors name it. */
-  readonly name: string;
-  has(path: string): boolean;
-  /** False: what is missing here may only not be known without the network; then `open` says so. */
-  readonly isComplete?: boolean;
-  open(path: string): Promise<ByteSource>;
-}
+export const CONFIG_FILE = 'config.json';
 
 /** A parameter and where it lies. */
-export interface CheckpointWeight extends ExpectedWeight {
+export interface CheckpointWeight extends ExpectedWeight, WeightPlace {
   readonly info: WeightInfo;
 }
 
 /** An opened checkpoint: every parameter that the configuration calls for is there, in the right shape and a known type. */
 export interface Checkpoint extends Disposable {
   readonly config: TransformerConfig;
+  /** Keys as this checkpoint spells them. */
+  readonly names: WeightNames;
   readonly file: TensorFile;
   readonly weights: readonly CheckpointWeight[];
+  /** The index, if that is where the shards were found. */
+  readonly index: string | undefined;
 }
-
-/** Files that belong to a checkpoint; shards are named by the index. */
-export const CONFIG_FILE = 'config.json';
-export const WEIGHTS_FILE = 'model.safetensors';
-export const INDEX_FILE = 'model.safetensors.index.json';
 
 /**
  * Opens a checkpoint from its headers. Throws `NotFoundError` for a missing file, `BadFileError` for a configuration or
- * a header that cannot be, naming the tensor, the shape expected and the shape found.
+ * a header that cannot be, naming the tensor, the shape expected and the shape found. Tensors that no parameter is in are not
+ * looked at.
  */
 export async function openCheckpoint(files: FileSet): Promise<Checkpoint> {
   const config = await readConfig(files);
-  const file = await openWeights(files);
+  const opened = await openWeights(files);
+  const { file, index } = opened;
   try {
-    const weights = expectedWeights(config).map((expected) => checkWeight(expected, file));
-    return { config, file, weights, [Symbol.dispose]: () => file[Symbol.dispose]() };
+    const isComplete = (names: WeightNames): boolean =>
+      expectedWeights(config, names).every(({ key }) => file.tensors.has(key));
+    const names = namesInFile(config.family.weights, file, isComplete);
+    const weights = expectedWeights(config, names).map((expected) => checkWeight(expected, opened));
+    return { config, names, file, weights, index, [Symbol.dispose]: () => file[Symbol.dispose]() };
   } catch (error) {
     file[Symbol.dispose]();
     throw error;
@@ -58,9 +58,9 @@ export function weightAt({ weights }: Checkpoint, key: string): WeightInfo {
   return weights.find((weight) => weight.key === key)!.info;
 }
 
-/** Whether a file is certainly not there; where that is not certain, opening it tells what has to be done. */
-export function lacks(files: FileSet, path: string): boolean {
-  return !files.has(path) && (files.isComplete ?? true);
+/** The files that hold parameters, each once. */
+export function weightFiles({ weights }: Checkpoint): string[] {
+  return [...new Set(weights.map(({ path }) => path))].sort();
 }
 
 /** The configuration alone. */
@@ -73,48 +73,22 @@ export async function readConfig(files: FileSet): Promise<TransformerConfig> {
     });
   }
   using source = await files.open(CONFIG_FILE);
-  return transformerConfig(await readJson(source, ConfigFile), source.name);
+  return transformerConfig(await readJson(source, v.unknown()), source.name);
 }
 
-async function openWeights(files: FileSet): Promise<TensorFile> {
-  if (files.has(INDEX_FILE)) {
-    using index = await files.open(INDEX_FILE);
-    return await openSharded(index, async (shard) => {
-      if (lacks(files, shard)) {
-        throw new NotFoundError({
-          code: 'missing_shard',
-          message: `${files.name} lacks the shard ${shard}, which ${INDEX_FILE} names`,
-          hint: 'Fetch the checkpoint again: a part of it is missing.',
-        });
-      }
-      return await openTensorFile(await files.open(shard));
-    });
-  }
-  if (!lacks(files, WEIGHTS_FILE)) return await openTensorFile(await files.open(WEIGHTS_FILE));
-  throw new NotFoundError({
-    code: 'no_weights',
-    message: `${files.name} has neither ${WEIGHTS_FILE} nor ${INDEX_FILE}`,
-    hint: 'Weights in other formats (pytorch_model.bin) have to be converted to safetensors first.',
-  });
-}
-
-function checkWeight(expected: ExpectedWeight, file: TensorFile): CheckpointWeight {
-  const found = file.tensors.get(expected.key);
-  if (!found) {
-    throw new BadFileError({
-      code: 'missing_tensor',
-      message: `${file.name} has no tensor ${expected.key} [${expected.shape.join(', ')}]`,
-      hint: 'Does config.json belong to these weights?',
-    });
-  }
+function checkWeight(expected: ExpectedWeight, { file, placeOf, faultFor }: OpenedWeights): CheckpointWeight {
+  const { key, shape } = expected;
+  const found = file.tensors.get(key);
+  if (!found) throw faultFor(key) ?? missingWeight(file, key, shape);
+  const place = placeOf(key);
   // The type comes first: quantised weights have other shapes too, which is not what is wrong with them.
-  const info = weightInfo(file.name, found);
-  if (info.shape.join() !== expected.shape.join()) {
+  const info = weightInfo(place.fileName, found);
+  if (info.shape.join() !== shape.join()) {
     throw new BadFileError({
       code: 'tensor_shape',
-      message: `${file.name}: ${expected.key} is [${info.shape.join(', ')}], config.json makes it [${expected.shape.join(', ')}]`,
+      message: `${place.fileName}: ${key} is [${info.shape.join(', ')}], config.json makes it [${shape.join(', ')}]`,
       hint: 'Does config.json belong to these weights?',
     });
   }
-  return { ...expected, info };
+  return { ...expected, ...place, info };
 }

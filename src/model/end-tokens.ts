@@ -3,8 +3,9 @@ import * as v from 'valibot';
 import { BadFileError } from '../errors.ts';
 import { readJson } from '../formats/json.ts';
 import { shown } from '../formats/shown.ts';
-import { CONFIG_FILE, type FileSet } from './checkpoint.ts';
+import { CONFIG_FILE } from './checkpoint.ts';
 import type { TransformerConfig } from './config.ts';
+import type { FileSet } from './file-set.ts';
 
 export const GENERATION_CONFIG_FILE = 'generation_config.json';
 

@@ -26,7 +26,7 @@ export async function loadTransformer(
   checkpoint: Checkpoint,
   options: LoadOptions = {},
 ): Promise<Transformer> {
-  const { config, file } = checkpoint;
+  const { config, names, file } = checkpoint;
   const budget = options.budget ?? new MemoryBudget();
   const totalBytes = checkpoint.weights.reduce((sum, weight) => sum + weight.info.byteLength, 0);
   const owned: Disposable[] = [];
@@ -55,7 +55,7 @@ export async function loadTransformer(
     return tensor;
   };
   const block = async (layer: number): Promise<BlockWeights> => {
-    const keys = config.family.weights.block(layer);
+    const keys = names.block(layer);
     // All at once: two or more reads from the page cache go on side by side.
     const matrices = await allSettled(
       BLOCK_MATRICES.map(async (name) => [name, await matrix(keys[name])] as const),
@@ -68,7 +68,6 @@ export async function loadTransformer(
   };
 
   try {
-    const names = config.family.weights;
     const W_E = await matrix(names.W_E);
     const W_U = config.tie_word_embeddings ? W_E : await matrix(names.W_U);
     const blocks: BlockWeights[] = [];

@@ -17,7 +17,7 @@ export async function tokenEffects(
   direction: Float32Array,
 ): Promise<Float32Array> {
   const { config, file } = checkpoint;
-  const { W_E, W_U, ln_final } = config.family.weights;
+  const { W_E, W_U, ln_final } = checkpoint.names;
   const unembedding = config.tie_word_embeddings ? W_E : W_U;
   const gain = widen(await file.read(ln_final), weightAt(checkpoint, ln_final).dtype);
   const offset = config.family.normGainOffset;

@@ -15,6 +15,15 @@ export function foldLayers(hooks: readonly string[]): string[] {
   return [...counts].map(([hook, count]) => (hook.startsWith('blocks.*.') ? `${hook} (${count})` : hook));
 }
 
+/** Files of a list that are shown; a checkpoint has up to some hundred shards. */
+const MOST_FILES = 4;
+
+function fileList(files: readonly string[]): string {
+  const more = files.length - MOST_FILES;
+  const shown = files.slice(0, MOST_FILES).map(printable);
+  return [...shown, ...(more > 0 ? [`and ${formatAmount(more, 'other file')}`] : [])].join('\n');
+}
+
 function yesNo(value: boolean): string {
   return value ? 'yes' : 'no';
 }
@@ -47,6 +56,8 @@ export function configureView(result: ConfigureResult, screen: Screen): string {
         ? [['read on every use', `${formatBytes(result.streamed_bytes)} beyond the memory budget`] as const]
         : []),
       ...(result.storage === undefined ? [] : [['storage', printable(result.storage)] as const]),
+      ['weights of the model', fileList(result.weight_files.model)],
+      ['weights of the set', fileList(result.weight_files.transcoders)],
     ],
     screen,
   );

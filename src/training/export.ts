@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { writeFileAtomic } from '../formats/atomic.ts';
 import { narrowToBfloat16 } from '../formats/dtype.ts';
 import { writeSafetensors, type TensorToWrite } from '../formats/safetensors-writer.ts';
-import { WEIGHTS_FILE } from '../model/checkpoint.ts';
+import { WEIGHTS_FILE } from '../model/weights-file.ts';
 import type { TransformerConfig } from '../model/config.ts';
 import { SET_CONFIG_FILE } from '../transcoder/open.ts';
 import { FEATURE_INPUT, FEATURE_OUTPUT } from './capture.ts';

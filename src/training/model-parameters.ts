@@ -3,13 +3,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { HeldWeight, Tensor1D, Tensor2D } from '../backend/backend.ts';
 import type { HeldBlock } from '../model/block.ts';
 import type { TransformerConfig } from '../model/config.ts';
-import {
-  BLOCK_GAINS,
-  BLOCK_MATRICES,
-  expectedWeights,
-  type BlockGain,
-  type BlockMatrix,
-} from '../model/weight-names.ts';
+import { expectedWeights } from '../model/expected-weights.ts';
+import { BLOCK_GAINS, BLOCK_MATRICES, type BlockGain, type BlockMatrix } from '../model/weight-names.ts';
 import type { Parameter, Variables } from './parameters.ts';
 import type { Random } from '../random.ts';
 

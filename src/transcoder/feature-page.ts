@@ -7,7 +7,7 @@ import * as v from 'valibot';
 import { BadFileError } from '../errors.ts';
 import { parseJson } from '../formats/json.ts';
 import { bytesInstead } from '../formats/saved-instead.ts';
-import { isSafePath } from '../hub/reference.ts';
+import { isSafePath } from '../formats/safe-path.ts';
 
 export const FEATURE_FOLDER = 'features';
 export const INDEX_FILE = 'index.json.gz';

@@ -3,7 +3,7 @@ import { BadFileError, NotFoundError } from '../errors.ts';
 import type { TensorFile } from '../formats/tensor-file.ts';
 import { openTensorFile } from '../formats/open-tensor-file.ts';
 import { readYaml } from '../formats/yaml.ts';
-import { lacks, type FileSet } from '../model/checkpoint.ts';
+import { lacks, type FileSet } from '../model/file-set.ts';
 import { SetConfigFile, setConfig, type SetConfig } from './set-config.ts';
 import { crossLayer, decoderFile, encoderFile } from './sources/cross-layer.ts';
 import { gemmaScope, isGemmaScope } from './sources/gemma-scope.ts';
@@ -21,6 +21,8 @@ export interface ModelShape {
 /** An opened set: one source a layer, all shapes checked. */
 export interface OpenedSet extends Disposable {
   readonly name: string;
+  /** The files that it was opened from, in the order of its layers. */
+  readonly paths: readonly string[];
   readonly config: SetConfig;
   readonly d_transcoder: number;
   readonly layers: readonly LayerSource[];
@@ -58,8 +60,10 @@ function layerFile(layer: number): string {
 export async function openSet(files: FileSet, config: SetConfig, model: ModelShape): Promise<OpenedSet> {
   checkDepth(files, config, model);
   const hasThresholds = config.activation === null || config.activation.kind === 'jumprelu';
-  const opened: TensorFile[] = [];
+  const opened = new Map<string, TensorFile>();
   const open = async (path: string): Promise<TensorFile> => {
+    const known = opened.get(path);
+    if (known) return known;
     if (lacks(files, path)) {
       throw new NotFoundError({
         code: 'missing_transcoder',
@@ -68,7 +72,7 @@ export async function openSet(files: FileSet, config: SetConfig, model: ModelSha
       });
     }
     const file = await openTensorFile(await files.open(path));
-    opened.push(file);
+    opened.set(path, file);
     return file;
   };
   const close = (): void => opened.forEach((file) => file[Symbol.dispose]());
@@ -92,6 +96,7 @@ export async function openSet(files: FileSet, config: SetConfig, model: ModelSha
     }
     return {
       name: files.name,
+      paths: [...opened.keys()],
       config,
       d_transcoder: layers[0]!.d_transcoder,
       layers,

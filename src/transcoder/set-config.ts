@@ -1,18 +1,21 @@
 /** Transcoder: what `config.yaml` says of a set, checked once. */
 import * as v from 'valibot';
 import { BadFileError } from '../errors.ts';
-import { BLOCK_SITES, type BlockSite } from '../model/hooks.ts';
+import type { BlockSite } from '../model/hooks.ts';
 import { nearest } from '../nearest.ts';
 
+/** An entry of the list as circuit-tracer wrote it until mid-2025; the path alone came after it. */
+const Entry = v.object({ layer: v.pipe(v.number(), v.integer(), v.minValue(0)), filepath: v.string() });
+
 export const SetConfigFile = v.object({
-  model_kind: v.picklist(['transcoder_set', 'cross_layer_transcoder']),
+  model_kind: v.optional(v.picklist(['transcoder_set', 'cross_layer_transcoder'])),
   feature_input_hook: v.string(),
   feature_output_hook: v.string(),
   model_name: v.optional(v.string(), ''),
   scan: v.optional(v.nullable(v.union([v.string(), v.array(v.string())]))),
   activation: v.optional(v.nullable(v.string())),
   k: v.optional(v.nullable(v.pipe(v.number(), v.integer(), v.minValue(1)))),
-  transcoders: v.optional(v.nullable(v.array(v.string()))),
+  transcoders: v.optional(v.nullable(v.array(v.union([v.string(), v.looseObject({})])))),
 });
 
 /** What `activation` says; JumpReLU takes its thresholds from the files. */
@@ -32,9 +35,11 @@ export interface SetConfig {
   readonly scan: string | null;
   /** Given outright; without it, layers with a threshold are JumpReLU and others ReLU. */
   readonly activation: NamedActivation | null;
-  /** Files of the layers in order: `hf://` addresses, or paths relative to config.yaml. Null: recognised by name. */
+  /** Files of the layers in order: `hf://` addresses, absolute paths or paths relative to config.yaml. Null: recognised by name. */
   readonly transcoders: readonly string[] | null;
 }
+
+const KINDS = '"transcoder_set" or "cross_layer_transcoder"';
 
 /** Sites that the backward pass knows how to leave (golden README, section 5). */
 const INPUT_SITES: readonly BlockSite[] = ['ln2.hook_normalized', 'hook_resid_mid'];
@@ -50,13 +55,13 @@ export function setConfig(file: v.InferOutput<typeof SetConfigFile>, name: strin
   };
   const input = file.feature_input_hook as BlockSite;
   if (!INPUT_SITES.includes(input)) {
-    const near = nearest(input, Object.keys(BLOCK_SITES));
+    const near = nearest(input, INPUT_SITES);
     const known = INPUT_SITES.map((site) => `"${site}"`).join(' or ');
     refuse(
       'feature_input_hook',
       input,
       known,
-      near ? `The nearest hook is ${near}.` : 'Features are read there.',
+      near ? `The nearest hook is ${near}.` : 'Sets that read features elsewhere cannot be traced.',
     );
   }
   if (file.feature_output_hook !== 'hook_mlp_out') {
@@ -68,14 +73,36 @@ export function setConfig(file: v.InferOutput<typeof SetConfigFile>, name: strin
     );
   }
   return {
-    kind: file.model_kind,
+    // Before there were other kinds, sets had a list of files and no kind.
+    kind:
+      file.model_kind ?? (file.transcoders ? 'transcoder_set' : refuse('model_kind', null, KINDS, 'Add it.')),
     feature_input_hook: input,
     feature_output_hook: 'hook_mlp_out',
     model_name: file.model_name,
     scan: typeof file.scan === 'string' ? file.scan : (file.scan?.join(',') ?? null),
     activation: namedActivation(file, refuse),
-    transcoders: file.transcoders ?? null,
+    transcoders: file.transcoders ? filesInOrder(file.transcoders, refuse) : null,
   };
+}
+
+const ONE_EACH = 'The list has one file for each layer of the model.';
+
+/** Objects may come in any order of their layers; a path stands at the place of its layer. */
+function filesInOrder(
+  entries: readonly unknown[],
+  refuse: (field: string, found: unknown, expected: string, hint: string) => never,
+): string[] {
+  const files: string[] = [];
+  for (const [i, entry] of entries.entries()) {
+    const placed = typeof entry === 'string' ? { layer: i, filepath: entry } : entry;
+    if (!v.is(Entry, placed))
+      return refuse(`transcoders[${i}]`, entry, 'a path, or an object with layer and filepath', ONE_EACH);
+    const { layer, filepath } = placed;
+    if (layer >= entries.length || files[layer] !== undefined)
+      refuse(`transcoders[${i}].layer`, layer, `each of 0 to ${entries.length - 1} once`, ONE_EACH);
+    files[layer] = filepath;
+  }
+  return files;
 }
 
 function namedActivation(

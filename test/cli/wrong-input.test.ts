@@ -95,17 +95,6 @@ describe('a checkpoint in a folder is refused', () => {
       next: 'Fetch it again',
     },
     {
-      title: 'with an index that lists a tensor in the wrong shard',
-      fixture: 'tiny-b',
-      damage: (copy) =>
-        editJson(join(copy.model, 'model.safetensors.index.json'), (index) => {
-          (index['weight_map'] as Record<string, string>)[W_E] = 'model-00003-of-00003.safetensors';
-        }),
-      code: 'tensor_missing',
-      says: [W_E, 'model-00003-of-00003.safetensors'],
-      next: 'different versions',
-    },
-    {
       title: 'with an index that leads out of its folder',
       fixture: 'tiny-b',
       damage: (copy) =>
@@ -338,6 +327,28 @@ describe('a checkpoint in a folder is refused', () => {
       code: 'missing_tensor',
       says: ['model.safetensors', 'lm_head.weight [560, 32]'],
       next: 'config.json',
+    },
+    {
+      title: 'with a key that changes the pass',
+      damage: (copy) => editJson(config(copy), (value) => (value['use_bidirectional_attention'] = true)),
+      code: 'bad_config',
+      says: ['config.json', 'use_bidirectional_attention is true'],
+      next: 'checkpoint',
+    },
+    {
+      title: 'that says that it is quantised',
+      damage: (copy) =>
+        editJson(config(copy), (value) => (value['quantization_config'] = { load_in_4bit: true })),
+      code: 'quantised',
+      says: ['config.json', 'quantised', 'load_in_4bit'],
+      next: 'not quantised',
+    },
+    {
+      title: 'with a number of Python in its configuration',
+      damage: (copy) => editText(config(copy), (text) => text.replace('10000.0', 'Infinity')),
+      code: 'json_syntax',
+      says: ['config.json', /line \d+, column \d+ has Infinity/, 'Python'],
+      next: 'null',
     },
   ]);
 });
@@ -589,6 +600,45 @@ describe('a transcoder set is refused', () => {
       code: 'bad_set_config',
       says: ['config.yaml', 'feature_input_hook', 'ln2.hook_normalised'],
       next: 'ln2.hook_normalized',
+    },
+    {
+      title: 'that reads from a hook that exists, but not for sets',
+      damage: (copy) =>
+        editText(setConfig(copy), (text) => text.replace('ln2.hook_normalized', 'mlp.hook_in')),
+      code: 'bad_set_config',
+      says: [
+        'config.yaml',
+        'feature_input_hook',
+        '"mlp.hook_in"',
+        '"ln2.hook_normalized" or "hook_resid_mid"',
+      ],
+      next: /^(?!.*mlp\.hook_in)/,
+    },
+    {
+      title: 'that lists the file of a layer twice',
+      damage: (copy) =>
+        editText(setConfig(copy), (text) => `${text}transcoders:\n${'  - {layer: 0, filepath: layer_0.safetensors}\n'.repeat(4)}`), // prettier-ignore
+      code: 'bad_set_config',
+      says: ['config.yaml', 'transcoders[1].layer is 0'],
+      next: 'one file for each layer',
+    },
+    {
+      title: 'that lists something that is no file',
+      damage: (copy) => editText(setConfig(copy), (text) => `${text}transcoders: [{layer: 0}]\n`),
+      code: 'bad_set_config',
+      says: ['config.yaml', 'transcoders[0]', 'a path, or an object with layer and filepath'],
+      next: /./,
+    },
+    {
+      title: 'with a tensor that is needed in a type that is not read',
+      damage: (copy) =>
+        editHeader(layerFile(copy), (header) => {
+          const entry = header['b_dec']!;
+          entry.dtype = 'U32';
+        }),
+      code: 'tensor_dtype',
+      says: ['layer_1.safetensors', 'b_dec', 'U32', 'quantised'],
+      next: 'not quantised',
     },
     {
       title: 'with a tensor missing',

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { cpSync, readFileSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { BadFileError, EXIT, NetworkError, NotFoundError } from '../../src/errors.ts';
+import { EXIT, NetworkError, NotFoundError } from '../../src/errors.ts';
 import { openSafetensors } from '../../src/formats/safetensors.ts';
 import { openSharded } from '../../src/formats/sharded.ts';
 import type { TensorFile } from '../../src/formats/tensor-file.ts';
@@ -51,32 +51,42 @@ describe('A sharded checkpoint', () => {
     expect(await refusalOf(file.read('model.norm.wieght'))).toMatchObject({ code: 'tensor_missing' });
   });
 
-  it('names a shard that is missing', async () => {
+  it('names a shard that is missing to whoever reads what only it has', async () => {
     using model = copyOfModel();
     rmSync(model.pathOf(shardName(2)));
-    const error = await refusalOf(openSharded(model.index));
+    using file = await openSharded(model.index);
+    const gone = [...(await contentsOf(openSafetensors(join(MODEL, shardName(2))))).keys()];
+    expect(file.tensors.size).toBe(35 - gone.length);
+    const error = await refusalOf(file.read(gone[0]!));
     expect(error).toBeInstanceOf(NotFoundError);
     expect(error).toMatchObject({ exitCode: EXIT.notFound, code: 'shard_missing' });
     expect(error.message).toContain(model.pathOf(shardName(2)));
     expect(error.message).toContain(INDEX);
+    expect(file.faultFor(gone[0]!)).toBe(error);
   });
 
-  it('names a shard that was cut', async () => {
+  it('names a shard that was cut to whoever reads what only it has', async () => {
     using model = copyOfModel();
     truncateSync(model.pathOf(shardName(3)), 30_000);
-    const error = await refusalOf(openSharded(model.index));
+    using file = await openSharded(model.index);
+    const error = await refusalOf(file.read('model.norm.weight'));
     expect(error).toMatchObject({ exitCode: EXIT.badFile, code: 'file_truncated' });
     expect(error.message).toContain(shardName(3));
+    expect(await refusalOf(file.read('nobody.lists.this'))).toBe(error); // it might be in there
   });
 
-  it('refuses an index that lists a tensor in the wrong shard', async () => {
+  it('finds a tensor in another shard than the index says, and says where it was', async () => {
     using model = copyOfModel();
     model.editIndex((text) => text.replace(/("model.norm.weight": )"[^"]*"/, `$1"${shardName(1)}"`));
-    const error = await refusalOf(openSharded(model.index));
-    expect(error).toBeInstanceOf(BadFileError);
-    expect(error).toMatchObject({ code: 'tensor_missing' });
-    expect(error.message).toContain('model.norm.weight');
-    expect(error.message).toContain(shardName(1));
+    using file = await openSharded(model.index);
+    using shard = await openSafetensors(join(MODEL, shardName(3)));
+    expect(await file.read('model.norm.weight')).toEqual(await shard.read('model.norm.weight'));
+    expect(file.shardOf('model.norm.weight')).toEqual({
+      path: shardName(3),
+      fileName: model.pathOf(shardName(3)),
+    });
+    expect(file.shardOf('nobody.has.this')).toBeUndefined();
+    expect(file.faultFor('nobody.has.this')).toBeUndefined();
   });
 
   it.each(['../secret.safetensors', '/etc/passwd', '..', 'a\\b', ''])(
@@ -99,7 +109,7 @@ describe('A sharded checkpoint', () => {
     expect(error.message).toContain('weight_map.a');
   });
 
-  it('opens shards with the function given, passes its errors on, and closes what was open', async () => {
+  it('opens shards with the function given, keeps its errors for who needs what they hide, and closes what was open', async () => {
     const asked: string[] = [];
     let closed = 0;
     const failure = new NetworkError({ code: 'offline', message: 'no network' });
@@ -113,8 +123,13 @@ describe('A sharded checkpoint', () => {
       };
       return { ...file, [Symbol.dispose]: close };
     };
-    expect(await refusalOf(openSharded(join(MODEL, INDEX), openShard))).toBe(failure);
-    expect(asked.sort()).toEqual([1, 2, 3].map(shardName));
+    {
+      using file = await openSharded(join(MODEL, INDEX), openShard);
+      const hidden = [...(await contentsOf(openSafetensors(join(MODEL, shardName(2))))).keys()][0]!;
+      expect(await refusalOf(file.read(hidden))).toBe(failure);
+      expect(asked.sort()).toEqual([1, 2, 3].map(shardName));
+      expect(closed).toBe(0);
+    }
     expect(closed).toBe(2);
   });
 });

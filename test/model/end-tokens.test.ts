@@ -2,8 +2,9 @@ import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { openFileSource } from '../../src/formats/byte-source.ts';
-import { readConfig, type FileSet } from '../../src/model/checkpoint.ts';
+import { readConfig } from '../../src/model/checkpoint.ts';
 import { readEndTokens } from '../../src/model/end-tokens.ts';
+import type { FileSet } from '../../src/model/file-set.ts';
 import { goldenPath } from '../support/golden.ts';
 import { scratchFolder } from '../support/scratch.ts';
 

@@ -24,6 +24,7 @@ describe('the view of configure', () => {
     gradient_stopped_at: ['blocks.0.attn.hook_pattern', 'blocks.1.attn.hook_pattern', 'ln_final.hook_scale'],
     bytes: 5 * 2 ** 20,
     streamed_bytes: 0,
+    weight_files: { model: ['model.safetensors'], transcoders: ['a', 'b', 'c', 'd', 'e', 'f'] },
     timings_ms: {},
     peak_rss_bytes: 1,
   };
@@ -46,9 +47,16 @@ describe('the view of configure', () => {
       ['gradient enabled at', 'hook_embed'],
       ['gradient stopped at', '3 hooks'],
       ['bytes held', '5.00 MiB'],
+      ['weights of the model', 'model.safetensors'],
+      ['weights of the set', 'a'],
     ];
     const lines = text.split('\n').map((line) => line.trim().split(/ {2,}/));
-    for (const line of [...expected, ['blocks.*.attn.hook_pattern (2)'], ['ln_final.hook_scale']]) {
+    for (const line of [
+      ...expected,
+      ['blocks.*.attn.hook_pattern (2)'],
+      ['ln_final.hook_scale'],
+      ['and 2 other files'],
+    ]) {
       expect(lines).toContainEqual(line);
     }
   });

@@ -108,17 +108,20 @@ export interface StoredTensor {
 }
 export type StoredTensors = Map<string, StoredTensor>;
 
-/** Rewrites a safetensors file from the tensors that `edit` leaves, in their order. */
-export function editTensors(path: string, edit: (tensors: StoredTensors) => void): void {
+/** All tensors of a safetensors file. */
+export function readStored(path: string): StoredTensors {
   const { header, data } = partsOf(path);
   const entries = Object.entries(header).filter(([name]) => name !== '__metadata__');
-  const tensors: StoredTensors = new Map(
+  return new Map(
     entries.map(([name, { dtype, shape, data_offsets }]) => [
       name,
       { dtype, shape, bytes: data.subarray(...data_offsets) },
     ]),
   );
-  edit(tensors);
+}
+
+/** Writes a safetensors file with the tensors one after the other. */
+export function writeStored(path: string, tensors: StoredTensors): void {
   const rewritten: Header = {};
   const pieces: Uint8Array[] = [];
   let at = 0;
@@ -127,4 +130,11 @@ export function editTensors(path: string, edit: (tensors: StoredTensors) => void
     pieces.push(bytes);
   }
   writeParts(path, { header: rewritten, data: Buffer.concat(pieces) });
+}
+
+/** Rewrites a safetensors file from the tensors that `edit` leaves, in their order. */
+export function editTensors(path: string, edit: (tensors: StoredTensors) => void): void {
+  const tensors = readStored(path);
+  edit(tensors);
+  writeStored(path, tensors);
 }

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { openFileSource } from '../../src/formats/byte-source.ts';
-import type { FileSet } from '../../src/model/checkpoint.ts';
+import type { FileSet } from '../../src/model/file-set.ts';
 
 export const FIXTURES = ['tiny-a', 'tiny-b'] as const;
 export type Fixture = (typeof FIXTURES)[number];

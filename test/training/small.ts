@@ -1,5 +1,6 @@
 /** A model and a corpus small enough to train within a test. */
-import { transformerConfig, type TransformerConfig } from '../../src/model/config.ts';
+import type { TransformerConfig } from '../../src/model/config.ts';
+import { transformerConfig } from '../../src/model/families.ts';
 import type { RowSource } from '../../src/training/train-model.ts';
 import { Random } from '../../src/random.ts';
 

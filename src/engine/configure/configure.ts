@@ -23,6 +23,7 @@ export async function configure(request: ConfigureRequest): Promise<ConfigureRes
     bytes: heldBytes,
     streamed_bytes: streamedBytes,
     storage: storageOf(storageTypes),
+    weight_files: session.weightFiles,
     timings_ms: stopwatch.timings_ms,
     peak_rss_bytes: peakRssBytes(),
   };

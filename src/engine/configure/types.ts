@@ -25,6 +25,8 @@ export interface ConfigureResult extends Subject, Omit<ConfigurationSummary, 'he
   readonly streamed_bytes: number;
   /** How the weights are held: `as stored (bfloat16), widened when multiplied`. */
   readonly storage?: string;
+  /** The files that were read, inside their folders or repositories; files of a set from elsewhere by address or path. */
+  readonly weight_files: { readonly model: readonly string[]; readonly transcoders: readonly string[] };
   readonly timings_ms: Readonly<Record<string, number>>;
   readonly peak_rss_bytes: number;
 }

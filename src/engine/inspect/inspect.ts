@@ -1,5 +1,7 @@
 /** Engine, verb `inspect`: what a model and its set consist of, from headers; norms and tokens from single layers. */
 import { UsageError, unreachable } from '../../errors.ts';
+import type { CheckpointWeight } from '../../model/checkpoint.ts';
+import type { WeightInfo } from '../../backend/weight-source.ts';
 import { hookNames, hookShape, matchHooks, type HookName } from '../../model/hooks.ts';
 import type { TransformerConfig } from '../../model/config.ts';
 import { nearest } from '../../nearest.ts';
@@ -155,13 +157,10 @@ function allWeights(opened: OpenedSubject): WeightResult[] {
   const outside = (parameter: string): boolean => !parameter.startsWith('blocks.');
   const before = model.filter(({ parameter }) => parameter === 'embed.W_E');
   const after = model.filter(({ parameter }) => outside(parameter) && parameter !== 'embed.W_E');
-  const file = opened.checkpoint.file.name;
-  const asResult = ({ parameter, info }: (typeof model)[number]): WeightResult =>
-    weightResult(parameter, { file: { name: file }, info });
   return [
-    ...before.map(asResult),
+    ...before.map(modelWeight),
     ...opened.set.layers.flatMap(({ layer }) => layerWeights(opened, layer)),
-    ...after.map(asResult),
+    ...after.map(modelWeight),
   ];
 }
 
@@ -169,20 +168,19 @@ function allWeights(opened: OpenedSubject): WeightResult[] {
 function layerWeights({ checkpoint, set }: OpenedSubject, layer: number): WeightResult[] {
   const source = set.layers[layer]!;
   const { W_enc, W_dec, b_enc, b_dec, threshold, W_skip } = source;
-  const ofModel = checkpoint.weights
-    .filter((weight) => weight.layer === layer)
-    .map(({ parameter, info }) => weightResult(parameter, { file: checkpoint.file, info }));
+  const ofModel = checkpoint.weights.filter((weight) => weight.layer === layer).map(modelWeight);
   const ofTranscoder = Object.entries({ W_enc, W_dec, b_enc, b_dec, threshold, W_skip })
     .filter((entry): entry is [string, Located] => entry[1] !== null)
-    .map(([name, located]) => weightResult(`transcoders.${layer}.${name}`, located));
+    .map(([name, { file, info }]) => weightResult(`transcoders.${layer}.${name}`, info, file.name));
   return [...ofModel, ...ofTranscoder];
 }
 
-function weightResult(
-  name: string,
-  { file, info }: { file: { name: string }; info: Located['info'] },
-): WeightResult {
-  return { name, shape: info.shape, dtype: plainType(info.dtype), bytes: info.byteLength, file: file.name };
+function modelWeight({ parameter, info, fileName }: CheckpointWeight): WeightResult {
+  return weightResult(parameter, info, fileName);
+}
+
+function weightResult(name: string, info: WeightInfo, file: string): WeightResult {
+  return { name, shape: info.shape, dtype: plainType(info.dtype), bytes: info.byteLength, file };
 }
 
 function matchingWeights(weights: readonly WeightResult[], pattern: string | null): WeightResult[] {

@@ -37,7 +37,7 @@ export interface WeightResult {
   readonly shape: readonly number[];
   readonly dtype: string;
   readonly bytes: number;
-  /** File that holds it, or the index of its shards. */
+  /** File that holds it. */
   readonly file?: string;
 }
 

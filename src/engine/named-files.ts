@@ -1,0 +1,49 @@
+/** Engine: a name that was followed to files, as the rooms that open them want to see it. */
+import type { LocalFile, LocalFiles, Located } from '../hub/resolve.ts';
+import type { FileSet } from '../model/file-set.ts';
+import type { FileResult } from './load/types.ts';
+import type { SourceResult } from './result.ts';
+
+/** A name, where it led, and the files. */
+export interface NamedFiles {
+  readonly source: SourceResult;
+  readonly files: FileSet;
+  readonly listed: readonly FileResult[];
+  /** Path on this disk of a file that is there. */
+  readonly path: (name: string) => string;
+}
+
+export function named(name: string, { reference, preset }: Located, local: LocalFiles): NamedFiles {
+  const { source } = local;
+  return {
+    source: {
+      name,
+      kind: preset ? 'preset' : source.kind === 'hub' ? 'hub' : 'folder',
+      ...(source.kind === 'hub'
+        ? {
+            repository: source.repo,
+            commit: source.commit,
+            ...(source.subfolder !== undefined && { subfolder: source.subfolder }),
+          }
+        : { folder: source.path }),
+    },
+    files: fileSet(local, reference.kind === 'local' ? reference.path : undefined),
+    listed: local.files.map(listedFile),
+    path: (file) => local.path(file),
+  };
+}
+
+export function listedFile({ path, bytes, status }: LocalFile): FileResult {
+  return { path, bytes, status };
+}
+
+export function fileSet(local: LocalFiles, name?: string): FileSet {
+  const paths = new Set(local.files.map((file) => file.path));
+  const { source } = local;
+  return {
+    name: name ?? (source.kind === 'hub' ? `${source.repo}@${source.revision}` : source.path),
+    has: (path) => paths.has(path),
+    isComplete: local.isComplete,
+    open: (path) => local.open(path),
+  };
+}

@@ -1,0 +1,122 @@
+/** Engine: the weight files of a transcoder set: its own, and those that it lists from elsewhere. */
+import { isAbsolute, relative, resolve, sep } from 'node:path';
+import { BadFileError, NotFoundError } from '../errors.ts';
+import { openFileSource, type ByteSource } from '../formats/byte-source.ts';
+import { pathInside } from '../formats/safe-path.ts';
+import {
+  resolveFiles,
+  resolveUris,
+  type HubReference,
+  type LocalReference,
+  type Located,
+  type ResolvedUri,
+  type ResolveOptions,
+} from '../hub/resolve.ts';
+import { SET_CONFIG_FILE, setFiles } from '../transcoder/open.ts';
+import type { SetConfig } from '../transcoder/set-config.ts';
+import type { FileResult } from './load/types.ts';
+import { listedFile, named, type NamedFiles } from './named-files.ts';
+
+/**
+ * The configuration with each file of its list in its plain spelling: inside the set as a path of the set, elsewhere on this
+ * disk as an absolute path, on the Hub as an address. Throws `BadFileError` when a set from the Hub names a file of this disk.
+ */
+export function placedConfig(
+  config: SetConfig,
+  reference: HubReference | LocalReference,
+  setName: string,
+): SetConfig {
+  const place = (entry: string): string => {
+    if (isAddress(entry)) return entry;
+    if (reference.kind === 'local') return placeOnDisk(entry, reference.path);
+    return pathInside(entry) ?? refuseOutside(entry, setName);
+  };
+  return { ...config, transcoders: config.transcoders?.map(place) ?? null };
+}
+
+function placeOnDisk(entry: string, folder: string): string {
+  const path = resolve(folder, entry);
+  return pathInside(relative(folder, path).split(sep).join('/')) ?? path;
+}
+
+function refuseOutside(entry: string, setName: string): never {
+  throw new BadFileError({
+    code: 'bad_set_config',
+    message: `${SET_CONFIG_FILE} of ${setName}: transcoders names ${JSON.stringify(entry)}, expected a path inside the set or an address hf://owner/name/path`,
+    hint: 'A set from the Hub may not name files of this disk. Copy the set into a folder to use it with files of yours.',
+  });
+}
+
+/** Brings the files here, or (dry run) to where they can be opened. `config` comes from `placedConfig`. */
+export async function resolveSet(
+  name: string,
+  located: Located,
+  config: SetConfig,
+  n_layers: number,
+  hub: ResolveOptions,
+): Promise<NamedFiles> {
+  const wanted = new Set(setFiles(config, n_layers));
+  // A file for one layer more than the model has shows that the set was made for another one.
+  const beyond = setFiles({ ...config, transcoders: null }, n_layers + 1);
+  const local = await resolveFiles(located.reference, {
+    ...hub,
+    wanted: (path) =>
+      path === SET_CONFIG_FILE || wanted.has(path) || (config.transcoders === null && beyond.includes(path)),
+  });
+  const base = named(name, located, local);
+  const linked = await resolveUris([...wanted].filter(isAddress), hub);
+  const elsewhere = new Map([
+    ...linked.map((one) => [one.uri, linkedFile(one)] as const),
+    ...(await filesOnDisk([...wanted].filter(isAbsolute))),
+  ]);
+  if (elsewhere.size === 0) return base;
+  return {
+    ...base,
+    source: { ...base.source, ...(linked.length > 0 && { linked: linked.map(linkOf) }) },
+    listed: [...base.listed, ...[...elsewhere.values()].map(({ listed }) => listed)],
+    files: {
+      ...base.files,
+      has: (path) => elsewhere.has(path) || base.files.has(path),
+      open: (path) => elsewhere.get(path)?.open() ?? base.files.open(path),
+    },
+  };
+}
+
+/** A file that does not lie in the set. */
+interface FileElsewhere {
+  readonly listed: FileResult;
+  open(): Promise<ByteSource>;
+}
+
+function linkedFile(one: ResolvedUri): FileElsewhere {
+  return { listed: { ...listedFile(one.file), path: one.uri }, open: () => one.open() };
+}
+
+function linkOf({ uri, source }: ResolvedUri): { file: string; repository: string; commit: string } {
+  return { file: uri, repository: source.repo, commit: source.commit };
+}
+
+/** Those that are there. */
+async function filesOnDisk(paths: readonly string[]): Promise<[string, FileElsewhere][]> {
+  const found: [string, FileElsewhere][] = [];
+  for (const path of paths) {
+    const bytes = await sizeOf(path);
+    const listed = { path, bytes: bytes ?? 0, status: 'local' } as const;
+    if (bytes !== undefined) found.push([path, { listed, open: () => openFileSource(path) }]);
+  }
+  return found;
+}
+
+async function sizeOf(path: string): Promise<number | undefined> {
+  try {
+    using source = await openFileSource(path);
+    return source.size;
+  } catch (error) {
+    if (error instanceof NotFoundError) return undefined;
+    throw error;
+  }
+}
+
+function isAddress(path: string): boolean {
+  return path.startsWith('hf://');
+}

@@ -1,0 +1,152 @@
+/** Model, family: Gemma 2. What its config.json says, with the defaults of Hugging Face's Gemma2Config, and its keys. */
+import * as v from 'valibot';
+import { readFields, refuseConfig, type ConfigDocument } from '../config-file.ts';
+import { plainRotaryBase } from '../config-rope.ts';
+import type { AttentionType, TransformerConfig } from '../config.ts';
+import type { Family } from '../family.ts';
+
+/** Far above every model; more means a damaged file, and each layer has a place in several lists. */
+const MOST_LAYERS = 10_000;
+
+const positiveInteger = v.pipe(v.number(), v.integer(), v.minValue(1));
+const positive = v.pipe(v.number(), v.gtValue(0));
+
+/** In its old form (no `layer_types`, `hidden_act`) and its new one (`rope_parameters`). */
+const Fields = v.object({
+  hidden_size: positiveInteger,
+  num_hidden_layers: v.pipe(positiveInteger, v.maxValue(MOST_LAYERS)),
+  num_attention_heads: positiveInteger,
+  num_key_value_heads: positiveInteger,
+  head_dim: positiveInteger,
+  intermediate_size: positiveInteger,
+  vocab_size: positiveInteger,
+  max_position_embeddings: positiveInteger,
+  rms_norm_eps: v.optional(positive, 1e-6),
+  rope_theta: v.optional(positive, 10_000),
+  rope_parameters: v.optional(v.unknown()),
+  rope_scaling: v.optional(v.unknown()),
+  query_pre_attn_scalar: positive,
+  sliding_window: v.optional(v.nullable(positiveInteger), 4096),
+  sliding_window_size: v.optional(v.nullable(positiveInteger)),
+  sliding_window_pattern: v.optional(v.nullable(positiveInteger)),
+  layer_types: v.optional(v.nullable(v.array(v.string()))),
+  attn_logit_softcapping: v.optional(v.nullable(positive), 50),
+  final_logit_softcapping: v.optional(v.nullable(positive), 30),
+  hidden_activation: v.optional(v.nullable(v.string())),
+  hidden_act: v.optional(v.nullable(v.string())),
+  tie_word_embeddings: v.optional(v.boolean(), true),
+});
+type Fields = v.InferOutput<typeof Fields>;
+
+const FAMILY: Family = {
+  architecture: 'Gemma2ForCausalLM',
+  act_fn: 'gelu_pytorch_tanh',
+  normGainOffset: 1,
+  defaultEndTokens: [1],
+  weights: {
+    prefix: 'model.',
+    W_E: 'model.embed_tokens.weight',
+    W_U: 'lm_head.weight',
+    ln_final: 'model.norm.weight',
+    block: (layer) => {
+      const at = `model.layers.${layer}`;
+      return {
+        ln1: `${at}.input_layernorm.weight`,
+        W_Q: `${at}.self_attn.q_proj.weight`,
+        W_K: `${at}.self_attn.k_proj.weight`,
+        W_V: `${at}.self_attn.v_proj.weight`,
+        W_O: `${at}.self_attn.o_proj.weight`,
+        ln1_post: `${at}.post_attention_layernorm.weight`,
+        ln2: `${at}.pre_feedforward_layernorm.weight`,
+        W_gate: `${at}.mlp.gate_proj.weight`,
+        W_in: `${at}.mlp.up_proj.weight`,
+        W_out: `${at}.mlp.down_proj.weight`,
+        ln2_post: `${at}.post_feedforward_layernorm.weight`,
+      };
+    },
+  },
+};
+
+/** `model_type` of config.json. */
+export const GEMMA_2 = 'gemma2';
+
+/** The configuration of a checkpoint. Throws `BadFileError` for what is not computed, naming the key and its value. */
+export function readGemma2(document: ConfigDocument, name: string): TransformerConfig {
+  const fields = readFields(name, document, Fields);
+  checkActivation(name, fields);
+  checkHeads(name, fields);
+  const attn_types = attentionTypes(name, fields);
+  const { sliding_window, sliding_window_size } = fields;
+  // The name of the first releases: it may repeat the window.
+  if ((sliding_window_size ?? sliding_window) !== sliding_window)
+    refuseConfig(name, 'sliding_window_size', sliding_window_size, `${sliding_window} as sliding_window`);
+  return {
+    family: FAMILY,
+    n_layers: fields.num_hidden_layers,
+    d_model: fields.hidden_size,
+    n_heads: fields.num_attention_heads,
+    n_kv_heads: fields.num_key_value_heads,
+    d_head: fields.head_dim,
+    d_mlp: fields.intermediate_size,
+    d_vocab: fields.vocab_size,
+    n_ctx: fields.max_position_embeddings,
+    eps: fields.rms_norm_eps,
+    rotary_base: plainRotaryBase(name, fields, {
+      known: [...LAYER_TYPES.keys()],
+      used: [...LAYER_TYPES].filter(([, type]) => attn_types.includes(type)).map(([key]) => key),
+    }),
+    attn_scale: Math.sqrt(fields.query_pre_attn_scalar),
+    attn_types,
+    window_size: sliding_window,
+    attn_scores_soft_cap: fields.attn_logit_softcapping,
+    output_logits_soft_cap: fields.final_logit_softcapping,
+    embed_scale: Math.sqrt(fields.hidden_size),
+    tie_word_embeddings: fields.tie_word_embeddings,
+  };
+}
+
+/** Other names of the same function. Under `hidden_act`, which transformers does not read, "gelu" means it too. */
+const ACTIVATIONS = ['gelu_pytorch_tanh', 'gelu_new'];
+const OLD_ACTIVATIONS = [...ACTIVATIONS, 'gelu'];
+
+function checkActivation(name: string, { hidden_activation, hidden_act }: Fields): void {
+  const [key, found, known] = hidden_activation
+    ? (['hidden_activation', hidden_activation, ACTIVATIONS] as const)
+    : (['hidden_act', hidden_act ?? FAMILY.act_fn, OLD_ACTIVATIONS] as const);
+  if (!known.includes(found)) refuseConfig(name, key, found, `"${FAMILY.act_fn}" for ${GEMMA_2}`);
+}
+
+function checkHeads(name: string, fields: Fields): void {
+  const { num_attention_heads, num_key_value_heads, head_dim } = fields;
+  if (num_attention_heads % num_key_value_heads !== 0) {
+    const expected = `a divisor of num_attention_heads = ${num_attention_heads}`;
+    refuseConfig(name, 'num_key_value_heads', num_key_value_heads, expected);
+  }
+  if (head_dim % 2 !== 0)
+    refuseConfig(name, 'head_dim', head_dim, 'an even number: rotary embeddings pair its halves');
+}
+
+/** What `layer_types` may say. */
+const LAYER_TYPES: ReadonlyMap<string, AttentionType> = new Map([
+  ['sliding_attention', 'local'],
+  ['full_attention', 'global'],
+]);
+
+/** Every second layer sees all keys. */
+const PATTERN = 2;
+
+function attentionTypes(name: string, fields: Fields): AttentionType[] {
+  const { num_hidden_layers: n, layer_types, sliding_window_pattern } = fields;
+  if (layer_types) {
+    if (layer_types.length !== n) refuseConfig(name, 'layer_types', layer_types, `${n} entries, one a layer`);
+    const expected = [...LAYER_TYPES.keys()].map((type) => `"${type}"`).join(' or ');
+    return layer_types.map(
+      (type, i) => LAYER_TYPES.get(type) ?? refuseConfig(name, `layer_types[${i}]`, type, expected),
+    );
+  }
+  // A key of Gemma 3, where it is not read either beside `layer_types`.
+  if ((sliding_window_pattern ?? PATTERN) !== PATTERN)
+    refuseConfig(name, 'sliding_window_pattern', sliding_window_pattern, `${PATTERN}, or layer_types`);
+  // Layer 0 is local (Hugging Face's Gemma2Config; TransformerLens' built-in table has it the other way round).
+  return Array.from({ length: n }, (_, layer) => ((layer + 1) % PATTERN === 0 ? 'global' : 'local'));
+}

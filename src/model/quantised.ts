@@ -1,0 +1,66 @@
+/** Model: checkpoints whose numbers are packed or scaled, by all the signs that they show. */
+import { BadFileError } from '../errors.ts';
+import type { TensorFile } from '../formats/tensor-file.ts';
+import { valueText, type ConfigDocument } from './config-file.ts';
+
+/** The next step for whoever has a quantised checkpoint. */
+export const NOT_QUANTISED =
+  'Name a checkpoint that is not quantised, or one that was converted back to float32, float16 or bfloat16.';
+
+/** Keys of config.json: of transformers, of MLX, and of older files of compressed-tensors. */
+const CONFIG_KEYS = ['quantization_config', 'quantization', 'compression_config'];
+
+/** Throws `BadFileError` when config.json says that the checkpoint is quantised, whatever the method. */
+export function refuseQuantised(document: ConfigDocument, name: string): void {
+  const key = CONFIG_KEYS.find((each) => isGiven(document[each]));
+  if (key === undefined) return;
+  throw new BadFileError({
+    code: 'quantised',
+    message: `${name} says that the checkpoint is quantised: ${key} is ${valueText(document[key])}`,
+    hint: NOT_QUANTISED,
+  });
+}
+
+function isGiven(value: unknown): boolean {
+  if (typeof value === 'object' && value !== null) return Object.keys(value).length > 0;
+  return value !== undefined && value !== null && value !== false;
+}
+
+/** Types that stand for weights only together with scales, or packed several into one number. */
+const PACKED_TYPES =
+  /^(?:[IU](?:8|16|32|64)|BOOL|F4|F6_E2M3|F6_E3M2|F8_E5M2|F8_E4M3|F8_E5M2FNUZ|F8_E4M3FNUZ|F8_E8M0)$/;
+
+export function isPackedType(dtype: string): boolean {
+  return PACKED_TYPES.test(dtype);
+}
+
+/** Names of adapters of PEFT, beside or around the weights that they change. */
+const ADAPTER = /\.(?:base_layer|lora_\w+)\b/;
+const MOST_NAMED = 3;
+
+/** Why there is no tensor of a parameter: its module may hold it in other tensors (`q_proj.qweight`, `q_proj.scales`). */
+export function missingWeight(file: TensorFile, key: string, shape: readonly number[]): BadFileError {
+  const module = key.slice(0, key.lastIndexOf('.') + 1);
+  const parts = [...file.tensors.keys()].filter((name) => name.startsWith(module) && !name.endsWith('.bias'));
+  const missing = `${file.name} has no tensor ${key} [${shape.join(', ')}]`;
+  const instead = `${missing}, but ${parts.slice(0, MOST_NAMED).join(', ')}`;
+  if (parts.some((name) => ADAPTER.test(name))) {
+    return new BadFileError({
+      code: 'missing_tensor',
+      message: `${instead}: an adapter that was not merged`,
+      hint: 'Merge it into the weights (merge_and_unload of PEFT) and save those.',
+    });
+  }
+  if (parts.length > 0) {
+    return new BadFileError({
+      code: 'missing_tensor',
+      message: `${instead}: the checkpoint is quantised`,
+      hint: NOT_QUANTISED,
+    });
+  }
+  return new BadFileError({
+    code: 'missing_tensor',
+    message: missing,
+    hint: 'Does config.json belong to these weights?',
+  });
+}
