@@ -54,7 +54,7 @@ const OTHER_ELEMENT_BITS: Readonly<Record<string, number>> = {
 };
 
 /** Bytes of a tensor of any type of safetensors; undefined for a type that is not known at all. */
-export function storedBytes(dtype: string, shape: readonly number[]): number | undefined {
+export function byteLengthOf(dtype: string, shape: readonly number[]): number | undefined {
   const length = shape.reduce((product, size) => product * size, 1);
   if (isStorageType(dtype)) return length * ELEMENT_BYTES[dtype];
   if (!Object.hasOwn(OTHER_ELEMENT_BITS, dtype)) return undefined;

@@ -6,7 +6,7 @@
 import { BadFileError } from '../errors.ts';
 import { openFileSource } from './byte-source.ts';
 import type { ByteSource } from './byte-source.ts';
-import { storedBytes } from './dtype.ts';
+import { byteLengthOf } from './dtype.ts';
 import { findDuplicateKey } from './duplicate-keys.ts';
 import { orSavedInstead } from './saved-instead.ts';
 import { shown, shownName } from './shown.ts';
@@ -141,7 +141,7 @@ function parseEntry(file: string, name: string, entry: unknown): Placed {
   }
   const [begin, end] = offsets as [number, number];
   const byteLength = end - begin;
-  const needed = storedBytes(dtype, shape) ?? byteLength;
+  const needed = byteLengthOf(dtype, shape) ?? byteLength;
   if (byteLength !== needed || byteLength < 0) {
     throw damaged(
       'tensor_offsets',

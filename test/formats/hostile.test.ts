@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { BadFileError } from '../../src/errors.ts';
 import { memorySource } from '../../src/formats/byte-source.ts';
 import type { ByteSource } from '../../src/formats/byte-source.ts';
-import { ELEMENT_BYTES, storedBytes } from '../../src/formats/dtype.ts';
+import { ELEMENT_BYTES, byteLengthOf } from '../../src/formats/dtype.ts';
 import { openNpz } from '../../src/formats/npz.ts';
 import { openSafetensors } from '../../src/formats/safetensors.ts';
 import type { TensorFile } from '../../src/formats/tensor-file.ts';
@@ -97,7 +97,7 @@ describe('A real safetensors file', () => {
     if (found instanceof BadFileError) return;
     const infos = infosOf(found);
     for (const { shape, dtype, byteLength } of infos) {
-      expect(byteLength).toBe(storedBytes(dtype, shape));
+      expect(byteLength).toBe(byteLengthOf(dtype, shape));
     }
     const all = Buffer.concat([...found.values()].map(({ bytes }) => bytes));
     expect(Buffer.compare(all, data)).toBe(0);
