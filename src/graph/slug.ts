@@ -1,29 +1,29 @@
 /**
- * Graph, names of files. A slug is what somebody calls a graph; its file is called the same wherever a file can be. A name that had to
- * give something up gets a hash of the slug, so that two slugs do not share a file by accident.
+ * Graph, file names: converts slugs (names of graphs) to names of files. A slug that can name a file is used unchanged; a name that had
+ * to be altered gets a hash of the slug, so that two slugs do not share a file by accident.
  */
 import { createHash } from 'node:crypto';
 import { UsageError } from '../errors.ts';
 
 /** A name has at most 255 bytes on most systems; this leaves room for a number and for endings such as `.annotations.json`. */
 const LONGEST_NAME_BYTES = 230;
-/** 40 bits: among 10,000 slugs two have the same with a chance of 1 in 20,000. */
+/** 40 bits: among 10,000 slugs, two have the same hash with a probability of 1 in 20,000. */
 const HASH_DIGITS = 10;
-/** What a name made from a prompt has at most. */
+/** Most characters of a name made from a prompt. */
 const LONGEST_FROM_PROMPT = 40;
 
 /**
- * Letters and digits of every script with the marks on them (accents, vowel signs, joiners between letters), and `_.-`: neither
- * separators of paths nor control characters, nor what Windows or a shell reads as something else.
+ * Letters and digits of every script with their marks (accents, vowel signs, joiners between letters), and `_.-`: no separators of
+ * paths, no control characters, and no characters with a special meaning on Windows or in a shell.
  */
 const KEPT = /(?:[\p{L}\p{N}][\p{M}\p{Join_Control}]*|[_.-])+/gu;
-/** Devices of Windows, whatever ending follows. */
+/** Device names of Windows, with any extension. */
 const DEVICE = /^(?:con|prn|aux|nul|(?:com|lpt)[0-9¹²³])(?=\.|$)/i;
-/** Names of other files beside graphs: the list of graphs, and what people add to one. */
+/** Names of other files beside graphs: the list of graphs, and annotations. */
 const OTHER_FILE = /^graph-metadata$|\.annotations$/i;
 const ASCII = /^\p{ASCII}*$/u;
 
-/** The file name of a slug, without ending. Throws `UsageError` for a slug that is empty or nothing but dots. */
+/** The file name of a slug, without extension. Throws `UsageError` for a slug that is empty or consists of dots. */
 export function slugFileName(slug: string): string {
   if (/^\.*$/.test(slug)) {
     throw new UsageError({
@@ -35,34 +35,34 @@ export function slugFileName(slug: string): string {
   return isFileName(slug) && !isNameOfOtherFile(slug) ? slug : hashedFileName(slug);
 }
 
-/** The file name of a slug whose own name is taken by another one, such as `Dallas` for `dallas`. */
+/** The file name of a slug whose own name is used by another slug, such as `Dallas` for `dallas`. */
 export function hashedFileName(slug: string): string {
   return withHash(possibleName(slug), slug);
 }
 
-/** Equal for two names that are one on file systems which do not tell case or composition apart (macOS, Windows). */
+/** Equal for names that are the same on file systems which ignore case or composition (macOS, Windows). */
 export function foldedName(name: string): string {
   return name.normalize('NFC').toUpperCase();
 }
 
-/** Whether a file can be called exactly this on every system. */
+/** Whether a file can have exactly this name on every system. */
 export function isFileName(name: string): boolean {
   return name !== '' && possibleName(name) === name;
 }
 
-/** Whether a graph of this name would be taken for the list of graphs, or for somebody's notes. */
+/** Whether a graph of this name would be confused with the list of graphs or with annotations. */
 export function isNameOfOtherFile(name: string): boolean {
   return OTHER_FILE.test(name);
 }
 
-/** The slug in a viewer's file, which is also that file's name: Neuronpedia takes no others. Errors as `slugFileName`. */
+/** The slug in a viewer file, which is also the name of that file, as Neuronpedia accepts it. Errors as `slugFileName`. */
 export function viewerSlug(slug: string): string {
   return asciiName(slugFileName(slug));
 }
 
 /**
- * A name of ASCII letters, digits and `_.-`, as Neuronpedia's schema has slugs and scans. Other signs of ASCII become hyphens, letters lose
- * their accents, and a hash is added where anything beyond ASCII was lost.
+ * A name of ASCII letters, digits and `_.-`, as Neuronpedia's schema requires for slugs and scans. Other ASCII characters become hyphens,
+ * letters lose their accents, and a hash is added if other characters were lost.
  */
 export function asciiName(name: string): string {
   if (ASCII.test(name)) return name.replace(/[^a-zA-Z0-9_.-]/g, '-');
@@ -74,7 +74,7 @@ export function asciiName(name: string): string {
   return withHash(possibleName(letters.join('-').replace(/^-+|-+$/g, '')), name);
 }
 
-/** A name for a graph from its prompt, `the-opposite-of-hot-is`. Prompts may share it: whoever writes the file looks whether it is taken. */
+/** A name for a graph from its prompt, `the-opposite-of-hot-is`. It may be taken, which is checked when the file is written. */
 export function slugOfPrompt(prompt: string): string {
   const words = (prompt.toLowerCase().normalize('NFC').match(KEPT) ?? []).join('-').replace(/[-.]+/g, '-');
   const start = [...words.replace(/^-+/, '')].slice(0, LONGEST_FROM_PROMPT).join('').replace(/-+$/, '');
@@ -82,20 +82,20 @@ export function slugOfPrompt(prompt: string): string {
   return isNameOfOtherFile(name) ? `${name}-1` : name;
 }
 
-/** Can name a file, not hidden, on every system; the same as the slug wherever that is possible. Empty when nothing is left. */
+/** A name for a file that is not hidden, valid on every system; the slug itself if possible. Empty if no character is left. */
 function possibleName(slug: string): string {
   const kept = (slug.normalize('NFC').match(KEPT) ?? []).join('-').replace(/^\.+/, '');
   return cut(DEVICE.test(kept) ? `_${kept}` : kept, LONGEST_NAME_BYTES);
 }
 
 function withHash(name: string, slug: string): string {
-  // UTF-16: in UTF-8 all unpaired surrogates are one character.
+  // UTF-16, since UTF-8 encodes all unpaired surrogates as one character.
   const hash = createHash('sha256').update(Buffer.from(slug, 'utf16le')).digest('hex').slice(0, HASH_DIGITS);
   const start = cut(name, LONGEST_NAME_BYTES - HASH_DIGITS - 1);
   return start === '' ? hash : `${start}-${hash}`;
 }
 
-/** As many characters as fit. */
+/** The longest start of a text that fits. */
 function cut(text: string, bytes: number): string {
   let end = 0;
   let length = 0;

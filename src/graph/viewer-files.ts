@@ -20,8 +20,9 @@ export interface ViewerFiles {
 }
 
 /**
- * Writes `<slug>.json` into a folder and its entry into `graph-metadata.json`; a slug that is there already is replaced, unless
- * the options keep its file, and moves to the end. Both files appear complete or not at all, and writers at the same time keep each other's entries.
+ * Writes `<slug>.json` into a folder and its entry into `graph-metadata.json`. An existing slug is replaced, unless the options keep
+ * existing files, and its entry moves to the end. Both files appear complete or not at all, and concurrent writers keep each other's
+ * entries.
  */
 export async function writeViewerGraph(
   folder: string,

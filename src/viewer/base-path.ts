@@ -7,6 +7,8 @@ import { UsageError } from '../errors.ts';
 
 /** The path of a server without a proxy. */
 export const ROOT = '/';
+/** Paths of the server itself: a base path of this name could not be told from them. */
+const OWN_NAMES = ['api', 'assets'];
 /** Characters that end a path, or the path of a cookie. */
 const NOT_IN_A_PATH = /[?#;,\\\s\p{Cc}]/u;
 
@@ -14,6 +16,13 @@ const NOT_IN_A_PATH = /[?#;,\\\s\p{Cc}]/u;
 export function parseBasePath(text: string): string {
   const names = text.replace(/^\/|\/$/g, '').split('/');
   if (names.join('') === '' && names.length === 1) return ROOT;
+  if (OWN_NAMES.includes(names[0]!)) {
+    throw new UsageError({
+      code: 'bad_value',
+      message: `--base-path: the first part of ${JSON.stringify(text)} is a path of the server itself`,
+      hint: 'Let the proxy use another path, such as /tracer/.',
+    });
+  }
   if (text.includes('://') || names.some((name) => /^\.{0,2}$/.test(name) || NOT_IN_A_PATH.test(name))) {
     throw new UsageError({
       code: 'bad_value',

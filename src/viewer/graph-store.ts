@@ -156,8 +156,8 @@ async function checkNamed(file: string): Promise<void> {
 }
 
 /**
- * `x.json` beside `x.safetensors` is the same graph, pruned: the graph file is listed, unless it is damaged. A viewer's file has the name
- * of its graph in ASCII.
+ * `x.json` beside `x.safetensors` is the same graph, pruned: the graph file is listed, unless it is damaged. The name of a viewer file is
+ * the ASCII form of the name of its graph.
  */
 function pathWithoutExtension({ candidate, slug }: StoredGraph): string {
   return path.join(path.dirname(candidate.path), viewerSlug(slug));

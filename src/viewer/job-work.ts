@@ -64,7 +64,7 @@ async function traceWork({ prompt, slug }: TraceJob, store: GraphStore, model: H
     throw new RefusedError(409, {
       code: 'slug_taken',
       message: `there is a graph ${slug} already`,
-      hint: 'Choose another name: a graph is never written over.',
+      hint: 'Choose another name: existing graphs are not overwritten.',
     });
   }
   return async (context) => {

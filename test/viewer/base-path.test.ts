@@ -122,6 +122,13 @@ describe('a base path', () => {
     expect(() => parseBasePath(text)).toThrow(expect.objectContaining({ code: 'bad_value', exitCode: 2 }));
   });
 
+  it('is none of the paths of the server itself', () => {
+    for (const text of ['/api/', 'assets', '/api/graphs/']) {
+      expect(() => parseBasePath(text)).toThrow(expect.objectContaining({ code: 'bad_value', exitCode: 2 }));
+    }
+    expect(parseBasePath('/tracer/api/')).toBe('/tracer/api/');
+  });
+
   it('is found in a request however its characters are written', () => {
     for (const base of ['/user/x%40y/', '/user/x@y/']) {
       for (const path of ['/user/x%40y/api', '/user/x@y/api', '/api'])

@@ -94,7 +94,7 @@ async function writeTo(
       const files = await writeViewerGraph(graphDir, viewerGraph(pruned, { slug, scan, labels }), atomic);
       written.push(files.graph, files.metadata);
     } catch (error) {
-      // Made a moment ago, and one of two: without the other it is no complete result.
+      // The graph file was just created; without the viewer file the result is not complete.
       if (keepExisting && output !== undefined) await rm(output, { force: true });
       throw error;
     }
@@ -102,7 +102,7 @@ async function writeTo(
   return await Promise.all(written.map(writtenFile));
 }
 
-/** `dallas`, then `dallas-2`, in both names alike: the files of a graph are known to belong together by their name. */
+/** `dallas`, then `dallas-2`, in both names, since equal names show that the files belong to one graph. */
 function numbered({ output, slug }: WriteOptions, count: number): Pick<WriteOptions, 'output' | 'slug'> {
   if (count === 1) return { output, slug };
   const { dir, name, ext } = path.parse(output ?? '');
@@ -112,7 +112,7 @@ function numbered({ output, slug }: WriteOptions, count: number): Pick<WriteOpti
   };
 }
 
-/** A new graph does not take over what was noted on another one of its name that is gone. Throws as for a file that exists. */
+/** Annotations of a deleted graph must not be taken for those of a new one of the same name. Throws as for a file that exists. */
 async function refuseAnnotations({ output, graphDir, slug }: WriteOptions): Promise<void> {
   if (output !== undefined) await refuseExisting(annotationsPath(output));
   if (graphDir === undefined || slug === undefined) return;
