@@ -76,10 +76,7 @@ function joined(name: string, shardOf: Readonly<Record<string, string>>, shards:
   const ownerOf = (tensor: string) => owners.get(tensorInfo({ name, tensors }, tensor).name)!;
   return {
     name,
-    metadata: Object.assign({}, ...[...shards.values()].map((shard) => shard.metadata)) as Record<
-      string,
-      string
-    >,
+    metadata: Object.fromEntries([...shards.values()].flatMap(({ metadata }) => Object.entries(metadata))),
     tensors,
     read: async (tensor, rows) => ownerOf(tensor).read(tensor, rows),
     readInto: async (tensor, target, rows) => ownerOf(tensor).readInto(tensor, target, rows),
