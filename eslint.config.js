@@ -72,6 +72,13 @@ const roomRules = ROOMS.map((room, place) => ({
   },
 }));
 
+/** Arguments lie on the stack, which about 120,000 of them overflow. (Math.hypot takes vectors of a model's width.) */
+const SPREAD_INTO_CALL = {
+  selector:
+    'CallExpression[callee.property.name=/^(push|unshift|max|min|assign|apply|concat|fromCharCode|fromCodePoint)$/] > SpreadElement',
+  message: 'A list of any length is not spread into arguments: loop over it, or reduce it.',
+};
+
 export default tseslint.config(
   { ignores: ['dist/', 'dist-training/', 'node_modules/', 'test/fixtures/', 'bench/checkpoints/'] },
   js.configs.recommended,
@@ -130,11 +137,16 @@ export default tseslint.config(
     },
   },
   {
+    files: ['src/**/*.ts', 'page/**/*.{ts,tsx}', 'training/**/*.ts'],
+    rules: { 'no-restricted-syntax': ['error', SPREAD_INTO_CALL] },
+  },
+  {
     files: ['src/**/*.ts'],
     ignores: ['src/backend/**'],
     rules: {
       'no-restricted-syntax': [
         'error',
+        SPREAD_INTO_CALL,
         {
           selector: 'CallExpression[callee.property.name=/^(dataSync|arraySync)$/]',
           message:

@@ -8,9 +8,11 @@ import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
 import { mkdir, open, rm, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
-import { BadFileError } from '../errors.ts';
+import { BadFileError, UsageError } from '../errors.ts';
+import { readFully, writeFully } from '../formats/positioned.ts';
 import { writingError } from '../formats/system-errors.ts';
 import type { RowColumns } from '../graph/row-columns.ts';
+import { acquireLock } from '../hub/lock.ts';
 import type { RowStore, StoredRows } from './attribute.ts';
 
 const FORMAT = 'tracer.rows 2';
@@ -30,43 +32,48 @@ export type Fingerprint = Readonly<Record<string, string | number | null>>;
 /** Where the row of a feature lies in the file; by which columns the row has (their id in hexadecimal), then by feature. */
 type Places = Map<string, Map<number, number>>;
 
-/** Rows of an attribution that can be gone on with. To be closed, or removed when the graph is complete. */
-export class RowFile implements RowStore {
+/** Rows of an attribution that can be gone on with. To be removed when the graph is complete, else closed, which `await using` does. */
+export class RowFile implements RowStore, AsyncDisposable {
   readonly path: string;
   readonly #handle: FileHandle;
   readonly #places: Places;
+  readonly #release: Release;
   #end: number;
   #n_taken = 0;
   /** Of the columns that were used last: there are few, and many batches. */
   #columns: { readonly columns: RowColumns; readonly id: Buffer } | undefined;
+  #isClosed = false;
 
-  private constructor(file: string, handle: FileHandle, places: Places, end: number) {
+  private constructor(file: string, { handle, release }: Held, places: Places, end: number) {
     this.path = file;
     this.#handle = handle;
+    this.#release = release;
     this.#places = places;
     this.#end = end;
   }
 
   /**
    * Opens the rows at `file`, or begins them. Throws `BadFileError` when they belong to something else, which is named,
-   * and `ExhaustedError` when the place cannot be written.
+   * `UsageError` while another attribution has them open, and `ExhaustedError` when the place cannot be written.
    */
   static async open(file: string, fingerprint: Fingerprint): Promise<RowFile> {
-    const handle = await openHandle(file);
+    const held = await hold(file);
+    const { handle } = held;
     try {
       const header = Buffer.from(`${JSON.stringify({ format: FORMAT, ...fingerprint })}\n`);
       const found = await readHeader(file, handle);
       if (found === undefined) {
         await handle.truncate(0);
-        await handle.write(header, 0, header.byteLength, 0);
-        return new RowFile(file, handle, new Map(), header.byteLength);
+        await writeFully(handle, header, 0);
+        return new RowFile(file, held, new Map(), header.byteLength);
       }
       checkFingerprint(file, found.fields, { format: FORMAT, ...fingerprint });
       const { places, end } = await readRecords(handle, found.bytes);
       await handle.truncate(end);
-      return new RowFile(file, handle, places, end);
+      return new RowFile(file, held, places, end);
     } catch (error) {
       await handle.close();
+      await held.release();
       throw writingError(file, error);
     }
   }
@@ -89,7 +96,8 @@ export class RowFile implements RowStore {
     const rows = new Float32Array(features.length * n_columns);
     for (const [i, place] of places.entries()) {
       const row = rows.subarray(i * n_columns, (i + 1) * n_columns);
-      await readFully(this.#handle, new Uint8Array(row.buffer, row.byteOffset, row.byteLength), place!);
+      const bytes = bytesOf(row);
+      if ((await readFully(this.#handle, bytes, place!)) < bytes.byteLength) throw this.#wasCut();
     }
     this.#n_taken += features.length;
     return rows;
@@ -98,15 +106,7 @@ export class RowFile implements RowStore {
   async keep({ features, columns, rows }: StoredRows): Promise<void> {
     const record = encodeRecord(features, rows, this.#idOf(columns));
     try {
-      for (let written = 0; written < record.byteLength;) {
-        const { bytesWritten } = await this.#handle.write(
-          record,
-          written,
-          record.byteLength - written,
-          this.#end + written,
-        );
-        written += bytesWritten;
-      }
+      await writeFully(this.#handle, record, this.#end);
     } catch (error) {
       throw writingError(this.path, error);
     }
@@ -116,14 +116,31 @@ export class RowFile implements RowStore {
 
   /** The rows are in a finished graph: nobody needs them any more. */
   async remove(): Promise<void> {
-    await this.#handle.close();
-    await rm(this.path, { force: true });
+    await this.#leave(false);
   }
 
-  /** Leaves the rows for another process; where there are none, no file. */
+  /** Leaves the rows for another process; where there are none, no file. Does nothing when it is closed already. */
   async close(): Promise<void> {
+    if (!this.#isClosed) await this.#leave(this.n_rows > 0);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
+  async #leave(isKept: boolean): Promise<void> {
+    this.#isClosed = true;
     await this.#handle.close();
-    if (this.n_rows === 0) await rm(this.path, { force: true });
+    if (!isKept) await rm(this.path, { force: true });
+    await this.#release();
+  }
+
+  #wasCut(): BadFileError {
+    return new BadFileError({
+      code: 'rows_cut',
+      message: `${this.path} ends before byte ${this.#end}, which it had: another program has shortened it`,
+      hint: 'Repeat the command: it goes on with the rows that are left.',
+    });
   }
 
   #idOf(columns: RowColumns): Buffer {
@@ -138,23 +155,40 @@ export class RowFile implements RowStore {
   }
 }
 
-async function openHandle(file: string): Promise<FileHandle> {
+type Release = () => Promise<void>;
+
+/** A file that no other attribution has open. */
+interface Held {
+  readonly handle: FileHandle;
+  readonly release: Release;
+}
+
+/** Two writers would put their records at the same places. */
+async function hold(file: string): Promise<Held> {
   try {
     await mkdir(path.dirname(path.resolve(file)), { recursive: true });
-    return await open(file, constants.O_RDWR | constants.O_CREAT);
+    const release = await acquireLock(`${file}.lock`, {
+      onWait: () => {
+        throw inUse(file);
+      },
+    });
+    try {
+      return { handle: await open(file, constants.O_RDWR | constants.O_CREAT), release };
+    } catch (error) {
+      await release();
+      throw error;
+    }
   } catch (error) {
     throw writingError(file, error);
   }
 }
 
-/** Fills `target` from `offset` on; false when the file ends before. */
-async function readFully(handle: FileHandle, target: Uint8Array, offset: number): Promise<boolean> {
-  for (let done = 0; done < target.byteLength;) {
-    const { bytesRead } = await handle.read(target, done, target.byteLength - done, offset + done);
-    if (bytesRead === 0) return false;
-    done += bytesRead;
-  }
-  return true;
+function inUse(file: string): UsageError {
+  return new UsageError({
+    code: 'rows_in_use',
+    message: `another attribution is writing its rows to ${file}`,
+    hint: 'Wait until it is done, or give --output another name.',
+  });
 }
 
 /** The header's fields and length; undefined for an empty file and for a header that was cut short. */
@@ -163,8 +197,8 @@ async function readHeader(
   handle: FileHandle,
 ): Promise<{ fields: unknown; bytes: number } | undefined> {
   const { size } = await handle.stat();
-  const start = Buffer.alloc(Math.min(size, LARGEST_HEADER_BYTES));
-  await readFully(handle, start, 0);
+  const buffer = Buffer.alloc(Math.min(size, LARGEST_HEADER_BYTES));
+  const start = buffer.subarray(0, await readFully(handle, buffer, 0));
   const end = start.indexOf('\n');
   const text = start.subarray(0, end < 0 ? start.byteLength : end).toString();
   // Nothing but the beginning of a header can be started anew without losing anything.
@@ -205,12 +239,12 @@ async function readRecords(handle: FileHandle, start: number): Promise<{ places:
   const head = Buffer.alloc(HEAD_BYTES);
   let at = start;
   while (at + HEAD_BYTES <= size) {
-    await readFully(handle, head, at);
+    if ((await readFully(handle, head, at)) < HEAD_BYTES) break;
     const [n_features, n_columns] = [head.readUInt32LE(0), head.readUInt32LE(NUMBER_BYTES)];
     const recordBytes = HEAD_BYTES + n_features * (1 + n_columns) * NUMBER_BYTES;
     if (at + recordBytes > size) break;
     const record = Buffer.alloc(recordBytes);
-    await readFully(handle, record, at);
+    if ((await readFully(handle, record, at)) < recordBytes) break;
     if (!digest(record).equals(record.subarray(DIGEST_AT, HEAD_BYTES))) break;
     addPlaces(places, record, at);
     at += recordBytes;

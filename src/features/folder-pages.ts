@@ -32,7 +32,8 @@ export async function openFolderPages(folder: string, scan: string): Promise<Pag
   for (const place of [folder, join(folder, FEATURE_FOLDER)]) {
     if (existsSync(join(place, INDEX_FILE))) return new IndexedFolder(place);
     for (const name of [scan, asciiName(scan)]) {
-      const inside = join(place, ...name.split(/[/\\]/).filter((part) => part !== '..'));
+      const parts = name.split(/[/\\]/).filter((part) => part !== '..');
+      const inside = join(place, parts.join('/'));
       if (await hasNumberedFiles(inside)) return new NumberedFolder(inside);
     }
     if (await hasNumberedFiles(place)) return new NumberedFolder(place);
@@ -68,7 +69,7 @@ class IndexedFolder implements PageSource {
     this.#index ??= readIndex(indexFile);
     const place = placeOfPage(await this.#index, layer, feature, indexFile);
     if (place === null) return null;
-    using source = await openFileSource(join(this.#folder, ...place.filename.split('/')));
+    using source = await openFileSource(join(this.#folder, place.filename));
     const chunk = new Uint8Array(place.stop - place.start);
     try {
       await source.read(place.start, chunk);

@@ -6,6 +6,7 @@ import { constants } from 'node:fs';
 import { mkdir, open, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { BadFileError } from '../errors.ts';
+import { readFully, writeFully } from '../formats/positioned.ts';
 import { writingError } from '../formats/system-errors.ts';
 
 const BUFFER_BYTES = 2 ** 20;
@@ -142,15 +143,7 @@ export class Spool {
 
   async #write(bytes: Buffer): Promise<void> {
     try {
-      for (let done = 0; done < bytes.byteLength;) {
-        const { bytesWritten } = await this.#handle.write(
-          bytes,
-          done,
-          bytes.byteLength - done,
-          this.#written + done,
-        );
-        done += bytesWritten;
-      }
+      await writeFully(this.#handle, bytes, this.#written);
     } catch (error) {
       throw writingError(this.path, error);
     }
@@ -160,11 +153,8 @@ export class Spool {
   async #read(offset: number, length: number): Promise<Buffer> {
     if (!(offset >= 0 && offset + length <= this.#written)) throw this.#damaged(`nothing is at ${offset}`);
     const target = Buffer.alloc(length);
-    for (let done = 0; done < length;) {
-      const { bytesRead } = await this.#handle.read(target, done, length - done, offset + done);
-      if (bytesRead === 0) throw this.#damaged(`it ends at ${offset + done}`);
-      done += bytesRead;
-    }
+    const found = await readFully(this.#handle, target, offset);
+    if (found < length) throw this.#damaged(`it ends at ${offset + found}`);
     return target;
   }
 

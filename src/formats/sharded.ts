@@ -90,10 +90,7 @@ function joined(
   };
   return {
     name,
-    metadata: Object.assign({}, ...[...shards.values()].map((shard) => shard.metadata)) as Record<
-      string,
-      string
-    >,
+    metadata: Object.fromEntries([...shards.values()].flatMap(({ metadata }) => Object.entries(metadata))),
     tensors,
     shardOf: (tensor) => {
       const path = owners.get(tensor);

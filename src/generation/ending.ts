@@ -27,7 +27,7 @@ export class Endings {
   ) {
     this.#endTokens = new Set(endTokens);
     this.#stopTexts = stopTexts;
-    const longest = Math.max(0, ...stopTexts.map((text) => text.length));
+    const longest = stopTexts.reduce((most, { length }) => Math.max(most, length), 0);
     const streams = [false, true].map((skipSpecialTokens) => tokenizer.decodeStream({ skipSpecialTokens }));
     this.#texts =
       stopTexts.length === 0 ? [] : streams.map((stream) => new GrowingText(stream, prompt, longest));

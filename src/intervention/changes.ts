@@ -102,9 +102,10 @@ export function wantedOf(
     Float32Array,
     Float32Array,
   ];
+  const columns = new Map(Array.from(features, (feature, column) => [feature, column]));
   for (const { layer: own, feature, start, stop, change } of interventions) {
     if (own !== layer) continue;
-    const column = features.indexOf(feature);
+    const column = columns.get(feature)!;
     for (let row = Math.max(0, start - first); row < Math.min(n_pos, stop - first); row++) {
       const at = row * m + column;
       mask[at] = 1;

@@ -1,7 +1,8 @@
 /** Interventions, step 3 of 4: all that a pass needs of the changed features, fetched once for as many passes as wanted. */
 import * as tf from '@tensorflow/tfjs-core';
-import type { HeldWeight, Tensor, Tensor1D, Tensor2D } from '../backend/backend.ts';
+import type { Tensor, Tensor1D, Tensor2D } from '../backend/backend.ts';
 import type { ReplacementModel } from '../replacement/replacement-model.ts';
+import { featureActivations } from '../transcoder/activation.ts';
 import type { TranscoderSet } from '../transcoder/transcoder-set.ts';
 import type { ResolvedIntervention } from './resolve.ts';
 
@@ -39,24 +40,19 @@ export class InterventionPlan implements Disposable {
   ): Promise<InterventionPlan> {
     const layers: PlannedLayer[] = [];
     const owned: Disposable[] = [];
-    const own = <T extends Tensor>(tensor: T): T => {
-      owned.push({ [Symbol.dispose]: () => tensor.dispose() });
-      return tensor;
-    };
     try {
       for (let layer = 0; layer < transcoders.n_layers; layer++) {
         const features = Int32Array.from(
           new Set(interventions.filter((one) => one.layer === layer).map(({ feature }) => feature)),
         ).sort();
         if (features.length === 0) continue;
-        const activations = await encoderOf(transcoders, layer, features, own, (held) => owned.push(held));
+        const activations = await encoderOf(transcoders, layer, features, owned);
         const decoders = new Map<number, Tensor2D>();
         for (let written = layer; written <= transcoders.lastLayerWritten(layer); written++) {
-          const rows = await transcoders.decoderRows(layer, features, written);
-          decoders.set(
-            written,
-            own(tf.tensor2d(rows, [features.length, rows.length / features.length], 'float32')),
-          );
+          const values = await transcoders.decoderRows(layer, features, written);
+          const rows = tf.tensor2d(values, [features.length, values.length / features.length], 'float32');
+          owned.push(disposable(rows));
+          decoders.set(written, rows);
         }
         layers.push({ layer, features, activations, decoders });
       }
@@ -82,40 +78,28 @@ export class InterventionPlan implements Disposable {
   }
 }
 
-type Own = <T extends Tensor>(tensor: T) => T;
-
 /** How features of a layer are computed from its feature input: from their rows alone, as far as the activation allows it. */
 async function encoderOf(
   transcoders: TranscoderSet,
   layer: number,
   features: Int32Array,
-  own: Own,
-  hold: (weight: HeldWeight) => void,
+  owned: Disposable[],
 ): Promise<(x: Tensor2D) => Tensor2D> {
   const { activation, W_enc, b_enc } = transcoders.layers[layer]!;
-  if (activation.kind === 'topk') {
-    // Which values are among the k largest shows only in the whole row.
+  const activations = featureActivations(activation, features);
+  owned.push(activations);
+  if (activations.needsAll) {
     const held = await W_enc.acquire();
-    hold(held);
-    const columns = own(tf.tensor1d(features, 'int32'));
-    const k = Math.min(activation.k, transcoders.d_transcoder);
-    return (x) => largestOnly(tf.add(held.matMul(x, { transpose: true }), b_enc), k, columns);
+    owned.push(held);
+    return (x) => activations.of(tf.add(held.matMul(x, { transpose: true }), b_enc));
   }
-  const rows = own(await transcoders.encoderRows(layer, features));
-  const bias = own(tf.tidy(() => tf.gather<Tensor1D>(b_enc, tf.tensor1d(features, 'int32'))));
-  const pre = (x: Tensor2D): Tensor2D => tf.add(tf.matMul(x, rows, false, true), bias);
-  if (activation.kind === 'relu') return (x) => tf.relu(pre(x));
-  const threshold = own(tf.tensor1d(Float32Array.from(features, (f) => activation.threshold[f]!)));
-  return (x) => {
-    const values = pre(x);
-    return tf.mul(values, tf.cast(tf.greater(values, threshold), 'float32'));
-  };
+  const rows = await transcoders.encoderRows(layer, features);
+  owned.push(disposable(rows));
+  const bias = tf.tidy(() => tf.gather<Tensor1D>(b_enc, tf.tensor1d(features, 'int32')));
+  owned.push(disposable(bias));
+  return (x) => activations.of(tf.add(tf.matMul(x, rows, false, true), bias));
 }
 
-/** Columns of pre [pos, d_transcoder] that are among the k largest of their row, 0 elsewhere. */
-function largestOnly(pre: Tensor2D, k: number, columns: Tensor1D): Tensor2D {
-  const { values } = tf.topk(pre, k);
-  const smallest = tf.slice(values, [0, k - 1], [-1, 1]); // [pos, 1]
-  const chosen = tf.gather(pre, columns, 1);
-  return tf.mul(chosen, tf.cast(tf.greaterEqual(chosen, smallest), 'float32'));
+function disposable(tensor: Tensor): Disposable {
+  return { [Symbol.dispose]: () => tensor.dispose() };
 }

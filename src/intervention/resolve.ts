@@ -37,17 +37,16 @@ export function resolveInterventions(
 
 /** Interventions of which a part is overruled by a later one. */
 export function overruled(resolved: readonly ResolvedIntervention[]): ResolvedIntervention[] {
-  return resolved.filter((earlier, i) =>
-    resolved
-      .slice(i + 1)
-      .some(
-        (later) =>
-          later.layer === earlier.layer &&
-          later.feature === earlier.feature &&
-          later.start < earlier.stop &&
-          earlier.start < later.stop,
-      ),
-  );
+  const later = new Map<string, ResolvedIntervention[]>();
+  const lost: ResolvedIntervention[] = [];
+  for (const one of resolved.toReversed()) {
+    const key = `${one.layer}:${one.feature}`;
+    const others = later.get(key) ?? [];
+    if (others.some(({ start, stop }) => start < one.stop && one.start < stop)) lost.push(one);
+    others.push(one);
+    later.set(key, others);
+  }
+  return lost.reverse();
 }
 
 function checkIndex(

@@ -67,8 +67,8 @@ export function boxCaption(picture: PictureGraph, { members }: SubgraphNode, mos
     const letters = mostLetters - row.length - 1;
     return first.kind === 'logit' ? row : `${row} ${shownToken(first.token, letters)}`;
   }
-  const rows = nodes.map(({ row }) => row);
-  const [low, high] = [Math.min(...rows), Math.max(...rows)];
+  const low = nodes.reduce((least, { row }) => Math.min(least, row), Infinity);
+  const high = nodes.reduce((most, { row }) => Math.max(most, row), -Infinity);
   const layers = low === high ? rowName(picture, low) : `${rowName(picture, low)}–${rowName(picture, high)}`;
   return shownLabel(`${nodes.length} nodes, ${layers}`, mostLetters);
 }

@@ -130,7 +130,7 @@ function linesOf(rows: readonly number[], mostBoxes: number, mostLines: number):
     .flatMap(([, places]) => chunks(places, Math.ceil(places.length / Math.ceil(places.length / mostBoxes))));
   while (lines.length > mostLines) {
     const sizes = lines.slice(1).map((line, i) => line.length + lines[i]!.length);
-    const least = sizes.indexOf(Math.min(...sizes));
+    const least = sizes.indexOf(sizes.reduce((a, b) => Math.min(a, b)));
     if (sizes[least]! > mostBoxes) break;
     lines.splice(least, 2, [...lines[least]!, ...lines[least + 1]!]);
   }

@@ -65,7 +65,8 @@ function median(values: readonly number[]): number {
 }
 
 function repeatText(repeatsMs: readonly number[]): string {
-  const [fastest, slowest] = [Math.min(...repeatsMs), Math.max(...repeatsMs)];
+  const fastest = repeatsMs.reduce((a, b) => Math.min(a, b));
+  const slowest = repeatsMs.reduce((a, b) => Math.max(a, b));
   return `median ${formatDuration(median(repeatsMs))}, ${formatDuration(fastest)} to ${formatDuration(slowest)}, ${repeatsMs.length} ${repeatsMs.length === 1 ? 'pass' : 'passes'}`;
 }
 

@@ -46,11 +46,9 @@ function textOf(cell: Cell): string {
 }
 
 function cellWidth(cell: Cell): number {
-  return Math.max(
-    ...textOf(cell)
-      .split('\n')
-      .map((line) => stringWidth(line)),
-  );
+  return textOf(cell)
+    .split('\n')
+    .reduce((widest, line) => Math.max(widest, stringWidth(line)), 0);
 }
 
 /** Widths that together fit into `available`: the widest column is narrowed first. */
@@ -59,7 +57,7 @@ function fitWidths(natural: readonly number[], available: number): number[] {
   const total = () => widths.reduce((sum, width) => sum + width, 0);
   for (const narrowest of [NARROWEST_FLEXIBLE, NARROWEST]) {
     while (total() > available) {
-      const widest = widths.indexOf(Math.max(...widths));
+      const widest = widths.indexOf(widths.reduce((a, b) => Math.max(a, b)));
       if (widths[widest]! <= narrowest) break;
       widths[widest]!--;
     }
@@ -80,7 +78,9 @@ function wrapLine(text: string, width: number): string[] {
     // The rest after a break may still be too wide, if a wide character follows.
     while (line !== '' && stringWidth(line + next) > width) {
       const breakAfter =
-        next === ' ' ? line.length : Math.max(...BREAKS.map((mark) => line.lastIndexOf(mark))) + 1;
+        next === ' '
+          ? line.length
+          : BREAKS.reduce((at, mark) => Math.max(at, line.lastIndexOf(mark)), -1) + 1;
       const kept = breakAfter > 0 ? line.slice(0, breakAfter) : line;
       lines.push(kept.trimEnd());
       line = line.slice(kept.length);

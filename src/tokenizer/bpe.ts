@@ -54,7 +54,7 @@ export class Bpe {
       const bytes = at === NONE ? this.#bytesOf(char) : undefined;
       const unknown = at === NONE && bytes === undefined;
       if (at !== NONE) symbols.push(charIds[at]!);
-      else if (bytes !== undefined) symbols.push(...bytes);
+      else if (bytes !== undefined) for (const byte of bytes) symbols.push(byte);
       else if (this.#unknownId !== undefined && !(afterUnknown && this.#fuseUnknown))
         symbols.push(this.#unknownId);
       afterUnknown = unknown;

@@ -22,7 +22,7 @@ export interface Batch {
 const PADDING = 0;
 
 export function batchOf(rows: readonly ArrayLike<number>[]): Batch {
-  const length = Math.max(...rows.map((row) => row.length));
+  const length = rows.reduce((longest, row) => Math.max(longest, row.length), 0);
   const tokens = new Int32Array(rows.length * length).fill(PADDING);
   const places: number[] = [];
   const targets: number[] = [];

@@ -1,6 +1,7 @@
 /** Training: the parameters of a transcoder set, one JumpReLU transcoder a layer with a threshold for each feature. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor1D, Tensor2D } from '../backend/backend.ts';
+import { aboveThreshold } from '../transcoder/activation.ts';
 import { normalizeRows } from './adamw.ts';
 import type { Parameter, Variables } from './parameters.ts';
 
@@ -113,11 +114,11 @@ function jumpRelu(pre: Tensor2D, threshold: Tensor1D): Tensor2D {
     const active = tf.cast(tf.greater(x as Tensor2D, threshold), 'float32');
     (save as tf.GradSaveFunc)([active]);
     return {
-      value: tf.mul(x as Tensor2D, active),
+      value: aboveThreshold(x as Tensor2D, threshold),
       gradFunc: (dy: tf.Tensor, saved: tf.Tensor[]) => tf.mul(dy, saved[0]!),
     };
   });
-  return jump(pre) as Tensor2D;
+  return jump(pre);
 }
 
 /** What features write, [n, d_model]. */

@@ -63,7 +63,9 @@ export class GraphStore {
   /** Reads the folders again. */
   async list(): Promise<readonly StoredGraph[]> {
     const candidates = [...this.files].map((file): Candidate => ({ path: file, folder: null }));
-    for (const folder of this.folders) candidates.push(...(await listCandidates(folder)));
+    for (const folder of this.folders) {
+      for (const candidate of await listCandidates(folder)) candidates.push(candidate);
+    }
     const found = new Map<string, StoredGraph>();
     for (const candidate of candidates) {
       const graph = await this.examine(candidate);

@@ -1,7 +1,9 @@
 import { afterAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { spawnSync } from 'node:child_process';
 import { appendFile, readFile, stat, truncate, writeFile } from 'node:fs/promises';
-import { existsSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
+import { hostname } from 'node:os';
 import path from 'node:path';
 import { RowFile } from '../../src/attribution/row-file.ts';
 import { RowColumns } from '../../src/graph/row-columns.ts';
@@ -123,6 +125,50 @@ describe('rows on disk', () => {
     const file = await written(batch(1));
     await (await reopen(file)).remove();
     expect(existsSync(file)).toBe(false);
+  });
+
+  it('are written by one attribution at a time: a second one is told', async () => {
+    const file = newPath();
+    const rows = await reopen(file);
+    await rows.keep(batch(1));
+    const inUse = { exitCode: 2, code: 'rows_in_use', message: expect.stringContaining(file) as unknown };
+    await expect(reopen(file)).rejects.toMatchObject(inUse);
+    await rows.keep(batch(2));
+    await expect(reopen(file)).rejects.toMatchObject(inUse);
+    expect(await rows.take(Int32Array.of(2, 1), COLUMNS)).toEqual(batch(2, 1).rows);
+    await rows.close();
+    await rows.close(); // once is enough
+    {
+      await using again = await reopen(file);
+      expect(again.n_rows).toBe(2);
+      await expect(reopen(file)).rejects.toMatchObject(inUse);
+    }
+    const last = await reopen(file);
+    await last.remove();
+    await (await reopen(file)).close();
+    expect(readdirSync(folder.path).filter((name) => name.endsWith('.lock'))).toEqual([]);
+  });
+
+  it('are free again when what was opened was refused, and when the holder was killed', async () => {
+    const file = await written(batch(1));
+    await expect(RowFile.open(file, { ...FINGERPRINT, tokens: '9' })).rejects.toThrow();
+    const { pid } = spawnSync(process.execPath, ['-e', '']); // a process that is gone
+    await writeFile(`${file}.lock`, `${pid}\n${hostname()}\n`);
+    await using rows = await reopen(file);
+    expect(rows.n_rows).toBe(1);
+  });
+
+  it('that are no longer there are an error and no zeros', async () => {
+    const file = newPath();
+    await using rows = await reopen(file);
+    await rows.keep(batch(1, 2));
+    await truncate(file, (await stat(file)).size - 1);
+    expect(await rows.take(Int32Array.of(1), COLUMNS)).toEqual(batch(1).rows);
+    await expect(rows.take(Int32Array.of(2), COLUMNS)).rejects.toMatchObject({
+      exitCode: 4,
+      code: 'rows_cut',
+      message: expect.stringContaining(file) as unknown,
+    });
   });
 
   it('survive bytes that another writer put behind them', async () => {

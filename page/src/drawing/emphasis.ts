@@ -50,9 +50,10 @@ export function drawEmphasis(context: CanvasRenderingContext2D, scene: EmphasisS
 
 /** Visible links of a node, strongest first. */
 function linksOf({ picture, visible, linkType }: EmphasisScene, node: number): number[] {
-  const links: number[] = [];
-  if (linkType !== 'output') links.push(...inputsOf(picture, node));
-  if (linkType !== 'input') links.push(...outputsOf(picture, node));
+  const links = [
+    ...(linkType === 'output' ? [] : inputsOf(picture, node)),
+    ...(linkType === 'input' ? [] : outputsOf(picture, node)),
+  ];
   return links.filter((link) => visible.links[link] === 1);
 }
 

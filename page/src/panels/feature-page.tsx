@@ -58,7 +58,7 @@ function Histogram(props: {
   const { histogram, histogram_bin_width: binWidth } = page;
   if (histogram.length === 0) return null;
   const { width, height } = HISTOGRAM;
-  const tallest = Math.log1p(Math.max(...histogram));
+  const tallest = Math.log1p(histogram.reduce((most, count) => Math.max(most, count)));
   const step = width / histogram.length;
   const [start, end] = binWidth === undefined ? [page.act_min, most] : [0, histogram.length * binWidth];
   const place = activation === null || end <= start ? null : ((activation - start) / (end - start)) * width;

@@ -25,7 +25,6 @@ import { openFeatureSource, type FeatureSource } from '../features/source.ts';
 import { checkPlaces, rowsPlace, writeGraphFiles } from './graph-files.ts';
 import { graphProvenance } from '../provenance.ts';
 import type { PromptInput } from '../request.ts';
-import type { SavedFileResult } from '../result.ts';
 import { openRows } from './resume.ts';
 import { openSession, type Session } from '../session.ts';
 import { peakRssBytes, Stopwatch } from '../stopwatch.ts';
@@ -50,6 +49,7 @@ export async function attributeIn(session: Session, request: AttributeRequest): 
   const stopwatch = new Stopwatch();
   const labels = await openLabels(session, request);
   const { graph, verification, rows } = await trace(session, request.input, request, stopwatch);
+  await using _closed = rows; // rows stay there when the graph cannot be written
   const phases = stopwatch.phases('prune');
   const pruned = pruneGraph(graph, {
     nodeThreshold: request.nodeThreshold ?? ATTRIBUTE_DEFAULTS.nodeThreshold,
@@ -57,16 +57,9 @@ export async function attributeIn(session: Session, request: AttributeRequest): 
   });
   const scores = graphScores(graph);
   phases.next('write');
-  let files: SavedFileResult[];
   const top = topFeatures(graph, ATTRIBUTE_DEFAULTS.top);
-  let known: Record<string, string>;
-  try {
-    known = await labels.labels(shownFeatures(pruned, top));
-    files = await writeGraphFiles(graph, pruned, request, known);
-  } catch (error) {
-    await rows?.close();
-    throw error;
-  }
+  const known = await labels.labels(shownFeatures(pruned, top));
+  const files = await writeGraphFiles(graph, pruned, request, known);
   await rows?.remove();
   phases.end();
   const { layout, provenance, logit_token_ids, logit_probabilities } = graph;

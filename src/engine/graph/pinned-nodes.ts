@@ -14,7 +14,7 @@ export function withPinned(pruned: PrunedGraph, pinnedIds: readonly string[]): P
   if (missing.length === 0) return pruned;
   const nodeMask = pruned.nodeMask.slice();
   for (const node of missing) nodeMask[node] = 1;
-  const reached = Math.max(...missing.map((node) => pruned.cumulativeScores[node]!));
+  const reached = missing.reduce((most, node) => Math.max(most, pruned.cumulativeScores[node]!), 0);
   const wider = pruneGraph(pruned.graph, {
     nodeThreshold: Math.min(1, reached + ROUNDING),
     edgeThreshold: pruned.edgeThreshold,

@@ -36,7 +36,7 @@ export function checkInterventions(
   const all: Intervention[] = [];
   for (const supernode of choice.supernodes ?? []) {
     const { interventions, others } = supernodeInterventions(supernode, n_layers);
-    all.push(...interventions);
+    for (const one of interventions) all.push(one);
     if (others.length > 0) {
       const ids = others.join(', ');
       onProgress?.({
@@ -45,7 +45,7 @@ export function checkInterventions(
       });
     }
   }
-  all.push(...(choice.interventions ?? []));
+  for (const one of choice.interventions ?? []) all.push(one);
   const resolved = resolveInterventions(all, { n_layers, d_transcoder, n_pos, n_generated });
   const lost = overruled(resolved);
   for (const one of lost.slice(0, MOST_WARNINGS)) {

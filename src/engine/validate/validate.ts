@@ -105,7 +105,10 @@ export async function validateIn(
     features,
     rank_correlation: rankCorrelation(of('predicted'), of('actual')),
     rank_correlation_direct: rankCorrelation(of('predicted_direct'), of('actual')),
-    largest_error: Math.max(0, ...features.map(({ predicted, actual }) => Math.abs(predicted - actual))),
+    largest_error: features.reduce(
+      (largest, { predicted, actual }) => Math.max(largest, Math.abs(predicted - actual)),
+      0,
+    ),
     timings_ms: stopwatch.timings_ms,
     peak_rss_bytes: peakRssBytes(),
   };

@@ -161,7 +161,11 @@ function Warnings() {
 }
 
 function EffectTable({ result }: { readonly result: InterveneResult }) {
-  const most = Math.max(...result.changes.flatMap((c) => [c.probability_before, c.probability_after]));
+  const most = result.changes.reduce(
+    (largest, { probability_before, probability_after }) =>
+      Math.max(largest, probability_before, probability_after),
+    0,
+  );
   return (
     <table class="effect" id="steer-effect">
       <caption>Next token, before and after; KL divergence {number(result.kl_divergence)} nats</caption>

@@ -1,0 +1,85 @@
+/** Plain numbers and tensors, which have to choose the same features. */
+import { describe, expect, it } from '@jest/globals';
+import * as tf from '@tensorflow/tfjs-core';
+import fc from 'fast-check';
+import { activeFeatures, featureActivations, type Activation } from '../../src/transcoder/activation.ts';
+import { describeEachBackend } from '../support/backends.ts';
+
+/** Activations [n][d], in plain numbers. */
+function plain(rows: readonly (readonly number[])[], activation: Activation): number[][] {
+  const d = rows[0]!.length;
+  const { positions, features, values } = activeFeatures(Float32Array.from(rows.flat()), rows.length, d, activation); // prettier-ignore
+  const found = rows.map((row) => row.map(() => 0));
+  values.forEach((value, i) => (found[positions[i]!]![features[i]!] = value));
+  return found;
+}
+
+/** The same of some features, by tensors. */
+async function byTensors(
+  rows: readonly (readonly number[])[],
+  activation: Activation,
+  features: readonly number[],
+): Promise<number[][]> {
+  const before = tf.memory().numTensors;
+  using activations = featureActivations(activation, Int32Array.from(features));
+  const given = activations.needsAll ? rows : rows.map((row) => features.map((f) => row[f]!));
+  const pre = tf.tensor2d(given.flat(), [rows.length, given[0]!.length]);
+  const result = tf.tidy(() => activations.of(pre));
+  const values = Array.from(await result.data());
+  tf.dispose([pre, result]);
+  activations[Symbol.dispose]();
+  expect(tf.memory().numTensors).toBe(before);
+  return rows.map((_, r) => values.slice(r * features.length, (r + 1) * features.length));
+}
+
+const { NaN: nan, POSITIVE_INFINITY: inf } = Number;
+const topk = (k: number): Activation => ({ kind: 'topk', k });
+
+describe('TopK', () => {
+  it.each([
+    { title: 'the largest, negative ones included', k: 3, row: [-1, 5, -2, 3, -3], found: [-1, 5, 0, 3, 0] },
+    { title: 'of equal values the first', k: 2, row: [7, 1, 7, 7], found: [7, 0, 7, 0] },
+    { title: 'of equal values at the cut the first', k: 3, row: [2, 2, 9, 2, 2], found: [2, 2, 9, 0, 0] },
+    { title: 'exactly so many where all are equal', k: 2, row: [4, 4, 4, 4], found: [4, 4, 0, 0] },
+    { title: 'all', k: 4, row: [1, -2, 3, -4], found: [1, -2, 3, -4] },
+    { title: 'no more than there are', k: 9, row: [1, -2], found: [1, -2] },
+    { title: 'NaN before any number', k: 2, row: [1, nan, 3, 2], found: [0, nan, 3, 0] },
+    { title: 'NaN before infinity', k: 1, row: [inf, nan, 3], found: [0, nan, 0] },
+    { title: 'the first of several NaN', k: 2, row: [nan, 5, nan, nan], found: [nan, 0, nan, 0] },
+    { title: 'infinity before numbers', k: 2, row: [1, inf, -inf, 2], found: [0, inf, 0, 2] },
+    { title: 'numbers before minus infinity', k: 2, row: [-inf, -5, -inf, -9], found: [0, -5, 0, -9] },
+  ])('keeps $title', ({ k, row, found }) => {
+    expect(plain([row], topk(k))).toEqual([found]);
+  });
+});
+
+/** Few different values, so that many are equal; now and then such as a damaged encoder gives. */
+const VALUE = fc.oneof(
+  { arbitrary: fc.integer({ min: -3, max: 3 }).map((n) => n / 2), weight: 12 },
+  { arbitrary: fc.constantFrom(nan, inf, -inf, -0), weight: 1 },
+);
+const D = 7;
+const ROWS = fc.array(fc.array(VALUE, { minLength: D, maxLength: D }), { minLength: 1, maxLength: 4 });
+const ACTIVATION: fc.Arbitrary<Activation> = fc.oneof(
+  fc.integer({ min: 1, max: D + 2 }).map(topk),
+  fc.constant<Activation>({ kind: 'relu' }),
+  fc
+    .array(fc.integer({ min: -2, max: 3 }), { minLength: D, maxLength: D })
+    .map((t): Activation => ({ kind: 'jumprelu', threshold: Float32Array.from(t, (n) => n / 2) })),
+);
+
+describeEachBackend('an activation', () => {
+  it('is the same in tensors as in plain numbers, ties and damage included', async () => {
+    const features = fc.uniqueArray(fc.nat(D - 1), { minLength: 1, maxLength: D });
+    await fc.assert(
+      fc.asyncProperty(ROWS, ACTIVATION, features, async (rows, activation, chosen) => {
+        const expected = plain(rows, activation).map((row) => chosen.map((f) => row[f]!));
+        const found = await byTensors(rows, activation, chosen);
+        expect(found.map((row) => row.map((value) => value + 0))).toEqual(
+          expected.map((row) => row.map((value) => value + 0)), // 0 and -0 are both inactive
+        );
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
