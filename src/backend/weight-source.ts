@@ -11,9 +11,10 @@ export const STORAGE_TYPES: Readonly<Record<WeightType, StorageType>> = {
 };
 
 /** The stored type of a matrix in the backend's words. Headers were checked before, so another type is a bug. */
-export function weightType(dtype: StorageType): WeightType {
-  for (const [type, name] of Object.entries(STORAGE_TYPES)) if (name === dtype) return type as WeightType;
-  throw new Error(`${dtype} is no storage type of a weight`);
+function weightType(dtype: StorageType): WeightType {
+  const found = Object.entries(STORAGE_TYPES).find(([, name]) => name === dtype);
+  if (!found) throw new Error(`${dtype} is no storage type of a weight`);
+  return found[0] as WeightType;
 }
 
 /** Bytes of a stored matrix. */
