@@ -1,6 +1,6 @@
 /** Attribution, step 4 of 4, and the room's entry: the phases in the order of the paper (Ameisen et al. 2025), as a graph's data. */
 import type { Arithmetic } from '../backend/backend.ts';
-import { letEventsIn } from '../backend/event-loop.ts';
+import { yieldToEventLoop } from '../backend/event-loop.ts';
 import { MemoryBudget } from '../backend/budget.ts';
 import { FEATURE_FIELDS } from '../graph/graph.ts';
 import { KnownRows } from '../graph/known-rows.ts';
@@ -110,7 +110,7 @@ export async function attribute(
       const { columns } = known;
       // Batches are planned as if nothing were stored, so that the numbers are those of a run that was never interrupted.
       for (const batch of planBatches(features, missing, batchSize, linear.d_model)) {
-        await letEventsIn();
+        await yieldToEventLoop();
         signal?.throwIfAborted();
         const stored = await store?.take(batch.features, columns);
         const rows = stored ?? (await featureRows({ ...context, columns }, batch));

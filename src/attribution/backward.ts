@@ -1,7 +1,7 @@
 /** Attribution, step 3 of 4: rows of edges. A batch of gradients walks down the linear model, layer by layer. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor2D, Tensor3D } from '../backend/backend.ts';
-import { letEventsIn } from '../backend/event-loop.ts';
+import { yieldToEventLoop } from '../backend/event-loop.ts';
 import { FEATURE_FIELDS } from '../graph/graph.ts';
 import type { RowColumns } from '../graph/row-columns.ts';
 import type { ReplacementModel } from '../replacement/replacement-model.ts';
@@ -113,7 +113,7 @@ async function walkDown(
   const waiting = [...joining];
   try {
     for (let layer = waiting[0]?.layer ?? -1; layer >= 0; layer--) {
-      await letEventsIn();
+      await yieldToEventLoop();
       signal?.throwIfAborted();
       const entering = waiting[0]?.layer === layer ? waiting[0] : undefined;
       if (g) {

@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor, Tensor2D } from '../backend/backend.ts';
 import { MemoryBudget } from '../backend/budget.ts';
-import { letEventsIn } from '../backend/event-loop.ts';
+import { yieldToEventLoop } from '../backend/event-loop.ts';
 import { FEATURE_FIELDS } from '../graph/graph.ts';
 import type { ReplacementModel } from '../replacement/replacement-model.ts';
 import { ignoredPositions } from '../tokenizer/bos.ts';
@@ -107,7 +107,7 @@ export class Check implements Disposable {
     using pass = await this.frozen.run(this.constants);
     const errors: number[] = [];
     for (let row = 0; row < this.n_rows; row++) {
-      if (row % ROWS_BETWEEN_EVENTS === 0) await letEventsIn();
+      if (row % ROWS_BETWEEN_EVENTS === 0) await yieldToEventLoop();
       this.signal?.throwIfAborted();
       const expected = await this.read(row, this.frozen);
       const constant = await this.read(row, pass);

@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor2D } from '../backend/backend.ts';
 import type { MemoryBudget } from '../backend/budget.ts';
-import { letEventsIn } from '../backend/event-loop.ts';
+import { yieldToEventLoop } from '../backend/event-loop.ts';
 import { Recomputable } from '../backend/recomputable.ts';
 import { FEATURE_FIELDS } from '../graph/graph.ts';
 import type { RowColumns } from '../graph/row-columns.ts';
@@ -74,7 +74,7 @@ export class Sources implements Disposable {
   async *blocks(layer: number, first: number, stop: number): AsyncGenerator<SourceBlock> {
     for (const place of this.blocksOf[layer]!) {
       if (place.stop <= first || place.first >= stop) continue;
-      await letEventsIn();
+      await yieldToEventLoop();
       using loan = await place.block.acquire();
       yield loan.value;
     }

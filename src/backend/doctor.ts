@@ -13,6 +13,7 @@ import { dataFolder, glibcVersion, tensorflowFolder } from './install/folder.ts'
 import { findPython } from './install/wheels.ts';
 import { probeDevice } from './probing.ts';
 import { bfloat16Instructions } from './processor.ts';
+import { AUTO_ORDER } from './select.ts';
 
 export interface BackendFinding {
   readonly device: Device;
@@ -89,16 +90,15 @@ export interface DoctorOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-const DEVICES: readonly Device[] = ['cuda', 'cpu', 'wasm'];
 /** As `engines` of package.json says. */
-const OLDEST_NODE = [20, 15] as const;
+const OLDEST_NODE = [20, 19] as const;
 
 /** Examines the machine; each backend is tried in a process of its own. Takes about a second. */
 export async function examine(options: DoctorOptions = {}): Promise<DoctorReport> {
   const { signal } = options;
   const problems: string[] = [];
   const [backends, tools, folders] = await Promise.all([
-    Promise.all(DEVICES.map((device) => tryBackend(device, signal))),
+    Promise.all(AUTO_ORDER.map((device) => tryBackend(device, signal))),
     Promise.all([describeTool('python', findPython, signal), describeTool('compiler', findCompiler, signal)]),
     examineFolders(options.cacheDir, problems),
   ]);

@@ -15,7 +15,7 @@ export type Orientation = 'stored' | 'transposed';
 
 /**
  * The part of a backend that differs between engines. Matrices are meant as they are stored; that a stored matrix may be the
- * transpose of a logical one is known to `loan.ts` alone. No axis of an operand is empty, and shapes and indices fit.
+ * transpose of a logical one is known to `weight.ts` and `loan.ts`. No axis of an operand is empty, and shapes and indices fit.
  */
 export interface Engine<S extends Storage = Storage> {
   /** Reads a stored matrix into memory of the engine. */

@@ -1,9 +1,9 @@
-/** Backend: long computations let the event loop have its turn, so that Ctrl-C and timers are heard. */
+/** Backend: long computations yield to the event loop, so that signals, timers and input are handled meanwhile. */
 
 /**
- * Resolves after the events that wait: signals, timers, input. The promises of TF.js resolve without a turn of the event
- * loop, so a loop over them alone would be deaf until its end.
+ * Resolves after the events that are due were handled. The promises of TF.js resolve without a turn of the event loop, so a
+ * loop over them alone would not react to Ctrl-C before its end.
  */
-export function letEventsIn(): Promise<void> {
+export function yieldToEventLoop(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

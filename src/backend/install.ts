@@ -96,14 +96,14 @@ async function versionOf(
   return probe.ok ? { version: probe.version, alreadySetUp: true } : undefined;
 }
 
-/** Builds in a folder of its own and gives it its name when one product has come out right. */
+/** Builds in a folder of its own, which is renamed once one product was computed and found right. */
 async function buildInPlace(device: NativeDevice, folder: string, tell: Tell, signal?: AbortSignal) {
   await removeRemains(folder);
-  const workshop = `${folder}.partial-${process.pid}`;
+  const buildFolder = `${folder}.partial-${process.pid}`;
   try {
-    await build(device, workshop, tell, signal);
+    await build(device, buildFolder, tell, signal);
     tell({ phase: 'verify', message: 'multiplying once and comparing with the exact result' });
-    const probe = await probeDevice(device, { folder: workshop, signal });
+    const probe = await probeDevice(device, { folder: buildFolder, signal });
     if (!probe.ok) {
       throw new TracerError(EXIT.unexpected, {
         code: 'tensorflow_check',
@@ -111,37 +111,37 @@ async function buildInPlace(device: NativeDevice, folder: string, tell: Tell, si
         hint: 'tracer uses wasm.',
       });
     }
-    await rm(folder, { recursive: true, force: true }); // one that does not work; it was kept until its successor was ready
-    await rename(workshop, folder);
+    await rm(folder, { recursive: true, force: true }); // a broken one, kept until its replacement was ready
+    await rename(buildFolder, folder);
     return probe.version;
   } finally {
-    await rm(workshop, { recursive: true, force: true });
+    await rm(buildFolder, { recursive: true, force: true });
   }
 }
 
-async function build(device: NativeDevice, workshop: string, tell: Tell, signal?: AbortSignal) {
+async function build(device: NativeDevice, buildFolder: string, tell: Tell, signal?: AbortSignal) {
   tell({ phase: 'check', message: 'looking for Python, a C++ compiler and free disk' });
   const python = await findPython(signal);
   const compiler = await findCompiler(signal);
   const wheels = wheelsFor(device);
   const totalBytes = sum(wheels.map((wheel) => wheel.bytes));
-  await checkDisk(dirname(workshop), totalBytes + sum(wheels.map((wheel) => wheel.unpackedBytes)));
+  await checkDisk(dirname(buildFolder), totalBytes + sum(wheels.map((wheel) => wheel.unpackedBytes)));
 
   const message = `fetching TensorFlow ${TENSORFLOW_VERSION} with pip`;
   tell({ phase: 'download', message, bytes: 0, totalBytes });
-  const downloads = join(workshop, 'wheels');
+  const downloads = join(buildFolder, 'wheels');
   const fetched = await fetchWheels(python, wheels, downloads, {
     signal,
     onBytes: (bytes) => tell({ phase: 'download', message, bytes: Math.min(bytes, totalBytes), totalBytes }),
   });
 
   tell({ phase: 'unpack', message: 'unpacking the library' });
-  await unpackWheels(python, fetched, workshop, signal);
+  await unpackWheels(python, fetched, buildFolder, signal);
   await rm(downloads, { recursive: true });
 
   tell({ phase: 'build', message: `building the addons with ${compiler}` });
-  await buildAddons(compiler, workshop, signal);
-  await rm(join(workshop, 'tensorflow', 'include'), { recursive: true });
+  await buildAddons(compiler, buildFolder, signal);
+  await rm(join(buildFolder, 'tensorflow', 'include'), { recursive: true });
 }
 
 type Tell = (progress: SetupProgress) => void;
@@ -183,7 +183,7 @@ async function checkDisk(folder: string, neededBytes: number) {
   });
 }
 
-/** What killed runs left behind; the lock is held, so nobody works in it. */
+/** Deletes build folders of runs that were killed. The lock is held, so no running process uses them. */
 async function removeRemains(folder: string) {
   const isRemains = (name: string) => name.startsWith(`${basename(folder)}.partial-`);
   const remains = (await readdir(dirname(folder))).filter(isRemains);

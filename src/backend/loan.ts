@@ -25,7 +25,7 @@ export function checkRows(indices: Int32Array, source: WeightSource): void {
 }
 
 /** Use after it was given back throws; giving it back again does nothing. */
-export class Loan<S extends Storage> implements HeldWeight {
+export class WeightLoan<S extends Storage> implements HeldWeight {
   readonly shape: readonly [number, number];
   private readonly lender: Lender<S>;
   private isGivenBack = false;

@@ -1,4 +1,4 @@
-/** A child program: opens one device, multiplies once, and prints what came of it as JSON. Started by `probing.ts`. */
+/** A child program: opens one device, multiplies once, and prints the result as JSON. Started by `probing.ts`. */
 import * as tf from '@tensorflow/tfjs-core';
 import { TracerError } from '../errors.ts';
 import type { Device } from './backend.ts';

@@ -1,4 +1,4 @@
-/** Tries a device in a process of its own: a crash of native code is then a reason to report, not an end. */
+/** Tries a device in a process of its own: a crash of native code is then reported as the reason, and does not end this process. */
 import { fileURLToPath } from 'node:url';
 import type { Device } from './backend.ts';
 import { lastLines, runCommand } from './install/command.ts';

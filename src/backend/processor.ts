@@ -1,4 +1,4 @@
-/** What the processor offers that decides how fast an arithmetic is. */
+/** Instruction sets of the processor that decide whether bfloat16 arithmetic is faster than float32. */
 import { existsSync, readFileSync } from 'node:fs';
 
 /** Linux' names of the instruction sets that multiply or convert bfloat16, which TensorFlow's oneDNN uses. */

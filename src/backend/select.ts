@@ -1,4 +1,4 @@
-/** From what the user asks for to an open backend: candidates are tried in order, and each refusal keeps its reason. */
+/** Opens the backend for a requested device: candidates are tried in order, and the reason of each refusal is kept. */
 import { NotFoundError, TracerError, UsageError, unreachable } from '../errors.ts';
 import type { Arithmetic, Backend, Device, DeviceChoice } from './backend.ts';
 import { requireCudaDriver } from './cuda.ts';
@@ -25,8 +25,8 @@ export interface Selection {
   readonly refused: readonly Refusal[];
 }
 
-/** The order of `auto`: the fastest first. */
-const AUTO_ORDER: readonly Device[] = ['cuda', 'cpu', 'wasm'];
+/** The devices in the order in which `auto` tries them: the fastest first. */
+export const AUTO_ORDER: readonly Device[] = ['cuda', 'cpu', 'wasm'];
 
 /**
  * Opens the backend for a choice of device.

@@ -10,7 +10,7 @@ import type {
   WeightType,
 } from './backend.ts';
 import type { Engine, Lifetime, Storage } from './engine.ts';
-import { checkRows, Loan, logicalShape, type Lender } from './loan.ts';
+import { checkRows, WeightLoan, logicalShape, type Lender } from './loan.ts';
 import { storedBytes } from './weight-source.ts';
 
 /** The part of a backend that is the same for every engine. */
@@ -65,7 +65,7 @@ class StoredWeight<S extends Storage> implements Weight, Lender<S> {
     this.nLoans += 1;
     try {
       await this.read();
-      return new Loan(this);
+      return new WeightLoan(this);
     } catch (error) {
       this.giveBack();
       throw error;

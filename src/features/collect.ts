@@ -1,7 +1,7 @@
 /** Features, building, step 1 of 2: a corpus goes through model and set window by window, and is counted. */
 import type { HookName } from '../model/hooks.ts';
 import type { Tensor2D } from '../backend/backend.ts';
-import { letEventsIn } from '../backend/event-loop.ts';
+import { yieldToEventLoop } from '../backend/event-loop.ts';
 import type { ReplacementModel } from '../replacement/replacement-model.ts';
 import { ignoredPositions } from '../tokenizer/bos.ts';
 import type { LayerFeatures } from '../transcoder/activation.ts';
@@ -59,7 +59,7 @@ async function activeFeatures(
   });
   const byLayer: LayerFeatures[] = [];
   for (const [layer, name] of inputs) {
-    await letEventsIn();
+    await yieldToEventLoop();
     signal?.throwIfAborted();
     const input = pass.activations.get<Tensor2D>(name);
     byLayer.push(await replacement.transcoders.encode(layer, input, ignored));

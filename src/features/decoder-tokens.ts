@@ -1,6 +1,6 @@
 /** Features, building: the tokens that decoders promote and suppress, for many features at once. */
 import * as tf from '@tensorflow/tfjs-core';
-import { letEventsIn } from '../backend/event-loop.ts';
+import { yieldToEventLoop } from '../backend/event-loop.ts';
 import { largestIndices } from '../model/logits.ts';
 import { logitEffects } from '../model/token-effects.ts';
 import type { ReplacementModel } from '../replacement/replacement-model.ts';
@@ -31,7 +31,7 @@ export async function* decoderTokens(
   const atOnce = Math.max(1, Math.floor(EFFECT_BYTES / NUMBER_BYTES / config.d_vocab));
   using unembedding = await weights.W_U.acquire();
   for (let start = 0; start < n_features; start += atOnce) {
-    await letEventsIn();
+    await yieldToEventLoop();
     signal?.throwIfAborted();
     const n = Math.min(atOnce, n_features - start);
     const written = await writtenVectors(

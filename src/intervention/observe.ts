@@ -1,7 +1,7 @@
 /** Interventions: what the transcoders see in one or more passes. Values asked for are not written over what is seen. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor2D } from '../backend/backend.ts';
-import { letEventsIn } from '../backend/event-loop.ts';
+import { yieldToEventLoop } from '../backend/event-loop.ts';
 import { ActivationCache } from '../model/activation-cache.ts';
 import type { ActiveFeatures, ReplacementModel } from '../replacement/replacement-model.ts';
 
@@ -41,7 +41,7 @@ export async function observePreActivations(
   const n_pos = inputs[0]!.shape[0];
   const values = new Float32Array(n_layers * n_pos * d_transcoder);
   for (const [layer, input] of inputs.entries()) {
-    await letEventsIn();
+    await yieldToEventLoop();
     signal?.throwIfAborted();
     const pre = await transcoders.preActivations(layer, input);
     try {

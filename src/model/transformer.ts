@@ -1,7 +1,7 @@
 /** Model: the forward pass, from token ids to logits. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { HeldWeight, Tensor1D, Tensor2D, Weight } from '../backend/backend.ts';
-import { letEventsIn } from '../backend/event-loop.ts';
+import { yieldToEventLoop } from '../backend/event-loop.ts';
 import { ActivationCache, hookPoints, type HookPoints } from './activation-cache.ts';
 import { attentionMask, type PassContext, type PastKeysValues } from './attention.ts';
 import { block, type HeldBlock } from './block.ts';
@@ -76,7 +76,7 @@ export class Transformer implements Disposable {
     try {
       residual = await this.embed(tokens, hooks);
       for (let layer = 0; layer < config.n_layers; layer++) {
-        await letEventsIn();
+        await yieldToEventLoop();
         options.signal?.throwIfAborted();
         const context: PassContext = {
           config,

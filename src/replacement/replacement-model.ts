@@ -1,7 +1,7 @@
 /** Replacement: a model and the transcoders that describe its MLPs, as one thing that can be run. */
 import type { Tensor2D } from '../backend/backend.ts';
 import { MemoryBudget } from '../backend/budget.ts';
-import { letEventsIn } from '../backend/event-loop.ts';
+import { yieldToEventLoop } from '../backend/event-loop.ts';
 import type { ActivationCache } from '../model/activation-cache.ts';
 import { blockHook, type HookName } from '../model/hooks.ts';
 import type { ForwardOptions, ForwardResult, Transformer } from '../model/transformer.ts';
@@ -92,7 +92,7 @@ export class ReplacementModel implements Disposable {
   ): Promise<ActiveFeatures> {
     const parts: LayerFeatures[] = [];
     for (let layer = 0; layer < this.model.config.n_layers; layer++) {
-      await letEventsIn();
+      await yieldToEventLoop();
       options.signal?.throwIfAborted();
       const input = forward.activations.get<Tensor2D>(this.inputHook(layer));
       parts.push(await this.transcoders.encode(layer, input, options.firstPosition ?? 0));

@@ -1,4 +1,5 @@
 /** What `tracer doctor` finds, and what it must never show. */
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from '@jest/globals';
 import { examine } from '../../src/backend/doctor.ts';
 import { environment, scratchFolder } from '../support/scratch.ts';
@@ -10,7 +11,8 @@ describe('the doctor', () => {
     expect(report.backends.map(({ device }) => device)).toEqual(['cuda', 'cpu', 'wasm']);
     expect(report.backends[2]).toMatchObject({ ok: true, reason: null });
     for (const { ok, reason } of report.backends) expect(reason === null).toBe(ok);
-    expect(report.node.ok).toBe(true);
+    const { engines } = JSON.parse(readFileSync('package.json', 'utf8')) as { engines: { node: string } };
+    expect(report.node).toMatchObject({ ok: true, needed: engines.node });
     expect(report.memory.available_bytes).toBeGreaterThan(0);
     expect(JSON.parse(JSON.stringify(report))).toEqual(report);
   });

@@ -27,7 +27,7 @@ function counted() {
 }
 
 describe('memory for stored matrices', () => {
-  it('is used again for streamed ones that fit, as long as they are', async () => {
+  it('is used again for streamed matrices that fit into it', async () => {
     const { memory, sizes } = counted();
     for (const [rows, value] of [
       [8, 1],
@@ -42,7 +42,7 @@ describe('memory for stored matrices', () => {
     expect(sizes).toEqual([160, 180]);
   });
 
-  it('is never shared by two at once', async () => {
+  it('is never shared by two matrices at once', async () => {
     const { memory, sizes } = counted();
     using first = await memory.read(filled(4, 4, 1), 'streamed');
     using second = await memory.read(filled(4, 4, 2), 'streamed');
@@ -50,7 +50,7 @@ describe('memory for stored matrices', () => {
     expect(sizes).toEqual([64, 64]);
   });
 
-  it('is new for kept ones, exactly as large as they are, and not used again', async () => {
+  it('is new for kept matrices, exactly as large as they are, and not used again', async () => {
     const { memory, sizes } = counted();
     (await memory.read(filled(10, 4, 1), 'streamed'))[Symbol.dispose]();
     (await memory.read(filled(2, 4, 2), 'kept'))[Symbol.dispose]();
@@ -66,7 +66,7 @@ describe('memory for stored matrices', () => {
     expect(sizes).toEqual([64]);
   });
 
-  it('is not taken for bytes that are in memory already', async () => {
+  it('is not allocated for bytes that are in memory already', async () => {
     const { memory, sizes } = counted();
     const bytes = Uint8Array.from({ length: 16 }, (_, i) => i);
     using matrix = await memory.read({ ...filled(2, 2, 9), bytes }, 'streamed');

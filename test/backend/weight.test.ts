@@ -9,7 +9,7 @@ interface CountedStorage extends Storage {
   disposals: number;
 }
 
-/** An engine whose readings end when they are told to. */
+/** An engine whose readings end when `endReading` or `failReading` is called. */
 class CountingEngine implements Engine<CountedStorage> {
   readonly storages: CountedStorage[] = [];
   private readonly readings: {

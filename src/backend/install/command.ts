@@ -1,4 +1,4 @@
-/** Setting TensorFlow up, underneath: programs of the system (Python, compiler, Node) run as children. */
+/** Setting TensorFlow up: programs of the system (Python, compiler, Node) run as child processes. */
 import { spawn } from 'node:child_process';
 
 /** Enough to show why a program failed, whatever it prints. */
@@ -37,7 +37,7 @@ export async function runCommand(
   const child = spawn(program, args, { env, stdio: 'pipe', detached });
   const stop = () => {
     const { pid, exitCode, signalCode } = child;
-    if (pid === undefined || exitCode !== null || signalCode !== null) return; // never began, or has ended
+    if (pid === undefined || exitCode !== null || signalCode !== null) return; // it never started, or has ended
     process.kill(detached ? -pid : pid, 'SIGTERM');
   };
   signal?.addEventListener('abort', stop, { once: true });
@@ -63,7 +63,7 @@ export async function runCommand(
   }
 }
 
-/** The last lines of what a failed program said, for a message. */
+/** The last lines of what a failed program printed, for a message. */
 export function lastLines(text: string, count = 4): string {
   return text
     .split('\n')

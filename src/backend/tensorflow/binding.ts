@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import type { Tensor } from '../backend.ts';
+import { ADDON_FILE, GATE_FILE } from '../install/folder.ts';
 
 /** TensorFlow's number for bfloat16 and float16; TF.js has no name for them (tensorflow/core/framework/types.proto). */
 const DT_BFLOAT16 = 14;
@@ -57,12 +58,12 @@ export function loadBinding(addonFolder: string): Binding {
   process.env['TF_CPP_MIN_LOG_LEVEL'] ??= '3';
   // TensorFlow switches oneDNN on by itself on some processors only; its products are two to eight times faster.
   process.env['TF_ENABLE_ONEDNN_OPTS'] ??= '1';
-  const gatePath = path.join(addonFolder, 'stderr_gate.node');
+  const gatePath = path.join(addonFolder, GATE_FILE);
   // TensorFlow logs a line from a static initialiser, before any of its log settings can be made (native/stderr_gate.c).
   const gate = existsSync(gatePath) ? (require(gatePath) as { close(): void; open(): void }) : undefined;
   gate?.close();
   try {
-    return require(path.join(addonFolder, 'tfjs_binding.node')) as Binding;
+    return require(path.join(addonFolder, ADDON_FILE)) as Binding;
   } finally {
     gate?.open();
   }

@@ -25,8 +25,8 @@ function source(logical: Matrix = W, isTransposed = false) {
   return memorySource(logical, 'bfloat16', isTransposed);
 }
 
-/** A source whose readings wait until they are let through, or fail when they are told to. */
-function heldUp(inner: WeightSource) {
+/** A source whose readings wait until `letThrough` or `fail` is called. */
+function slowSource(inner: WeightSource) {
   let reading = 0;
   let settle: { resolve: () => void; reject: (reason: Error) => void } | undefined;
   const begun = new Set<() => void>();
@@ -41,7 +41,7 @@ function heldUp(inner: WeightSource) {
       reading += 1;
       await new Promise<void>((resolve, reject) => {
         settle = { resolve, reject };
-        for (const hear of begun) hear();
+        for (const notify of begun) notify();
         begun.clear();
       });
       settle = undefined;
@@ -131,7 +131,7 @@ describeEachBackend('a loan of a weight', (backend) => {
       input.dispose();
     });
 
-    it('is not to be had of a disposed weight, nor are rows', async () => {
+    it('cannot be acquired from a disposed weight, nor can rows', async () => {
       const weight = await keep();
       weight[Symbol.dispose]();
       expect(await refusal(weight.acquire())).toMatch(AFTER_DISPOSAL);
@@ -139,7 +139,7 @@ describeEachBackend('a loan of a weight', (backend) => {
       expect(weight.heldBytes).toBe(0);
     });
 
-    it('leaves what the disposed weight had read to the next one, unmixed', async () => {
+    it('is right in memory that disposed weights of other sizes used before', async () => {
       for (const seed of [5, 6, 7]) {
         const logical = wholeNumbers(ROWS + seed, COLUMNS, seed); // larger and larger: memory used again has room to spare
         const input = wholeNumbers(2, ROWS + seed, 8);
@@ -158,7 +158,7 @@ describeEachBackend('a loan of a weight', (backend) => {
     });
   });
 
-  it('costs one reading while a streamed weight is out, and another afterwards', async () => {
+  it('of a streamed weight shares the reading of one that is out; a later one reads again', async () => {
     const counted = source();
     using weight = backend().streamWeight(counted);
     const loans = await Promise.all([weight.acquire(), weight.acquire()]);
@@ -171,7 +171,7 @@ describeEachBackend('a loan of a weight', (backend) => {
     expect(counted.readBytes()).toBe(2 * STORED_BYTES);
   });
 
-  it('costs one reading for ever of a lazy weight, and none before it is asked for', async () => {
+  it('of a lazy weight reads once, and nothing before the first', async () => {
     const counted = source();
     using weight = backend().lazyWeight(counted);
     expect(counted.readBytes()).toBe(0);
@@ -185,7 +185,7 @@ describeEachBackend('a loan of a weight', (backend) => {
 
   describe.each(['lazy', 'streamed'] as const)('that is %s and being read', (way) => {
     const keep = async () => {
-      const slow = heldUp(source());
+      const slow = slowSource(source());
       const weight = await KEPT[way](backend(), slow);
       return { slow, weight };
     };
@@ -216,7 +216,7 @@ describeEachBackend('a loan of a weight', (backend) => {
       weight[Symbol.dispose]();
     });
 
-    it('gives back what one waiting caller had before another begins', async () => {
+    it('serves all callers that waited for one reading', async () => {
       const { slow, weight } = await keep();
       const uses = [1, 2, 3].map(() => multiply(weight, x, false));
       await slow.begun();
@@ -227,7 +227,7 @@ describeEachBackend('a loan of a weight', (backend) => {
     });
   });
 
-  it('can be had of many streamed weights at the same time', async () => {
+  it('can be acquired from many streamed weights at the same time', async () => {
     const logical = [11, 12, 13, 14].map((seed) => wholeNumbers(ROWS, COLUMNS, seed));
     const weights: Weight[] = logical.map((one) => backend().streamWeight(source(one)));
     for (let round = 0; round < 3; round++) {
