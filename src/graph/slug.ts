@@ -1,6 +1,6 @@
 /**
- * Graph, names of files. A slug is what somebody calls a graph; its file is called the same wherever a file can be. A name that had to
- * give something up gets a hash of the slug, so that two slugs do not share a file by accident.
+ * Graph, names of files: the slug that a user gives, unchanged where every file system accepts it as a name. A name that leaves out
+ * characters ends in a hash of the slug, so that two slugs do not share a file.
  */
 import { createHash } from 'node:crypto';
 import { UsageError } from '../errors.ts';
