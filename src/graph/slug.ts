@@ -1,6 +1,6 @@
 /**
- * Graph, file names: converts slugs (names of graphs) to names of files. A slug that can name a file is used unchanged; a name that had
- * to be altered gets a hash of the slug, so that two slugs do not share a file by accident.
+ * Graph, names of files: the slug that a user gives, unchanged where every file system accepts it as a name. A name that leaves out
+ * characters ends in a hash of the slug, so that two slugs do not share a file.
  */
 import { createHash } from 'node:crypto';
 import { UsageError } from '../errors.ts';

@@ -61,11 +61,11 @@ describe('the tokens that end a text', () => {
     ['an object', { id: 1 }, /found an object/],
     ['true', true, /found true/],
   ])('are refused by file and field: %s', async (_, value, found) => {
-    for (const [file, loading] of [
-      ['generation_config.json', endTokens(eos(value), 1)],
-      ['config.json', endTokens('absent', value)],
+    for (const [file, load] of [
+      ['generation_config.json', () => endTokens(eos(value), 1)],
+      ['config.json', () => endTokens('absent', value)],
     ] as const) {
-      const error: unknown = await loading.catch((reason: unknown) => reason);
+      const error: unknown = await load().catch((reason: unknown) => reason);
       expect(error).toMatchObject({
         exitCode: 4,
         code: 'bad_eos_token',
