@@ -17,7 +17,8 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
-import { diskError, errorCode } from './disk.ts';
+import { errnoCode } from '../formats/system-errors.ts';
+import { diskError } from './disk.ts';
 import { isCommitHash, type RepoFile } from './repo-file.ts';
 
 export interface CachedFile {
@@ -80,7 +81,7 @@ export class RepoCache {
       await writeFile(draft, commit);
       await rename(draft, path);
     } catch (error) {
-      if (!['EACCES', 'EPERM', 'EROFS'].includes(errorCode(error) ?? '')) throw diskError(error, path);
+      if (!['EACCES', 'EPERM', 'EROFS'].includes(errnoCode(error) ?? '')) throw diskError(error, path);
     }
   }
 
@@ -124,7 +125,7 @@ export class RepoCache {
     try {
       await mkdir(dirname(path), { recursive: true });
       await symlink(target, draft).catch(async (error: unknown) => {
-        if (!['EPERM', 'ENOTSUP', 'ENOSYS', 'EOPNOTSUPP'].includes(errorCode(error) ?? '')) throw error;
+        if (!['EPERM', 'ENOTSUP', 'ENOSYS', 'EOPNOTSUPP'].includes(errnoCode(error) ?? '')) throw error;
         await copyFile(this.blobPath(file.etag), draft); // a disk without links
       });
       await rename(draft, path);
@@ -162,6 +163,6 @@ async function namesBelow(root: string, folder = ''): Promise<string[]> {
 }
 
 function nothingIfAbsent(error: unknown): undefined {
-  if (['ENOENT', 'ENOTDIR', 'EISDIR', 'ELOOP'].includes(errorCode(error) ?? '')) return undefined;
+  if (['ENOENT', 'ENOTDIR', 'EISDIR', 'ELOOP'].includes(errnoCode(error) ?? '')) return undefined;
   throw error;
 }

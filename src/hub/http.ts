@@ -3,7 +3,6 @@
  * network go without), an end to silence, tries again where a fault may pass, and errors that name what was asked for.
  */
 import { NetworkError, TracerError } from '../errors.ts';
-import { errorCode } from './disk.ts';
 import type { HubEnvironment } from './environment.ts';
 import { refusalError, type Subject } from './refusal.ts';
 import {
@@ -196,7 +195,7 @@ function networkFault(
   // `fetch` reports every fault of the wire as a TypeError whose cause tells more; without a cause it is a bug here.
   const cause = typeof error === 'object' && error !== null && 'cause' in error ? error.cause : undefined;
   if (cause === undefined) return error;
-  const code = errorCode(cause) ?? 'no reason given';
+  const code = faultCode(cause) ?? 'no reason given';
   if (!CERTIFICATE_FAULT.test(code)) {
     return new PassingFault(`the connection to ${host} failed (${code})`, { cause: error });
   }
@@ -206,6 +205,13 @@ function networkFault(
     hint: 'Behind a company proxy, name its certificate in NODE_EXTRA_CA_CERTS.',
     cause: error,
   });
+}
+
+/** `ECONNREFUSED`, `UND_ERR_SOCKET`: what the system or `fetch` calls a fault. */
+function faultCode(cause: unknown): string | undefined {
+  return typeof cause === 'object' && cause !== null && 'code' in cause && typeof cause.code === 'string'
+    ? cause.code
+    : undefined;
 }
 
 function etagOf(headers: Headers): string | undefined {

@@ -2,6 +2,7 @@
 import { existsSync } from 'node:fs';
 import { isAbsolute } from 'node:path';
 import { NotFoundError, UsageError } from '../errors.ts';
+import { isSafePath } from '../formats/safe-path.ts';
 import { nearest } from '../nearest.ts';
 import { expandPath } from './environment.ts';
 
@@ -77,16 +78,6 @@ export function parseHubUri(uri: string): HubFileReference {
     path: reference.subfolder,
     ...(reference.revision !== undefined && { revision: reference.revision }),
   };
-}
-
-/** A relative path with forward slashes that stays inside its folder: what a repository's file names must be. */
-export function isSafePath(path: string): boolean {
-  return (
-    path !== '' &&
-    ![...path].some((letter) => letter < ' ' || letter === '\\') &&
-    path.split('/').every((part) => part !== '' && part !== '.' && part !== '..') &&
-    !/^[A-Za-z]:/.test(path)
-  );
 }
 
 function looksLocal(text: string): boolean {

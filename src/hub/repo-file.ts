@@ -1,6 +1,6 @@
 /** Hub: what the Hub says about one file of a commit, checked before it becomes a name on this disk. */
 import { BadFileError } from '../errors.ts';
-import { isSafePath } from './reference.ts';
+import { isSafePath } from '../formats/safe-path.ts';
 
 export interface RepoFile {
   /** Path inside the repository, with forward slashes. */

@@ -5,7 +5,7 @@
 import { gunzipSync } from 'node:zlib';
 import * as v from 'valibot';
 import { BadFileError } from '../errors.ts';
-import { isSafePath } from '../hub/reference.ts';
+import { isSafePath } from '../formats/safe-path.ts';
 
 export const FEATURE_FOLDER = 'features';
 export const INDEX_FILE = 'index.json.gz';

@@ -3,7 +3,8 @@ import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { NotFoundError, TracerError, UsageError } from '../../src/errors.ts';
-import { isSafePath, parseHubUri, parseReference, type Reference } from '../../src/hub/reference.ts';
+import { isSafePath } from '../../src/formats/safe-path.ts';
+import { parseHubUri, parseReference, type Reference } from '../../src/hub/reference.ts';
 
 const parse = (text: string, existing: string[] = []): Reference =>
   parseReference(text, {
