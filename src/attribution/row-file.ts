@@ -6,9 +6,10 @@
  */
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { mkdir, open, rm, type FileHandle } from 'node:fs/promises';
+import { open, rm, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { BadFileError } from '../errors.ts';
+import { makeFolder } from '../formats/output-path.ts';
 import { writingError } from '../formats/system-errors.ts';
 import type { RowColumns } from '../graph/row-columns.ts';
 import type { RowStore, StoredRows } from './attribute.ts';
@@ -140,7 +141,7 @@ export class RowFile implements RowStore {
 
 async function openHandle(file: string): Promise<FileHandle> {
   try {
-    await mkdir(path.dirname(path.resolve(file)), { recursive: true });
+    await makeFolder(path.dirname(path.resolve(file)));
     return await open(file, constants.O_RDWR | constants.O_CREAT);
   } catch (error) {
     throw writingError(file, error);

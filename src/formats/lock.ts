@@ -8,10 +8,11 @@
  */
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { link, mkdir, open, type FileHandle, readFile, rename, rm, stat } from 'node:fs/promises';
+import { link, open, type FileHandle, readFile, rename, rm, stat } from 'node:fs/promises';
 import { hostname, uptime } from 'node:os';
 import { dirname } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
+import { makeFolder } from './output-path.ts';
 import { errnoCode, writingError } from './system-errors.ts';
 
 const POLL_MS = 200;
@@ -40,9 +41,7 @@ export async function acquireLock(
   path: string,
   { signal, onWait }: LockOptions = {},
 ): Promise<AsyncDisposable> {
-  await mkdir(dirname(path), { recursive: true }).catch((error: unknown) => {
-    throw writingError(path, error);
-  });
+  await makeFolder(dirname(path));
   for (let waiting = false; ; waiting = true) {
     signal?.throwIfAborted();
     const handle =
