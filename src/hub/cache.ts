@@ -1,11 +1,12 @@
 /**
  * Hub: the cache on disk, in the layout of Python's huggingface_hub, shared in both directions:
- * `models--owner--name/blobs/<etag>`, `snapshots/<commit>/<path>` (relative links to blobs), `refs/<revision>`
- * (the commit a name stood for), and beside it `.locks/models--owner--name/<etag>.lock`.
+ * `models--owner--name/blobs/<etag>`, `snapshots/<commit>/<path>` (relative links to blobs, or files where a disk has no
+ * links), `refs/<revision>` (the commit a name stood for), and beside it `.locks/models--owner--name/<etag>.lock`.
  */
 import { randomUUID } from 'node:crypto';
 import {
   copyFile,
+  link,
   mkdir,
   readdir,
   readFile,
@@ -19,6 +20,7 @@ import {
 import { dirname, join, relative } from 'node:path';
 import { errnoCode } from '../formats/system-errors.ts';
 import { diskError } from './disk.ts';
+import type { HubEnvironment } from './environment.ts';
 import { isCommitHash, type RepoFile } from './repo-file.ts';
 
 export interface CachedFile {
@@ -27,13 +29,18 @@ export interface CachedFile {
   readonly bytes: number;
 }
 
+/** Where the cache lies, and whether it may hold links. */
+export type CachePlace = Pick<HubEnvironment, 'cacheDir' | 'mayLink'>;
+
 /** The part of the cache that belongs to one repository. Paths and etags given to it were checked before. */
 export class RepoCache {
   readonly cacheDir: string;
+  readonly #mayLink: boolean;
   readonly #name: string;
 
-  constructor(cacheDir: string, repo: string) {
+  constructor({ cacheDir, mayLink }: CachePlace, repo: string) {
     this.cacheDir = cacheDir;
+    this.#mayLink = mayLink;
     this.#name = `models--${repo.replace('/', '--')}`;
   }
 
@@ -75,11 +82,9 @@ export class RepoCache {
   async writeRef(revision: string, commit: string): Promise<void> {
     if (revision === commit || (await this.commitOf(revision)) === commit) return;
     const path = this.#refPath(revision);
-    const draft = `${path}.${randomUUID().slice(0, 8)}.tmp`;
     try {
       await mkdir(dirname(path), { recursive: true });
-      await writeFile(draft, commit);
-      await rename(draft, path);
+      await viaDraft(`${path}.${shortId()}.tmp`, path, (draft) => writeFile(draft, commit));
     } catch (error) {
       if (!['EACCES', 'EPERM', 'EROFS'].includes(errnoCode(error) ?? '')) throw diskError(error, path);
     }
@@ -115,25 +120,51 @@ export class RepoCache {
     return files.flatMap(({ path, bytes }) => (bytes === undefined ? [] : [{ path, bytes }]));
   }
 
-  /** Puts a blob into a snapshot under its path, replacing a link that leads elsewhere. */
-  async linkIntoSnapshot(commit: string, file: RepoFile): Promise<void> {
+  /**
+   * Puts a blob into a snapshot under its path, replacing what is there: as a link, or without links as a file. Then a blob
+   * that is new moves there, as in Python: nothing else points to it, and models are too large to be kept twice.
+   */
+  async placeInSnapshot(commit: string, file: RepoFile, isNewBlob: boolean): Promise<void> {
     const path = this.snapshotPath(commit, file.path);
-    const target = relative(dirname(path), this.blobPath(file.etag));
-    if ((await readlink(path).catch(() => undefined)) === target) return;
-    // Made aside and renamed, so that another process never finds the place empty.
-    const draft = `${path}.${randomUUID().slice(0, 8)}.tmp`;
+    const blob = this.blobPath(file.etag);
     try {
       await mkdir(dirname(path), { recursive: true });
-      await symlink(target, draft).catch(async (error: unknown) => {
-        if (!['EPERM', 'ENOTSUP', 'ENOSYS', 'EOPNOTSUPP'].includes(errnoCode(error) ?? '')) throw error;
-        await copyFile(this.blobPath(file.etag), draft); // a disk without links
-      });
-      await rename(draft, path);
+      if (this.#mayLink && (await linkTo(blob, path))) return;
+      if (isNewBlob) await rename(blob, path);
+      else await viaDraft(`${blob}.${shortId()}.tmp`, path, (draft) => copyFile(blob, draft));
     } catch (error) {
-      await rm(draft, { force: true });
       throw diskError(error, path);
     }
   }
+}
+
+/** Whether a link to a blob could be made: a symbolic one, or a second name of the file. */
+async function linkTo(blob: string, path: string): Promise<boolean> {
+  const target = relative(dirname(path), blob);
+  if ((await readlink(path).catch(() => undefined)) === target) return true;
+  for (const make of [(draft: string) => symlink(target, draft), (draft: string) => link(blob, draft)]) {
+    const isMade = await viaDraft(`${path}.${shortId()}.tmp`, path, make).then(
+      () => true,
+      () => false, // disks without links refuse them with any error that they like
+    );
+    if (isMade) return true;
+  }
+  return false;
+}
+
+/** Made aside and renamed, so that another process never finds the place empty. */
+async function viaDraft(draft: string, path: string, make: (draft: string) => Promise<void>): Promise<void> {
+  try {
+    await make(draft);
+    await rename(draft, path);
+  } catch (error) {
+    await rm(draft, { force: true });
+    throw error;
+  }
+}
+
+function shortId(): string {
+  return randomUUID().slice(0, 8);
 }
 
 async function bytesOf(path: string): Promise<number | undefined> {

@@ -70,8 +70,11 @@ async function missingBytes(jobs: readonly DownloadJob[]): Promise<Map<string, n
 async function downloadOne(job: DownloadJob, http: HubHttp, options: TransferOptions): Promise<void> {
   const { cache, commit, file } = job;
   await using _lock = await lockBlob(job, http, options);
-  if (!(await cache.hasBlob(file))) await fetchBlob(job, http, options);
-  await cache.linkIntoSnapshot(commit, file);
+  // Another process may have been faster, and without links it leaves no blob.
+  if ((await cache.cachedBytes(commit, file.path)) === file.bytes) return;
+  const isNewBlob = !(await cache.hasBlob(file));
+  if (isNewBlob) await fetchBlob(job, http, options);
+  await cache.placeInSnapshot(commit, file, isNewBlob);
 }
 
 async function lockBlob(

@@ -11,6 +11,8 @@ export interface HubEnvironment {
   readonly offline: boolean;
   /** The folder that holds `models--owner--name`. */
   readonly cacheDir: string;
+  /** Whether links may be made in it; where a disk has none, files are put in their place in any case. */
+  readonly mayLink: boolean;
   /** A connection that brings nothing for this long is broken off. */
   readonly stallMs: number;
   /** Looked up when a request needs it, so that an unreadable token file does not stop work from the cache. */
@@ -41,6 +43,7 @@ export function readHubEnvironment(
     endpoint: parseEndpoint(env.HF_ENDPOINT),
     offline: overrides.offline ?? isTrue(env.HF_HUB_OFFLINE || env.TRANSFORMERS_OFFLINE),
     cacheDir: folder(overrides.cacheDir || cacheDir),
+    mayLink: !isTrue(env.HF_HUB_DISABLE_SYMLINKS),
     stallMs: parseSeconds('HF_HUB_DOWNLOAD_TIMEOUT', env.HF_HUB_DOWNLOAD_TIMEOUT) * 1000,
     token: () => (isTrue(env.HF_HUB_DISABLE_IMPLICIT_TOKEN) ? undefined : findToken(env, tokenPath)),
   };

@@ -30,7 +30,7 @@ export async function readPart(
   signal?: AbortSignal,
 ): Promise<Uint8Array<ArrayBuffer>> {
   const { repo, commit, path, start, stop } = part;
-  const cache = new RepoCache(client.environment.cacheDir, repo);
+  const cache = new RepoCache(client.environment, repo);
   const kept = cache.partPath(commit, path, start, stop);
   const target = new Uint8Array(stop - start);
   if ((await cache.cachedBytes(commit, path)) !== undefined) {

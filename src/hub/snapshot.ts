@@ -86,7 +86,7 @@ async function plan(
   client: HubClient,
   signal: AbortSignal | undefined,
 ): Promise<Plan> {
-  const cache = new RepoCache(client.environment.cacheDir, request.repo);
+  const cache = new RepoCache(client.environment, request.repo);
   const listing = await list(request, cache, client, signal);
   requireFolder(request, listing);
   const { repo, revision, selection } = request;
