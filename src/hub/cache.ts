@@ -21,7 +21,7 @@ import { dirname, join, relative } from 'node:path';
 import { errnoCode } from '../formats/system-errors.ts';
 import { diskError } from './disk.ts';
 import type { HubEnvironment } from './environment.ts';
-import { isCommitHash, type RepoFile } from './repo-file.ts';
+import { isCommitHash, isShortHash, type RepoFile } from './repo-file.ts';
 
 export interface CachedFile {
   /** Path inside the repository, with forward slashes. */
@@ -70,18 +70,24 @@ export class RepoCache {
     return join(this.cacheDir, this.#name, 'refs', ...revision.split('/'));
   }
 
-  /** The commit that a revision stood for when it was last looked up here, or undefined. */
+  /**
+   * The commit that a revision stood for when it was last looked up here, or undefined. For a shortened hash Python writes a
+   * name as for a branch; without one, the snapshot that begins with it is meant, if there is but one.
+   */
   async commitOf(revision: string): Promise<string | undefined> {
     if (isCommitHash(revision)) return revision;
-    const text = await readIfThere(this.#refPath(revision));
-    const commit = text?.trim();
-    return commit && isCommitHash(commit) ? commit : undefined;
+    const named = (await readIfThere(this.#refPath(revision)))?.trim();
+    if (named && isCommitHash(named)) return named;
+    if (!isShortHash(revision)) return undefined;
+    const snapshots = await readdir(this.snapshotPath('')).catch(nothingIfAbsent);
+    const found = (snapshots ?? []).filter((name) => isCommitHash(name) && name.startsWith(revision));
+    return found.length === 1 ? found[0] : undefined;
   }
 
   /** Remembers what a revision stands for. A cache that may only be read stays as it is: it works without. */
   async writeRef(revision: string, commit: string): Promise<void> {
-    if (revision === commit || (await this.commitOf(revision)) === commit) return;
     const path = this.#refPath(revision);
+    if (revision === commit || (await readIfThere(path))?.trim() === commit) return;
     try {
       await mkdir(dirname(path), { recursive: true });
       await viaDraft(`${path}.${shortId()}.tmp`, path, (draft) => writeFile(draft, commit));

@@ -2,6 +2,7 @@
 import { join, resolve } from 'node:path';
 import { UsageError } from '../errors.ts';
 import { homeFolder, xdgFolder } from '../formats/user-folders.ts';
+import { type Proxy, proxyFor } from './proxy.ts';
 import { type AccessToken, findToken } from './token.ts';
 
 export interface HubEnvironment {
@@ -15,6 +16,8 @@ export interface HubEnvironment {
   readonly mayLink: boolean;
   /** A connection that brings nothing for this long is broken off. */
   readonly stallMs: number;
+  /** The proxy that an address is reached through. Throws `UsageError` for a variable that names none. */
+  readonly proxyFor: (url: string) => Proxy | undefined;
   /** Looked up when a request needs it, so that an unreadable token file does not stop work from the cache. */
   readonly token: () => AccessToken | undefined;
 }
@@ -45,6 +48,7 @@ export function readHubEnvironment(
     cacheDir: folder(overrides.cacheDir || cacheDir),
     mayLink: !isTrue(env.HF_HUB_DISABLE_SYMLINKS),
     stallMs: parseSeconds('HF_HUB_DOWNLOAD_TIMEOUT', env.HF_HUB_DOWNLOAD_TIMEOUT) * 1000,
+    proxyFor: (url) => proxyFor(url, env),
     token: () => (isTrue(env.HF_HUB_DISABLE_IMPLICIT_TOKEN) ? undefined : findToken(env, tokenPath)),
   };
 }
