@@ -1,18 +1,20 @@
 /** Engine, step 1: from the names that a request gives to the files that they stand for. */
-import { NotFoundError, UsageError } from '../errors.ts';
+import { NotFoundError, TracerError, UsageError } from '../errors.ts';
 import {
   HubClient,
   locate,
   listPresets,
+  namesCommit,
   readHubEnvironment,
   resolveFiles,
   resolveUris,
   type LocalFile,
   type LocalFiles,
   type Located,
+  type ResolvedUri,
   type ResolveOptions,
 } from '../hub/resolve.ts';
-import { INDEX_FILE, lacks, readConfig, type FileSet } from '../model/checkpoint.ts';
+import { INDEX_FILE, lacks, openCheckpoint, readConfig, type FileSet } from '../model/checkpoint.ts';
 import type { TransformerConfig } from '../model/config.ts';
 import { GENERATION_CONFIG_FILE } from '../model/end-tokens.ts';
 import { readSetConfig, SET_CONFIG_FILE, setFiles } from '../transcoder/open.ts';
@@ -42,13 +44,30 @@ export interface ResolveSubjectOptions {
   readonly client: HubClient;
 }
 
-const TOKENIZER_FILES = ['tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json'];
+const TOKENIZER_FILE = 'tokenizer.json';
+const TOKENIZER_FILES = [TOKENIZER_FILE, 'tokenizer_config.json', 'special_tokens_map.json'];
 
 const MODEL_FILES = ['config.json', GENERATION_CONFIG_FILE, ...TOKENIZER_FILES, INDEX_FILE];
 
 /** Files of a model that are used; `model*.safetensors` are its weights. */
 function isModelFile(path: string): boolean {
   return MODEL_FILES.includes(path) || /^model[^/]*\.safetensors$/.test(path);
+}
+
+/** Whether files are a model that can be run: every header is there and right, and a tokenizer. */
+async function holdsModel(cached: LocalFiles): Promise<boolean> {
+  try {
+    (await openCheckpoint(fileSet(cached)))[Symbol.dispose]();
+    return holds(cached, [TOKENIZER_FILE]);
+  } catch (error) {
+    if (error instanceof TracerError) return false;
+    throw error;
+  }
+}
+
+function holds({ files }: LocalFiles, names: Iterable<string>): boolean {
+  const there = new Set(files.map((file) => file.path));
+  return [...names].every((name) => there.has(name));
 }
 
 /**
@@ -62,7 +81,11 @@ export async function resolveSubject(
   const hub = hubOptions(request, options);
   const openModel = async (name: string): Promise<Subject['model']> => {
     const located = locate('models', name, request.revision);
-    const local = await resolveFiles(located.reference, { ...hub, wanted: isModelFile });
+    const local = await resolveFiles(located.reference, {
+      ...hub,
+      wanted: isModelFile,
+      isEnough: holdsModel,
+    });
     return { ...named(name, located, local), config: await readConfig(fileSet(local)) };
   };
   // A model that is named is looked up first: where there is none, no set for it has to be guessed.
@@ -122,6 +145,7 @@ export async function fetchTokenizer(
   const local = await resolveFiles(located.reference, {
     ...hubOptions(request, { client }),
     wanted: TOKENIZER_FILES,
+    isEnough: (cached) => holds(cached, [TOKENIZER_FILE]),
   });
   return named(model.source.name, located, local);
 }
@@ -136,26 +160,23 @@ async function resolveSet(
 ): Promise<NamedFiles> {
   const wanted = setFiles(config, n_layers);
   const addresses = wanted.filter(isAddress);
-  const own = new Set([SET_CONFIG_FILE, ...wanted]);
+  const own = new Set([SET_CONFIG_FILE, ...wanted.filter((path) => !isAddress(path))]);
   // A file for one layer more than the model has shows that the set was made for another one.
   const beyond = setFiles({ ...config, transcoders: null }, n_layers + 1);
   const local = await resolveFiles(located.reference, {
     ...hub,
     wanted: (path) => own.has(path) || (config.transcoders === null && beyond.includes(path)),
+    isEnough: (cached) => holds(cached, own),
   });
   const base = named(name, located, local);
   if (addresses.length === 0) return base;
-  const resolved = await resolveUris(addresses, hub);
+  const resolved = await resolveUris(addresses, { ...hub, revisions: located.preset?.linked });
   const byAddress = new Map(resolved.map((one) => [one.uri, one]));
   return {
     ...base,
     source: {
       ...base.source,
-      linked: resolved.map(({ uri, source }) => ({
-        file: uri,
-        repository: source.repo,
-        commit: source.commit,
-      })),
+      linked: resolved.map(({ uri, source }) => ({ file: uri, ...hubSource(source) })),
     },
     listed: [...base.listed, ...resolved.map(({ uri, file }) => ({ ...listedFile(file), path: uri }))],
     files: {
@@ -178,17 +199,17 @@ function named(name: string, { reference, preset }: Located, local: LocalFiles):
       name,
       kind: preset ? 'preset' : source.kind === 'hub' ? 'hub' : 'folder',
       ...(source.kind === 'hub'
-        ? {
-            repository: source.repo,
-            commit: source.commit,
-            ...(source.subfolder !== undefined && { subfolder: source.subfolder }),
-          }
+        ? { ...hubSource(source), ...(source.subfolder !== undefined && { subfolder: source.subfolder }) }
         : { folder: source.path }),
     },
     files: fileSet(local, reference.kind === 'local' ? reference.path : undefined),
     listed: local.files.map(listedFile),
     path: (file) => local.path(file),
   };
+}
+
+function hubSource({ repo, revision, commit }: ResolvedUri['source']) {
+  return { repository: repo, revision, commit, follows_branch: !namesCommit(revision, commit) };
 }
 
 function listedFile({ path, bytes, status }: LocalFile): FileResult {
