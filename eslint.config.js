@@ -43,6 +43,7 @@ const PACKAGE_OWNERS = {
   'cli-table3': ['report'],
   commander: ['cli'],
   '@huggingface/hub': ['hub'],
+  undici: ['hub'],
   'hono*': ['viewer'],
   '@hono/*': ['viewer'],
   yaml: ['formats'],
@@ -89,6 +90,7 @@ export default tseslint.config(
       globals: {
         process: 'readonly',
         console: 'readonly',
+        setTimeout: 'readonly',
         performance: 'readonly',
         URL: 'readonly',
         Buffer: 'readonly',

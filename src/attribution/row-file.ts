@@ -6,13 +6,14 @@
  */
 import { createHash } from 'node:crypto';
 import { constants } from 'node:fs';
-import { mkdir, open, rm, type FileHandle } from 'node:fs/promises';
+import { open, rm, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import { BadFileError, UsageError } from '../errors.ts';
+import { acquireLock } from '../formats/lock.ts';
+import { makeFolder } from '../formats/output-path.ts';
 import { readFully, writeFully } from '../formats/positioned.ts';
 import { writingError } from '../formats/system-errors.ts';
 import type { RowColumns } from '../graph/row-columns.ts';
-import { acquireLock } from '../hub/lock.ts';
 import type { RowStore, StoredRows } from './attribute.ts';
 
 const FORMAT = 'tracer.rows 2';
@@ -166,12 +167,13 @@ interface Held {
 /** Two writers would put their records at the same places. */
 async function hold(file: string): Promise<Held> {
   try {
-    await mkdir(path.dirname(path.resolve(file)), { recursive: true });
-    const release = await acquireLock(`${file}.lock`, {
+    await makeFolder(path.dirname(path.resolve(file)));
+    const lock = await acquireLock(`${file}.lock`, {
       onWait: () => {
         throw inUse(file);
       },
     });
+    const release = (): Promise<void> => Promise.resolve(lock[Symbol.asyncDispose]());
     try {
       return { handle: await open(file, constants.O_RDWR | constants.O_CREAT), release };
     } catch (error) {

@@ -2,6 +2,7 @@
 import { constants } from 'node:fs';
 import { access, lstat, readdir, statfs } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
+import { errnoCode } from '../formats/system-errors.ts';
 
 /** Bytes of all files below a folder; links are not followed, and files that vanish meanwhile do not count. */
 export async function folderBytes(folder: string): Promise<number> {
@@ -17,7 +18,7 @@ async function fileBytes(path: string): Promise<number> {
   try {
     return (await lstat(path)).size;
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return 0;
+    if (errnoCode(error) === 'ENOENT') return 0;
     throw error;
   }
 }

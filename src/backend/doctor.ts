@@ -1,7 +1,7 @@
 /** `tracer doctor`: what works on this machine, what does not, and why. A finding is data, never an exception. */
 import os from 'node:os';
-import envPaths from 'env-paths';
 import { TracerError } from '../errors.ts';
+import { userFolder } from '../formats/user-folders.ts';
 import { readHubEnvironment } from '../hub/environment.ts';
 import type { Device } from './backend.ts';
 import { availableMemoryBytes } from './budget.ts';
@@ -153,7 +153,7 @@ async function examineFolders(cacheDir: string | undefined, problems: string[]):
   const paths = {
     data: dataFolder(),
     ...(hubCache !== undefined && { hub_cache: hubCache }),
-    tokenizer_cache: envPaths('tracer', { suffix: '' }).cache,
+    tokenizer_cache: userFolder('cache'),
   };
   const findings: FolderFinding[] = [];
   for (const [name, path] of Object.entries(paths)) {

@@ -2,11 +2,11 @@
 import { mkdir, readdir, rename, rm, statfs } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { ExhaustedError, NotFoundError, TracerError, EXIT } from '../errors.ts';
+import { acquireLock } from '../formats/lock.ts';
 import { requireCudaDriver } from './cuda.ts';
 import { bindingPackage, buildAddons, findCompiler } from './install/addon.ts';
 import { glibcVersion, isSetUp, tensorflowFolder, TENSORFLOW_VERSION } from './install/folder.ts';
 import type { NativeDevice } from './install/folder.ts';
-import { takeLock } from './install/lock.ts';
 import { unpackWheels } from './install/unpack.ts';
 import { fetchWheels, findPython } from './install/wheels.ts';
 import { wheelsFor } from './install/pinned.ts';
@@ -76,8 +76,9 @@ async function buildAlone(
   signal?: AbortSignal,
 ): Promise<Outcome> {
   await makeFolder(dirname(folder));
-  await using _lock = await takeLock(`${folder}.lock`, signal, () => {
-    tell({ phase: 'wait', message: 'another setup is at work; waiting for it' });
+  await using _lock = await acquireLock(`${folder}.lock`, {
+    signal,
+    onWait: () => tell({ phase: 'wait', message: 'another setup is at work; waiting for it' }),
   });
   const there = await versionOf(device, folder, tell, signal);
   return there ?? { version: await buildInPlace(device, folder, tell, signal), alreadySetUp: false };

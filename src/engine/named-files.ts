@@ -1,5 +1,11 @@
 /** Engine: a name that was followed to files, as the rooms that open them want to see it. */
-import type { LocalFile, LocalFiles, Located } from '../hub/resolve.ts';
+import {
+  namesCommit,
+  type LocalFile,
+  type LocalFiles,
+  type Located,
+  type ResolvedUri,
+} from '../hub/resolve.ts';
 import type { FileSet } from '../model/file-set.ts';
 import type { FileResult } from './load/types.ts';
 import type { SourceResult } from './result.ts';
@@ -20,17 +26,23 @@ export function named(name: string, { reference, preset }: Located, local: Local
       name,
       kind: preset ? 'preset' : source.kind === 'hub' ? 'hub' : 'folder',
       ...(source.kind === 'hub'
-        ? {
-            repository: source.repo,
-            commit: source.commit,
-            ...(source.subfolder !== undefined && { subfolder: source.subfolder }),
-          }
+        ? { ...hubSource(source), ...(source.subfolder !== undefined && { subfolder: source.subfolder }) }
         : { folder: source.path }),
     },
     files: fileSet(local, reference.kind === 'local' ? reference.path : undefined),
     listed: local.files.map(listedFile),
     path: (file) => local.path(file),
   };
+}
+
+export function hubSource({ repo, revision, commit }: ResolvedUri['source']) {
+  return { repository: repo, revision, commit, follows_branch: !namesCommit(revision, commit) };
+}
+
+/** Whether all of these files are there. */
+export function holds({ files }: LocalFiles, names: Iterable<string>): boolean {
+  const there = new Set(files.map((file) => file.path));
+  return [...names].every((name) => there.has(name));
 }
 
 export function listedFile({ path, bytes, status }: LocalFile): FileResult {

@@ -1,15 +1,22 @@
 /** Engine, step 1: from the names that a request gives to the files that they stand for. */
-import { NotFoundError, UsageError } from '../errors.ts';
+import { NotFoundError, TracerError, UsageError } from '../errors.ts';
 import {
   HubClient,
   locate,
   listPresets,
   readHubEnvironment,
   resolveFiles,
+  type LocalFiles,
   type Located,
   type ResolveOptions,
 } from '../hub/resolve.ts';
-import { CONFIG_FILE, readConfig, weightFiles, type Checkpoint } from '../model/checkpoint.ts';
+import {
+  CONFIG_FILE,
+  openCheckpoint,
+  readConfig,
+  weightFiles,
+  type Checkpoint,
+} from '../model/checkpoint.ts';
 import type { TransformerConfig } from '../model/config.ts';
 import { GENERATION_CONFIG_FILE } from '../model/end-tokens.ts';
 import { lacks } from '../model/file-set.ts';
@@ -18,7 +25,7 @@ import { readSetConfig, SET_CONFIG_FILE } from '../transcoder/open.ts';
 import type { SetConfig } from '../transcoder/set-config.ts';
 import { REQUEST_DEFAULTS, type CommonOptions } from './request.ts';
 import type { FileResult } from './load/types.ts';
-import { fileSet, named, type NamedFiles } from './named-files.ts';
+import { fileSet, holds, named, type NamedFiles } from './named-files.ts';
 import { placedConfig, resolveSet } from './set-files.ts';
 
 /** Model and set of a request, with their configurations read and no weight. */
@@ -36,7 +43,8 @@ export interface ResolveSubjectOptions {
   readonly client: HubClient;
 }
 
-const TOKENIZER_FILES = ['tokenizer.json', 'tokenizer_config.json', 'special_tokens_map.json'];
+const TOKENIZER_FILE = 'tokenizer.json';
+const TOKENIZER_FILES = [TOKENIZER_FILE, 'tokenizer_config.json', 'special_tokens_map.json'];
 
 /** Files of a model beside its weights and their index. */
 const SMALL_FILES = [CONFIG_FILE, GENERATION_CONFIG_FILE, ...TOKENIZER_FILES];
@@ -52,6 +60,17 @@ export function usedFiles({ listed }: NamedFiles, checkpoint: Checkpoint): FileR
   return listed.filter(({ path }) => used.has(path));
 }
 
+/** Whether files are a model that can be run: every header is there and right, and a tokenizer. */
+async function holdsModel(cached: LocalFiles): Promise<boolean> {
+  try {
+    (await openCheckpoint(fileSet(cached)))[Symbol.dispose]();
+    return holds(cached, [TOKENIZER_FILE]);
+  } catch (error) {
+    if (error instanceof TracerError) return false;
+    throw error;
+  }
+}
+
 /**
  * Follows the names of a request. Throws `UsageError` when a name is missing that cannot be guessed, and what the hub
  * room throws for names that lead nowhere.
@@ -65,7 +84,7 @@ export async function resolveSubject(
     const located = locate('models', name, request.revision);
     const { fetch } = options;
     const wanted = fetch ? (path: string): boolean => fetch.has(path) : mayBelong;
-    const local = await resolveFiles(located.reference, { ...hub, wanted });
+    const local = await resolveFiles(located.reference, { ...hub, wanted, isEnough: holdsModel });
     return { ...named(name, located, local), config: await readConfig(fileSet(local)) };
   };
   // A model that is named is looked up first: where there is none, no set for it has to be guessed.
@@ -126,6 +145,7 @@ export async function fetchTokenizer(
   const local = await resolveFiles(located.reference, {
     ...hubOptions(request, client, false),
     wanted: TOKENIZER_FILES,
+    isEnough: (cached) => holds(cached, [TOKENIZER_FILE]),
   });
   return named(model.source.name, located, local);
 }

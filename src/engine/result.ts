@@ -16,16 +16,24 @@ export interface SourceResult {
   /** `owner/name`, for what comes from the Hub. */
   readonly repository?: string;
   readonly subfolder?: string;
-  /** The commit that a branch or tag stood for. */
+  /** The branch, tag or commit that was asked for. */
+  readonly revision?: string;
+  /** The commit that it stood for. */
   readonly commit?: string;
+  /** Whether `revision` is a branch or tag, which may stand for another commit next time. */
+  readonly follows_branch?: boolean;
   /** Files that a set lists from other repositories, with the commits they came from. */
-  readonly linked?: readonly {
-    readonly file: string;
-    readonly repository: string;
-    readonly commit: string;
-  }[];
+  readonly linked?: readonly LinkedFileResult[];
   /** The folder on this machine, once the files are there. */
   readonly folder?: string;
+}
+
+export interface LinkedFileResult {
+  readonly file: string;
+  readonly repository: string;
+  readonly revision: string;
+  readonly commit: string;
+  readonly follows_branch: boolean;
 }
 
 /** Range of a per-feature number. */

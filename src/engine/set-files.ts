@@ -15,7 +15,7 @@ import {
 import { SET_CONFIG_FILE, setFiles } from '../transcoder/open.ts';
 import type { SetConfig } from '../transcoder/set-config.ts';
 import type { FileResult } from './load/types.ts';
-import { listedFile, named, type NamedFiles } from './named-files.ts';
+import { holds, hubSource, listedFile, named, type NamedFiles } from './named-files.ts';
 
 /**
  * The configuration with each file of its list in its plain spelling: inside the set as a path of the set, elsewhere on this
@@ -62,9 +62,17 @@ export async function resolveSet(
     ...hub,
     wanted: (path) =>
       path === SET_CONFIG_FILE || wanted.has(path) || (config.transcoders === null && beyond.includes(path)),
+    isEnough: (cached) =>
+      holds(cached, [
+        SET_CONFIG_FILE,
+        ...[...wanted].filter((path) => !isAddress(path) && !isAbsolute(path)),
+      ]),
   });
   const base = named(name, located, local);
-  const linked = await resolveUris([...wanted].filter(isAddress), hub);
+  const linked = await resolveUris([...wanted].filter(isAddress), {
+    ...hub,
+    revisions: located.preset?.linked,
+  });
   const elsewhere = new Map([
     ...linked.map((one) => [one.uri, linkedFile(one)] as const),
     ...(await filesOnDisk([...wanted].filter(isAbsolute))),
@@ -92,8 +100,8 @@ function linkedFile(one: ResolvedUri): FileElsewhere {
   return { listed: { ...listedFile(one.file), path: one.uri }, open: () => one.open() };
 }
 
-function linkOf({ uri, source }: ResolvedUri): { file: string; repository: string; commit: string } {
-  return { file: uri, repository: source.repo, commit: source.commit };
+function linkOf({ uri, source }: ResolvedUri) {
+  return { file: uri, ...hubSource(source) };
 }
 
 /** Those that are there. */

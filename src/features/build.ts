@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { availableMemoryBytes } from '../backend/budget.ts';
 import { BadFileError, ExhaustedError, UsageError } from '../errors.ts';
 import { writeFileAtomic } from '../formats/atomic.ts';
-import { acquireLock } from '../hub/lock.ts';
+import { acquireLock } from '../formats/lock.ts';
 import type { ReplacementModel } from '../replacement/replacement-model.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { FeatureIndex, FeatureLabel, FeaturePage } from '../transcoder/feature-page.ts';
@@ -81,38 +81,34 @@ export async function buildPages(options: BuildOptions): Promise<BuildOutcome> {
     n_examples,
   };
   checkMemory(shape, options.maxStateBytes);
-  const release = await acquireLock(join(folder, `${STATE_FOLDER}.lock`), {
+  await using _lock = await acquireLock(join(folder, `${STATE_FOLDER}.lock`), {
     signal: options.signal,
     onWait: () => {
       throw inUse(folder);
     },
   });
+  const state = await openState(options, shape);
+  const n_resumed_windows = state.progress.n_windows;
   try {
-    const state = await openState(options, shape);
-    const n_resumed_windows = state.progress.n_windows;
-    try {
-      await readCorpus(state, options);
-      if (state.progress.n_windows === 0) throw emptyCorpus(options.corpus.path);
-      const files = await writeBuiltPages(state, options);
-      await state.remove();
-      return {
-        progress: state.progress,
-        n_resumed_windows,
-        state_bytes: stateBytes(shape),
-        layers: state.layers.map(({ layer, n_features, counts }) => ({
-          layer,
-          n_features,
-          n_active: counts.reduce((sum, count) => sum + (count > 0 ? 1 : 0), 0),
-        })),
-        files,
-      };
-    } catch (error) {
-      if (state.progress.n_windows === 0) await state.remove();
-      else await state.close();
-      throw error;
-    }
-  } finally {
-    await release();
+    await readCorpus(state, options);
+    if (state.progress.n_windows === 0) throw emptyCorpus(options.corpus.path);
+    const files = await writeBuiltPages(state, options);
+    await state.remove();
+    return {
+      progress: state.progress,
+      n_resumed_windows,
+      state_bytes: stateBytes(shape),
+      layers: state.layers.map(({ layer, n_features, counts }) => ({
+        layer,
+        n_features,
+        n_active: counts.reduce((sum, count) => sum + (count > 0 ? 1 : 0), 0),
+      })),
+      files,
+    };
+  } catch (error) {
+    if (state.progress.n_windows === 0) await state.remove();
+    else await state.close();
+    throw error;
   }
 }
 

@@ -4,7 +4,7 @@
  */
 import { NotFoundError } from '../errors.ts';
 import { openFileSource } from '../formats/byte-source.ts';
-import { readPart, resolveUri, type HubClient, type HubReference } from '../hub/resolve.ts';
+import { type AskOptions, readPart, resolveUri, type HubClient, type HubReference } from '../hub/resolve.ts';
 import {
   FEATURE_FOLDER,
   INDEX_FILE,
@@ -28,14 +28,14 @@ export class HubPages implements PageSource {
   readonly isLocal = false;
   readonly #reference: HubReference;
   readonly #client: HubClient;
-  readonly #signal: AbortSignal | undefined;
+  readonly #asking: AskOptions;
   /** Null where the repository has none. */
   #opened: Promise<OpenedIndex | null> | undefined;
 
   constructor(reference: HubReference, client: HubClient, signal?: AbortSignal) {
     this.#reference = reference;
     this.#client = client;
-    this.#signal = signal;
+    this.#asking = { signal, tries: 'unless_away' }; // a feature can be shown without its page
   }
 
   get name(): string {
@@ -55,7 +55,7 @@ export class HubPages implements PageSource {
     if (place === null) return null;
     const path = this.#path(place.filename);
     const part = { repo, commit: opened.commit, path, start: place.start, stop: place.stop };
-    const chunk = await readPart(part, this.#client, this.#signal);
+    const chunk = await readPart(part, this.#client, this.#asking);
     return parsePageChunk(chunk, feature, `${repo}@${opened.commit}: ${path}`);
   }
 
@@ -63,7 +63,7 @@ export class HubPages implements PageSource {
     const { repo, revision } = this.#reference;
     const uri = `hf://${repo}/${this.#path(INDEX_FILE)}@${revision ?? 'main'}`;
     try {
-      const resolved = await resolveUri(uri, { client: this.#client, signal: this.#signal });
+      const resolved = await resolveUri(uri, { client: this.#client, ...this.#asking });
       using source = await openFileSource(resolved.path());
       const packed = new Uint8Array(source.size);
       await source.read(0, packed);

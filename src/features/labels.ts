@@ -9,8 +9,8 @@ import { dataFolder } from '../backend/install/folder.ts';
 import { NotFoundError, UsageError } from '../errors.ts';
 import { writeFileAtomic } from '../formats/atomic.ts';
 import { readJson } from '../formats/json.ts';
+import { acquireLock } from '../formats/lock.ts';
 import { asciiName } from '../graph/slug.ts';
-import { acquireLock } from '../hub/lock.ts';
 import { featureKey } from './page-source.ts';
 
 const FORMAT = 'tracer.labels';
@@ -74,19 +74,15 @@ export class LabelFile {
    */
   async write(labels: readonly EditedLabel[], signal?: AbortSignal): Promise<ReadonlyMap<string, string>> {
     const edits = labels.map(({ layer, feature, text }) => [featureKey(layer, feature), labelText(text)]);
-    const release = await acquireLock(`${this.path}.lock`, { signal });
-    try {
-      const all = new Map(await this.read());
-      for (const [key, text] of edits) {
-        if (text === '') all.delete(key!);
-        else all.set(key!, text!);
-      }
-      const sorted = new Map([...all].sort(([a], [b]) => compareKeys(a, b)));
-      await writeFileAtomic(this.path, labelsText(this.#set, sorted), { signal });
-      return sorted;
-    } finally {
-      await release();
+    await using _lock = await acquireLock(`${this.path}.lock`, { signal });
+    const all = new Map(await this.read());
+    for (const [key, text] of edits) {
+      if (text === '') all.delete(key!);
+      else all.set(key!, text!);
     }
+    const sorted = new Map([...all].sort(([a], [b]) => compareKeys(a, b)));
+    await writeFileAtomic(this.path, labelsText(this.#set, sorted), { signal });
+    return sorted;
   }
 }
 

@@ -3,9 +3,10 @@
  * them a feature was active. It only grows; what is no longer referred to stays until the end.
  */
 import { constants } from 'node:fs';
-import { mkdir, open, type FileHandle } from 'node:fs/promises';
+import { open, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { BadFileError } from '../errors.ts';
+import { makeFolder } from '../formats/output-path.ts';
 import { readFully, writeFully } from '../formats/positioned.ts';
 import { writingError } from '../formats/system-errors.ts';
 
@@ -45,7 +46,7 @@ export class Spool {
   /** Opens it with its first `length` bytes; what follows is of an interrupted run and is cut off. */
   static async open(path: string, length: number): Promise<Spool> {
     try {
-      await mkdir(dirname(path), { recursive: true });
+      await makeFolder(dirname(path));
       const handle = await open(path, constants.O_RDWR | constants.O_CREAT);
       const spool = new Spool(path, handle, length);
       const { size } = await handle.stat();

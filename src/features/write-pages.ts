@@ -4,7 +4,7 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { gzipSync } from 'node:zlib';
 import { writeFileAtomic } from '../formats/atomic.ts';
-import { acquireLock } from '../hub/lock.ts';
+import { acquireLock } from '../formats/lock.ts';
 import {
   INDEX_FILE,
   LENGTH_BYTES,
@@ -52,12 +52,8 @@ export async function writeLayerPages(
 /** Puts entries into the index of a folder; those of other layers stay. Throws `BadFileError` when what is there is damaged. */
 export async function writeIndex(folder: string, entries: FeatureIndex, signal?: AbortSignal): Promise<void> {
   const path = join(folder, INDEX_FILE);
-  const release = await acquireLock(`${path}.lock`, { signal });
-  try {
-    const old = existsSync(path) ? parseFeatureIndex(await readFile(path), path) : {};
-    const index = JSON.stringify({ ...old, ...entries });
-    await writeFileAtomic(path, gzipSync(index, GZIP), { signal });
-  } finally {
-    await release();
-  }
+  await using _lock = await acquireLock(`${path}.lock`, { signal });
+  const old = existsSync(path) ? parseFeatureIndex(await readFile(path), path) : {};
+  const index = JSON.stringify({ ...old, ...entries });
+  await writeFileAtomic(path, gzipSync(index, GZIP), { signal });
 }

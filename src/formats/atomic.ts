@@ -1,10 +1,11 @@
 /** Files, way out: a file appears complete or not at all. It is written under another name beside it and renamed. */
 import { randomBytes } from 'node:crypto';
 import { constants, rmSync } from 'node:fs';
-import { access, link, lstat, mkdir, open, realpath, rename, rm, stat } from 'node:fs/promises';
+import { access, link, lstat, open, realpath, rename, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { UsageError } from '../errors.ts';
+import { followLinks, makeFolder, nearestFolder, statIfThere } from './output-path.ts';
 import { errnoCode, writingError } from './system-errors.ts';
 
 /** Where a writer's bytes go, one after the other. */
@@ -38,9 +39,9 @@ process.on('exit', () => {
 
 /**
  * Writes a file: the bytes given, or what a function writes piece by piece. Missing folders are made; a link keeps pointing at
- * the file, which is replaced; permissions stay; a device or pipe (`/dev/stdout`) is written directly.
- * When anything fails the old file is as it was. Throws `ExhaustedError` when the disk is full or the place is not writable,
- * `UsageError` for a folder, and as `existing` says; what the function throws passes unchanged.
+ * the file, which is replaced or made; permissions stay; a device or pipe (`/dev/stdout`) is written directly.
+ * When anything fails the old file is as it was. Throws `ExhaustedError` when the disk is full, the place is not writable, or a
+ * link leads nowhere (`followLinks`), `UsageError` for a folder, and as `existing` says; what the function throws passes unchanged.
  */
 export async function writeFileAtomic(
   path: string,
@@ -61,7 +62,7 @@ export async function writeFileAtomic(
     if (old?.isDirectory()) throw isAFolder(path);
     if (old && !old.isFile()) await writeInPlace(path, fill, signal);
     else {
-      const target = old && existing === 'replace' ? await realpath(path) : own;
+      const target = existing === 'replace' ? await targetOf(path, old !== undefined) : own;
       await throughDraft(target, old?.mode, fill, signal, (draft) => rename(draft, target));
     }
   } catch (error) {
@@ -105,9 +106,7 @@ export async function checkWritable(path: string): Promise<void> {
     const old = await statOf(path);
     if (old?.isDirectory()) throw isAFolder(path);
     if (old) return;
-    let folder = dirname(resolve(path));
-    while (!(await statOf(folder))) folder = dirname(folder);
-    await access(folder, constants.W_OK);
+    await access(await nearestFolder(dirname(await followLinks(path))), constants.W_OK);
   } catch (error) {
     throw writingError(path, error);
   }
@@ -121,16 +120,15 @@ function isAFolder(path: string): UsageError {
   });
 }
 
+async function targetOf(path: string, isThere: boolean): Promise<string> {
+  return isThere ? await realpath(path) : await followLinks(path);
+}
+
 async function statOf(path: string) {
-  try {
-    const stats = await stat(path);
-    // A rename would replace even a write-protected file; its owner has said otherwise.
-    if (!stats.isDirectory()) await access(path, constants.W_OK);
-    return stats;
-  } catch (error) {
-    if (errnoCode(error) === 'ENOENT') return undefined;
-    throw error;
-  }
+  const stats = await statIfThere(path);
+  // A rename would replace even a write-protected file; its owner has said otherwise.
+  if (stats && !stats.isDirectory()) await access(path, constants.W_OK);
+  return stats;
 }
 
 function fileExists(path: string): UsageError {
@@ -183,7 +181,7 @@ async function throughDraft(
   giveName: (draft: string) => Promise<void>,
 ): Promise<void> {
   const folder = dirname(path);
-  await mkdir(folder, { recursive: true });
+  await makeFolder(folder);
   const name = `.${basename(path).slice(0, KEPT_NAME_LENGTH)}.${randomBytes(6).toString('hex')}.tmp`;
   const draft = join(folder, name);
   unfinished.add(draft);

@@ -1,7 +1,7 @@
-/** Files, helper: paths that a file from elsewhere names. */
+/** Files, helper of readers: names that come from elsewhere (a listing, an index, an archive) and become paths on this disk. */
 import { posix } from 'node:path';
 
-/** A relative path with forward slashes that stays inside its folder: what a repository's file names must be. */
+/** Whether a name is a relative path with forward slashes that stays inside its folder, on every system. */
 export function isSafePath(path: string): boolean {
   return (
     path !== '' &&

@@ -40,11 +40,17 @@ export function openingError(path: string, cause: unknown): TracerError {
     case 'ENOENT':
     case 'ENOTDIR':
     case 'ENAMETOOLONG':
-    case 'ELOOP':
       return new NotFoundError({
         code: 'file_not_found',
         message: `${path} does not exist`,
         hint: 'Check the spelling of the path.',
+        cause,
+      });
+    case 'ELOOP':
+      return new NotFoundError({
+        code: 'file_not_found',
+        message: `${path} leads to no file: there is a link in a circle of links`,
+        hint: 'Remove the link, or name the file itself.',
         cause,
       });
     case 'EACCES':
@@ -88,6 +94,13 @@ export function writingError(path: string, error: unknown): unknown {
         code: 'disk_full',
         message: `${path} cannot be written: ${error.code === 'ENOSPC' ? 'the disk is full' : 'the limit for files or disk use is reached'}`,
         hint: 'Free disk space, or write to another disk.',
+        cause: error,
+      });
+    case 'ELOOP':
+      return new ExhaustedError({
+        code: 'not_writable',
+        message: `${path} cannot be written: there is a link in a circle of links`,
+        hint: 'Remove the link, or name another file.',
         cause: error,
       });
     default:

@@ -4,7 +4,7 @@ import path from 'node:path';
 import * as v from 'valibot';
 import { writeFileAtomic, type AtomicOptions } from '../formats/atomic.ts';
 import { readJson } from '../formats/json.ts';
-import { acquireLock } from '../hub/lock.ts';
+import { acquireLock } from '../formats/lock.ts';
 import { NotFoundError } from '../errors.ts';
 import type { ViewerGraph, ViewerMetadata } from './neuronpedia.ts';
 import { viewerSlug } from './slug.ts';
@@ -40,14 +40,15 @@ async function listGraph(
   { signal }: AtomicOptions = {},
 ): Promise<string> {
   const file = path.join(folder, GRAPH_LIST_FILE);
-  const release = await acquireLock(`${file}.lock`, { signal });
-  try {
-    const list = await readList(file);
-    const graphs = [...list.graphs.filter(({ slug }) => slug !== metadata.slug), metadata];
-    await writeFileAtomic(file, `${JSON.stringify({ ...list, graphs }, null, 2)}\n`, { signal });
-  } finally {
-    await release();
-  }
+  await using _lock = await acquireLock(`${file}.lock`, { signal });
+  const list = await readList(file);
+  const graphs = [...list.graphs.filter(({ slug }) => slug !== metadata.slug), metadata];
+  await writeFileAtomic(
+    file,
+    `${JSON.stringify({ ...list, graphs }, null, 2)}
+`,
+    { signal },
+  );
   return file;
 }
 

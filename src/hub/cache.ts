@@ -1,11 +1,12 @@
 /**
  * Hub: the cache on disk, in the layout of Python's huggingface_hub, shared in both directions:
- * `models--owner--name/blobs/<etag>`, `snapshots/<commit>/<path>` (relative links to blobs), `refs/<revision>`
- * (the commit a name stood for), and beside it `.locks/models--owner--name/<etag>.lock`.
+ * `models--owner--name/blobs/<etag>`, `snapshots/<commit>/<path>` (relative links to blobs, or files where a disk has no
+ * links), `refs/<revision>` (the commit a name stood for), and beside it `.locks/models--owner--name/<etag>.lock`.
  */
 import { randomUUID } from 'node:crypto';
 import {
   copyFile,
+  link,
   mkdir,
   readdir,
   readFile,
@@ -17,8 +18,10 @@ import {
   writeFile,
 } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
-import { diskError, errorCode } from './disk.ts';
-import { isCommitHash, type RepoFile } from './repo-file.ts';
+import { errnoCode } from '../formats/system-errors.ts';
+import { diskError } from './disk.ts';
+import type { HubEnvironment } from './environment.ts';
+import { isCommitHash, isShortHash, type RepoFile } from './repo-file.ts';
 
 export interface CachedFile {
   /** Path inside the repository, with forward slashes. */
@@ -26,13 +29,18 @@ export interface CachedFile {
   readonly bytes: number;
 }
 
+/** Where the cache lies, and whether it may hold links. */
+export type CachePlace = Pick<HubEnvironment, 'cacheDir' | 'mayLink'>;
+
 /** The part of the cache that belongs to one repository. Paths and etags given to it were checked before. */
 export class RepoCache {
   readonly cacheDir: string;
+  readonly #mayLink: boolean;
   readonly #name: string;
 
-  constructor(cacheDir: string, repo: string) {
+  constructor({ cacheDir, mayLink }: CachePlace, repo: string) {
     this.cacheDir = cacheDir;
+    this.#mayLink = mayLink;
     this.#name = `models--${repo.replace('/', '--')}`;
   }
 
@@ -62,25 +70,29 @@ export class RepoCache {
     return join(this.cacheDir, this.#name, 'refs', ...revision.split('/'));
   }
 
-  /** The commit that a revision stood for when it was last looked up here, or undefined. */
+  /**
+   * The commit that a revision stood for when it was last looked up here, or undefined. For a shortened hash Python writes a
+   * name as for a branch; without one, the snapshot that begins with it is meant, if there is but one.
+   */
   async commitOf(revision: string): Promise<string | undefined> {
     if (isCommitHash(revision)) return revision;
-    const text = await readIfThere(this.#refPath(revision));
-    const commit = text?.trim();
-    return commit && isCommitHash(commit) ? commit : undefined;
+    const named = (await readIfThere(this.#refPath(revision)))?.trim();
+    if (named && isCommitHash(named)) return named;
+    if (!isShortHash(revision)) return undefined;
+    const snapshots = await readdir(this.snapshotPath('')).catch(nothingIfAbsent);
+    const found = (snapshots ?? []).filter((name) => isCommitHash(name) && name.startsWith(revision));
+    return found.length === 1 ? found[0] : undefined;
   }
 
   /** Remembers what a revision stands for. A cache that may only be read stays as it is: it works without. */
   async writeRef(revision: string, commit: string): Promise<void> {
-    if (revision === commit || (await this.commitOf(revision)) === commit) return;
     const path = this.#refPath(revision);
-    const draft = `${path}.${randomUUID().slice(0, 8)}.tmp`;
+    if (revision === commit || (await readIfThere(path))?.trim() === commit) return;
     try {
       await mkdir(dirname(path), { recursive: true });
-      await writeFile(draft, commit);
-      await rename(draft, path);
+      await viaDraft(`${path}.${shortId()}.tmp`, path, (draft) => writeFile(draft, commit));
     } catch (error) {
-      if (!['EACCES', 'EPERM', 'EROFS'].includes(errorCode(error) ?? '')) throw diskError(error, path);
+      if (!['EACCES', 'EPERM', 'EROFS'].includes(errnoCode(error) ?? '')) throw diskError(error, path);
     }
   }
 
@@ -114,25 +126,51 @@ export class RepoCache {
     return files.flatMap(({ path, bytes }) => (bytes === undefined ? [] : [{ path, bytes }]));
   }
 
-  /** Puts a blob into a snapshot under its path, replacing a link that leads elsewhere. */
-  async linkIntoSnapshot(commit: string, file: RepoFile): Promise<void> {
+  /**
+   * Puts a blob into a snapshot under its path, replacing what is there: as a link, or without links as a file. Then a blob
+   * that is new moves there, as in Python: nothing else points to it, and models are too large to be kept twice.
+   */
+  async placeInSnapshot(commit: string, file: RepoFile, isNewBlob: boolean): Promise<void> {
     const path = this.snapshotPath(commit, file.path);
-    const target = relative(dirname(path), this.blobPath(file.etag));
-    if ((await readlink(path).catch(() => undefined)) === target) return;
-    // Made aside and renamed, so that another process never finds the place empty.
-    const draft = `${path}.${randomUUID().slice(0, 8)}.tmp`;
+    const blob = this.blobPath(file.etag);
     try {
       await mkdir(dirname(path), { recursive: true });
-      await symlink(target, draft).catch(async (error: unknown) => {
-        if (!['EPERM', 'ENOTSUP', 'ENOSYS', 'EOPNOTSUPP'].includes(errorCode(error) ?? '')) throw error;
-        await copyFile(this.blobPath(file.etag), draft); // a disk without links
-      });
-      await rename(draft, path);
+      if (this.#mayLink && (await linkTo(blob, path))) return;
+      if (isNewBlob) await rename(blob, path);
+      else await viaDraft(`${blob}.${shortId()}.tmp`, path, (draft) => copyFile(blob, draft));
     } catch (error) {
-      await rm(draft, { force: true });
       throw diskError(error, path);
     }
   }
+}
+
+/** Whether a link to a blob could be made: a symbolic one, or a second name of the file. */
+async function linkTo(blob: string, path: string): Promise<boolean> {
+  const target = relative(dirname(path), blob);
+  if ((await readlink(path).catch(() => undefined)) === target) return true;
+  for (const make of [(draft: string) => symlink(target, draft), (draft: string) => link(blob, draft)]) {
+    const isMade = await viaDraft(`${path}.${shortId()}.tmp`, path, make).then(
+      () => true,
+      () => false, // disks without links refuse them with any error that they like
+    );
+    if (isMade) return true;
+  }
+  return false;
+}
+
+/** Made aside and renamed, so that another process never finds the place empty. */
+async function viaDraft(draft: string, path: string, make: (draft: string) => Promise<void>): Promise<void> {
+  try {
+    await make(draft);
+    await rename(draft, path);
+  } catch (error) {
+    await rm(draft, { force: true });
+    throw error;
+  }
+}
+
+function shortId(): string {
+  return randomUUID().slice(0, 8);
 }
 
 async function bytesOf(path: string): Promise<number | undefined> {
@@ -162,6 +200,6 @@ async function namesBelow(root: string, folder = ''): Promise<string[]> {
 }
 
 function nothingIfAbsent(error: unknown): undefined {
-  if (['ENOENT', 'ENOTDIR', 'EISDIR', 'ELOOP'].includes(errorCode(error) ?? '')) return undefined;
+  if (['ENOENT', 'ENOTDIR', 'EISDIR', 'ELOOP'].includes(errnoCode(error) ?? '')) return undefined;
   throw error;
 }

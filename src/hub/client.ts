@@ -1,9 +1,11 @@
 /** Hub, step 2: which commit a revision is and which files it has, asked of the Hub through `@huggingface/hub`. */
-import { BadFileError } from '../errors.ts';
+import { BadFileError, type TracerError } from '../errors.ts';
 import type { HubEnvironment } from './environment.ts';
 import { HubHttp } from './http.ts';
+import { nextPageOf } from './next-page.ts';
 import type { Subject } from './refusal.ts';
 import { isCommitHash, type RepoFile, toRepoFile } from './repo-file.ts';
+import type { RunOptions } from './retrier.ts';
 import type { Notice, RetryPolicy } from './retry.ts';
 
 export interface HubClientOptions {
@@ -11,11 +13,18 @@ export interface HubClientOptions {
   readonly onNotice?: Notice;
 }
 
+/** How a question is asked. */
+export type AskOptions = Pick<RunOptions, 'signal' | 'tries'>;
+
+/** Status of a range of a file without bytes. */
+const EMPTY_FILE = 416;
+
 /** One run's view of the Hub: what was asked once is not asked again, so a branch stays the same commit throughout. */
 export class HubClient {
   readonly environment: HubEnvironment;
   readonly http: HubHttp;
   readonly #asked = new Map<string, Promise<unknown>>();
+  #isRefusalNoted = false;
 
   constructor(environment: HubEnvironment, options: HubClientOptions = {}) {
     this.environment = environment;
@@ -23,16 +32,16 @@ export class HubClient {
   }
 
   /** The commit that a branch, tag, pull request or shortened hash stands for. */
-  async commitOf(repo: string, revision: string, signal?: AbortSignal): Promise<string> {
+  async commitOf(repo: string, revision: string, options: AskOptions = {}): Promise<string> {
     if (isCommitHash(revision)) return revision;
-    return this.#once(`commit ${repo} ${revision}`, async () => {
+    return this.#once(commitQuestion(repo, revision), async () => {
       const { modelInfo } = await hubPackage();
       const subject = revision === 'main' ? { repo } : { repo, revision };
       const { sha } = await modelInfo({
         name: repo,
         revision,
         additionalFields: ['sha'],
-        ...this.#through(subject, signal),
+        ...this.#through(subject, options),
       });
       if (!isCommitHash(sha)) throw badAnswer(repo, `no commit for revision '${revision}'`);
       return sha;
@@ -40,10 +49,10 @@ export class HubClient {
   }
 
   /** Every file of a commit. */
-  async listFiles(repo: string, commit: string, signal?: AbortSignal): Promise<readonly RepoFile[]> {
+  async listFiles(repo: string, commit: string, options: AskOptions = {}): Promise<readonly RepoFile[]> {
     return this.#once(`files ${repo} ${commit}`, async () => {
       const { listFiles } = await hubPackage();
-      const through = this.#through({ repo, revision: commit }, signal);
+      const through = this.#through({ repo, revision: commit }, options);
       const files: RepoFile[] = [];
       for await (const entry of listFiles({ repo, revision: commit, recursive: true, ...through })) {
         if (entry.type === 'file') files.push(toRepoFile(entry, repo));
@@ -57,16 +66,40 @@ export class HubClient {
     repo: string,
     commit: string,
     paths: string[],
-    signal?: AbortSignal,
+    options: AskOptions = {},
   ): Promise<readonly RepoFile[]> {
     const { pathsInfo } = await hubPackage();
     const infos = await pathsInfo({
       repo,
       revision: commit,
       paths,
-      ...this.#through({ repo, revision: commit }, signal),
+      ...this.#through({ repo, revision: commit }, options),
     });
     return infos.filter((info) => info.type === 'file').map((info) => toRepoFile(info, repo));
+  }
+
+  /** Asks for the first byte of a file: whether files of the repository may be fetched, and the place they lie in answers. */
+  async requireAccess(
+    { url, subject }: { url: string; subject: Subject },
+    options: AskOptions,
+  ): Promise<void> {
+    const headers = { range: 'bytes=0-0', 'accept-encoding': 'identity' };
+    return this.#once(`access ${url}`, () =>
+      this.http.run(async (signal) => {
+        const answer = await this.http.open({ url, subject, headers, accept: [EMPTY_FILE] }, signal);
+        await answer.discard();
+      }, options),
+    );
+  }
+
+  /** From here on a revision is the commit that the cache has; said once, however many repositories it happens to. */
+  useCached(repo: string, revision: string, commit: string, refusal: TracerError): void {
+    this.#asked.set(commitQuestion(repo, revision), Promise.resolve(commit));
+    if (this.#isRefusalNoted) return;
+    this.#isRefusalNoted = true;
+    this.http.onNotice(
+      `${refusal.message.replace(/\.$/, '')}. Using ${repo} at commit ${commit} from the cache`,
+    );
   }
 
   fileUrl(repo: string, commit: string, path: string): string {
@@ -84,28 +117,37 @@ export class HubClient {
     return answer;
   }
 
-  /** Our transport below the package: it sees only complete answers with status 2xx. */
-  #through(subject: Subject, signal: AbortSignal | undefined): { hubUrl: string; fetch: typeof fetch } {
+  /** Our transport below the package, for one question: it sees only complete answers with status 2xx. */
+  #through(subject: Subject, options: AskOptions): { hubUrl: string; fetch: typeof fetch } {
+    const asked = new Set<string>();
     const transport: typeof fetch = async (input, init) => {
+      const url = typeof input === 'string' ? input : input instanceof URL ? input.href : input.url;
+      if (asked.has(url)) throw badAnswer(subject.repo, 'a listing whose pages lead back to each other');
+      asked.add(url);
       const { body, status, headers } = await this.http.fetchBody(
         {
-          url: typeof input === 'string' ? input : input instanceof URL ? input.href : input.url,
+          url,
           subject,
           headers: Object.fromEntries(new Headers(init?.headers)),
           ...(init?.method === 'POST' && { method: 'POST' as const }),
           ...(typeof init?.body === 'string' && { body: init.body }),
         },
-        signal,
+        options,
       );
       if (!isJson(body)) throw badAnswer(subject.repo, 'something other than JSON');
-      // Lengths and encodings of the wire no longer hold for the decoded body.
       const kept = new Headers(headers);
-      kept.delete('content-encoding');
-      kept.delete('content-length');
+      // Lengths and encodings of the wire no longer hold for the decoded body.
+      for (const name of ['content-encoding', 'content-length', 'link']) kept.delete(name);
+      const next = nextPageOf(headers.get('link'), url, this.environment.endpoint);
+      if (next !== undefined) kept.set('link', `<${next}>; rel="next"`);
       return new Response(new Uint8Array(body), { status, headers: kept });
     };
     return { hubUrl: this.environment.endpoint, fetch: transport };
   }
+}
+
+function commitQuestion(repo: string, revision: string): string {
+  return `commit ${repo} ${revision}`;
 }
 
 /** Imported when first needed: most commands on local files never do, and it takes time to load. */

@@ -2,6 +2,7 @@
 import { statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ExhaustedError } from '../errors.ts';
+import { errnoCode } from '../formats/system-errors.ts';
 
 /** Bytes that this user may still write below `folder`, which need not exist yet. */
 export async function freeDiskBytes(folder: string): Promise<number> {
@@ -10,7 +11,7 @@ export async function freeDiskBytes(folder: string): Promise<number> {
     return bavail * bsize;
   } catch (error) {
     const parent = dirname(folder);
-    if (errorCode(error) !== 'ENOENT' || parent === folder) throw diskError(error, folder);
+    if (errnoCode(error) !== 'ENOENT' || parent === folder) throw diskError(error, folder);
     return freeDiskBytes(parent);
   }
 }
@@ -28,7 +29,7 @@ export async function requireDiskSpace(folder: string, neededBytes: number): Pro
 
 /** A failed write as the error that it stands for; what is no matter of the disk comes back as it was. */
 export function diskError(error: unknown, path: string): unknown {
-  switch (errorCode(error)) {
+  switch (errnoCode(error)) {
     case 'ENOSPC':
     case 'EDQUOT':
     case 'EFBIG':
@@ -44,20 +45,13 @@ export function diskError(error: unknown, path: string): unknown {
     case 'ENOTDIR':
       return new ExhaustedError({
         code: 'cache_unwritable',
-        message: `${path} cannot be written (${errorCode(error)})`,
+        message: `${path} cannot be written (${errnoCode(error)})`,
         hint: 'Choose a folder that you may write with --cache-dir or HF_HUB_CACHE.',
         cause: error,
       });
     default:
       return error;
   }
-}
-
-/** `code` of a system error. Not by `instanceof`: such errors may come from another realm. */
-export function errorCode(error: unknown): string | undefined {
-  return typeof error === 'object' && error !== null && 'code' in error && typeof error.code === 'string'
-    ? error.code
-    : undefined;
 }
 
 function readable(bytes: number): string {

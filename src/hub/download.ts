@@ -1,11 +1,12 @@
 /** Hub, step 3: missing files into the cache, a few at a time, each locked, checked and named only when it is right. */
 import { rename, rm } from 'node:fs/promises';
-import { BadFileError } from '../errors.ts';
+import { BadFileError, ExhaustedError } from '../errors.ts';
+import { acquireLock } from '../formats/lock.ts';
+import { errnoCode } from '../formats/system-errors.ts';
 import type { RepoCache } from './cache.ts';
-import { diskError, errorCode, requireDiskSpace } from './disk.ts';
+import { diskError, requireDiskSpace } from './disk.ts';
 import { isLargeFile, type RepoFile } from './repo-file.ts';
 import type { HubHttp } from './http.ts';
-import { acquireLock } from './lock.ts';
 import type { Subject } from './refusal.ts';
 import { transfer, type TransferOptions } from './transfer.ts';
 
@@ -68,15 +69,27 @@ async function missingBytes(jobs: readonly DownloadJob[]): Promise<Map<string, n
 
 async function downloadOne(job: DownloadJob, http: HubHttp, options: TransferOptions): Promise<void> {
   const { cache, commit, file } = job;
-  const release = await acquireLock(cache.lockPath(file.etag), {
-    signal: options.signal,
-    onWait: () => http.onNotice(`another process is fetching ${file.path}; waiting for it`),
-  });
+  await using _lock = await lockBlob(job, http, options);
+  // Another process may have been faster, and without links it leaves no blob.
+  if ((await cache.cachedBytes(commit, file.path)) === file.bytes) return;
+  const isNewBlob = !(await cache.hasBlob(file));
+  if (isNewBlob) await fetchBlob(job, http, options);
+  await cache.placeInSnapshot(commit, file, isNewBlob);
+}
+
+async function lockBlob(
+  { cache, file }: DownloadJob,
+  http: HubHttp,
+  { signal }: TransferOptions,
+): Promise<AsyncDisposable> {
+  const path = cache.lockPath(file.etag);
   try {
-    if (!(await cache.hasBlob(file))) await fetchBlob(job, http, options);
-    await cache.linkIntoSnapshot(commit, file);
-  } finally {
-    await release();
+    return await acquireLock(path, {
+      signal,
+      onWait: () => http.onNotice(`another process is fetching ${file.path}; waiting for it`),
+    });
+  } catch (error) {
+    throw diskError(error instanceof ExhaustedError ? error.cause : error, path);
   }
 }
 
@@ -106,7 +119,7 @@ async function giveName(incompletePath: string, cache: RepoCache, file: RepoFile
     await rename(incompletePath, cache.blobPath(file.etag));
   } catch (error) {
     // Where locks do not work (some network disks), another process may have been faster.
-    if (errorCode(error) === 'ENOENT' && (await cache.hasBlob(file))) return;
+    if (errnoCode(error) === 'ENOENT' && (await cache.hasBlob(file))) return;
     throw diskError(error, incompletePath);
   }
 }

@@ -1,7 +1,8 @@
 /** Hub: where the Hub is, where its cache lies, and how patient to be, read as Python's huggingface_hub reads it. */
-import { homedir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { UsageError } from '../errors.ts';
+import { homeFolder, xdgFolder } from '../formats/user-folders.ts';
+import { type Proxy, proxyFor } from './proxy.ts';
 import { type AccessToken, findToken } from './token.ts';
 
 export interface HubEnvironment {
@@ -11,8 +12,12 @@ export interface HubEnvironment {
   readonly offline: boolean;
   /** The folder that holds `models--owner--name`. */
   readonly cacheDir: string;
+  /** Whether links may be made in it; where a disk has none, files are put in their place in any case. */
+  readonly mayLink: boolean;
   /** A connection that brings nothing for this long is broken off. */
   readonly stallMs: number;
+  /** The proxy that an address is reached through. Throws `UsageError` for a variable that names none. */
+  readonly proxyFor: (url: string) => Proxy | undefined;
   /** Looked up when a request needs it, so that an unreadable token file does not stop work from the cache. */
   readonly token: () => AccessToken | undefined;
 }
@@ -34,14 +39,16 @@ export function readHubEnvironment(
   env: NodeJS.ProcessEnv = process.env,
 ): HubEnvironment {
   const folder = (text: string): string => resolve(expandPath(text, env));
-  const home = folder(env.HF_HOME || join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'huggingface'));
+  const home = folder(env.HF_HOME || join(xdgFolder('cache', env), 'huggingface'));
   const cacheDir = env.HF_HUB_CACHE || env.HUGGINGFACE_HUB_CACHE || join(home, 'hub');
   const tokenPath = folder(env.HF_TOKEN_PATH || join(home, 'token'));
   return {
     endpoint: parseEndpoint(env.HF_ENDPOINT),
     offline: overrides.offline ?? isTrue(env.HF_HUB_OFFLINE || env.TRANSFORMERS_OFFLINE),
-    cacheDir: overrides.cacheDir === undefined ? folder(cacheDir) : folder(overrides.cacheDir),
+    cacheDir: folder(overrides.cacheDir || cacheDir),
+    mayLink: !isTrue(env.HF_HUB_DISABLE_SYMLINKS),
     stallMs: parseSeconds('HF_HUB_DOWNLOAD_TIMEOUT', env.HF_HUB_DOWNLOAD_TIMEOUT) * 1000,
+    proxyFor: (url) => proxyFor(url, env),
     token: () => (isTrue(env.HF_HUB_DISABLE_IMPLICIT_TOKEN) ? undefined : findToken(env, tokenPath)),
   };
 }
@@ -52,7 +59,7 @@ function isTrue(value: string | undefined): boolean {
 
 /** `~` and `$NAME` or `${NAME}`; a variable that is not set stays as written, as in Python. */
 export function expandPath(path: string, env: NodeJS.ProcessEnv = process.env): string {
-  const home = path === '~' || /^~[/\\]/.test(path) ? join(homedir(), path.slice(1)) : path;
+  const home = path === '~' || /^~[/\\]/.test(path) ? join(homeFolder(), path.slice(1)) : path;
   return home.replace(
     /\$(?:(\w+)|\{(\w+)\})/g,
     (whole, plain: string | undefined, braced: string | undefined) => {

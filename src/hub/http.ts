@@ -1,21 +1,18 @@
 /**
- * Hub: requests over Node's own `fetch`. Adds what it lacks: the token for the Hub's host only (redirects to a content
- * network go without), an end to silence, tries again where a fault may pass, and errors that name what was asked for.
+ * Hub: requests, the only place that makes any. Adds to `fetch` what it lacks: the token for the Hub's own origin, an end to
+ * silence, tries again where a fault may pass, a limit to answers, and errors that name what was asked for.
  */
-import { NetworkError, TracerError } from '../errors.ts';
-import { errorCode } from './disk.ts';
+import { BadFileError, NetworkError } from '../errors.ts';
 import type { HubEnvironment } from './environment.ts';
+import { requireNameServers } from './name-servers.ts';
+import { badRedirect, MOST_REDIRECTS, redirectOf } from './redirect.ts';
 import { refusalError, type Subject } from './refusal.ts';
-import {
-  DEFAULT_RETRY,
-  type Notice,
-  parseRetryAfter,
-  PassingFault,
-  type RetryPolicy,
-  withRetries,
-} from './retry.ts';
+import { Retrier, type RunOptions } from './retrier.ts';
+import { DEFAULT_RETRY, type Notice, parseRetryAfter, PassingFault, type RetryPolicy } from './retry.ts';
 import { StallGuard } from './stall-guard.ts';
 import type { AccessToken } from './token.ts';
+import { Transport } from './transport.ts';
+import { networkFault, proxyRefusal, throughProxy } from './wire-faults.ts';
 
 export interface HubRequest {
   readonly url: string;
@@ -37,14 +34,20 @@ export interface Answer {
   readonly discard: () => Promise<void>;
 }
 
-const MOST_REDIRECTS = 10;
-const REDIRECTS = [301, 302, 303, 307, 308];
-const CERTIFICATE_FAULT = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ERR_TLS/;
+export interface WholeAnswer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: Buffer;
+}
+
+/** Of a description or listing. A page of a listing has some 300 KB, the description of a large repository a few MB. */
+const LARGEST_ANSWER_BYTES = 64 * 2 ** 20;
 
 export class HubHttp {
   readonly environment: HubEnvironment;
-  readonly retry: RetryPolicy;
   readonly onNotice: Notice;
+  readonly #transport: Transport;
+  readonly #retrier: Retrier;
   #token: { readonly found: AccessToken | undefined } | undefined;
 
   constructor(
@@ -53,8 +56,20 @@ export class HubHttp {
     onNotice: Notice = () => undefined,
   ) {
     this.environment = environment;
-    this.retry = { ...DEFAULT_RETRY, ...retry };
     this.onNotice = onNotice;
+    this.#retrier = new Retrier(new URL(environment.endpoint).host, { ...DEFAULT_RETRY, ...retry }, onNotice);
+    this.#transport = new Transport(environment.proxyFor);
+  }
+
+  /** Does something with requests, once or with tries. Throws as `Retrier.run` does. */
+  async run<T>(task: (signal: AbortSignal | undefined) => Promise<T>, options: RunOptions = {}): Promise<T> {
+    if (options.tries !== 'one') return this.#retrier.run(task, options);
+    const { endpoint } = this.environment;
+    return this.#retrier.run(async (signal) => {
+      const { hostname } = new URL(this.#transport.proxyFor(endpoint)?.url ?? endpoint);
+      await requireNameServers(hostname, signal);
+      return await task(signal);
+    }, options);
   }
 
   /**
@@ -65,20 +80,24 @@ export class HubHttp {
     if (this.environment.offline) throw offlineError(request.subject);
     const guard = new StallGuard(this.environment.stallMs, signal);
     let url = request.url;
+    const fault = (error: unknown): unknown =>
+      networkFault(error, url, this.#transport.proxyFor(url), guard, signal);
     try {
       let hubEtag: string | undefined;
+      let mayHaveToken = true;
       for (let hop = 0; hop <= MOST_REDIRECTS; hop++) {
-        const response = await guard.until(fetch(url, this.#init(url, request, guard.signal)));
+        const init = this.#init(request, mayHaveToken && this.#isHub(url), guard.signal);
+        const response = await guard.until(this.#transport.fetch(url, init));
         guard.watch();
         if (this.#isHub(url)) hubEtag = etagOf(response.headers) ?? hubEtag;
-        const location = REDIRECTS.includes(response.status) ? response.headers.get('location') : null;
-        if (location === null) {
+        const next = redirectOf(response, url, request);
+        if (next === undefined) {
           await this.#check(response, url, request);
           return {
             status: response.status,
             headers: response.headers,
             hubEtag,
-            chunks: () => read(response, url, guard, signal),
+            chunks: () => read(response, guard, fault),
             discard: async () => {
               guard[Symbol.dispose]();
               await response.body?.cancel();
@@ -86,42 +105,37 @@ export class HubHttp {
           };
         }
         await response.body?.cancel();
-        url = new URL(location, url).href;
+        // Behind another host the token is not sent any more, not even to the Hub: that host has chosen the address.
+        mayHaveToken &&= new URL(next).origin === new URL(url).origin;
+        url = next;
       }
-      throw new NetworkError({
-        code: 'request_refused',
-        message: `${shown(request.url)} was redirected more than ${MOST_REDIRECTS} times`,
-        hint: 'If HF_ENDPOINT is set, check that it speaks the API of the Hugging Face Hub.',
-      });
+      throw badRedirect(request, `more than ${MOST_REDIRECTS} times`);
     } catch (error) {
       guard[Symbol.dispose]();
-      throw networkFault(error, url, guard, signal);
+      throw fault(error);
     }
   }
 
-  /** The whole body, with tries. */
-  async fetchBody(
-    request: HubRequest,
-    signal?: AbortSignal,
-  ): Promise<{ headers: Headers; status: number; body: Buffer }> {
-    const { retry: policy, onNotice } = this;
-    return withRetries(
-      async () => {
-        const answer = await this.open(request, signal);
-        const chunks: Uint8Array[] = [];
-        for await (const chunk of answer.chunks()) chunks.push(chunk);
-        return { headers: answer.headers, status: answer.status, body: Buffer.concat(chunks) };
-      },
-      { policy, onNotice, signal },
-    );
+  /** The whole body. Throws `BadFileError` for one that is larger than any answer should be. */
+  async fetchBody(request: HubRequest, options: RunOptions = {}): Promise<WholeAnswer> {
+    return this.run(async (signal) => {
+      const { status, headers, chunks } = await this.open(request, signal);
+      const parts: Uint8Array[] = [];
+      let bytes = 0;
+      for await (const chunk of chunks()) {
+        bytes += chunk.length; // as it is unpacked: few bytes on the wire can become many
+        if (bytes > LARGEST_ANSWER_BYTES) throw tooLarge(request);
+        parts.push(chunk);
+      }
+      return { headers, status, body: Buffer.concat(parts) };
+    }, options);
   }
 
-  #init(url: string, request: HubRequest, signal: AbortSignal): RequestInit {
-    const authorization = this.#isHub(url) && this.#findToken()?.authorization();
+  #init(request: HubRequest, withToken: boolean, signal: AbortSignal): RequestInit {
+    const authorization = withToken && this.#findToken()?.authorization();
     return {
       method: request.method ?? 'GET',
       headers: { 'user-agent': 'tracer', ...request.headers, ...(authorization && { authorization }) },
-      redirect: 'manual',
       signal,
       ...(request.body !== undefined && { body: request.body }),
     };
@@ -140,13 +154,15 @@ export class HubHttp {
     const { status, headers } = response;
     if (response.ok || request.accept?.includes(status)) return;
     await response.body?.cancel();
+    const { host } = new URL(url);
+    const proxy = this.#transport.proxyFor(url);
+    if (proxy && status === 407) throw proxyRefusal(status, host, proxy);
     // A signed address of the content network expires after a while: asking the Hub again gives a fresh one.
     const expired = [401, 403].includes(status) && !this.#isHub(url);
     if (status === 408 || status === 429 || status >= 500 || expired) {
       const retryAfterMs = parseRetryAfter(headers.get('retry-after'));
-      throw new PassingFault(`${new URL(url).host} answered ${status} for ${nameOf(request.subject)}`, {
-        retryAfterMs,
-      });
+      const about = `${nameOf(request.subject)}${throughProxy(proxy)}`;
+      throw new PassingFault(`${host} answered ${status} for ${about}`, { retryAfterMs });
     }
     throw refusalError({
       status,
@@ -161,16 +177,15 @@ export class HubHttp {
 
 async function* read(
   response: Response,
-  url: string,
   guard: StallGuard,
-  signal: AbortSignal | undefined,
+  fault: (error: unknown) => unknown,
 ): AsyncGenerator<Uint8Array, void, undefined> {
   const reader = (response.body as ReadableStream<Uint8Array> | null)?.getReader();
   try {
     for (;;) {
       guard.watch();
       const step = await (reader && guard.until(reader.read()))?.catch((error: unknown) => {
-        throw networkFault(error, url, guard, signal);
+        throw fault(error);
       });
       guard.rest(); // from here on it is the reader who is slow
       if (!step || step.done) return;
@@ -182,29 +197,11 @@ async function* read(
   }
 }
 
-/** What went wrong on the wire: passing, final, or the user's own wish. Errors that are none of these come back as they were. */
-function networkFault(
-  error: unknown,
-  url: string,
-  guard: StallGuard,
-  signal: AbortSignal | undefined,
-): unknown {
-  if (signal?.aborted) return signal.reason;
-  if (error instanceof TracerError || error instanceof PassingFault) return error;
-  const host = new URL(url).host;
-  if (guard.stalled) return new PassingFault(`${host} sent nothing for too long`, { cause: error });
-  // `fetch` reports every fault of the wire as a TypeError whose cause tells more; without a cause it is a bug here.
-  const cause = typeof error === 'object' && error !== null && 'cause' in error ? error.cause : undefined;
-  if (cause === undefined) return error;
-  const code = errorCode(cause) ?? 'no reason given';
-  if (!CERTIFICATE_FAULT.test(code)) {
-    return new PassingFault(`the connection to ${host} failed (${code})`, { cause: error });
-  }
-  return new NetworkError({
-    code: 'bad_certificate',
-    message: `the certificate of ${host} is not trusted (${code})`,
-    hint: 'Behind a company proxy, name its certificate in NODE_EXTRA_CA_CERTS.',
-    cause: error,
+function tooLarge({ url, subject }: HubRequest): BadFileError {
+  return new BadFileError({
+    code: 'answer_too_large',
+    message: `the answer of ${shown(url)} (${nameOf(subject)}) has more than ${LARGEST_ANSWER_BYTES / 2 ** 20} MiB; a description of a repository is expected`,
+    hint: 'If HF_ENDPOINT is set, check that it speaks the API of the Hugging Face Hub.',
   });
 }
 

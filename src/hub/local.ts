@@ -2,8 +2,8 @@
 import { readdir, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { NotFoundError } from '../errors.ts';
+import { errnoCode } from '../formats/system-errors.ts';
 import type { CachedFile } from './cache.ts';
-import { errorCode } from './disk.ts';
 
 /**
  * Every file below a folder, links followed, hidden ones (`.git`, `.cache`) left out, sorted by path.
@@ -15,7 +15,7 @@ export async function listLocalFolder(root: string): Promise<CachedFile[]> {
     const files = await filesBelow(root, '', new Set());
     return files.sort((a, b) => (a.path < b.path ? -1 : 1));
   } catch (error) {
-    switch (errorCode(error)) {
+    switch (errnoCode(error)) {
       case 'ENOENT':
         throw notAFolder(root, 'does not exist', error);
       case 'EACCES':
@@ -37,7 +37,7 @@ async function filesBelow(root: string, folder: string, above: ReadonlySet<strin
     .map(async (name): Promise<CachedFile[]> => {
       const path = folder === '' ? name : `${folder}/${name}`;
       const entry = await stat(join(root, path)).catch((error: unknown) => {
-        if (errorCode(error) === 'ENOENT') return undefined; // a link that leads nowhere is not a file
+        if (errnoCode(error) === 'ENOENT') return undefined; // a link that leads nowhere is not a file
         throw error;
       });
       if (entry?.isDirectory()) return filesBelow(root, path, inside);

@@ -7,7 +7,7 @@ import { ExhaustedError } from '../errors.ts';
 import { writeFileAtomic } from '../formats/atomic.ts';
 import { openFileSource } from '../formats/byte-source.ts';
 import { RepoCache } from './cache.ts';
-import type { HubClient } from './client.ts';
+import type { AskOptions, HubClient } from './client.ts';
 import { RemoteSource } from './remote-source.ts';
 
 export interface FilePart {
@@ -27,10 +27,10 @@ export interface FilePart {
 export async function readPart(
   part: FilePart,
   client: HubClient,
-  signal?: AbortSignal,
+  { signal, tries }: AskOptions = {},
 ): Promise<Uint8Array<ArrayBuffer>> {
   const { repo, commit, path, start, stop } = part;
-  const cache = new RepoCache(client.environment.cacheDir, repo);
+  const cache = new RepoCache(client.environment, repo);
   const kept = cache.partPath(commit, path, start, stop);
   const target = new Uint8Array(stop - start);
   if ((await cache.cachedBytes(commit, path)) !== undefined) {
@@ -45,7 +45,10 @@ export async function readPart(
   }
   // Said to end where the part does, the source reads nothing ahead.
   const subject = { repo, revision: commit, path };
-  using source = new RemoteSource(client.fileUrl(repo, commit, path), stop, subject, client.http, signal);
+  using source = new RemoteSource(client.fileUrl(repo, commit, path), stop, subject, client.http, {
+    signal,
+    tries,
+  });
   await source.read(start, target);
   try {
     await writeFileAtomic(kept, target, { signal });

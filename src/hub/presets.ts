@@ -4,6 +4,7 @@ import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
 import { BadFileError, NotFoundError, UsageError } from '../errors.ts';
+import { messageOf } from '../formats/system-errors.ts';
 import { nearest } from '../nearest.ts';
 import { checkRevision, type HubReference, type LocalReference, parseReference } from './reference.ts';
 
@@ -22,6 +23,8 @@ const PresetFile = v.strictObject({
   path: v.optional(v.string()),
   /** For a transcoder set: the preset of the model that it was made for. */
   model: v.optional(v.string()),
+  /** For a set that lists files of other repositories without a revision: which one is meant, by repository. */
+  linked: v.optional(v.record(v.string(), v.string())),
 });
 
 export interface Preset {
@@ -33,6 +36,8 @@ export interface Preset {
   readonly reference: HubReference | LocalReference;
   /** For a transcoder set: the name of its model's preset. */
   readonly model: string | undefined;
+  /** Revisions of the repositories whose files a set lists, by repository. */
+  readonly linked: Readonly<Record<string, string>> | undefined;
 }
 
 /** A name given by the user, followed to where the files are. */
@@ -90,17 +95,14 @@ export function locate(kind: PresetKind, text: string, revision?: string, config
 }
 
 function readPresetFile(kind: PresetKind, file: string, configs: string): Preset {
-  const { description, aliases, repo, revision, path, model } = parsePresetFile(file);
+  const { description, aliases, repo, revision, path, model, linked } = parsePresetFile(file);
   if ((repo === undefined) === (path === undefined))
     throw badPreset(file, "exactly one of 'repo' and 'path' is needed");
+  for (const [other, pinned] of Object.entries(linked ?? {})) hubReference(file, other, pinned);
   const reference =
     path === undefined
-      ? parseReference(revision === undefined ? repo! : `${repo!}@${revision}`, {
-          presets: [],
-          exists: () => false,
-        })
+      ? hubReference(file, repo!, revision)
       : ({ kind: 'local', path: join(configs, path) } as const);
-  if (reference.kind === 'preset') throw badPreset(file, "'repo' must name a repository");
   return {
     kind,
     name: basename(file, '.json'),
@@ -108,14 +110,26 @@ function readPresetFile(kind: PresetKind, file: string, configs: string): Preset
     description,
     reference,
     model,
+    linked,
   };
+}
+
+function hubReference(file: string, repo: string, revision: string | undefined): HubReference {
+  const text = revision === undefined ? repo : `${repo}@${revision}`;
+  try {
+    const reference = parseReference(text, { presets: [], exists: () => false });
+    if (reference.kind === 'hub') return reference;
+  } catch (cause) {
+    throw badPreset(file, messageOf(cause), cause);
+  }
+  throw badPreset(file, `'${repo}' is expected to name a repository`);
 }
 
 function parsePresetFile(file: string): v.InferOutput<typeof PresetFile> {
   try {
     return v.parse(PresetFile, JSON.parse(readFileSync(file, 'utf8')));
   } catch (cause) {
-    throw badPreset(file, cause instanceof Error ? cause.message : String(cause), cause);
+    throw badPreset(file, messageOf(cause), cause);
   }
 }
 

@@ -3,7 +3,8 @@ import { NetworkError } from '../errors.ts';
 import { type ByteSource, checkRange } from '../formats/byte-source.ts';
 import type { HubHttp } from './http.ts';
 import type { Subject } from './refusal.ts';
-import { PassingFault, withRetries } from './retry.ts';
+import type { RunOptions } from './retrier.ts';
+import { PassingFault } from './retry.ts';
 
 /** Headers are read in small steps (a length, then that many bytes): one request of this size serves them all. */
 const READ_AHEAD_BYTES = 1 << 18;
@@ -14,16 +15,16 @@ export class RemoteSource implements ByteSource {
   readonly size: number;
   readonly #subject: Subject;
   readonly #http: HubHttp;
-  readonly #signal: AbortSignal | undefined;
+  readonly #options: RunOptions;
   /** The range that was fetched last. */
   #window = { start: 0, bytes: new Uint8Array(0) };
 
-  constructor(url: string, bytes: number, subject: Subject, http: HubHttp, signal?: AbortSignal) {
+  constructor(url: string, bytes: number, subject: Subject, http: HubHttp, options: RunOptions = {}) {
     this.name = url;
     this.size = bytes;
     this.#subject = subject;
     this.#http = http;
-    this.#signal = signal;
+    this.#options = options;
   }
 
   async read(offset: number, target: Uint8Array): Promise<void> {
@@ -42,19 +43,18 @@ export class RemoteSource implements ByteSource {
   }
 
   async #fetch(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
-    const { retry: policy, onNotice } = this.#http;
-    return withRetries(async () => this.#fetchOnce(offset, length), {
-      policy,
-      onNotice,
-      signal: this.#signal,
-    });
+    return this.#http.run((signal) => this.#fetchOnce(offset, length, signal), this.#options);
   }
 
-  async #fetchOnce(offset: number, length: number): Promise<Uint8Array<ArrayBuffer>> {
+  async #fetchOnce(
+    offset: number,
+    length: number,
+    signal: AbortSignal | undefined,
+  ): Promise<Uint8Array<ArrayBuffer>> {
     const bytes = new Uint8Array(length);
     if (length === 0) return bytes;
     const headers = { range: `bytes=${offset}-${offset + length - 1}`, 'accept-encoding': 'identity' };
-    const answer = await this.#http.open({ url: this.name, subject: this.#subject, headers }, this.#signal);
+    const answer = await this.#http.open({ url: this.name, subject: this.#subject, headers }, signal);
     // A whole file in answer to a range is of use only when the range is its beginning.
     if (answer.status !== 206 && offset > 0) {
       await answer.discard();

@@ -20,10 +20,21 @@ export interface ListedEntry {
 
 const SHA256 = /^[0-9a-f]{64}$/;
 const GIT_SHA1 = /^[0-9a-f]{40}$/;
+const SHORT_SHA1 = /^[0-9a-f]{7,39}$/;
 
 /** Whether a revision is a full commit hash, which needs no looking up and never changes its content. */
 export function isCommitHash(revision: string): boolean {
   return GIT_SHA1.test(revision);
+}
+
+/** Whether a revision is a shortened commit hash, or could be one: git shortens to seven digits and more. */
+export function isShortHash(revision: string): boolean {
+  return SHORT_SHA1.test(revision);
+}
+
+/** Whether a revision names a commit itself, whole or shortened, and not a branch or tag that may move. */
+export function namesCommit(revision: string, commit: string): boolean {
+  return revision === commit || (isShortHash(revision) && commit.startsWith(revision));
 }
 
 export function isLargeFile(file: RepoFile): boolean {

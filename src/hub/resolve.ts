@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { NetworkError, NotFoundError } from '../errors.ts';
 import { type ByteSource, openFileSource } from '../formats/byte-source.ts';
 import { nearest } from '../nearest.ts';
-import { HubClient, type HubClientOptions } from './client.ts';
+import { type AskOptions, HubClient, type HubClientOptions } from './client.ts';
 import { type HubOverrides, readHubEnvironment } from './environment.ts';
 import { listLocalFolder } from './local.ts';
 import type { DownloadProgress } from './progress.ts';
@@ -17,7 +17,7 @@ import {
   takeSnapshots,
 } from './snapshot.ts';
 
-export { HubClient } from './client.ts';
+export { type AskOptions, HubClient } from './client.ts';
 export { readHubEnvironment } from './environment.ts';
 export { freeDiskBytes } from './disk.ts';
 export { type FilePart, readPart } from './parts.ts';
@@ -30,9 +30,10 @@ export {
   type Reference,
 } from './reference.ts';
 export type { DownloadProgress } from './progress.ts';
+export { namesCommit } from './repo-file.ts';
 export type { FileStatus } from './snapshot.ts';
 
-export interface ResolveOptions extends HubOverrides, HubClientOptions {
+export interface ResolveOptions extends HubOverrides, HubClientOptions, Pick<AskOptions, 'tries'> {
   /** Ends everything with the signal's reason. What was fetched so far is kept and gone on with next time. */
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
@@ -47,6 +48,8 @@ export interface ResolveFilesOptions extends ResolveOptions {
   readonly wanted: ((path: string) => boolean) | readonly string[];
   /** Wins over the revision of the reference. */
   readonly revision?: string | undefined;
+  /** Whether cached files are all that is needed, should the Hub refuse or be away. Default: some of the wanted are there. */
+  readonly isEnough?: ((cached: LocalFiles) => boolean | Promise<boolean>) | undefined;
 }
 
 export type Source =
@@ -102,7 +105,10 @@ export async function resolveFiles(
   const client = clientOf(options);
   const prefix = subfolder === undefined ? '' : `${subfolder}/`;
   const selection = (path: string): boolean => path.startsWith(prefix) && wanted(path.slice(prefix.length));
-  const [snapshot] = await takeSnapshots([{ repo, revision, selection, subfolder }], client, options);
+  const isEnough = (cached: Snapshot): boolean | Promise<boolean> =>
+    options.isEnough?.(hubFiles(cached, subfolder, client, options.signal)) ?? cached.files.length > 0;
+  const request = { repo, revision, selection, subfolder, isEnough };
+  const [snapshot] = await takeSnapshots([request], client, options);
   return hubFiles(snapshot!, subfolder, client, options.signal);
 }
 
@@ -112,19 +118,26 @@ export async function resolveUri(uri: string, options: ResolveOptions = {}): Pro
   return resolved!;
 }
 
-/** As `resolveUri`, for many files at once (in the order given): one question for each repository, one queue for all. */
+/**
+ * As `resolveUri`, for many files at once (in the order given): one question for each repository, one queue for all.
+ * `revisions` says by repository what is meant where an address has no revision.
+ */
 export async function resolveUris(
   uris: readonly string[],
-  options: ResolveOptions = {},
+  options: ResolveOptions & { readonly revisions?: Readonly<Record<string, string>> | undefined } = {},
 ): Promise<ResolvedUri[]> {
   const client = clientOf(options);
-  const wanted = uris.map((uri) => ({ uri, revision: 'main', ...parseHubUri(uri) }));
+  const wanted = uris.map((uri) => {
+    const { repo, path, revision } = parseHubUri(uri);
+    return { uri, repo, path, revision: revision ?? options.revisions?.[repo] ?? 'main' };
+  });
   const requests = new Map<string, SnapshotRequest & { selection: string[] }>();
   for (const { repo, revision, path } of wanted) {
     const key = `${repo}@${revision}`;
-    const request = requests.get(key) ?? { repo, revision, selection: [] };
-    if (!request.selection.includes(path)) request.selection.push(path);
-    requests.set(key, request);
+    const { selection = [] } = requests.get(key) ?? {};
+    if (!selection.includes(path)) selection.push(path);
+    const isEnough = ({ files }: Snapshot): boolean => files.length === selection.length;
+    requests.set(key, { repo, revision, selection, isEnough });
   }
   const snapshots = await takeSnapshots([...requests.values()], client, options);
   const files = new Map(
@@ -172,7 +185,7 @@ function hubFiles(
     if (file) return file;
     throw snapshot.listedByHub
       ? fileNotFound(name, `${repo}@${revision}`, byName.keys())
-      : fileNotCached(prefix + name, snapshot);
+      : (snapshot.refusal ?? fileNotCached(prefix + name, snapshot));
   };
   return {
     source: { kind: 'hub', repo, revision, commit, ...(subfolder !== undefined && { subfolder }) },
@@ -191,7 +204,7 @@ function hubFiles(
         bytes,
         { repo, revision, path },
         client.http,
-        signal,
+        { signal },
       );
     },
   };

@@ -10,6 +10,10 @@ export interface RetryPolicy {
   readonly longestWaitMs: number;
   /** A server that asks for more patience than this is answered with an error that says so. */
   readonly longestRetryAfterMs: number;
+  /** How long an answer may take where there is something to go on with. */
+  readonly shortTryMs: number;
+  /** How long a Hub that could not be reached is not asked again in such a case. */
+  readonly awayMs: number;
 }
 
 export const DEFAULT_RETRY: RetryPolicy = {
@@ -17,6 +21,8 @@ export const DEFAULT_RETRY: RetryPolicy = {
   firstWaitMs: 500,
   longestWaitMs: 20_000,
   longestRetryAfterMs: 300_000, // the Hub counts its request limits in windows of five minutes
+  shortTryMs: 4_000,
+  awayMs: 60_000,
 };
 
 /** Receives one line for a person: what went wrong and what is done about it. */

@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs';
 import { inspect } from 'node:util';
 import { UsageError } from '../errors.ts';
+import { errnoCode } from '../formats/system-errors.ts';
 
 /** A token that no print, log or JSON shows. Only `authorization()` reveals it, for the header of a request. */
 export class AccessToken {
@@ -53,7 +54,7 @@ function readTokenFile(path: string): string | undefined {
   try {
     return readFileSync(path, 'utf8');
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+    if (errnoCode(cause) === 'ENOENT') return undefined;
     throw new UsageError({
       code: 'bad_token',
       message: `the token file ${path} cannot be read`,

@@ -12,7 +12,7 @@ import type { Answer, HubHttp } from './http.ts';
 import { ProgressMeter, type DownloadProgress } from './progress.ts';
 import type { Subject } from './refusal.ts';
 import type { RepoFile } from './repo-file.ts';
-import { PassingFault, withRetries } from './retry.ts';
+import { PassingFault } from './retry.ts';
 
 export interface Transfer {
   readonly file: RepoFile;
@@ -43,9 +43,7 @@ export async function transfer(job: Transfer, http: HubHttp, options: TransferOp
         file,
         new ProgressMeter(file.path, file.bytes, options.onProgress ?? ignore),
       );
-      await withRetries(async () => fetchRest(job, writer, http, options.signal), {
-        policy: http.retry,
-        onNotice: http.onNotice,
+      await http.run((signal) => fetchRest(job, writer, http, signal), {
         signal: options.signal,
         progress: () => writer.furthest,
       });

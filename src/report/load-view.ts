@@ -75,6 +75,16 @@ function sourceText(name: string, { repository, commit }: SourceResult): string 
   return printable(commit === undefined ? name : `${name} (${repository ?? name} at ${commit})`);
 }
 
+/** Names repositories that are taken at a branch or tag; undefined when there are none. */
+function followsText({ sources: { model, transcoders } }: LoadResult): string | undefined {
+  const followed = [model, transcoders, ...(transcoders.linked ?? [])].filter(
+    (place) => place.follows_branch,
+  );
+  if (followed.length === 0) return undefined;
+  const names = new Set(followed.map(({ repository, revision }) => printable(`${repository}@${revision}`)));
+  return `${[...names].join(', ')}: may be another commit next time; NAME@COMMIT stays the same`;
+}
+
 function fitFacts(result: LoadResult, screen: Screen): string {
   const verdict: Cell = result.fits
     ? { text: 'yes', paint: screen.paint.green }
@@ -90,10 +100,12 @@ function fitFacts(result: LoadResult, screen: Screen): string {
 }
 
 export function loadView(result: LoadResult, screen: Screen): string {
+  const follows = followsText(result);
   const head = facts(
     [
       ['model', sourceText(result.model, result.sources.model)],
       ['transcoders', sourceText(result.transcoders, result.sources.transcoders)],
+      ...(follows === undefined ? [] : [['follows', follows] as const]),
     ],
     screen,
   );

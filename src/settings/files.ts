@@ -1,11 +1,11 @@
 /** Settings files: where they are, reading one with every key checked, and keeping a choice in one. */
 import { existsSync } from 'node:fs';
 import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
-import envPaths from 'env-paths';
 import * as v from 'valibot';
 import { BadFileError } from '../errors.ts';
 import { writeFileAtomic } from '../formats/atomic.ts';
 import { readJson } from '../formats/json.ts';
+import { userFolder } from '../formats/user-folders.ts';
 import { nearest } from '../nearest.ts';
 import { SETTING_NAMES, SETTING_RULES, type SettingName } from './rules.ts';
 
@@ -32,7 +32,7 @@ export function findProjectFile(folder: string): string | undefined {
 
 /** The file with the settings of this user, for all projects; it need not exist. */
 export function userSettingsFile(): string {
-  return join(envPaths('tracer', { suffix: '' }).config, 'config.json');
+  return join(userFolder('config'), 'config.json');
 }
 
 /** The keys that a file sets. Throws `BadFileError` that names the file, the key, and the nearest right one. */

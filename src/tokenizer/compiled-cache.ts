@@ -2,8 +2,8 @@
 import { createHash } from 'node:crypto';
 import { readFile, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import envPaths from 'env-paths';
 import { writeFileAtomic } from '../formats/atomic.ts';
+import { userFolder } from '../formats/user-folders.ts';
 import { readCompiled, writeCompiled } from './compiled-file.ts';
 import type { CompiledTokenizer } from './compiled-file.ts';
 
@@ -28,7 +28,7 @@ export class CompiledCache {
       const { size, mtimeNs, ctimeNs } = await stat(path, { bigint: true });
       if (size < SMALLEST_CACHED_BYTES) return undefined;
       const name = createHash('sha256').update(path).digest('hex').slice(0, NAME_LENGTH);
-      const folder = cacheDir ?? envPaths('tracer', { suffix: '' }).cache;
+      const folder = cacheDir ?? userFolder('cache');
       // ctime sees also what a copy that keeps mtime put in place.
       return new CompiledCache(
         join(folder, 'tokenizers', `${name}.bin`),

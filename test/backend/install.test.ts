@@ -1,6 +1,6 @@
 /** What `tracer setup` says where something is missing, and that it leaves nothing half done. */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, readdirSync, utimesSync, writeFileSync } from 'node:fs';
+import { chmodSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { ExhaustedError, NetworkError, NotFoundError } from '../../src/errors.ts';
@@ -8,7 +8,6 @@ import { findCudaDriver } from '../../src/backend/cuda.ts';
 import { setUpTensorflow, type SetupOptions } from '../../src/backend/install.ts';
 import { runCommand } from '../../src/backend/install/command.ts';
 import { isSetUp, tensorflowFolder } from '../../src/backend/install/folder.ts';
-import { takeLock } from '../../src/backend/install/lock.ts';
 import { probeDevice } from '../../src/backend/probing.ts';
 import { environment, scratchFolder } from '../support/scratch.ts';
 
@@ -125,45 +124,6 @@ describe('a device that is tried in a process of its own', () => {
     using scratch = scratchFolder();
     const result = await probeDevice('cpu', { folder: scratch.path });
     expect(result).toMatchObject({ ok: false, reason: expect.stringContaining('not set up') });
-  });
-});
-
-describe('the lock between two setups', () => {
-  it('is held by one at a time', async () => {
-    using scratch = scratchFolder();
-    const path = join(scratch.path, 'setup.lock');
-    const order: string[] = [];
-    const first = await takeLock(path);
-    const second = takeLock(path, undefined, () => order.push('second waits')).then((lock) => {
-      order.push('second has it');
-      return lock;
-    });
-    while (order.length === 0) await new Promise((resolve) => setTimeout(resolve, 5));
-    order.push('first gives it back');
-    await first[Symbol.asyncDispose]();
-    await (await second)[Symbol.asyncDispose]();
-    expect(order).toEqual(['second waits', 'first gives it back', 'second has it']);
-    expect(readdirSync(scratch.path)).toEqual([]);
-  });
-
-  it('is taken from a holder that was killed', async () => {
-    using scratch = scratchFolder();
-    const path = join(scratch.path, 'setup.lock');
-    writeFileSync(path, '');
-    const longAgo = new Date(Date.now() - 60_000);
-    utimesSync(path, longAgo, longAgo);
-    await using lock = await takeLock(path);
-    expect(lock.path).toBe(path);
-  });
-
-  it('is not waited for after an abort', async () => {
-    using scratch = scratchFolder();
-    const path = join(scratch.path, 'setup.lock');
-    await using _held = await takeLock(path);
-    const abort = new AbortController();
-    await expect(takeLock(path, abort.signal, () => abort.abort())).rejects.toMatchObject({
-      name: 'AbortError',
-    });
   });
 });
 

@@ -7,6 +7,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  readlinkSync,
   statSync,
   symlinkSync,
   writeFileSync,
@@ -14,7 +15,7 @@ import {
 import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BadFileError, EXIT, ExhaustedError, UsageError } from '../../src/errors.ts';
-import { FILE_EXISTS, nameNewFile, writeFileAtomic } from '../../src/formats/atomic.ts';
+import { checkWritable, FILE_EXISTS, nameNewFile, writeFileAtomic } from '../../src/formats/atomic.ts';
 import { ELEMENT_BYTES, readable } from '../../src/formats/dtype.ts';
 import { openSafetensors } from '../../src/formats/safetensors.ts';
 import { writeSafetensors } from '../../src/formats/safetensors-writer.ts';
@@ -144,6 +145,67 @@ describe('Writing a file', () => {
     expect(readFileSync(target, 'utf8')).toBe('old');
     expect(readFileSync(link, 'utf8')).toBe('new');
     expect(lstatSync(link).isFile()).toBe(true);
+  });
+
+  it('makes the file that a link points to and leaves the link, whatever form it has', async () => {
+    using folder = temporaryFolder();
+    const at = (name: string): string => join(folder.path, name);
+    mkdirSync(at('sub/deep'), { recursive: true });
+    mkdirSync(at('elsewhere'));
+    symlinkSync('../../elsewhere', at('sub/deep/far')); // `..` behind it starts in elsewhere
+    const links: [link: string, target: string, made: string][] = [
+      ['relative', 'sub/a.txt', 'sub/a.txt'],
+      ['absolute', at('sub/b.txt'), 'sub/b.txt'],
+      ['second', 'first', 'sub/c.txt'],
+      ['first', './sub/../sub/c.txt', 'sub/c.txt'],
+      ['sub/inside', 'd.txt', 'sub/d.txt'],
+      ['through', 'sub/deep/far/../e.txt', 'e.txt'],
+    ];
+    for (const [link, target] of links) symlinkSync(target, at(link));
+    for (const [link, target, made] of links.filter(([name]) => name !== 'first')) {
+      await checkWritable(at(link));
+      await writeFileAtomic(at(link), link);
+      expect(readlinkSync(at(link))).toBe(target);
+      expect(lstatSync(at(made)).isFile()).toBe(true);
+      expect(readFileSync(at(made), 'utf8')).toBe(link);
+    }
+    expect(readlinkSync(at('first'))).toBe('./sub/../sub/c.txt');
+    expect(readdirSync(at('sub')).sort()).toEqual(['a.txt', 'b.txt', 'c.txt', 'd.txt', 'deep', 'inside']);
+  });
+
+  it('makes the folder that a link points to, when a file is to lie in it', async () => {
+    using folder = temporaryFolder();
+    symlinkSync('graphs', join(folder.path, 'link'));
+    await checkWritable(join(folder.path, 'link/below/file'));
+    await writeFileAtomic(join(folder.path, 'link/below/file'), 'x');
+    expect(readlinkSync(join(folder.path, 'link'))).toBe('graphs');
+    expect(readFileSync(join(folder.path, 'graphs/below/file'), 'utf8')).toBe('x');
+  });
+
+  it.each([
+    ['whose folder is missing', 'gone/new.txt', 'there is no folder'],
+    ['to a link whose folder is missing', 'other', 'there is no folder'],
+    ['to itself', 'link', 'a circle of links'],
+    ['to a link back', 'back', 'a circle of links'],
+  ])('refuses a link %s, names it and leaves it', async (_, target, why) => {
+    using folder = temporaryFolder();
+    const link = join(folder.path, 'link');
+    symlinkSync(target, link);
+    symlinkSync('gone/new.txt', join(folder.path, 'other'));
+    symlinkSync('link', join(folder.path, 'back'));
+    const attempts = [
+      () => checkWritable(link),
+      () => writeFileAtomic(link, 'x'),
+      () => checkWritable(join(link, 'x')),
+    ];
+    for (const attempt of attempts) {
+      const error = await refusalOf(attempt());
+      expect(error).toMatchObject({ exitCode: EXIT.exhausted, code: 'not_writable' });
+      expect(error.message).toContain(link);
+      expect(error.message).toContain(why);
+    }
+    expect(readlinkSync(link)).toBe(target);
+    expect(readdirSync(folder.path).sort()).toEqual(['back', 'link', 'other']);
   });
 
   it('leaves the old file and no other when the writing fails, and passes the error on', async () => {

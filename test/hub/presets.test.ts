@@ -37,6 +37,15 @@ describe('the presets that ship', () => {
     expect(locate('transcoders', name).reference).toMatchObject({ repo: 'mwhanna/gemma-scope-transcoders' });
   });
 
+  it('are pinned to the commits that are known, and so are the files that a set lists elsewhere', () => {
+    const pinned = (kind: 'models' | 'transcoders', name: string) => locate(kind, name).reference;
+    expect(pinned('models', 'gemma')).toMatchObject({ repo: 'google/gemma-2-2b', revision: 'c5ebcd40d208' });
+    expect(pinned('transcoders', 'gemma')).toMatchObject({ revision: 'bd5773156dea' });
+    const npz = readPreset('transcoders', 'gemma-npz');
+    expect(npz.reference).toMatchObject({ repo: 'mntss/gemma-scope-transcoders', revision: '9250a2d4860c' });
+    expect(npz.linked).toEqual({ 'google/gemma-scope-2b-pt-transcoders': '50eec2f25c60' });
+  });
+
   it('hold the embedded model and its transcoders', async () => {
     for (const [kind, file] of [
       ['models', 'config.json'],
@@ -71,6 +80,7 @@ it.each([
   ['no JSON', '{'],
   ['no place', '{"description": "x"}'],
   ['two places', '{"description": "x", "repo": "a/b", "path": "c"}'],
+  ['a revision that is none', '{"description": "x", "repo": "a/b", "linked": {"c/d": ".."}}'],
   ['an unknown key', '{"description": "x", "repo": "a/b", "revison": "c"}'],
 ])('a preset file with %s is refused by its name', (_, text) => {
   writeFileSync(join(configs, 'models', 'mine.json'), text);

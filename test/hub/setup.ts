@@ -13,6 +13,8 @@ export interface ClientSetup {
   readonly offline?: boolean;
   readonly token?: string;
   readonly stallMs?: number;
+  /** How long a question may take where the cache stands in. */
+  readonly shortTryMs?: number;
 }
 
 /** A server and an empty cache, both gone at the end of the block that holds them. */
@@ -46,7 +48,8 @@ export class HubFixture implements AsyncDisposable {
       ...readHubEnvironment({}, this.environment(setup)),
       stallMs: setup.stallMs ?? 2_000,
     };
-    return new HubClient(environment, { retry: QUICK, onNotice: (text) => this.notices.push(text) });
+    const retry = { ...QUICK, ...(setup.shortTryMs !== undefined && { shortTryMs: setup.shortTryMs }) };
+    return new HubClient(environment, { retry, onNotice: (text) => this.notices.push(text) });
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -42,4 +42,27 @@ describe('the view of load', () => {
     expect(lineOf(text, 'memory')).toEqual(['memory', '9.00 GiB needed, 4.00 GiB free']);
     expect(lineOf(text, 'disk')).toEqual(['disk', '5.00 GiB needed, 100 GiB free']);
   });
+
+  it('names what follows a branch, and nothing that is pinned or lies here', () => {
+    expect(text).not.toContain('follows');
+    const commit = 'a'.repeat(40);
+    const hub = { name: 'x', kind: 'hub' as const, commit };
+    const linked = { file: 'hf://google/scope/a.npz', repository: 'google/scope', commit, revision: 'main' };
+    const sources = {
+      model: { ...hub, repository: 'owner/model', revision: 'main', follows_branch: true },
+      transcoders: {
+        ...hub,
+        repository: 'owner/set',
+        revision: 'aaaaaaa',
+        follows_branch: false,
+        linked: [
+          { ...linked, follows_branch: true },
+          { ...linked, file: 'hf://google/scope/b.npz', follows_branch: true },
+        ],
+      },
+    };
+    const [name, followed] = lineOf(loadView({ ...result, sources }, plain), 'follows');
+    expect(name).toBe('follows');
+    expect(followed).toMatch(/^owner\/model@main, google\/scope@main: /);
+  });
 });

@@ -5,6 +5,10 @@ import { setTimeout as wait } from 'node:timers/promises';
 export type Fault =
   /** Another status instead of the answer. */
   | { readonly kind: 'status'; readonly status: number; readonly headers?: Record<string, string> }
+  /** The question is taken, and nothing is ever answered. */
+  | { readonly kind: 'silence' }
+  /** So many bytes of JSON. */
+  | { readonly kind: 'flood'; readonly bytes: number }
   /** A web page instead of the answer, as the sign-in page of a hotel's network. */
   | { readonly kind: 'page'; readonly text: string }
   /** The connection is reset after so many bytes of the body. */

@@ -13,6 +13,7 @@ export interface SeenRequest {
   readonly path: string;
   readonly authorization: string | undefined;
   readonly range: string | undefined;
+  readonly body: string;
 }
 
 export interface RepoOptions {
@@ -44,6 +45,12 @@ export class HubServer implements AsyncDisposable {
   mostAtOnce = 0;
   /** Answer every request for a part with the whole. */
   ignoreRanges = false;
+  /** The header that names the next page of a listing, for its path and query. */
+  linkTo = (place: string): string => `<${this.endpoint}${place}>; rel="next"`;
+  /** Take the first digits of a commit for it, as the Hub does. */
+  shorten = false;
+  /** What stands before every path, as at a mirror that is not the only thing on its host. */
+  base = '';
   #sending = 0;
   readonly #repos = new Map<string, Repo>();
   readonly #faults: { match: string; fault: Fault; times: number }[] = [];
@@ -57,7 +64,12 @@ export class HubServer implements AsyncDisposable {
   }
 
   get endpoint(): string {
-    return addressOf(this.#hub);
+    return addressOf(this.#hub) + this.base;
+  }
+
+  /** Another origin, which takes no part in the API. */
+  get elsewhere(): string {
+    return addressOf(this.#cdn);
   }
 
   /** Adds a commit to a repository and moves `main` (and the other names given) to it. Returns its hash. */
@@ -90,6 +102,11 @@ export class HubServer implements AsyncDisposable {
     this.#faults.push({ match, fault, times });
   }
 
+  /** Ends all faults. */
+  recover(): void {
+    this.#faults.length = 0;
+  }
+
   /** Requests so far whose `host method path` contains `match`. */
   seen(match: string): SeenRequest[] {
     return this.requests.filter(({ host, method, path }) => `${host} ${method} ${path}`.includes(match));
@@ -105,24 +122,33 @@ export class HubServer implements AsyncDisposable {
   async #serve(host: 'hub' | 'cdn', request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { method = 'GET', url = '/' } = request;
     const { authorization, range } = request.headers;
-    this.requests.push({ host, method, path: url, authorization, range });
     response.on('error', () => undefined); // a client may leave at any time
     if (url.includes('/resolve/')) {
       this.mostAtOnce = Math.max(this.mostAtOnce, ++this.#sending);
       response.once('finish', () => (this.#sending -= 1)); // handed over, before the client can ask again
     }
     const body = await readBody(request);
+    this.requests.push({ host, method, path: url, authorization, range, body });
     const fault = this.#takeFault(`${host} ${method} ${url}`);
     if (this.ignoreRanges) delete request.headers.range;
     if (fault?.kind === 'status') {
       response.writeHead(fault.status, fault.headers).end();
       return;
     }
+    if (fault?.kind === 'silence') return;
+    if (fault?.kind === 'flood') {
+      response.writeHead(200, { 'content-type': 'application/json' });
+      response.end(`[${' '.repeat(fault.bytes)}]`);
+      return;
+    }
     if (fault?.kind === 'page') {
       response.writeHead(200, { 'content-type': 'text/html' }).end(fault.text);
       return;
     }
-    const { pathname, searchParams } = new URL(url, 'http://localhost');
+    const { pathname: whole, searchParams } = new URL(url, 'http://localhost');
+    if (host === 'hub' && !whole.startsWith(`${this.base}/`))
+      return refuse(response, 404, 'OutsideTheMirror');
+    const pathname = host === 'hub' ? whole.slice(this.base.length) : whole;
     const place = `${method} ${pathname}`;
     const api = /^\w+ \/api\/models\/([^/]+\/[^/]+)\/(revision|tree|paths-info)\/([^/]+)$/.exec(place);
     const file = /^\w+ \/([^/]+\/[^/]+)\/resolve\/([^/]+)\/(.+)$/.exec(place);
@@ -146,7 +172,9 @@ export class HubServer implements AsyncDisposable {
     const repo = this.#repos.get(name);
     // The Hub does not tell a stranger whether a repository exists.
     if (!repo) return refuse(response, token ? 404 : 401, 'RepoNotFound');
-    const commit = repo.revisions.get(revision) ?? revision;
+    const isShort = this.shorten && /^[0-9a-f]{7,39}$/.test(revision);
+    const meant = isShort ? [...repo.commits.keys()].find((hash) => hash.startsWith(revision)) : undefined;
+    const commit = repo.revisions.get(revision) ?? meant ?? revision;
     const files = repo.commits.get(commit);
     if (!files) return refuse(response, 404, 'RevisionNotFound');
     return { repo, commit, files };
@@ -179,8 +207,8 @@ export class HubServer implements AsyncDisposable {
       ...entries,
     ];
     if (from + PAGE_ENTRIES < all.length) {
-      const next = `${this.endpoint}/api/models/${name}/tree/${revision}?recursive=true&cursor=${from + PAGE_ENTRIES}`;
-      response.setHeader('Link', `<${next}>; rel="next"`);
+      const next = `/api/models/${name}/tree/${revision}?recursive=true&cursor=${from + PAGE_ENTRIES}`;
+      response.setHeader('Link', this.linkTo(next));
     }
     json(response, all.slice(from, from + PAGE_ENTRIES));
   }

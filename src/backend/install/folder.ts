@@ -1,7 +1,7 @@
 /** Where a set-up TensorFlow lies: one folder for each device and set of versions, complete or not there. */
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import envPaths from 'env-paths';
+import { userFolder } from '../../formats/user-folders.ts';
 
 export const TENSORFLOW_VERSION = '2.21.0';
 export const TFJS_VERSION = '4.22.0';
@@ -15,7 +15,7 @@ export type NativeDevice = 'cpu' | 'cuda';
 /** `TRACER_DATA_DIR`, else the user's data folder (`~/.local/share/tracer` on Linux). */
 export function dataFolder(): string {
   const named = process.env['TRACER_DATA_DIR'];
-  return named ? resolve(named) : envPaths('tracer', { suffix: '' }).data;
+  return named ? resolve(named) : userFolder('data');
 }
 
 /** Versions are in the name, so that a newer tracer builds its own and never loads an older addon. */

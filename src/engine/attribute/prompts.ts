@@ -1,8 +1,8 @@
 /** Engine, verb `attribute` for many prompts: one load, a graph each, and what is finished is not made again. */
-import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { EXIT, ExhaustedError, TracerError, UsageError } from '../../errors.ts';
 import { checkWritable } from '../../formats/atomic.ts';
+import { makeFolder } from '../../formats/output-path.ts';
 import { attributeIn, targetsOf, tokensOf } from './attribute.ts';
 import type {
   AttributePromptsRequest,
@@ -121,6 +121,6 @@ async function checkFolders({ output, graphDir }: AttributePromptsRequest): Prom
   for (const folder of [output, graphDir]) {
     if (folder === undefined) continue;
     await checkWritable(path.join(folder, 'graph-metadata.json'));
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
   }
 }

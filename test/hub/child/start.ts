@@ -9,9 +9,13 @@ export interface FetchChild {
 
 export function startFetch(repo: string, environment: Record<string, string>): FetchChild {
   const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
-  const child = spawn(process.execPath, ['--import', here('register.mjs'), here('fetch-files.ts'), repo], {
-    env: { PATH: process.env.PATH, ...environment },
-  });
+  const child = spawn(
+    process.execPath,
+    ['--import', here('../../support/register.mjs'), here('fetch-files.ts'), repo],
+    {
+      env: { PATH: process.env.PATH, ...environment },
+    },
+  );
   let [stdout, stderr] = ['', ''];
   child.stdout.on('data', (text: Buffer) => (stdout += text.toString()));
   child.stderr.on('data', (text: Buffer) => (stderr += text.toString()));

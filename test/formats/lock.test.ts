@@ -1,5 +1,7 @@
+import { spawn } from 'node:child_process';
 import {
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -8,10 +10,11 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { hostname, tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { setTimeout as wait } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { acquireLock, isAbandoned, listsFlock } from '../../src/hub/lock.ts';
+import { acquireLock, isAbandoned, listsFlock } from '../../src/formats/lock.ts';
 
 let folder: string;
 let path: string;
@@ -21,6 +24,8 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true }));
 
+/** Elsewhere the system does not tell when a process started. */
+const isLinux = process.platform === 'linux';
 const NOBODY = 2 ** 22 + 1; // one more than the largest process id of Linux
 
 function leaveLock(text: string, ageMs: number): void {
@@ -31,27 +36,27 @@ function leaveLock(text: string, ageMs: number): void {
 
 describe('a lock', () => {
   it('names its holder and is gone when released', async () => {
-    const release = await acquireLock(path);
-    expect(readFileSync(path, 'utf8')).toBe(`${process.pid}\n${hostname()}\n`);
-    await release();
+    {
+      await using _lock = await acquireLock(path);
+      expect(readFileSync(path, 'utf8')).toBe(`${process.pid}\n${hostname()}\n`);
+    }
     expect(readdirSync(join(folder, 'deep'))).toEqual([]);
   });
 
   it('lets one in at a time', async () => {
     let [inside, most] = [0, 0];
     const visit = async (): Promise<void> => {
-      const release = await acquireLock(path);
+      await using _lock = await acquireLock(path);
       most = Math.max(most, ++inside);
       await wait(5);
       inside -= 1;
-      await release();
     };
     await Promise.all(Array.from({ length: 6 }, visit));
     expect({ inside, most }).toEqual({ inside: 0, most: 1 });
   });
 
   it('that is held can be waited for, and the wait given up', async () => {
-    const release = await acquireLock(path);
+    await using _lock = await acquireLock(path);
     const stop = new AbortController();
     let waits = 0;
     const waiting = acquireLock(path, { signal: stop.signal, onWait: () => (waits += 1) });
@@ -60,7 +65,6 @@ describe('a lock', () => {
     await expect(waiting).rejects.toThrow('Ctrl-C');
     expect(waits).toBe(1);
     expect(existsSync(path)).toBe(true);
-    await release();
   });
 
   it.each([
@@ -68,32 +72,57 @@ describe('a lock', () => {
     ['another host that was silent for minutes', `${process.pid}\nelsewhere\n`, 120_000],
     ['Python, which leaves the file behind', '', 10_000],
   ])('of %s is broken', async (_, text, ageMs) => {
-    await (
-      await acquireLock(path)
-    )();
+    mkdirSync(dirname(path), { recursive: true });
     leaveLock(text, ageMs);
-    const release = await acquireLock(path);
+    await using _lock = await acquireLock(path);
     expect(readFileSync(path, 'utf8')).toContain(String(process.pid));
     expect(readdirSync(join(folder, 'deep'))).toEqual(['blob.lock']);
-    await release();
   });
 
   it('that somebody else took over is not removed by its former holder', async () => {
-    const release = await acquireLock(path);
-    rmSync(path);
-    leaveLock('1\nelsewhere\n', 0);
-    await release();
+    {
+      await using _lock = await acquireLock(path);
+      rmSync(path);
+      leaveLock('1\nelsewhere\n', 0);
+    }
     expect(readFileSync(path, 'utf8')).toBe('1\nelsewhere\n');
   });
 });
 
+describe('a process that is killed while it holds a lock', () => {
+  it('leaves it to the next one at once', async () => {
+    const here = (name: string): string => fileURLToPath(new URL(name, import.meta.url));
+    const holder = spawn(
+      process.execPath,
+      ['--import', here('../support/register.mjs'), here('child/hold-lock.ts'), path],
+      { stdio: ['ignore', 'pipe', 'inherit'] },
+    );
+    await new Promise((resolve) => holder.stdout.once('data', resolve));
+    expect(readFileSync(path, 'utf8')).toBe(`${holder.pid}\n${hostname()}\n`);
+    holder.kill('SIGKILL');
+    await new Promise((resolve) => holder.once('close', resolve));
+    let waits = 0;
+    await using _lock = await acquireLock(path, { onWait: () => (waits += 1) });
+    expect(waits).toBe(0);
+  });
+});
+
 describe('a holder', () => {
-  it('is gone when its process is, or its heart stopped', () => {
-    expect(isAbandoned(`${process.pid}\n${hostname()}\n`, 0)).toBe(false);
-    expect(isAbandoned(`${NOBODY}\n${hostname()}\n`, 0)).toBe(true);
-    expect(isAbandoned(`${NOBODY}\nelsewhere\n`, 0)).toBe(false);
-    expect(isAbandoned(`${process.pid}\n${hostname()}\n`, 120_000)).toBe(true);
-    expect([isAbandoned('', 100), isAbandoned('', 5_000)]).toEqual([false, true]);
+  const here = (pid: number): string => `${pid}\n${hostname()}\n`;
+
+  it('is gone when its process is, or when the file of another host was not touched for long', () => {
+    const nowMs = Date.now();
+    expect(isAbandoned(here(process.pid), nowMs)).toBe(false);
+    expect(isAbandoned(here(NOBODY), nowMs)).toBe(true);
+    expect(isAbandoned(`${NOBODY}\nelsewhere\n`, nowMs)).toBe(false);
+    expect(isAbandoned(`${process.pid}\nelsewhere\n`, nowMs - 120_000)).toBe(true);
+    expect([isAbandoned('', nowMs - 100), isAbandoned('', nowMs - 5_000)]).toEqual([false, true]);
+  });
+
+  it('that computes for minutes keeps its lock; a process that was given its id later does not', () => {
+    const [startMs, minutes] = [performance.timeOrigin, 600_000];
+    expect(isAbandoned(here(process.pid), startMs + 1_000, startMs + minutes)).toBe(!isLinux);
+    expect(isAbandoned(here(process.pid), startMs - 10_000, startMs + minutes)).toBe(true);
   });
 
   it('that locks the file with flock is seen in the table of the kernel', () => {

@@ -1,0 +1,23 @@
+/**
+ * Hub: where the next page of a listing is. Mirrors pass on the `Link` header of the Hub with the Hub's own address in it, so
+ * that of a link only path and query count; the page is asked of the endpoint that gave the first one.
+ */
+
+const API = '/api/models/';
+/** One link of a header (RFC 8288): an address in angle brackets and its parameters. */
+const LINK = /<([^>]*)>((?:\s*;\s*[\w-]+\s*=\s*(?:"[^"]*"|[^",;\s]+))*)/g;
+const IS_NEXT = /;\s*rel\s*=\s*(?:"(?:[^"]*\s)?next(?:\s[^"]*)?"|next(?=[\s;]|$))/i;
+
+/** The address of the next page, on the endpoint; undefined for the last one. */
+export function nextPageOf(header: string | null, requested: string, endpoint: string): string | undefined {
+  for (const [, target = '', parameters = ''] of (header ?? '').matchAll(LINK)) {
+    if (!IS_NEXT.test(parameters) || !URL.canParse(target, requested)) continue;
+    const { pathname, search } = new URL(target, requested);
+    const base = new URL(endpoint).pathname.replace(/\/$/, '');
+    const path = pathname.startsWith(`${base}/`) ? pathname.slice(base.length) : pathname;
+    // The Hub that a mirror asks may lie below another folder: what both share begins with the API.
+    const from = path.indexOf(API);
+    return `${endpoint}${from < 0 ? path : path.slice(from)}${search}`;
+  }
+  return undefined;
+}
