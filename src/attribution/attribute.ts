@@ -1,4 +1,4 @@
-/** Attribution, step 4 of 4, and the room's entry: the phases in the order of the paper (Ameisen et al. 2025), as a graph's data. */
+/** Attribution, step 4 of 4: all phases in the order of the paper (Ameisen et al. 2025), from a prompt to a graph's data. */
 import type { Arithmetic } from '../backend/backend.ts';
 import { yieldToEventLoop } from '../backend/event-loop.ts';
 import { MemoryBudget } from '../backend/budget.ts';
@@ -26,13 +26,13 @@ export interface AttributionOptions extends SelectionOptions {
   readonly onProgress?: (done: number, wanted: number) => void;
   /** Called when everything is ready and rows of features begin. */
   readonly onPrepared?: () => void;
-  /** Where rows outlive the process: opened as soon as it is known which features there are. It stays the caller's. */
+  /** Opens where rows are stored, as soon as it is known which features are active. It stays the caller's. */
   readonly openStore?: (features: ActiveFeatures) => Promise<RowStore>;
   /** Throws for numbers that are not finite, naming the weight that they come from. */
   readonly checkFinite?: (values: Float32Array, what: string) => Promise<void>;
 }
 
-/** Keeps rows beyond the life of a process. */
+/** Stores rows, so that an attribution can be resumed by another process. */
 export interface RowStore {
   /** Rows [features.length, n_columns] of an earlier, interrupted run; undefined unless all of them are there. */
   take(features: Int32Array, columns: RowColumns): Promise<Float32Array | undefined>;

@@ -1,4 +1,4 @@
-/** Attribution, step 3 of 4: rows of edges. A batch of gradients walks down the linear model, layer by layer. */
+/** Attribution, step 3 of 4: rows of edges. The gradients of a batch go back through the linear model, layer by layer. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor2D, Tensor3D } from '../backend/backend.ts';
 import { yieldToEventLoop } from '../backend/event-loop.ts';
@@ -31,11 +31,11 @@ export interface BackwardContext {
   readonly pass: FrozenPass;
   readonly linear: LinearModel;
   readonly sources: Sources;
-  /** Null: rows walk on to the embedding. */
+  /** Null: gradients go back to the embedding. */
   readonly tokenSources: TokenSources | null;
   /** Of the rows, and of `sources`. */
   readonly columns: RowColumns;
-  /** Ends a walk between two layers: a batch of a large model takes longer than somebody wants to wait after Ctrl-C. */
+  /** Looked at between two layers: a batch of a large model takes many seconds. */
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -57,7 +57,7 @@ export async function logitRows(context: BackwardContext, { vectors }: LogitBatc
     g.dispose();
     throw error;
   }
-  await walkDown(context, pass.n_pos, rows, [{ layer: top, positions: new Int32Array(n).fill(last), g }]);
+  await propagate(context, pass.n_pos, rows, [{ layer: top, positions: new Int32Array(n).fill(last), g }]);
   return rows.values;
 }
 
@@ -66,7 +66,7 @@ export async function featureRows(context: BackwardContext, batch: FeatureBatch)
   const { linear, replacement, pass } = context;
   const { indices } = pass.features;
   const field = (feature: number, at: number): number => indices[FEATURE_FIELDS * feature + at]!;
-  const joining: Joining[] = [];
+  const starts: RowStart[] = [];
   try {
     for (let start = 0; start < batch.features.length;) {
       const layer = field(batch.features[start]!, 0);
@@ -78,21 +78,21 @@ export async function featureRows(context: BackwardContext, batch: FeatureBatch)
         layer,
         members.map((feature) => field(feature, 2)),
       );
-      joining.push({ layer, positions, g: linear.fromFeatureInput(layer, encoder, positions) });
+      starts.push({ layer, positions, g: linear.fromFeatureInput(layer, encoder, positions) });
       encoder.dispose();
       start = stop;
     }
   } catch (error) {
-    for (const { g } of joining) g.dispose();
+    for (const { g } of starts) g.dispose();
     throw error;
   }
   const rows = new RowSums(batch.features.length, context.columns);
-  await walkDown(context, batch.n_pos, rows, joining);
+  await propagate(context, batch.n_pos, rows, starts);
   return rows.values;
 }
 
-/** Rows that enter the walk at hook_resid_mid of a layer, each at one position. */
-interface Joining {
+/** Gradients of rows that start at hook_resid_mid of a layer, each at one position. */
+interface RowStart {
   readonly layer: number;
   readonly positions: Int32Array;
   /** [n, d_model] */
@@ -100,22 +100,23 @@ interface Joining {
 }
 
 /**
- * Walks all rows down to the tokens. `joining` is ordered from the highest layer down, and is disposed. A row costs nothing
- * above its own layer, one query position in it, and no position beyond `n_pos` anywhere.
+ * Takes all gradients back to the tokens, and adds what sources contribute on the way. `starts` are ordered from the highest
+ * layer down, and are disposed. A row costs nothing above its own layer, one query position in it, and no position beyond
+ * `n_pos` anywhere.
  */
-async function walkDown(
+async function propagate(
   { pass, linear, sources, tokenSources, columns, signal }: BackwardContext,
   n_pos: number,
   rows: RowSums,
-  joining: readonly Joining[],
+  starts: readonly RowStart[],
 ): Promise<void> {
   let g: Tensor3D | undefined; // at hook_resid_post of `layer`, [n_pos, rows so far, d_model]
-  const waiting = [...joining];
+  const pending = [...starts];
   try {
-    for (let layer = waiting[0]?.layer ?? -1; layer >= 0; layer--) {
+    for (let layer = pending[0]?.layer ?? -1; layer >= 0; layer--) {
       await yieldToEventLoop();
       signal?.throwIfAborted();
-      const entering = waiting[0]?.layer === layer ? waiting[0] : undefined;
+      const starting = pending[0]?.layer === layer ? pending[0] : undefined;
       if (g) {
         for await (const block of sources.blocks(layer, 0, n_pos)) await rows.addDots(block, g);
         using skip = await linear.skip(layer);
@@ -124,24 +125,24 @@ async function walkDown(
       if (layer === 0 && tokenSources) {
         using tokens = await tokenSources.acquire(columns);
         if (g) await rows.addDots(tokens, g);
-        if (entering) await rows.addDotsAtOwn(tokens, entering.g, entering.positions, g?.shape[1] ?? 0);
+        if (starting) await rows.addDotsAtOwn(tokens, starting.g, starting.positions, g?.shape[1] ?? 0);
       } else {
         using attention = await linear.attention(layer);
         if (g) g = replace(g, (at) => tf.add(at, attention.back(at)));
-        if (entering) {
-          const { positions, g: own } = entering;
+        if (starting) {
+          const { positions, g: own } = starting;
           const moved = tf.tidy(() =>
             tf.add<Tensor3D>(attention.backAt(positions, n_pos, own), atPositions(positions, n_pos, own)),
           );
           g = g ? joined(g, moved) : moved;
         }
       }
-      if (entering) waiting.shift()!.g.dispose();
+      if (starting) pending.shift()!.g.dispose();
     }
     if (g && !tokenSources) await rows.addTokenDots(pass.tokenVectors, g);
   } finally {
     g?.dispose();
-    for (const { g: unused } of waiting) unused.dispose();
+    for (const { g: unused } of pending) unused.dispose();
   }
 }
 

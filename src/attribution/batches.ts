@@ -5,12 +5,12 @@ import type { FeatureBatch } from './backward.ts';
 /** From this many rows on, products are as fast as they get: a batch does not take in rows of a further position. */
 const ENOUGH_ROWS = 128;
 
-/** A batch's gradients, [n_pos, rows, d_model] float32, stay below this; a walk holds about five such tensors at a time. */
+/** A batch's gradients, [n_pos, rows, d_model] float32, stay below this; about five such tensors are in memory at a time. */
 const LARGEST_GRADIENT_BYTES = 128 * 1024 * 1024;
 
 /**
  * Cuts features into batches of about `batchSize` rows: by position, and within a batch from the highest layer down, which
- * is the order in which they enter the walk. The rows of one position are cut into equal parts, so that no small rest is
+ * is the order in which they start. The rows of one position are cut into equal parts, so that no small rest is
  * computed at half the speed; a batch can be half as large again as asked. The rows themselves do not depend on the cut.
  */
 export function planBatches(

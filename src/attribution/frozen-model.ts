@@ -2,12 +2,10 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { HeldWeight, Tensor, Tensor2D } from '../backend/backend.ts';
 import type { ActivationCache } from '../model/activation-cache.ts';
-import { blockHook, type Edit, type HookName } from '../model/hooks.ts';
+import type { Edit, HookName } from '../model/hooks.ts';
 import type { ForwardResult } from '../model/transformer.ts';
-import { HeldPattern } from '../replacement/held-pattern.ts';
+import { HeldPattern, isPatternHook, patternHook } from '../replacement/held-pattern.ts';
 import type { ReplacementModel } from '../replacement/replacement-model.ts';
-
-const PATTERN = 'attn.hook_pattern';
 
 /** What enters the residual stream, [pos · d_model] each; what is left out is zero. */
 export interface Written {
@@ -46,14 +44,11 @@ export class FrozenModel implements Disposable {
   ): Promise<FrozenModel> {
     const { config } = replacement.model;
     const layers = Array.from({ length: config.n_layers }, (_, layer) => layer);
-    const patterns = layers.map(
-      (layer) =>
-        new HeldPattern(config, layer, tokens.length, replacement.budget, (pattern) => pattern.clone()),
-    );
+    const patterns = layers.map((layer) => new HeldPattern(config, layer, tokens.length, replacement.budget));
     const kept = new Set<HookName>([
       ...(['hook_embed', 'unembed.hook_pre'] as const),
       ...layers.flatMap((layer) => [replacement.inputHook(layer), replacement.outputHook(layer)]),
-      ...replacement.flow.stoppedAt.filter((name) => !name.endsWith(PATTERN)),
+      ...replacement.flow.stoppedAt.filter((name) => !isPatternHook(name)),
       ...patterns.flatMap(({ hooks }) => hooks),
     ]);
     try {
@@ -86,7 +81,7 @@ export class FrozenModel implements Disposable {
     const shape: [number, number] = [this.tokens.length, d_model];
     const edits = new Map<HookName, Edit>();
     for (const name of replacement.flow.stoppedAt) {
-      if (!name.endsWith(PATTERN)) edits.set(name, () => activations.get(name));
+      if (!isPatternHook(name)) edits.set(name, () => activations.get(name));
     }
     edits.set('hook_embed', () => vectors(written.embedding, shape));
     const captured = new Set<HookName>(['unembed.hook_pre']);
@@ -94,7 +89,7 @@ export class FrozenModel implements Disposable {
     for (let layer = 0; layer < n_layers; layer++) {
       const [inputHook, outputHook] = [replacement.inputHook(layer), replacement.outputHook(layer)];
       captured.add(inputHook);
-      edits.set(blockHook(layer, PATTERN), () => patterns[layer]!.acquire().value);
+      edits.set(patternHook(layer), () => patterns[layer]!.acquire().value);
       let input: Tensor;
       edits.set(inputHook, (value) => (input = value));
       edits.set(outputHook, () => {

@@ -13,7 +13,7 @@ import { FeatureRanges } from './feature-ranges.ts';
 const FLOAT32_BYTES = 4;
 
 /** Vectors are made in blocks of positions of about this size, so that little is in memory of what is not kept. */
-const BLOCK_BYTES = 128 * 1024 * 1024;
+const BLOCK_BYTES = 64 * 1024 * 1024;
 
 /** Sources that write into one layer at one position. */
 export interface SourcesAt {

@@ -3,7 +3,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { HeldWeight, Tensor2D } from '../backend/backend.ts';
 import { UsageError } from '../errors.ts';
 import { blockHook, NORMS, type Edit, type HookName } from '../model/hooks.ts';
-import type { ForwardResult } from '../model/transformer.ts';
+import type { ForwardOptions, ForwardResult } from '../model/transformer.ts';
+import { isPatternHook, patternHook, type HeldPattern } from '../replacement/held-pattern.ts';
 import type { ReplacementModel } from '../replacement/replacement-model.ts';
 
 /** Layers [from, to). */
@@ -63,68 +64,52 @@ export class Freeze {
   }
 }
 
-/** Edits that put the original pass in place of the running one. Dispose them when the pass is over. */
-export class FrozenPass implements Disposable {
-  readonly edits: ReadonlyMap<HookName, Edit>;
-  private readonly skips: readonly HeldWeight[];
-
-  private constructor(edits: ReadonlyMap<HookName, Edit>, skips: readonly HeldWeight[]) {
-    this.edits = edits;
-    this.skips = skips;
-  }
-
-  /** @param original has captured what `freeze` names, the outputs it holds, and the feature inputs */
-  static async of(
-    replacement: ReplacementModel,
-    original: ForwardResult,
-    freeze: Freeze,
-  ): Promise<FrozenPass> {
-    const { n_layers } = replacement.model.config;
-    const { activations } = original;
-    const edits = new Map<HookName, Edit>();
-    const skips: HeldWeight[] = [];
-    for (const name of freeze.constantHooks(n_layers)) edits.set(name, () => activations.get(name));
-    try {
-      for (let layer = 0; layer < n_layers; layer++) {
-        if (!freeze.holdsOutput(layer)) continue;
-        const W_skip = await replacement.transcoders.acquireSkip(layer);
-        if (W_skip) skips.push(W_skip);
-        holdOutput(edits, replacement, original, layer, W_skip);
-      }
-    } catch (error) {
-      for (const skip of skips) skip[Symbol.dispose]();
-      throw error;
-    }
-    return new FrozenPass(edits, skips);
-  }
-
-  [Symbol.dispose](): void {
-    for (const skip of this.skips) skip[Symbol.dispose]();
-  }
+/** An unchanged pass with all that changed passes hold fixed or start from. Dispose it, or take it with `using`. */
+export interface OriginalPass extends ForwardResult {
+  /** By layer; none where patterns are not held. */
+  readonly patterns: readonly HeldPattern[];
 }
 
-/** The MLP output stays the original one, except for what a skip connection makes of a changed input. */
-function holdOutput(
-  edits: Map<HookName, Edit>,
+/** Edits of a pass, and what they need of a layer while it runs. */
+export type FrozenEdits = Required<Pick<ForwardOptions, 'edits' | 'beforeLayer'>>;
+
+/**
+ * Edits that put the original pass in place of the running one.
+ * @param original has captured what `freeze` names, the outputs it holds, and the feature inputs
+ */
+export function frozenEdits(
   replacement: ReplacementModel,
-  { activations }: ForwardResult,
-  layer: number,
-  W_skip: HeldWeight | null,
-): void {
-  const inputHook = replacement.inputHook(layer);
-  const outputHook = replacement.outputHook(layer);
-  const output = activations.get<Tensor2D>(outputHook);
-  if (!W_skip) {
-    edits.set(outputHook, () => output);
-    return;
+  { activations, patterns }: OriginalPass,
+  freeze: Freeze,
+): FrozenEdits {
+  const { n_layers } = replacement.model.config;
+  const edits = new Map<HookName, Edit>();
+  for (const name of freeze.constantHooks(n_layers)) {
+    if (!isPatternHook(name)) edits.set(name, () => activations.get(name));
   }
-  const inputThen = activations.get<Tensor2D>(inputHook);
-  let skipped: Tensor2D | undefined; // made and used within one tidy: that of the layer
-  edits.set(inputHook, (input) => {
-    skipped = W_skip.matMul(tf.sub<Tensor2D>(input, inputThen), { transpose: true });
-    return input;
-  });
-  edits.set(outputHook, () => tf.add(output, skipped!));
+  for (const [layer, pattern] of patterns.entries()) {
+    edits.set(patternHook(layer), () => pattern.acquire().value);
+  }
+  let W_skip: HeldWeight | null = null; // of the layer that runs
+  for (let layer = 0; layer < n_layers; layer++) {
+    if (!freeze.holdsOutput(layer)) continue;
+    const inputHook = replacement.inputHook(layer);
+    const outputHook = replacement.outputHook(layer);
+    // The output stays the original one, except for what a skip connection makes of a changed input.
+    let skipped: Tensor2D | null; // made and used within one tidy: that of the layer
+    edits.set(inputHook, (input) => {
+      const change = (): Tensor2D => tf.sub(input, activations.get<Tensor2D>(inputHook));
+      skipped = W_skip && W_skip.matMul(change(), { transpose: true });
+      return input;
+    });
+    edits.set(outputHook, () => {
+      const output = activations.get<Tensor2D>(outputHook);
+      return skipped ? tf.add(output, skipped) : output;
+    });
+  }
+  const beforeLayer = async (layer: number): Promise<Disposable | null> =>
+    (W_skip = freeze.holdsOutput(layer) ? await replacement.transcoders.acquireSkip(layer) : null);
+  return { edits, beforeLayer };
 }
 
 function checkRange({ from, to }: LayerRange, n_layers: number): void {

@@ -2,29 +2,51 @@
 import type { Tensor2D } from '../backend/backend.ts';
 import { composeEdits, type HookName } from '../model/hooks.ts';
 import type { ForwardOptions, ForwardResult } from '../model/transformer.ts';
+import { HeldPattern, isPatternHook } from '../replacement/held-pattern.ts';
 import type { ReplacementModel } from '../replacement/replacement-model.ts';
 import { ignoredPositions } from '../tokenizer/bos.ts';
 import { FeatureChanges } from './changes.ts';
-import { Freeze, FrozenPass } from './freeze.ts';
+import { frozenEdits, type Freeze, type OriginalPass } from './freeze.ts';
 import type { InterventionPlan } from './plan.ts';
 
-/** An unchanged pass with all that changed passes hold fixed or start from. */
+/** Runs a prompt unchanged, and keeps what `freeze` holds fixed and the feature inputs. */
 export async function originalPass(
   replacement: ReplacementModel,
   tokens: ArrayLike<number>,
   freeze: Freeze,
   options: ForwardOptions = {},
-): Promise<ForwardResult> {
-  const { n_layers } = replacement.model.config;
-  const names = new Set<HookName>(freeze.constantHooks(n_layers));
-  for (let layer = 0; layer < n_layers; layer++) {
-    names.add(replacement.inputHook(layer));
-    if (freeze.holdsOutput(layer)) names.add(replacement.outputHook(layer));
+): Promise<OriginalPass> {
+  const { config } = replacement.model;
+  const layers = Array.from({ length: config.n_layers }, (_, layer) => layer);
+  const isWanted = (name: HookName): boolean => options.capture?.(name) ?? false;
+  const patterns = freeze.patterns
+    ? layers.map((layer) => new HeldPattern(config, layer, tokens.length, replacement.budget))
+    : [];
+  const names = new Set<HookName>([
+    ...freeze.constantHooks(config.n_layers).filter((name) => !isPatternHook(name)),
+    ...patterns.flatMap(({ hooks }) => hooks),
+    ...layers.map((layer) => replacement.inputHook(layer)),
+    ...layers.filter((layer) => freeze.holdsOutput(layer)).map((layer) => replacement.outputHook(layer)),
+  ]);
+  const dispose = (): void => patterns.forEach((pattern) => pattern[Symbol.dispose]());
+  try {
+    const pass = await replacement.forward(tokens, {
+      ...options,
+      capture: (name) => names.has(name) || isWanted(name),
+      afterLayer: (layer, activations) => Promise.resolve(patterns[layer]?.takeFrom(activations, isWanted)),
+    });
+    return {
+      ...pass,
+      patterns,
+      [Symbol.dispose]() {
+        dispose();
+        pass[Symbol.dispose]();
+      },
+    };
+  } catch (error) {
+    dispose();
+    throw error;
   }
-  return await replacement.forward(tokens, {
-    ...options,
-    capture: (name) => names.has(name) || (options.capture?.(name) ?? false),
-  });
 }
 
 /**
@@ -36,15 +58,14 @@ export async function changedPass(
   tokens: ArrayLike<number>,
   plan: InterventionPlan,
   freeze: Freeze,
-  original: ForwardResult | undefined,
+  original: OriginalPass | undefined,
   options: ForwardOptions = {},
 ): Promise<ForwardResult> {
   const { n_layers } = replacement.model.config;
   const inputs = new Set(Array.from({ length: n_layers }, (_, layer) => replacement.inputHook(layer)));
   const capture = (name: HookName): boolean => inputs.has(name) || (options.capture?.(name) ?? false);
   if (plan.interventions.length === 0) return await replacement.forward(tokens, { ...options, capture });
-  using frozen =
-    original && freeze.holdsAnything ? await FrozenPass.of(replacement, original, freeze) : undefined;
+  const frozen = original && freeze.holdsAnything ? frozenEdits(replacement, original, freeze) : undefined;
   using changes = new FeatureChanges(replacement, plan, freeze, {
     first: 0,
     n_pos: tokens.length,
@@ -54,7 +75,12 @@ export async function changedPass(
     }),
   });
   const edits = frozen ? composeEdits(frozen.edits, changes.edits) : changes.edits;
-  return await replacement.forward(tokens, { ...options, edits, capture });
+  return await replacement.forward(tokens, {
+    ...options,
+    edits,
+    capture,
+    ...(frozen && { beforeLayer: frozen.beforeLayer }),
+  });
 }
 
 /** Whether `changedPass` needs the original pass. */

@@ -30,7 +30,7 @@ export interface ForwardOptions extends RunHooks {
   readonly logits?: 'all' | 'last' | 'none';
   /** Keys and values of earlier tokens; those of this pass are added. */
   readonly cache?: KeyValueCache;
-  /** Called before each layer. What it returns is disposed after the layer: weights that edits need, for one layer at a time. */
+  /** Called before each layer. What it returns is disposed when the layer has run: weights that its edits need. */
   readonly beforeLayer?: (layer: number) => Promise<Disposable | null>;
   /** Called after each layer with what was captured so far, of which it may take values that are not needed any longer. */
   readonly afterLayer?: (layer: number, activations: ActivationCache) => Promise<void>;
@@ -85,8 +85,10 @@ export class Transformer implements Disposable {
           masks,
           ...(options.cache && { onKeysValues: (l, keys, values) => options.cache!.put(l, keys, values) }),
         };
-        using _held = await options.beforeLayer?.(layer);
-        residual = await this.runBlock(residual, layer, context, options.cache?.get(layer));
+        {
+          using _held = await options.beforeLayer?.(layer);
+          residual = await this.runBlock(residual, layer, context, options.cache?.get(layer));
+        }
         await options.afterLayer?.(layer, activations);
       }
       options.cache?.advance(n);

@@ -1,6 +1,6 @@
 /**
- * Replacement: what attribution computes from parameters alone, once for a session however many prompts it has: W_O and W_V with
- * the norms around attention folded in, and the mean row of the unembedding.
+ * Replacement: what attribution computes from parameters alone, once for all prompts of a session: W_O and W_V with the norms around
+ * attention folded in, and the mean row of the unembedding.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Arithmetic, HeldWeight, Tensor2D, Weight } from '../backend/backend.ts';

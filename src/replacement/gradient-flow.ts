@@ -1,6 +1,6 @@
 /**
  * Replacement: where gradients start, where they stop and what is constant, as one table. With the stops in place the
- * model is linear in the residual stream; the configuration summary prints this table, attribution walks it backwards.
+ * model is linear in the residual stream; the configuration summary prints this table, attribution follows it backwards.
  */
 import type { TransformerConfig } from '../model/config.ts';
 import { blockHook, NORMS, type BlockSite, type HookName } from '../model/hooks.ts';

@@ -9,6 +9,15 @@ import type { TransformerConfig } from '../model/config.ts';
 import { blockHook, type HookName } from '../model/hooks.ts';
 
 const FLOAT32_BYTES = 4;
+const SITE = 'attn.hook_pattern';
+
+export function patternHook(layer: number): HookName {
+  return blockHook(layer, SITE);
+}
+
+export function isPatternHook(name: HookName): boolean {
+  return name.endsWith(SITE);
+}
 
 /**
  * Patterns grow with the square of the prompt. Where the budget has no room for one, its rotated queries and keys are kept
@@ -27,21 +36,21 @@ export class HeldPattern<Form extends Tensor = Tensor3D> implements Disposable {
 
   /**
    * Before the pass: reserves the memory, which decides what has to be captured.
-   * @param form what is used of a pattern [head, q_pos, k_pos], as a tensor of the same size; called inside a tidy
+   * @param form what is used of a pattern [head, q_pos, k_pos], a tensor of the same size, itself by default; called inside a tidy
    */
   constructor(
     config: TransformerConfig,
     layer: number,
     n_pos: number,
     budget: MemoryBudget,
-    form: (pattern: Tensor3D) => Form,
+    form: (pattern: Tensor3D) => Form = (pattern) => pattern.clone() as Tensor as Form,
   ) {
     const { n_heads, n_kv_heads, d_head } = config;
     const bytes = n_heads * n_pos * n_pos * FLOAT32_BYTES;
     const isCounted = budget.take(bytes);
     const isKept = isCounted || bytes <= (n_heads + n_kv_heads) * d_head * n_pos * FLOAT32_BYTES;
     this.hooks = isKept
-      ? [blockHook(layer, 'attn.hook_pattern')]
+      ? [patternHook(layer)]
       : [blockHook(layer, 'attn.hook_rot_q'), blockHook(layer, 'attn.hook_rot_k')];
     this.config = config;
     this.layer = layer;
@@ -50,9 +59,14 @@ export class HeldPattern<Form extends Tensor = Tensor3D> implements Disposable {
     this.countedBytes = isCounted ? bytes : 0;
   }
 
-  /** After the layer, once: takes what was captured, so that there is one copy of it. */
-  takeFrom(activations: ActivationCache): void {
-    const [first, second] = this.hooks.map((name) => activations.take<Tensor3D>(name));
+  /**
+   * After the layer, once: takes what was captured, so that there is one copy of it.
+   * @param isWanted whether a hook has to stay captured
+   */
+  takeFrom(activations: ActivationCache, isWanted: (name: HookName) => boolean = () => false): void {
+    const [first, second] = this.hooks.map((name) =>
+      isWanted(name) ? activations.get<Tensor3D>(name).clone() : activations.take<Tensor3D>(name),
+    );
     if (second) {
       this.queriesAndKeys = [first!, second];
       return;

@@ -1,5 +1,6 @@
 /** A loaded golden fixture: replacement model and tokenizer. */
 import type { ReplacementModel as Model } from '../../src/replacement/replacement-model.ts';
+import { MemoryBudget } from '../../src/backend/budget.ts';
 import { openCheckpoint } from '../../src/model/checkpoint.ts';
 import { loadTransformer } from '../../src/model/load.ts';
 import { ReplacementModel } from '../../src/replacement/replacement-model.ts';
@@ -19,13 +20,14 @@ export async function loadFixture(
   device: TestDevice,
   fixture: Fixture,
   setName: string,
+  budget: MemoryBudget = new MemoryBudget(),
 ): Promise<LoadedFixture> {
   const backend = await openBackend(device);
   const checkpoint = await openCheckpoint(folder(goldenPath(fixture, 'model')));
   const files = folder(goldenPath(fixture, 'transcoders', setName));
   const opened = await openSet(files, await readSetConfig(files), checkpoint.config);
-  const model = await loadTransformer(backend, checkpoint);
-  const replacement = new ReplacementModel(model, await loadSet(backend, opened));
+  const model = await loadTransformer(backend, checkpoint, { budget });
+  const replacement = new ReplacementModel(model, await loadSet(backend, opened, { budget }), budget);
   const tokenizer = await loadTokenizer({
     tokenizerJson: goldenPath(fixture, 'model', 'tokenizer.json'),
     tokenizerConfig: goldenPath(fixture, 'model', 'tokenizer_config.json'),
