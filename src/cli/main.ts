@@ -10,9 +10,9 @@ import { listenForStop } from './signals.ts';
 
 /** The command that was typed, as deep in the tree as its names exist. */
 function typedCommand(program: Command, words: readonly string[]): Command {
-  let place = program;
-  for (const word of words) place = place.commands.find((command) => command.name() === word) ?? place;
-  return place;
+  let current = program;
+  for (const word of words) current = current.commands.find((command) => command.name() === word) ?? current;
+  return current;
 }
 
 /** Runs one command. `exitNow` ends the process at once, for the second Ctrl-C. */

@@ -31,7 +31,7 @@ export interface Answer {
 /** `['graph', 'prune']` of `tracer graph prune`. */
 export function commandPath(command: Command): string[] {
   const names: string[] = [];
-  for (let place = command; place.parent; place = place.parent) names.unshift(place.name());
+  for (let current = command; current.parent; current = current.parent) names.unshift(current.name());
   return names;
 }
 

@@ -57,9 +57,9 @@ export interface SharedFlags {
 /** What was typed for a command, in front of its name or behind it; behind wins. */
 export function sharedFlags(command: Command): SharedFlags {
   const typed: Record<string, unknown> = {};
-  for (let place: Command | null = command; place; place = place.parent) {
-    for (const [name, value] of Object.entries(place.opts<Record<string, unknown>>())) {
-      if (place.getOptionValueSource(name) === 'cli' && !(name in typed)) typed[name] = value;
+  for (let current: Command | null = command; current; current = current.parent) {
+    for (const [name, value] of Object.entries(current.opts<Record<string, unknown>>())) {
+      if (current.getOptionValueSource(name) === 'cli' && !(name in typed)) typed[name] = value;
     }
   }
   const settings: Partial<Record<SettingName, unknown>> = {};

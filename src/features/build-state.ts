@@ -10,7 +10,7 @@ import { parseJson } from '../formats/json.ts';
 import { openSafetensors } from '../formats/safetensors.ts';
 import { writeSafetensors, type TensorToWrite } from '../formats/safetensors-writer.ts';
 import type { StorageType, TensorFile } from '../formats/tensor-file.ts';
-import type { CorpusPlace } from './corpus.ts';
+import type { CorpusPosition } from './corpus.ts';
 import { LayerStatistics } from './layer-statistics.ts';
 import { Spool } from './spool.ts';
 
@@ -26,7 +26,7 @@ export type BuildFingerprint = Readonly<Record<string, string>>;
 /** How far a build is. */
 export interface BuildProgress {
   /** The document that is read next, or of which the first windows were read. */
-  readonly place: CorpusPlace;
+  readonly place: CorpusPosition;
   /** Windows of that document that were read. */
   readonly n_windows_of_document: number;
   readonly n_documents: number;
@@ -151,11 +151,11 @@ function arraysOf(statistics: LayerStatistics): (TensorToWrite & { data: NumberA
     exponents: histograms.exponents,
     strongest_sizes: strongest.sizes,
     strongest: strongest.strengths,
-    strongest_places: strongest.places,
+    strongest_places: strongest.offsets,
     sample_sizes: sample.sizes,
     sample_ranks: sample.ranks,
     sample: sample.strengths,
-    sample_places: sample.places,
+    sample_places: sample.offsets,
   };
   return Object.entries(named).map(([name, data]) => ({
     name: `layer_${layer}.${name}`,

@@ -26,10 +26,10 @@ export async function collectWindow(
   const ignored = ignoredPositions(tokens);
   const byLayer = await activeFeatures(replacement, state, tokens, ignored, signal);
   for (const { values } of byLayer) await checkFinite(values);
-  let place: Promise<number> | undefined;
+  let offset: Promise<number> | undefined;
   const window = {
     number: state.progress.n_windows,
-    place: () => (place ??= state.spool.appendWindow(tokens)),
+    offset: () => (offset ??= state.spool.appendWindow(tokens)),
   };
   for (const [i, statistics] of state.layers.entries())
     await statistics.add(byLayer[i]!, window, state.spool);

@@ -19,12 +19,12 @@ const LINE_FEED = 0x0a;
 export interface Document {
   readonly text: string;
   /** Where its line begins. */
-  readonly place: CorpusPlace;
+  readonly place: CorpusPosition;
   /** Where the next line begins. */
-  readonly next: CorpusPlace;
+  readonly next: CorpusPosition;
 }
 
-export interface CorpusPlace {
+export interface CorpusPosition {
   readonly offset: number;
   /** Lines before it. */
   readonly line: number;
@@ -69,7 +69,7 @@ export class Corpus implements Disposable {
   }
 
   /** Documents from a place on; empty lines are none. Throws `BadFileError` that names the line of one that cannot be read. */
-  async *documents(from: CorpusPlace): AsyncGenerator<Document, void, undefined> {
+  async *documents(from: CorpusPosition): AsyncGenerator<Document, void, undefined> {
     const isJson = /\.(?:jsonl|ndjson|json)$/i.test(this.path);
     let place = from;
     for await (const bytes of this.#lines(from)) {
@@ -90,7 +90,7 @@ export class Corpus implements Disposable {
   }
 
   /** Lines without their line feed. */
-  async *#lines({ offset, line }: CorpusPlace): AsyncGenerator<Buffer, void, undefined> {
+  async *#lines({ offset, line }: CorpusPosition): AsyncGenerator<Buffer, void, undefined> {
     let pending: Buffer[] = [];
     let pendingBytes = 0;
     for (let at = offset; at < this.bytes;) {

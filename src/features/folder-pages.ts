@@ -28,13 +28,13 @@ import { pairingNumber, type PageSource } from './page-source.ts';
  * `scan` come first. Throws what reading throws for a folder that may not be read.
  */
 export async function openFolderPages(folder: string, scan: string): Promise<PageSource | null> {
-  for (const place of [folder, join(folder, FEATURE_FOLDER)]) {
-    if (existsSync(join(place, INDEX_FILE))) return new IndexedFolder(place);
+  for (const candidate of [folder, join(folder, FEATURE_FOLDER)]) {
+    if (existsSync(join(candidate, INDEX_FILE))) return new IndexedFolder(candidate);
     for (const name of [scan, asciiName(scan)]) {
-      const inside = join(place, ...name.split(/[/\\]/).filter((part) => part !== '..'));
+      const inside = join(candidate, ...name.split(/[/\\]/).filter((part) => part !== '..'));
       if (await hasNumberedFiles(inside)) return new NumberedFolder(inside);
     }
-    if (await hasNumberedFiles(place)) return new NumberedFolder(place);
+    if (await hasNumberedFiles(candidate)) return new NumberedFolder(candidate);
   }
   return null;
 }

@@ -12,7 +12,7 @@ export interface Window {
   /** Its number in the corpus, from 0. */
   readonly number: number;
   /** Where its tokens lie in the spool: they are put there when the first feature wants them. */
-  place(): Promise<number>;
+  offset(): Promise<number>;
 }
 
 export class LayerStatistics {
@@ -94,13 +94,13 @@ export class LayerStatistics {
     const isStrong = this.strongest.takes(feature, strength);
     const isDrawn = this.sample.takes(feature, luck);
     if (!isStrong && !isDrawn) return;
-    const place = await spool.appendExample({
-      window: await window.place(),
+    const offset = await spool.appendExample({
+      window: await window.offset(),
       position: positions[best]!,
       positions: events.map((i) => positions[i]!),
       values: events.map((i) => values[i]!),
     });
-    if (isStrong) this.strongest.add(feature, strength, strength, place);
-    if (isDrawn) this.sample.add(feature, luck, strength, place);
+    if (isStrong) this.strongest.add(feature, strength, strength, offset);
+    if (isDrawn) this.sample.add(feature, luck, strength, offset);
   }
 }

@@ -99,12 +99,12 @@ export class Spool {
     }
   }
 
-  /** The example at a place that `appendExample` returned. Throws `BadFileError` for anything else. */
-  async readExample(place: number): Promise<SpooledExample> {
-    const head = await this.#read(place, EXAMPLE_HEAD_BYTES);
+  /** The example at an offset that `appendExample` returned. Throws `BadFileError` for anything else. */
+  async readExample(offset: number): Promise<SpooledExample> {
+    const head = await this.#read(offset, EXAMPLE_HEAD_BYTES);
     const window = head.readDoubleLE(0);
     const n = head.readUInt32LE(8 + WORD_BYTES);
-    const events = await this.#read(place + EXAMPLE_HEAD_BYTES, n * EVENT_BYTES);
+    const events = await this.#read(offset + EXAMPLE_HEAD_BYTES, n * EVENT_BYTES);
     const length = (await this.#read(window, WORD_BYTES)).readUInt32LE(0);
     const words = await this.#read(window + WORD_BYTES, length * WORD_BYTES);
     const each = <T>(count: number, value: (i: number) => T): T[] =>
@@ -123,7 +123,7 @@ export class Spool {
   }
 
   async #append(record: Buffer): Promise<number> {
-    const place = this.length;
+    const offset = this.length;
     if (this.#buffered + record.byteLength > BUFFER_BYTES) await this.#flush();
     if (record.byteLength > BUFFER_BYTES) {
       await this.#write(record);
@@ -131,7 +131,7 @@ export class Spool {
       record.copy(this.#buffer, this.#buffered);
       this.#buffered += record.byteLength;
     }
-    return place;
+    return offset;
   }
 
   async #flush(): Promise<void> {

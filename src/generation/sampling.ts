@@ -72,15 +72,15 @@ function sumOf(probabilities: Float64Array): number {
 /** @param random from 0 to below 1 */
 function drawn({ ids, probabilities }: Candidates, random: number): number {
   let left = random * sumOf(probabilities);
-  let place = 0;
+  let index = 0;
   // Rounding may leave a rest at the end; the last possible token takes it.
   for (let i = 0; i < probabilities.length; i++) {
     if (probabilities[i] === 0) continue;
-    place = i;
+    index = i;
     left -= probabilities[i]!;
     if (left < 0) break;
   }
-  return ids ? ids[place]! : place;
+  return ids ? ids[index]! : index;
 }
 
 const N_SEEDS = 2 ** 32;

@@ -37,8 +37,8 @@ export function interventionsFromJson(
   return list.map((entry): Intervention => {
     if (typeof entry === 'string') return parseIntervention(name, entry);
     const { layer, pos, feature } = entry;
-    const place = typeof pos === 'number' ? pos : { start: pos.start ?? 0, stop: pos.stop ?? null };
-    return { layer, pos: place, feature, change: changeOf(entry) };
+    const positions = typeof pos === 'number' ? pos : { start: pos.start ?? 0, stop: pos.stop ?? null };
+    return { layer, pos: positions, feature, change: changeOf(entry) };
   });
 }
 

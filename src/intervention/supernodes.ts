@@ -89,10 +89,10 @@ export function supernodeInterventions(
   const interventions: Intervention[] = [];
   const others: string[] = [];
   for (const id of ids) {
-    const place = parseFeatureId(id);
-    if (place === null || place.layer >= n_layers) others.push(id);
+    const node = parseFeatureId(id);
+    if (node === null || node.layer >= n_layers) others.push(id);
     else {
-      const { layer, feature, position } = place;
+      const { layer, feature, position } = node;
       interventions.push({ layer, feature, pos: position, change: { kind: 'scale', factor } });
     }
   }

@@ -22,7 +22,7 @@ import {
   type VerificationResult,
 } from './types.ts';
 import { openFeatureSource, type FeatureSource } from '../features/source.ts';
-import { checkPlaces, rowsPlace, writeGraphFiles } from './graph-files.ts';
+import { checkOutputs, rowsPath, writeGraphFiles } from './graph-files.ts';
 import { graphProvenance } from '../provenance.ts';
 import type { PromptInput } from '../request.ts';
 import type { SavedFileResult } from '../result.ts';
@@ -32,7 +32,7 @@ import { peakRssBytes, Stopwatch } from '../stopwatch.ts';
 
 /** Loads what the request names and traces the prompt. Throws `UsageError` for what cannot be traced. */
 export async function attribute(request: AttributeRequest): Promise<AttributeResult> {
-  await checkPlaces(request);
+  await checkOutputs(request);
   // Every encoder is needed, so they are read with the model.
   using session = await openSession(request, {
     preloadEncoders: true,
@@ -46,7 +46,7 @@ export async function attribute(request: AttributeRequest): Promise<AttributeRes
 
 /** As `attribute`, in a session that is loaded already. */
 export async function attributeIn(session: Session, request: AttributeRequest): Promise<AttributeResult> {
-  await checkPlaces(request);
+  await checkOutputs(request);
   const stopwatch = new Stopwatch();
   const labels = await openLabels(session, request);
   const { graph, verification, rows } = await trace(session, request.input, request, stopwatch);
@@ -148,7 +148,7 @@ async function trace(
   const { signal } = options;
   const tokens = tokensOf(input, tokenizer, options.targetPosition);
   const targets = targetsOf(options);
-  const place = rowsPlace(options);
+  const rowsFile = rowsPath(options);
   const report = (phase: string, message: string, done: number, total: number): void =>
     options.onProgress?.({ kind: 'progress', phase, message, done, total, unit: 'rows' });
   const phases = stopwatch.phases('prepare');
@@ -165,9 +165,9 @@ async function trace(
       onPrepared: () => phases.next('rows'),
       onProgress: (done, total) => report('rows', 'Tracing', done, total),
       checkFinite: (values, what) => session.checkFinite(values, what),
-      ...(place !== undefined && {
+      ...(rowsFile !== undefined && {
         openStore: async (features: ActiveFeatures) => {
-          rows = await openRows(place, session, tokens, targets, features);
+          rows = await openRows(rowsFile, session, tokens, targets, features);
           return rows;
         },
       }),

@@ -20,11 +20,11 @@ import type { SavedFileResult } from '../result.ts';
 import { writtenFile } from '../written-file.ts';
 
 /** The part of a request that says where files go. */
-export type GraphPlaces = Pick<AttributeRequest, 'output' | 'graphDir' | 'slug' | 'resume'>;
+export type OutputOptions = Pick<AttributeRequest, 'output' | 'graphDir' | 'slug' | 'resume'>;
 
 /** Refuses, before anything is computed, what could not be written in the end. */
-export async function checkPlaces(places: GraphPlaces): Promise<void> {
-  const { output, graphDir, slug } = places;
+export async function checkOutputs(options: OutputOptions): Promise<void> {
+  const { output, graphDir, slug } = options;
   if ((graphDir === undefined) !== (slug === undefined)) {
     throw new UsageError({
       code: 'slug_and_folder',
@@ -39,11 +39,11 @@ export async function checkPlaces(places: GraphPlaces): Promise<void> {
   if (graphDir !== undefined && slug !== undefined) {
     await checkWritable(path.join(graphDir, `${viewerSlug(slug)}.json`));
   }
-  rowsPlace(places);
+  rowsPath(options);
 }
 
 /** The file that keeps rows until the graph is complete: beside the graph file, or beside the viewer's. */
-export function rowsPlace({ output, graphDir, slug, resume }: GraphPlaces): string | undefined {
+export function rowsPath({ output, graphDir, slug, resume }: OutputOptions): string | undefined {
   if (!resume) return undefined;
   if (output !== undefined) return `${output}.rows`;
   if (graphDir !== undefined && slug !== undefined) return path.join(graphDir, `${viewerSlug(slug)}.rows`);

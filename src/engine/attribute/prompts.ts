@@ -94,11 +94,11 @@ function failure(error: unknown) {
 
 function report(request: AttributePromptsRequest, result: PromptResult, done: number, total: number): void {
   const name = result.slug ?? `line ${result.line}`;
-  const place = `${name} (${done} of ${total})`;
-  if (!result.ok) request.onProgress?.({ kind: 'warning', message: `${place}: ${result.error.message}` });
+  const label = `${name} (${done} of ${total})`;
+  if (!result.ok) request.onProgress?.({ kind: 'warning', message: `${label}: ${result.error.message}` });
   else {
     const outcome = result.skipped ? 'was finished before' : `${result.graph.n_nodes} nodes`;
-    request.onProgress?.({ kind: 'note', message: `${place}: ${outcome}` });
+    request.onProgress?.({ kind: 'note', message: `${label}: ${outcome}` });
   }
 }
 

@@ -20,7 +20,7 @@ import { hubClient } from '../names.ts';
 import type { CommonOptions } from '../request.ts';
 import type { SourceResult } from '../result.ts';
 
-type Place = LocalReference | HubReference;
+type SetReference = LocalReference | HubReference;
 
 /** A set as a graph file names it: a place only where it is a repository at a commit, since files come from anywhere. */
 export interface RecordedSet {
@@ -87,34 +87,34 @@ export function scanOf({ config, source }: { config: SetConfig; source: SourceRe
 export async function openFeatureSource(request: FeatureSourceRequest): Promise<FeatureSource> {
   const { folder, scan, set, scanLeadsTo = 'repositories', signal } = request;
   const client = request.client ?? hubClient(request);
-  const places: PageSource[] = [];
-  if (folder !== undefined) places.push(await requireFolderPages(folder, scan));
-  const own = set ? placeOfSet(set) : null;
-  const named = placeOfScan(scan, scanLeadsTo);
-  for (const place of [own, isSame(own, named) ? null : named]) {
-    if (place?.kind === 'hub') places.push(new HubPages(place, client, signal));
-    const pages = place?.kind === 'local' ? await openFolderPages(place.path, scan) : null;
-    if (pages) places.push(pages);
+  const sources: PageSource[] = [];
+  if (folder !== undefined) sources.push(await requireFolderPages(folder, scan));
+  const own = set ? referenceOfSet(set) : null;
+  const named = referenceOfScan(scan, scanLeadsTo);
+  for (const reference of [own, isSame(own, named) ? null : named]) {
+    if (reference?.kind === 'hub') sources.push(new HubPages(reference, client, signal));
+    const pages = reference?.kind === 'local' ? await openFolderPages(reference.path, scan) : null;
+    if (pages) sources.push(pages);
   }
-  return new Features(places, LabelFile.of(labelKey(scan, set)), request);
+  return new Features(sources, LabelFile.of(labelKey(scan, set)), request);
 }
 
 class Features implements FeatureSource {
   readonly source: string;
   readonly labelFile: LabelFile;
   problem: string | null = null;
-  readonly #places: readonly PageSource[];
+  readonly #sources: readonly PageSource[];
   readonly #request: FeatureSourceRequest;
 
-  constructor(places: readonly PageSource[], labelFile: LabelFile, request: FeatureSourceRequest) {
-    this.source = places.map(({ name }) => name).join(', ') || 'none';
+  constructor(sources: readonly PageSource[], labelFile: LabelFile, request: FeatureSourceRequest) {
+    this.source = sources.map(({ name }) => name).join(', ') || 'none';
     this.labelFile = labelFile;
-    this.#places = places;
+    this.#sources = sources;
     this.#request = request;
   }
 
   page(layer: number, feature: number): Promise<FeaturePage | null> {
-    return this.#firstPage(this.#places, layer, feature);
+    return this.#firstPage(this.#sources, layer, feature);
   }
 
   async label(layer: number, feature: number): Promise<ShownLabel | null> {
@@ -134,7 +134,7 @@ class Features implements FeatureSource {
   ): Promise<Record<string, string>> {
     const edited = await this.labelFile.read();
     if (!features) return Object.fromEntries(edited);
-    const local = this.#places.filter(({ isLocal }) => isLocal);
+    const local = this.#sources.filter(({ isLocal }) => isLocal);
     const found = new Map<string, string>();
     for (const [layer, feature] of features) {
       const key = featureKey(layer, feature);
@@ -146,25 +146,25 @@ class Features implements FeatureSource {
   }
 
   async #firstPage(
-    places: readonly PageSource[],
+    sources: readonly PageSource[],
     layer: number,
     feature: number,
   ): Promise<FeaturePage | null> {
-    for (const place of places) {
-      const page = await this.#tryPage(place, layer, feature);
+    for (const source of sources) {
+      const page = await this.#tryPage(source, layer, feature);
       if (page) return page;
     }
     return null;
   }
 
   /** What a repository refuses or cannot be asked is no reason to show nothing else of a feature. */
-  async #tryPage(place: PageSource, layer: number, feature: number): Promise<FeaturePage | null> {
+  async #tryPage(source: PageSource, layer: number, feature: number): Promise<FeaturePage | null> {
     try {
-      return await place.page(layer, feature);
+      return await source.page(layer, feature);
     } catch (error) {
       const isRefusal = error instanceof NetworkError || error instanceof NotFoundError;
-      if (place.isLocal || !isRefusal) throw error;
-      const message = `no feature page from ${place.name}: ${error.message}`;
+      if (source.isLocal || !isRefusal) throw error;
+      const message = `no feature page from ${source.name}: ${error.message}`;
       if (this.problem !== message) this.#request.onProgress?.({ kind: 'warning', message });
       this.problem = message;
       return null;
@@ -174,11 +174,11 @@ class Features implements FeatureSource {
 
 const COMMIT = /^[0-9a-f]{40}$/;
 
-function placeOfSet(set: SourceResult | RecordedSet): Place | null {
+function referenceOfSet(set: SourceResult | RecordedSet): SetReference | null {
   if (!('kind' in set)) {
     const { name, revision } = set;
-    const place = revision !== null && COMMIT.test(revision) ? placeOfName(name, revision) : null;
-    return place?.kind === 'hub' ? place : null;
+    const reference = revision !== null && COMMIT.test(revision) ? referenceOfName(name, revision) : null;
+    return reference?.kind === 'hub' ? reference : null;
   }
   if (set.folder !== undefined) return { kind: 'local', path: set.folder };
   if (set.repository === undefined) return null;
@@ -191,17 +191,17 @@ function placeOfSet(set: SourceResult | RecordedSet): Place | null {
 }
 
 /** Presets and repositories only: which folders of this disk are read is never up to what a file says. */
-function placeOfScan(scan: string, leadsTo: 'repositories' | 'presets'): Place | null {
+function referenceOfScan(scan: string, leadsTo: 'repositories' | 'presets'): SetReference | null {
   for (const { name, reference } of listPresets('transcoders')) {
     const names = reference.kind === 'hub' ? [name, reference.repo] : [name];
     if (names.some((one) => scan === one || scan === asciiName(one))) return reference;
   }
-  const place = leadsTo === 'repositories' ? placeOfName(scan, null) : null;
-  return place?.kind === 'hub' ? place : null;
+  const reference = leadsTo === 'repositories' ? referenceOfName(scan, null) : null;
+  return reference?.kind === 'hub' ? reference : null;
 }
 
 /** Null for what is no name of a preset, repository or folder. */
-function placeOfName(name: string, revision: string | null): Place | null {
+function referenceOfName(name: string, revision: string | null): SetReference | null {
   try {
     const { reference } = locate('transcoders', name);
     return reference.kind === 'hub' && revision !== null ? { ...reference, revision } : reference;
@@ -211,7 +211,7 @@ function placeOfName(name: string, revision: string | null): Place | null {
   }
 }
 
-function isSame(a: Place | null, b: Place | null): boolean {
+function isSame(a: SetReference | null, b: SetReference | null): boolean {
   if (a?.kind === 'hub' && b?.kind === 'hub') return a.repo === b.repo && a.subfolder === b.subfolder;
   return a?.kind === 'local' && b?.kind === 'local' && resolve(a.path) === resolve(b.path);
 }
@@ -221,7 +221,9 @@ function labelKey(scan: string, set: FeatureSourceRequest['set']): string {
   if (set && 'kind' in set && set.kind === 'folder' && set.folder !== undefined && scan === set.name) {
     return realpathSync(set.folder);
   }
-  const place = placeOfName(scan, null);
+  const reference = referenceOfName(scan, null);
   const isPreset = listPresets('transcoders').some(({ name, aliases }) => [name, ...aliases].includes(scan));
-  return place?.kind === 'local' && !isPreset && existsSync(place.path) ? realpathSync(place.path) : scan;
+  return reference?.kind === 'local' && !isPreset && existsSync(reference.path)
+    ? realpathSync(reference.path)
+    : scan;
 }

@@ -93,11 +93,11 @@ function prunedFurther(
   visible.links.forEach((seen, link) => {
     if (seen === 1) seenLinks.add(`${picture.source[link]!} ${picture.target[link]!}`);
   });
-  const place = (id: string): number => picture.indexById.get(id)!;
+  const indexOf = (id: string): number => picture.indexById.get(id)!;
   return {
     ...graph,
     metadata: { ...graph.metadata, node_threshold, pruning_settings: { node_threshold, edge_threshold } },
     nodes: graph.nodes.filter((_, index) => visible.nodes[index] === 1),
-    links: graph.links.filter(({ source, target }) => seenLinks.has(`${place(source)} ${place(target)}`)),
+    links: graph.links.filter(({ source, target }) => seenLinks.has(`${indexOf(source)} ${indexOf(target)}`)),
   };
 }

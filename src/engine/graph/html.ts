@@ -51,13 +51,13 @@ export async function exportedHtml(
     [STYLE_TAG, `<style>${style}</style>`],
     [SCRIPT_TAG, `${data}\n    <script type="module">${script}</script>`],
   ];
-  // All places are found before anything is put in: script and data may hold any of the tags as text.
-  const places = parts
+  // All ranges are found before anything is put in: script and data may hold any of the tags as text.
+  const ranges = parts
     .map(([tag, text]) => ({ ...placeOf(document, tag), text }))
     .sort((a, b) => a.start - b.start);
   let html = '';
   let done = 0;
-  for (const { start, stop, text } of places) {
+  for (const { start, stop, text } of ranges) {
     html += document.slice(done, start) + text;
     done = stop;
   }

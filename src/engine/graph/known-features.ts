@@ -16,15 +16,15 @@ export interface FeatureInPage {
 /** Pages and labels that lie on this disk; nothing is asked of any network. */
 export async function knownFeatures({ scan, set, viewer }: DrawnGraph, cacheDir: string | undefined) {
   const source = await openFeatureSource({ scan, set, cacheDir, offline: true });
-  const places = viewer.nodes.flatMap((node): (readonly [number, number])[] => {
-    const place = placeOfNode(node);
-    return place ? [[place.layer, place.feature]] : [];
+  const features = viewer.nodes.flatMap((node): (readonly [number, number])[] => {
+    const position = placeOfNode(node);
+    return position ? [[position.layer, position.feature]] : [];
   });
   return {
-    labels: () => source.labels(places),
+    labels: () => source.labels(features),
     details: async (): Promise<Record<string, FeatureInPage>> => {
       const details: Record<string, FeatureInPage> = {};
-      for (const [layer, feature] of places) {
+      for (const [layer, feature] of features) {
         const key = `${layer}_${feature}`;
         if (key in details) continue;
         const [page, label] = await Promise.all([source.page(layer, feature), source.label(layer, feature)]);
