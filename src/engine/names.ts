@@ -21,12 +21,12 @@ import { REQUEST_DEFAULTS, type CommonOptions } from './request.ts';
 import type { FileResult } from './load/types.ts';
 import type { SourceResult } from './result.ts';
 
-/** A name, where it led, and the files. */
+/** A name, its source, and its files. */
 export interface NamedFiles {
   readonly source: SourceResult;
   readonly files: FileSet;
   readonly listed: readonly FileResult[];
-  /** Path on this disk of a file that is there. */
+  /** Path of a file on the local disk. */
   readonly path: (name: string) => string;
 }
 
@@ -52,8 +52,8 @@ function isModelFile(path: string): boolean {
 }
 
 /**
- * Follows the names of a request. Throws `UsageError` when a name is missing that cannot be guessed, and what the hub
- * room throws for names that lead nowhere.
+* Resolves the names of a request. Throws `UsageError` when a name is missing that cannot be guessed, and what the hub
+ * room throws for unknown names.
  */
 export async function resolveSubject(
   request: CommonOptions,
@@ -65,7 +65,7 @@ export async function resolveSubject(
     const local = await resolveFiles(located.reference, { ...hub, wanted: isModelFile });
     return { ...named(name, located, local), config: await readConfig(fileSet(local)) };
   };
-  // A model that is named is looked up first: where there is none, no set for it has to be guessed.
+  // A named model is resolved first: for an unknown one, no set has to be derived.
   const modelName = request.model ?? (request.transcoders === undefined ? REQUEST_DEFAULTS.model : undefined);
   const first = modelName === undefined ? undefined : await openModel(modelName);
 

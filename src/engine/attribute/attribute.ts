@@ -30,7 +30,7 @@ import { openRows } from './resume.ts';
 import { openSession, type Session } from '../session.ts';
 import { peakRssBytes, Stopwatch } from '../stopwatch.ts';
 
-/** Loads what the request names and traces the prompt. Throws `UsageError` for what cannot be traced. */
+/** Loads what the request names and traces the prompt. Throws `UsageError` for prompts that cannot be traced. */
 export async function attribute(request: AttributeRequest): Promise<AttributeResult> {
   await checkOutputs(request);
   // Every encoder is needed, so they are read with the model.
@@ -99,7 +99,7 @@ export async function attributeIn(session: Session, request: AttributeRequest): 
   };
 }
 
-/** Labels of the set; those that people wrote are looked at now, so that a damaged file is told before anything is computed. */
+/** Labels of the set. The file of edited labels is read now, so that a damaged one is reported before anything is computed. */
 async function openLabels(session: Session, request: AttributeRequest): Promise<FeatureSource> {
   const source = await openFeatureSource({
     ...request,

@@ -1,4 +1,4 @@
-/** Engine: where the files of a graph go, whether they can go there, and whether they are there already. */
+/** Engine: output files of a graph: their paths, whether they can be written, and whether they exist already. */
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
@@ -19,10 +19,10 @@ import { ATTRIBUTE_DEFAULTS, type AttributeRequest } from './types.ts';
 import type { SavedFileResult } from '../result.ts';
 import { writtenFile } from '../written-file.ts';
 
-/** The part of a request that says where files go. */
+/** The options of a request that name output files. */
 export type OutputOptions = Pick<AttributeRequest, 'output' | 'graphDir' | 'slug' | 'resume'>;
 
-/** Refuses, before anything is computed, what could not be written in the end. */
+/** Refuses outputs that cannot be written before anything is computed. */
 export async function checkOutputs(options: OutputOptions): Promise<void> {
   const { output, graphDir, slug } = options;
   if ((graphDir === undefined) !== (slug === undefined)) {
@@ -94,7 +94,7 @@ async function writeTo(
       const files = await writeViewerGraph(graphDir, viewerGraph(pruned, { slug, scan, labels }), atomic);
       written.push(files.graph, files.metadata);
     } catch (error) {
-      // Made a moment ago, and one of two: without the other it is no complete result.
+      // Written just now, and one of two files: without the other the result is incomplete.
       if (keepExisting && output !== undefined) await rm(output, { force: true });
       throw error;
     }
@@ -102,7 +102,7 @@ async function writeTo(
   return await Promise.all(written.map(writtenFile));
 }
 
-/** `dallas`, then `dallas-2`, in both names alike: the files of a graph are known to belong together by their name. */
+/** `dallas`, then `dallas-2`, the same for both files: files of one graph are recognised by their common name. */
 function numbered({ output, slug }: WriteOptions, count: number): Pick<WriteOptions, 'output' | 'slug'> {
   if (count === 1) return { output, slug };
   const { dir, name, ext } = path.parse(output ?? '');
@@ -112,7 +112,7 @@ function numbered({ output, slug }: WriteOptions, count: number): Pick<WriteOpti
   };
 }
 
-/** A new graph does not take over what was noted on another one of its name that is gone. Throws as for a file that exists. */
+/** A new graph does not inherit the annotations of a deleted graph of the same name. Throws as for a file that exists. */
 async function refuseAnnotations({ output, graphDir, slug }: WriteOptions): Promise<void> {
   if (output !== undefined) await refuseExisting(annotationsPath(output));
   if (graphDir === undefined || slug === undefined) return;
@@ -121,7 +121,7 @@ async function refuseAnnotations({ output, graphDir, slug }: WriteOptions): Prom
 
 /**
  * The files of a graph when all of them are there and were made from the same prompt with the same model, set and options;
- * undefined when anything is missing or different. `wanted` is what a graph made now would say of itself.
+ * undefined when anything is missing or different. `wanted` is the provenance that a graph made now would have.
  */
 export async function finishedFiles(
   { output, graphDir, slug, scan, nodeThreshold, edgeThreshold }: AttributeRequest,
@@ -175,7 +175,7 @@ function origin({ model, transcoders, dtype, options, prompt, scan }: Origin): O
   return { model, transcoders, dtype, options, prompt, scan };
 }
 
-/** What a graph file says of itself, from its header alone. */
+/** The provenance in a graph file, read from its header alone. */
 async function graphOrigin(file: string): Promise<Origin> {
   using tensors = await openSafetensors(file);
   return origin(JSON.parse(tensors.metadata['provenance'] ?? '{}') as Provenance);

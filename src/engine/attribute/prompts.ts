@@ -1,4 +1,4 @@
-/** Engine, verb `attribute` for many prompts: one load, a graph each, and what is finished is not made again. */
+/** Engine, verb `attribute` for many prompts: one load, one graph per prompt; finished graphs are skipped. */
 import { mkdir } from 'node:fs/promises';
 import path from 'node:path';
 import { EXIT, ExhaustedError, TracerError, UsageError } from '../../errors.ts';
@@ -19,8 +19,8 @@ import { peakRssBytes } from '../stopwatch.ts';
 const GRAPH_FILE_ENDING = '.safetensors';
 
 /**
- * Traces the prompts of a list one after the other. A prompt that fails is told in the result and does not stop the others;
- * what would fail for all of them (no more disk, Ctrl-C) is thrown.
+ * Traces the prompts of a list one after the other. A prompt that fails is reported in the result and does not stop the others;
+ * errors that concern all of them (disk full, Ctrl-C) are thrown.
  */
 export async function attributePrompts(request: AttributePromptsRequest): Promise<AttributePromptsResult> {
   await checkFolders(request);
