@@ -1,4 +1,4 @@
-/** The command line: from what was typed to an exit code. Everything thrown ends here. */
+/** The command line: from arguments to an exit code. Every error is handled here. */
 import { CommanderError, type Command } from 'commander';
 import { EXIT, UsageError } from '../errors.ts';
 import { describeFailure, type Failure } from './failure.ts';
@@ -21,7 +21,7 @@ export async function main(host: HostProcess, exitNow: (exitCode: number) => voi
   const shell = new Shell(host, stop.signal);
   let printed = '';
   const program = buildProgram(shell, (text) => (printed += text));
-  host.stderr.on('error', () => undefined); // nobody listens any more, and the result is what counts
+  host.stderr.on('error', () => undefined); // without a reader only progress is lost, and the command continues
   try {
     try {
       if (shell.args.length === 0) throw nothingAsked();

@@ -12,7 +12,7 @@ export class ChosenExamples {
   readonly sizes: Uint32Array;
   /** Activation at the strongest token of the window, [n, capacity]. */
   readonly strengths: Float32Array;
-  /** What decides, [n, capacity]: the strengths themselves, or numbers that were drawn. */
+  /** Values ranked by, [n, capacity]: the strengths themselves, or numbers that were drawn. */
   readonly ranks: Float32Array | Uint32Array;
   /** Offsets in the spool, [n, capacity]. */
   readonly offsets: Float64Array;
@@ -37,7 +37,7 @@ export class ChosenExamples {
     return size < capacity || rank > ranks[feature * capacity + size - 1]!;
   }
 
-  /** Keeps an example that `takes` was true for; where there is no room the last one goes. */
+  /** Keeps an example that `takes` was true for; at full capacity the last one is dropped. */
   add(feature: number, rank: number, strength: number, offset: number): void {
     const { capacity, ranks, strengths, offsets } = this;
     const start = feature * capacity;
@@ -65,7 +65,7 @@ export class ChosenExamples {
 }
 
 /**
- * Even chances that depend on nothing but what is drawn, so that a corpus gives the same sample whenever it is read: a hash
+ * Uniform numbers that depend only on the item, so that a corpus gives the same sample whenever it is read: a hash
  * of layer, feature and number of the window, from 0 to 2^32 - 1.
  */
 export function chance(layer: number, feature: number, window: number): number {

@@ -1,4 +1,4 @@
-/** Features, building, step 1 of 2: a corpus goes through model and set window by window, and is counted. */
+/** Features, building, step 1 of 2: the corpus is run through model and set window by window, and statistics are added up. */
 import type { HookName } from '../model/hooks.ts';
 import type { Tensor2D } from '../backend/backend.ts';
 import { letEventsIn } from '../backend/event-loop.ts';
@@ -14,7 +14,7 @@ export interface CollectOptions {
 }
 
 /**
- * Takes in one window, tokens with BOS in front. Position 0 is left out, as everywhere. When it throws the reason of the
+ * Adds one window, tokens with BOS in front. Position 0 is left out, as everywhere. When it throws the reason of the
  * signal, the state is as it was before the window.
  */
 export async function collectWindow(

@@ -1,5 +1,5 @@
 /**
- * Features, pages on this disk: a folder in the published layout (`index.json.gz` and one file a layer), or with one JSON
+ * Features, local pages: a folder in the published layout (`index.json.gz` and one file a layer), or with one JSON
  * a feature, `SCAN/NUMBER.json` or `NUMBER.json`, as circuit-tracer's frontend looks them up.
  */
 import { existsSync } from 'node:fs';
@@ -39,7 +39,7 @@ export async function openFolderPages(folder: string, scan: string): Promise<Pag
   return null;
 }
 
-/** As `openFolderPages`, for a folder that somebody named: throws `NotFoundError` when it has no pages. */
+/** As `openFolderPages`, for a folder that the user named: throws `NotFoundError` when it has no pages. */
 export async function requireFolderPages(folder: string, scan: string): Promise<PageSource> {
   const pages = await openFolderPages(folder, scan);
   if (pages) return pages;

@@ -1,4 +1,4 @@
-/** Features, building: what is known of the features of one layer while a corpus goes by. All arrays have a fixed size. */
+/** Features, building: statistics of the features of one layer while a corpus is read. All arrays have a fixed size. */
 import type { LayerFeatures } from '../transcoder/activation.ts';
 import { chance, ChosenExamples } from './chosen-examples.ts';
 import { HISTOGRAM_BINS, Histograms } from './histogram.ts';
@@ -7,11 +7,11 @@ import type { Spool } from './spool.ts';
 /** Windows of the sample of each feature, from which the median and the weakest are taken. */
 export const SAMPLE_SIZE = 16;
 
-/** A window of text on its way through the layers. */
+/** A window of text that is run through the layers. */
 export interface Window {
   /** Its number in the corpus, from 0. */
   readonly number: number;
-  /** Where its tokens lie in the spool: they are put there when the first feature wants them. */
+  /** Offset of its tokens in the spool: they are written when the first feature needs them. */
   offset(): Promise<number>;
 }
 
@@ -52,7 +52,7 @@ export class LayerStatistics {
     );
   }
 
-  /** Takes in the active features of one window. */
+  /** Adds the active features of one window. */
   async add(features: LayerFeatures, window: Window, spool: Spool): Promise<void> {
     const { next, touched } = this.#countEvents(features);
     for (const feature of touched) {

@@ -1,4 +1,4 @@
-/** Features, building: the page of one feature, from what was kept of it. */
+/** Features, building: the page of one feature, from its statistics. */
 import type { FeatureExample, FeatureLabel, FeaturePage } from '../transcoder/feature-page.ts';
 import type { LayerStatistics } from './layer-statistics.ts';
 import type { Spool, SpooledExample } from './spool.ts';
@@ -72,7 +72,7 @@ function example(
   return { tokens: tokenStrings(tokens), tokens_acts_list: acts, train_token_ind: position };
 }
 
-/** Digits of an activation that are kept: more say nothing and make pages twice as large. */
+/** Digits of an activation that are kept: more are not significant and double the size of pages. */
 const SIGNIFICANT_DIGITS = 4;
 
 function rounded(value: number): number {

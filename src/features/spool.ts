@@ -1,6 +1,6 @@
 /**
- * Features, building: the file beside the state that takes what is too much for memory: tokens of windows, and where in
- * them a feature was active. It only grows; what is no longer referred to stays until the end.
+ * Features, building: the file beside the state for data that does not fit into memory: tokens of windows, and where in
+ * them a feature was active. It only grows; records that are no longer referenced stay until the end.
  */
 import { constants } from 'node:fs';
 import { mkdir, open, type FileHandle } from 'node:fs/promises';
@@ -10,12 +10,12 @@ import { writingError } from '../formats/system-errors.ts';
 
 const BUFFER_BYTES = 2 ** 20;
 
-/** What a record of an example says. */
+/** The content of an example record. */
 export interface SpooledExample {
-  /** Which window: where its tokens lie. */
+  /** Offset of the window's tokens. */
   readonly window: number;
   readonly tokens: Int32Array;
-  /** Where the feature is strongest. */
+  /** Position at which the feature is strongest. */
   readonly position: number;
   /** Positions and activations, wherever it is active. */
   readonly positions: readonly number[];
@@ -50,7 +50,7 @@ export class Spool {
       const { size } = await handle.stat();
       if (size < length) {
         await handle.close();
-        throw spool.#damaged(`it has ${size} bytes, its state speaks of ${length}`);
+        throw spool.#damaged(`it has ${size} bytes, its state expects ${length}`);
       }
       await handle.truncate(length);
       return spool;
@@ -89,7 +89,7 @@ export class Spool {
     return await this.#append(record);
   }
 
-  /** Everything is in the file, and the file is on the disk. */
+  /** Writes the buffer and flushes the file to disk. */
   async sync(): Promise<void> {
     try {
       await this.#flush();
@@ -158,7 +158,8 @@ export class Spool {
   }
 
   async #read(offset: number, length: number): Promise<Buffer> {
-    if (!(offset >= 0 && offset + length <= this.#written)) throw this.#damaged(`nothing is at ${offset}`);
+    if (!(offset >= 0 && offset + length <= this.#written))
+      throw this.#damaged(`there is no record at ${offset}`);
     const target = Buffer.alloc(length);
     for (let done = 0; done < length;) {
       const { bytesRead } = await this.#handle.read(target, done, length - done, offset + done);

@@ -8,10 +8,10 @@ const RANGE = /^(-?\d+)\.\.(-?\d+)?$/;
 const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i;
 const SWEEP = /^(.+)\.\.([^/]+)\/(\d+)$/;
 
-/** Where a change happens. */
+/** Layer, positions and feature of a change. */
 export type Address = Omit<Intervention, 'change'>;
 
-/** Several changes of the same place, to be tried one after the other. */
+/** Several changes of the same feature and positions, to be tried one after the other. */
 export interface Sweep {
   readonly address: Address;
   readonly changes: readonly Change[];

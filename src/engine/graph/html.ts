@@ -51,7 +51,7 @@ export async function exportedHtml(
     [STYLE_TAG, `<style>${style}</style>`],
     [SCRIPT_TAG, `${data}\n    <script type="module">${script}</script>`],
   ];
-  // All ranges are found before anything is put in: script and data may hold any of the tags as text.
+  // All ranges are found before anything is inserted, since script and data may contain any of the tags as text.
   const ranges = parts
     .map(([tag, text]) => ({ ...placeOf(document, tag), text }))
     .sort((a, b) => a.start - b.start);
