@@ -1,6 +1,6 @@
-/** The errors that `tracer` raises on purpose: what was wrong, where, what to do next, and the exit code it stands for. */
+/** The errors that `tracer` raises on purpose: what was wrong, where, the next step, and the exit code. */
 
-/** Exit codes promised to scripts; `docs/exit-codes.md` explains them to users. */
+/** Exit codes are part of the interface for scripts; `docs/exit-codes.md` explains them to users. */
 export const EXIT = {
   done: 0,
   unexpected: 1,
@@ -39,14 +39,14 @@ export class TracerError extends Error {
   }
 }
 
-/** A flag, argument or combination of them that makes no sense (exit 2). */
+/** A flag, argument or combination of them that is invalid (exit 2). */
 export class UsageError extends TracerError {
   constructor(details: ErrorDetails) {
     super(EXIT.usage, details);
   }
 }
 
-/** A model, file, revision or tensor that is not there, is gated, or may not be read (exit 3). */
+/** A model, file, revision or tensor that does not exist, is gated, or may not be read (exit 3). */
 export class NotFoundError extends TracerError {
   constructor(details: ErrorDetails) {
     super(EXIT.notFound, details);

@@ -1,6 +1,6 @@
 /**
  * The library. It has the verbs of the command line, with the same requests and results: a result is what `--json` prints
- * as `data`. For several questions to one model, open a session once and use the verbs that end in `In`.
+ * as `data`. To use one model several times, open a session once and use the verbs that end in `In`.
  */
 export { load } from './engine/load/load.ts';
 export { configure } from './engine/configure/configure.ts';

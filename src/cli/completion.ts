@@ -14,8 +14,8 @@ interface Flag {
   readonly choices: readonly string[];
 }
 
-/** One command of the tree with all that can follow it. */
-interface Place {
+/** One command of the tree with everything that can follow it. */
+interface CommandNode {
   /** Names that lead to it: `[]` for the program, `['graph', 'prune']`. */
   readonly path: readonly string[];
   readonly flags: readonly Flag[];
@@ -34,32 +34,32 @@ function flagsOf(command: Command): Flag[] {
   return [...command.createHelp().visibleOptions(command)].map(described);
 }
 
-function placesOf(command: Command, path: readonly string[] = []): Place[] {
-  const here: Place = {
+function commandNodes(command: Command, path: readonly string[] = []): CommandNode[] {
+  const own: CommandNode = {
     path,
     flags: flagsOf(command),
     commands: command.commands.map((child) => ({ name: child.name(), description: child.description() })),
     argumentChoices: command.registeredArguments[0]?.argChoices ?? [],
   };
-  return [here, ...command.commands.flatMap((child) => placesOf(child, [...path, child.name()]))];
+  return [own, ...command.commands.flatMap((child) => commandNodes(child, [...path, child.name()]))];
 }
 
 /** A script for one shell. Descriptions come from the help texts. */
 export function completionScript(shell: ShellName, program: Command): string {
-  const places = placesOf(program);
+  const nodes = commandNodes(program);
   switch (shell) {
     case 'bash':
-      return bashScript(places);
+      return bashScript(nodes);
     case 'zsh':
-      return zshScript(places);
+      return zshScript(nodes);
     case 'fish':
-      return fishScript(places);
+      return fishScript(nodes);
     default:
       return unreachable(shell);
   }
 }
 
-/** Where a place stands in the scripts' own variable: a blank in front of each name, so that the program is ''. */
+/** The path of a command as the scripts store it: a space in front of each name, so that the program is ''. */
 function key(path: readonly string[]): string {
   return path.map((name) => ` ${name}`).join('');
 }
@@ -74,52 +74,52 @@ function quote(text: string): string {
 }
 
 /** Lines of a `case` that moves on when a word names a command below. */
-function knownPaths(places: readonly Place[]): string {
-  return places
-    .filter((place) => place.path.length > 0)
-    .map((place) => `"${key(place.path)}"`)
+function knownPaths(nodes: readonly CommandNode[]): string {
+  return nodes
+    .filter((node) => node.path.length > 0)
+    .map((node) => `"${key(node.path)}"`)
     .join('|');
 }
 
-/** Patterns `place:flag` of flags that a value follows. */
-function valuePatterns(places: readonly Place[], wanted: (flag: Flag) => boolean): string[] {
-  return places.flatMap((place) =>
-    place.flags
+/** Patterns `command:flag` of flags that a value follows. */
+function valuePatterns(nodes: readonly CommandNode[], wanted: (flag: Flag) => boolean): string[] {
+  return nodes.flatMap((node) =>
+    node.flags
       .filter((flag) => flag.takesValue && wanted(flag))
-      .map((flag) => `"${key(place.path)}:${flag.name}"`),
+      .map((flag) => `"${key(node.path)}:${flag.name}"`),
   );
 }
 
 /** Flags with choices, those with the same choices together. */
 function choiceCases(
-  places: readonly Place[],
+  nodes: readonly CommandNode[],
 ): { readonly patterns: string; readonly choices: readonly string[] }[] {
   const lists = new Map<string, readonly string[]>();
-  for (const flag of places.flatMap((place) => place.flags)) {
+  for (const flag of nodes.flatMap((node) => node.flags)) {
     if (flag.choices.length > 0) lists.set(words(flag.choices), flag.choices);
   }
   return [...lists].map(([list, choices]) => ({
-    patterns: valuePatterns(places, (flag) => words(flag.choices) === list).join('|'),
+    patterns: valuePatterns(nodes, (flag) => words(flag.choices) === list).join('|'),
     choices,
   }));
 }
 
-function bashScript(places: readonly Place[]): string {
-  const choices = choiceCases(places).map(
+function bashScript(nodes: readonly CommandNode[]): string {
+  const choices = choiceCases(nodes).map(
     (group) =>
       `    ${group.patterns}) COMPREPLY=($(compgen -W "${words(group.choices)}" -- "$word")); return ;;`,
   );
-  const files = valuePatterns(places, (flag) => flag.choices.length === 0);
-  const lists = places.map((place) => {
-    const names = [...place.commands.map((command) => command.name), ...place.argumentChoices];
-    return `    "${key(place.path)}") names="${words(names)}"; flags="${words(place.flags.map((flag) => flag.name))}" ;;`;
+  const files = valuePatterns(nodes, (flag) => flag.choices.length === 0);
+  const lists = nodes.map((node) => {
+    const names = [...node.commands.map((command) => command.name), ...node.argumentChoices];
+    return `    "${key(node.path)}") names="${words(names)}"; flags="${words(node.flags.map((flag) => flag.name))}" ;;`;
   });
   return `# bash completion of tracer
 _tracer() {
   local word="\${COMP_WORDS[COMP_CWORD]}" at="" names="" flags="" i
   for ((i = 1; i < COMP_CWORD; i++)); do
     case "$at \${COMP_WORDS[i]}" in
-    ${knownPaths(places)}) at="$at \${COMP_WORDS[i]}" ;;
+    ${knownPaths(nodes)}) at="$at \${COMP_WORDS[i]}" ;;
     esac
   done
   COMPREPLY=()
@@ -140,19 +140,19 @@ complete -o default -F _tracer tracer
 `;
 }
 
-function zshScript(places: readonly Place[]): string {
-  const choices = choiceCases(places).map(
+function zshScript(nodes: readonly CommandNode[]): string {
+  const choices = choiceCases(nodes).map(
     (group) => `    (${group.patterns}) compadd -- ${words(group.choices)}; return ;;`,
   );
-  const files = valuePatterns(places, (flag) => flag.choices.length === 0);
+  const files = valuePatterns(nodes, (flag) => flag.choices.length === 0);
   const described = (name: string, description: string) => quote(`${name}:${description}`);
-  const lists = places.map((place) => {
+  const lists = nodes.map((node) => {
     const names = [
-      ...place.commands.map((command) => described(command.name, command.description)),
-      ...place.argumentChoices.map(quote),
+      ...node.commands.map((command) => described(command.name, command.description)),
+      ...node.argumentChoices.map(quote),
     ];
-    const flags = place.flags.map((flag) => described(flag.name, flag.description));
-    return `    ("${key(place.path)}") names=(${words(names)}); flags=(${words(flags)}) ;;`;
+    const flags = node.flags.map((flag) => described(flag.name, flag.description));
+    return `    ("${key(node.path)}") names=(${words(names)}); flags=(${words(flags)}) ;;`;
   });
   return `#compdef tracer
 _tracer() {
@@ -160,7 +160,7 @@ _tracer() {
   local -a names flags
   for ((i = 2; i < CURRENT; i++)); do
     case "$at \${words[i]}" in
-    (${knownPaths(places)}) at="$at \${words[i]}" ;;
+    (${knownPaths(nodes)}) at="$at \${words[i]}" ;;
     esac
   done
   case "$at:\${words[CURRENT-1]}" in
@@ -182,21 +182,21 @@ if [[ "\${funcstack[1]}" == _tracer ]]; then _tracer "$@"; else compdef _tracer 
 `;
 }
 
-function fishScript(places: readonly Place[]): string {
+function fishScript(nodes: readonly CommandNode[]): string {
   const quoted = (text: string) => `'${text.replaceAll('\\', '\\\\').replaceAll("'", "\\'")}'`;
-  const lines = places.flatMap((place) => {
-    const seen = place.path.map((name) => `__fish_seen_subcommand_from ${name}`);
+  const lines = nodes.flatMap((node) => {
+    const seen = node.path.map((name) => `__fish_seen_subcommand_from ${name}`);
     const notDeeper =
-      place.commands.length === 0
+      node.commands.length === 0
         ? []
-        : [`not __fish_seen_subcommand_from ${words(place.commands.map((command) => command.name))}`];
+        : [`not __fish_seen_subcommand_from ${words(node.commands.map((command) => command.name))}`];
     const start = `complete -c tracer -n ${quoted([...seen, ...notDeeper].join('; and '))}`;
-    const commands = place.commands.map(
+    const commands = node.commands.map(
       (command) => `${start} -f -a ${command.name} -d ${quoted(command.description)}`,
     );
     const argumentChoices =
-      place.argumentChoices.length > 0 ? [`${start} -f -a ${quoted(words(place.argumentChoices))}`] : [];
-    const flags = place.flags.map((flag) => {
+      node.argumentChoices.length > 0 ? [`${start} -f -a ${quoted(words(node.argumentChoices))}`] : [];
+    const flags = node.flags.map((flag) => {
       const value =
         flag.choices.length > 0 ? ` -x -a ${quoted(words(flag.choices))}` : flag.takesValue ? ' -r' : '';
       return `${start} -l ${flag.name.replace(/^--/, '')}${value} -d ${quoted(flag.description)}`;

@@ -1,4 +1,4 @@
-/** Anything thrown, as what is told about it: exit code, stable code, message, next step. */
+/** Converts anything thrown into a failure: exit code, stable code, message, hint. */
 import { CommanderError } from 'commander';
 import { EXIT, TracerError } from '../errors.ts';
 import { nearest } from '../nearest.ts';
@@ -12,12 +12,12 @@ export interface Failure {
   readonly stack?: string | undefined;
 }
 
-/** What the system says when something runs out, for the places that did not foresee it. */
+/** Errors of the system that the code at the point of failure did not handle. */
 const EXHAUSTED: Readonly<Record<string, { readonly code: string; readonly hint: string }>> = {
   ENOSPC: { code: 'disk_full', hint: 'Free disk space, or write to another disk.' },
   EDQUOT: { code: 'disk_full', hint: 'Your disk quota is used up: free space, or write to another disk.' },
-  EACCES: { code: 'not_writable', hint: 'Choose a place that your user may read and write.' },
-  EROFS: { code: 'not_writable', hint: 'Choose a place that can be written.' },
+  EACCES: { code: 'not_writable', hint: 'Choose a folder that your user may read and write.' },
+  EROFS: { code: 'not_writable', hint: 'Choose a folder on a writable file system.' },
   ENOMEM: { code: 'out_of_memory', hint: 'Close other programs, or give --max-memory.' },
   ERR_MEMORY_ALLOCATION_FAILED: {
     code: 'out_of_memory',
@@ -25,10 +25,10 @@ const EXHAUSTED: Readonly<Record<string, { readonly code: string; readonly hint:
   },
 };
 
-/** V8's way to say that memory ran out. */
+/** V8's messages when memory is exhausted. */
 const ALLOCATION_FAILED = /array buffer allocation failed|invalid (?:typed )?array length/i;
 
-/** What mistakes in a line are answered with. */
+/** Context for errors in a command line. */
 export interface TypedCommand {
   /** `tracer run` */
   readonly line: string;
@@ -36,7 +36,7 @@ export interface TypedCommand {
 }
 
 export function describeFailure(error: unknown, stop: AbortSignal, command: TypedCommand): Failure {
-  // Whatever a stopped command threw on its way out, it was stopped.
+  // A stopped command may throw anything while it ends; the failure is the stop.
   if (stop.aborted && stop.reason instanceof TracerError) return fromTracer(stop.reason);
   if (error instanceof TracerError) return fromTracer(error);
   if (error instanceof CommanderError) return fromCommander(error, command);
@@ -73,7 +73,7 @@ function fromCommander(error: CommanderError, command: TypedCommand): Failure {
   };
 }
 
-/** What looks like a flag may be a prompt all the same: where no flag is near, both are possible. */
+/** An unknown flag may also be a prompt: without a similar flag, the hint names both. */
 function hintFor(
   option: string | undefined,
   suggestion: string | undefined,
@@ -98,7 +98,7 @@ function fromUnexpected(error: unknown): Failure {
     exitCode: EXIT.unexpected,
     code: 'unexpected',
     message: message === '' ? 'something unexpected happened' : message,
-    hint: 'This is a mistake in tracer: please report it, with what --verbose prints.',
+    hint: 'This is a bug in tracer: please report it, with the output of --verbose.',
     stack,
   };
 }

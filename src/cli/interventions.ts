@@ -47,7 +47,7 @@ export function withInterventionFlags(command: Command): Command {
     );
 }
 
-/** The request's part of these flags. Reads the files that they name. */
+/** The part of the request that these flags give. Reads the files that they name. */
 export async function readInterventionFlags(flags: InterventionFlags): Promise<InterventionChoice> {
   if (flags.scale && flags.supernode === undefined) {
     throw new UsageError({

@@ -1,4 +1,4 @@
-/** The command line: from what was typed to an exit code. Everything thrown ends here. */
+/** The command line: from arguments to an exit code. Every error is handled here. */
 import { CommanderError, type Command } from 'commander';
 import { EXIT, UsageError } from '../errors.ts';
 import { describeFailure, type Failure } from './failure.ts';
@@ -10,9 +10,9 @@ import { listenForStop } from './signals.ts';
 
 /** The command that was typed, as deep in the tree as its names exist. */
 function typedCommand(program: Command, words: readonly string[]): Command {
-  let place = program;
-  for (const word of words) place = place.commands.find((command) => command.name() === word) ?? place;
-  return place;
+  let current = program;
+  for (const word of words) current = current.commands.find((command) => command.name() === word) ?? current;
+  return current;
 }
 
 /** Runs one command. `exitNow` ends the process at once, for the second Ctrl-C. */
@@ -21,7 +21,7 @@ export async function main(host: HostProcess, exitNow: (exitCode: number) => voi
   const shell = new Shell(host, stop.signal);
   let printed = '';
   const program = buildProgram(shell, (text) => (printed += text));
-  host.stderr.on('error', () => undefined); // nobody listens any more, and the result is what counts
+  host.stderr.on('error', () => undefined); // without a reader only progress is lost, and the command continues
   try {
     try {
       if (shell.args.length === 0) throw nothingAsked();

@@ -18,7 +18,7 @@ export function envelopeText(envelope: Envelope): string {
   return `${JSON.stringify({ schema_version: SCHEMA_VERSION, ...envelope })}\n`;
 }
 
-/** Resolves when the text was handed to the system, or when the reader is gone (`tracer … | head -1`). */
+/** Resolves when the text was written, or when the reader has closed the pipe (`tracer … | head -1`). */
 export function writeText(stream: NodeJS.WriteStream, text: string): Promise<void> {
   return new Promise((resolve, reject) => {
     // Without a listener the same error would end the process as uncaught.

@@ -1,4 +1,4 @@
-/** The frame of every command: settings to a request, one call, one answer printed as text or JSON. */
+/** The common steps of every command: settings to a request, one call, one result printed as text or JSON. */
 import type { Command } from 'commander';
 import type { CommonOptions, EngineEvent } from '../engine/request.ts';
 import type { Screen } from '../report/screen.ts';
@@ -14,7 +14,7 @@ export interface CommandContext {
   readonly settings: Settings;
   readonly shell: Shell;
   readonly report: (event: EngineEvent) => void;
-  /** Shows a part of the result before all of it is there; what the answer's view shows follows. Null with --json. */
+  /** Shows a part of the result before it is complete; the view of the result follows. Null with --json. */
   readonly stream: ((text: string) => Promise<void>) | null;
 }
 
@@ -22,16 +22,16 @@ export interface Answer {
   /** Printed as the `data` of `--json`. */
   readonly data: object;
   readonly view: (screen: Screen) => string;
-  /** Where a command that worked still has to say no (`doctor`). */
+  /** Exit code of a command that succeeded with a negative result (`doctor`). */
   readonly exitCode?: number;
-  /** What goes on after the answer is printed, until it is stopped (`serve`); gives the exit code. */
+  /** Runs after the result is printed, until it is stopped (`serve`); returns the exit code. */
   readonly goOn?: () => Promise<number>;
 }
 
 /** `['graph', 'prune']` of `tracer graph prune`. */
 export function commandPath(command: Command): string[] {
   const names: string[] = [];
-  for (let place = command; place.parent; place = place.parent) names.unshift(place.name());
+  for (let current = command; current.parent; current = current.parent) names.unshift(current.name());
   return names;
 }
 
@@ -64,7 +64,7 @@ export async function perform(
       await writeText(host.stdout, text);
     };
     const answer = await work({ common, settings, shell, report, stream: flags.json ? null : stream });
-    // A command that did not notice the signal has not been asked for its answer any more.
+    // The result of a command that did not notice the signal is discarded.
     shell.signal.throwIfAborted();
     reporter.stop();
     const text = flags.json
@@ -106,7 +106,7 @@ function noteOrigins(settings: Settings, reporter: Reporter): void {
   }
 }
 
-/** Who sees an error about a model that they did not type wants to know who asked for it. */
+/** An error about a model that was not typed names the setting that chose it. */
 function noteHiddenOrigins(settings: Settings, reporter: Reporter): void {
   for (const name of ['model', 'transcoders'] as const) {
     const setting = settings[name];

@@ -1,4 +1,4 @@
-/** The tree of commands. Only descriptions and options are made here: what a command needs is loaded when it runs. */
+/** The tree of commands. Only descriptions and options are made here: the code of a command is loaded when it runs. */
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
 import { addAttribute } from './commands/attribute.ts';
@@ -39,7 +39,7 @@ export function buildProgram(shell: Shell, write: (text: string) => void): Comma
     .helpOption('-h, --help', 'print this help')
     .enablePositionalOptions()
     .exitOverride()
-    // Mistakes are thrown by exitOverride and shown by main, as text or JSON.
+    // Errors are thrown by exitOverride and shown by main, as text or JSON.
     .configureOutput({ writeOut: write, writeErr: () => undefined, outputError: () => undefined })
     .addHelpText('after', EXAMPLES);
   for (const add of [

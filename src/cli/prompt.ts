@@ -1,10 +1,10 @@
-/** A prompt from where it is: the argument, standard input, a file, or token ids. Texts are taken as they are. */
+/** Reads a prompt from the argument, standard input, a file, or token ids. Texts are used unchanged. */
 import { readFile, stat } from 'node:fs/promises';
 import { addAbortSignal, type Readable } from 'node:stream';
 import type { PromptInput } from '../engine/request.ts';
 import { BadFileError, NotFoundError, UsageError } from '../errors.ts';
 
-/** Far above any model's context; more means that the wrong file is named. */
+/** Far above any model's context; a larger file is most likely the wrong one. */
 const LARGEST_PROMPT_BYTES = 16 * 2 ** 20;
 
 const STANDARD_INPUT = '-';
@@ -66,7 +66,7 @@ async function readText(
   if (argument !== STANDARD_INPUT) return argument ?? '';
   const chunks: Buffer[] = [];
   let length = 0;
-  // Ctrl-C while nothing comes has to end the waiting.
+  // Ctrl-C has to end the wait for input.
   for await (const chunk of addAbortSignal(signal, stdin) as AsyncIterable<Buffer>) {
     chunks.push(chunk);
     length += chunk.byteLength;

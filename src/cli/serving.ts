@@ -59,7 +59,7 @@ export async function startServing(
     import('../viewer/open-browser.ts'),
     import('../report/serve-view.ts'),
   ]);
-  // A model that only a settings file names may be missing: graphs can be read without it.
+  // A model that only a settings file names may be missing, since graphs can be read without it.
   const isTyped = [settings.model, settings.transcoders].some((setting) => setting?.from.startsWith('--'));
   const viewer = await openViewer({
     paths,
@@ -131,7 +131,7 @@ export async function withOutput<T extends OutputFlags>(options: T): Promise<T> 
   return { ...options, output: path.join(folder, `${slug}.safetensors`), graphDir: folder, slug };
 }
 
-/** Serves the written files after the answer was printed. */
+/** Serves the written files after the result was printed. */
 export async function serveAfter(
   answer: Answer,
   options: ServeFlags & OutputFlags,

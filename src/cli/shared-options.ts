@@ -1,4 +1,4 @@
-/** The options that all commands share, in one place. They may stand before or behind the command's name. */
+/** The options that all commands share, in one place. They may be given before or after the command's name. */
 import { Command, Option } from 'commander';
 import { SETTING_NAMES, SETTING_RULES, type SettingName } from '../settings/rules.ts';
 import type { Loudness } from '../report/progress.ts';
@@ -36,7 +36,7 @@ const SHARED_OPTIONS: readonly SharedOption[] = [
 
 function makeOption({ flags, description, choices }: SharedOption): Option {
   const option = new Option(flags, description).helpGroup(GROUP);
-  // Known to completion; checked by the settings, so that flag, variable and file are answered alike.
+  // Known to completion; checked by the settings, so that flag, variable and file give the same errors.
   if (choices) option.choices(choices).argParser((value) => value);
   return option;
 }
@@ -47,19 +47,19 @@ export function withSharedOptions(command: Command): Command {
 }
 
 export interface SharedFlags {
-  /** Values of the settings that were typed. */
+  /** Values of the settings given as flags. */
   readonly settings: Partial<Record<SettingName, unknown>>;
   readonly json: boolean;
   readonly loudness: Loudness;
   readonly color: boolean;
 }
 
-/** What was typed for a command, in front of its name or behind it; behind wins. */
+/** Flags given before or after the name of a command; those after it take precedence. */
 export function sharedFlags(command: Command): SharedFlags {
   const typed: Record<string, unknown> = {};
-  for (let place: Command | null = command; place; place = place.parent) {
-    for (const [name, value] of Object.entries(place.opts<Record<string, unknown>>())) {
-      if (place.getOptionValueSource(name) === 'cli' && !(name in typed)) typed[name] = value;
+  for (let current: Command | null = command; current; current = current.parent) {
+    for (const [name, value] of Object.entries(current.opts<Record<string, unknown>>())) {
+      if (current.getOptionValueSource(name) === 'cli' && !(name in typed)) typed[name] = value;
     }
   }
   const settings: Partial<Record<SettingName, unknown>> = {};

@@ -1,4 +1,4 @@
-/** What surrounds a command: the process it runs in, the signal that stops it, and the exit code it ends with. */
+/** The environment of a command: the process it runs in, the signal that stops it, and the exit code it ends with. */
 import { EXIT } from '../errors.ts';
 
 /** The part of `process` that the command line uses. */
@@ -10,7 +10,7 @@ export type HostProcess = Pick<
 export class Shell {
   readonly host: HostProcess;
   readonly signal: AbortSignal;
-  /** What was typed after the program's name. */
+  /** Arguments after the program's name. */
   readonly args: readonly string[];
   exitCode: number = EXIT.done;
 
@@ -20,7 +20,7 @@ export class Shell {
     this.args = host.argv.slice(2);
   }
 
-  /** Whether a flag was typed, known before anything is parsed: a mistake in the line itself is answered in JSON too. */
+  /** Whether a flag was typed, known before anything is parsed: an error in the command line itself is also printed as JSON. */
   typed(flag: string): boolean {
     const end = this.args.indexOf('--');
     return (end === -1 ? this.args : this.args.slice(0, end)).includes(flag);

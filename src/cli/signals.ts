@@ -8,7 +8,7 @@ const STOP_SIGNALS = [
 ] as const;
 
 export interface StopRequest extends Disposable {
-  /** Aborted with a `TracerError` that carries the right exit code. */
+  /** Aborted with a `TracerError` that has the right exit code. */
   readonly signal: AbortSignal;
 }
 

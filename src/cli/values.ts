@@ -1,4 +1,4 @@
-/** Texts of flags to values. Each names its flag, what it expects and what it found. */
+/** Parsers of flag values. Their errors name the flag, what was expected and what was found. */
 import { UsageError } from '../errors.ts';
 
 const LARGEST_TOKEN_ID = 2 ** 31 - 1;

@@ -72,8 +72,8 @@ async function holdsModel(cached: LocalFiles): Promise<boolean> {
 }
 
 /**
- * Follows the names of a request. Throws `UsageError` when a name is missing that cannot be guessed, and what the hub
- * room throws for names that lead nowhere.
+* Resolves the names of a request. Throws `UsageError` when a name is missing that cannot be guessed, and what the hub
+ * room throws for unknown names.
  */
 export async function resolveSubject(
   request: CommonOptions,
@@ -87,7 +87,7 @@ export async function resolveSubject(
     const local = await resolveFiles(located.reference, { ...hub, wanted, isEnough: holdsModel });
     return { ...named(name, located, local), config: await readConfig(fileSet(local)) };
   };
-  // A model that is named is looked up first: where there is none, no set for it has to be guessed.
+  // A named model is resolved first: for an unknown one, no set has to be derived.
   const modelName = request.model ?? (request.transcoders === undefined ? REQUEST_DEFAULTS.model : undefined);
   const first = modelName === undefined ? undefined : await openModel(modelName);
 

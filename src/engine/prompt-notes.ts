@@ -1,10 +1,10 @@
-/** Engine: what there is to know about prompts that became tokens in another way than somebody may expect. */
+/** Engine: notes about prompts that are tokenized in another way than users may expect. */
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { CommonOptions, PromptInput } from './request.ts';
 
 /** A part of results. */
 export interface Noted {
-  /** Absent where there is nothing to know. */
+  /** Absent when there are no notes. */
   readonly notes?: readonly string[];
 }
 
@@ -16,7 +16,7 @@ export interface ReadPrompt {
   readonly line?: number;
 }
 
-/** Reports the notes, and returns them for the result. Ids that were given are what was asked for, so that there is nothing to know. */
+/** Reports the notes, and returns them for the result. Token ids are used as given, so there are no notes on them. */
 export function notePrompts(
   prompts: readonly ReadPrompt[],
   tokenizer: Tokenizer,

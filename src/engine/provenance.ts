@@ -1,4 +1,4 @@
-/** Engine: where a graph came from, exactly enough to make it again. */
+/** Engine: provenance of a graph: everything that is needed to compute it again. */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { TargetChoice } from '../attribution/targets.ts';

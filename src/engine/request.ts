@@ -1,7 +1,7 @@
-/** What can be asked of every verb of the engine. The command line and the library ask the same questions, with the same defaults. */
+/** Parts of the requests of all verbs. The command line and the library use the same requests, with the same defaults. */
 import type { Arithmetic, DeviceChoice } from '../backend/backend.ts';
 
-/** The one place where a default of a request stands; the command line, the settings and the library read it here. */
+/** The only definition of these defaults, which the command line, the settings and the library use. */
 export const REQUEST_DEFAULTS = {
   /** The preset that ships with the package, so that the first command works without a network. */
   model: 'embedded',
@@ -20,12 +20,12 @@ export const REQUEST_DEFAULTS = {
   featureTokens: number;
 };
 
-/** How far a piece of work is. Events of one `phase` belong together: a terminal shows them in one line. */
+/** Progress of a piece of work. Events of one `phase` belong together: a terminal shows them in one line. */
 export interface ProgressEvent {
   readonly kind: 'progress';
   /** A short stable word, such as `resolve`, `download`, `verify`, `backend`, `weights`, `forward`. */
   readonly phase: string;
-  /** What happens, for people: `Reading model.safetensors`. */
+  /** Text for people: `Reading model.safetensors`. */
   readonly message: string;
   readonly done?: number;
   readonly total?: number;
@@ -34,7 +34,7 @@ export interface ProgressEvent {
   readonly secondsLeft?: number;
 }
 
-/** Something the user should know although the work goes on: a slow arithmetic, a token that was ignored. */
+/** Something the user should know although the work continues: a slow arithmetic, a token that was ignored. */
 export interface WarningEvent {
   readonly kind: 'warning';
   readonly message: string;
@@ -60,7 +60,7 @@ export interface CommonOptions {
   readonly dtype?: Arithmetic | undefined;
   /** The Hugging Face cache; default as `huggingface_hub` finds it (`HF_HUB_CACHE`, `HF_HOME`). */
   readonly cacheDir?: string | undefined;
-  /** No request may be made; default as `HF_HUB_OFFLINE` says. */
+  /** Sends no requests; default from `HF_HUB_OFFLINE`. */
   readonly offline?: boolean | undefined;
   /** Budget for weights held in memory; default a share of what is free. */
   readonly maxMemoryBytes?: number | undefined;

@@ -1,15 +1,15 @@
 /**
- * What several verbs answer. The JSON form of a result is the `data` of `--json`, hence the snake_case: scripts, views and
+* Parts of the results of several verbs. The JSON form of a result is the `data` of `--json`, hence the snake_case: scripts, views and
  * the library read the same fields. Bytes are bytes, times are milliseconds; a field that does not apply is null or absent.
  */
 
-/** Which model and set an answer is about, as the user would name them again. */
+/** Model and set of a result, by names that a request accepts. */
 export interface Subject {
   readonly model: string;
   readonly transcoders: string;
 }
 
-/** Where a name led to. */
+/** What a name was resolved to. */
 export interface SourceResult {
   readonly name: string;
   readonly kind: 'preset' | 'hub' | 'folder';

@@ -1,4 +1,4 @@
-/** Engine, step 2: what the names stand for, opened and loaded: the replacement model, its tokenizer and its backend. */
+/** Engine, step 2: opens and loads the named files: the replacement model, its tokenizer and its backend. */
 import { MemoryBudget } from '../backend/budget.ts';
 import type { Backend } from '../backend/backend.ts';
 import { selectBackend } from '../backend/select.ts';
@@ -32,8 +32,8 @@ export interface OpenedSubject extends Disposable {
 }
 
 /**
- * Opens the headers of what a request names. Throws for everything that can be known before a weight is read: what does
- * not fit together is refused from its headers, where they are, before anything large is fetched.
+ * Opens the headers of what a request names. Throws for every error that can be found before a weight is read: files that do
+ * not fit together are refused by their headers, read over the network, before anything large is downloaded.
  */
 export async function openSubject(
   request: CommonOptions,
@@ -86,11 +86,11 @@ export async function openTokenizer(model: NamedFiles): Promise<Tokenizer> {
 export interface SessionOptions {
   /** Reads the encoders now instead of when they are first used. */
   readonly preloadEncoders?: boolean;
-  /** Awaited before a backend is opened or a weight is read: the place to refuse what can be refused cheaply. */
+  /** Awaited before a backend is opened or a weight is read: for checks that need neither. */
   readonly check?: (tokenizer: Tokenizer, config: TransformerConfig, files: FileSet) => unknown;
 }
 
-/** A loaded replacement model, for as many questions as wanted. Dispose it, or take it with `using`. */
+/** A loaded replacement model, for any number of verbs. Dispose it, or take it with `using`. */
 export class Session implements Disposable {
   readonly backend: Backend;
   readonly replacement: ReplacementModel;
@@ -116,7 +116,7 @@ export class Session implements Disposable {
     return this.opened.subject;
   }
 
-  /** What of a result says which model and set it is about, and how it was computed. */
+  /** The part of a result that names the model and the set, and how it was computed. */
   get description() {
     const { subject, backend } = this;
     return {
@@ -147,7 +147,7 @@ export class Session implements Disposable {
     return [...new Set([...checkpoint.weights, ...setTensors(set)].map(({ info }) => plainType(info.dtype)))];
   }
 
-  /** What feature pages are looked up under: what the set says, else the name it was loaded by. */
+  /** Name under which feature pages are looked up: the set's own `scan`, else the name it was loaded by. */
   get scan(): string {
     return scanOf(this.opened.subject.transcoders);
   }
@@ -191,7 +191,7 @@ function setTensors(set: OpenedSet): Located[] {
     .filter((located) => located !== null);
 }
 
-/** Resolves, opens and loads what a request names. Errors as `openSubject`, and what backends and reading throw. */
+/** Resolves, opens and loads what a request names. Errors as `openSubject`, and errors of backends and of reading. */
 export async function openSession(request: CommonOptions, options: SessionOptions = {}): Promise<Session> {
   const { signal } = request;
   const report = (event: EngineEvent): void => request.onProgress?.(event);

@@ -1,6 +1,6 @@
 /**
- * Features, building: all that is known so far, and its way to disk and back. A checkpoint is one safetensors file that
- * appears complete or not at all, and the length that the spool had then; what was written after it is done again.
+ * Features, building: the state of a build, written to disk and read back. A checkpoint is one safetensors file that
+ * appears complete or not at all, and the length that the spool had then; later records are dropped and computed again.
  */
 import { join } from 'node:path';
 import { rm } from 'node:fs/promises';
@@ -10,23 +10,23 @@ import { parseJson } from '../formats/json.ts';
 import { openSafetensors } from '../formats/safetensors.ts';
 import { writeSafetensors, type TensorToWrite } from '../formats/safetensors-writer.ts';
 import type { StorageType, TensorFile } from '../formats/tensor-file.ts';
-import type { CorpusPlace } from './corpus.ts';
+import type { CorpusPosition } from './corpus.ts';
 import { LayerStatistics } from './layer-statistics.ts';
 import { Spool } from './spool.ts';
 
-/** In the output folder, until the pages are written. Hidden, so that nobody takes it for a part of a set. */
+/** In the output folder, until the pages are written. Hidden, so that it is not mistaken for a part of a set. */
 export const STATE_FOLDER = '.build';
 const STATE_FILE = 'state.safetensors';
 const SPOOL_FILE = 'examples.spool';
 const FORMAT = 'tracer.features-build';
 
-/** What has to be the same for a build to be gone on with: names and values, for the message that says what is not. */
+/** Values that have to be equal for a build to be resumed, with names for the error message. */
 export type BuildFingerprint = Readonly<Record<string, string>>;
 
-/** How far a build is. */
+/** Progress of a build. */
 export interface BuildProgress {
   /** The document that is read next, or of which the first windows were read. */
-  readonly place: CorpusPlace;
+  readonly place: CorpusPosition;
   /** Windows of that document that were read. */
   readonly n_windows_of_document: number;
   readonly n_documents: number;
@@ -109,12 +109,12 @@ export class BuildState {
     return new BuildState(folder, layers, spool, progress, fingerprint);
   }
 
-  /** The file that is there when there is something to resume. */
+  /** The file exists when there is a build to resume. */
   static stateFile(folder: string): string {
     return join(folder, STATE_FILE);
   }
 
-  /** Writes everything down. Not to be called while a window is being taken in. */
+  /** Writes a checkpoint. Not to be called while a window is being added. */
   async save(): Promise<void> {
     await this.spool.sync();
     const progress = JSON.stringify({ ...this.progress, spool_bytes: this.spool.length });
@@ -129,7 +129,7 @@ export class BuildState {
     await this.spool.close();
   }
 
-  /** The pages are written: nobody needs it any more. */
+  /** Removes the state once the pages are written. */
   async remove(): Promise<void> {
     await this.close();
     await rm(this.folder, { recursive: true, force: true });
@@ -151,11 +151,11 @@ function arraysOf(statistics: LayerStatistics): (TensorToWrite & { data: NumberA
     exponents: histograms.exponents,
     strongest_sizes: strongest.sizes,
     strongest: strongest.strengths,
-    strongest_places: strongest.places,
+    strongest_places: strongest.offsets,
     sample_sizes: sample.sizes,
     sample_ranks: sample.ranks,
     sample: sample.strengths,
-    sample_places: sample.places,
+    sample_places: sample.offsets,
   };
   return Object.entries(named).map(([name, data]) => ({
     name: `layer_${layer}.${name}`,
@@ -180,7 +180,7 @@ function checkFingerprint(file: TensorFile, expected: BuildFingerprint): void {
   if (file.metadata['format'] !== FORMAT) {
     refuse(
       'bad_build_state',
-      `${file.name} is no state of a build of feature pages`,
+      `${file.name} is not the state of a feature page build`,
       'Give --output another folder.',
     );
   }

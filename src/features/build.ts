@@ -32,7 +32,7 @@ export interface PageOptions {
   readonly n_logits: number;
   readonly label?: (layer: number, feature: number) => FeatureLabel | null;
   readonly signal?: AbortSignal | undefined;
-  /** Pages that are done, of all. */
+  /** Pages written, of all. */
   readonly onPage?: (done: number, total: number) => void;
 }
 
@@ -44,9 +44,9 @@ export interface BuildOptions extends Omit<PageOptions, 'tokenizer' | 'label'>, 
   readonly context: number;
   /** Strongest examples of each feature. */
   readonly n_examples: number;
-  /** What else decides about the outcome: model, set, arithmetic. */
+  /** What else the result depends on: model, set, arithmetic. */
   readonly identity: BuildFingerprint;
-  /** Goes on with what an interrupted build left. */
+  /** Continues an interrupted build. */
   readonly resume: boolean;
   /** Bytes that the state may have; default a third of what is free. */
   readonly maxStateBytes?: number | undefined;
@@ -70,7 +70,7 @@ export interface BuildOutcome {
 }
 
 /**
- * Reads the corpus, writes the pages and the index, and removes the state. Whatever ends it early leaves the state, and a
+ * Reads the corpus, writes the pages and the index, and removes the state. An interruption leaves the state, and a
  * build that is resumed writes the same files. Throws `UsageError` where there is a state and `resume` was not asked for,
  * `ExhaustedError` when the state would not fit, `BadFileError` for a state of another build, and the signal's reason.
  */

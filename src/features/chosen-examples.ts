@@ -5,24 +5,24 @@
 
 export type RankedBy = 'strength' | 'chance';
 
-/** Places of records in the spool, a few for each of n features, by falling rank; of equal ranks the earlier comes first. */
+/** Offsets of records in the spool, a few for each of n features, by falling rank; of equal ranks the earlier comes first. */
 export class ChosenExamples {
   readonly capacity: number;
   /** [n] */
   readonly sizes: Uint32Array;
   /** Activation at the strongest token of the window, [n, capacity]. */
   readonly strengths: Float32Array;
-  /** What decides, [n, capacity]: the strengths themselves, or numbers that were drawn. */
+  /** Values ranked by, [n, capacity]: the strengths themselves, or numbers that were drawn. */
   readonly ranks: Float32Array | Uint32Array;
   /** Offsets in the spool, [n, capacity]. */
-  readonly places: Float64Array;
+  readonly offsets: Float64Array;
 
   constructor(n: number, capacity: number, rankedBy: RankedBy) {
     this.capacity = capacity;
     this.sizes = new Uint32Array(n);
     this.strengths = new Float32Array(n * capacity);
     this.ranks = rankedBy === 'strength' ? this.strengths : new Uint32Array(n * capacity);
-    this.places = new Float64Array(n * capacity);
+    this.offsets = new Float64Array(n * capacity);
   }
 
   /** Bytes for each feature. */
@@ -37,35 +37,35 @@ export class ChosenExamples {
     return size < capacity || rank > ranks[feature * capacity + size - 1]!;
   }
 
-  /** Keeps an example that `takes` was true for; where there is no room the last one goes. */
-  add(feature: number, rank: number, strength: number, place: number): void {
-    const { capacity, ranks, strengths, places } = this;
+  /** Keeps an example that `takes` was true for; at full capacity the last one is dropped. */
+  add(feature: number, rank: number, strength: number, offset: number): void {
+    const { capacity, ranks, strengths, offsets } = this;
     const start = feature * capacity;
     const size = Math.min(capacity, this.sizes[feature]! + 1);
     let at = start + size - 1;
     for (; at > start && ranks[at - 1]! < rank; at--) {
       ranks[at] = ranks[at - 1]!;
       strengths[at] = strengths[at - 1]!;
-      places[at] = places[at - 1]!;
+      offsets[at] = offsets[at - 1]!;
     }
     ranks[at] = rank;
     strengths[at] = strength;
-    places[at] = place;
+    offsets[at] = offset;
     this.sizes[feature] = size;
   }
 
   /** Those of a feature, by falling rank. */
-  of(feature: number): { readonly strength: number; readonly place: number }[] {
+  of(feature: number): { readonly strength: number; readonly offset: number }[] {
     const start = feature * this.capacity;
     return Array.from({ length: this.sizes[feature]! }, (_, i) => ({
       strength: this.strengths[start + i]!,
-      place: this.places[start + i]!,
+      offset: this.offsets[start + i]!,
     }));
   }
 }
 
 /**
- * Even chances that depend on nothing but what is drawn, so that a corpus gives the same sample whenever it is read: a hash
+ * Uniform numbers that depend only on the item, so that a corpus gives the same sample whenever it is read: a hash
  * of layer, feature and number of the window, from 0 to 2^32 - 1.
  */
 export function chance(layer: number, feature: number, window: number): number {

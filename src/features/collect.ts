@@ -1,4 +1,4 @@
-/** Features, building, step 1 of 2: a corpus goes through model and set window by window, and is counted. */
+/** Features, building, step 1 of 2: the corpus is run through model and set window by window, and statistics are added up. */
 import type { HookName } from '../model/hooks.ts';
 import type { Tensor2D } from '../backend/backend.ts';
 import { yieldToEventLoop } from '../backend/event-loop.ts';
@@ -14,7 +14,7 @@ export interface CollectOptions {
 }
 
 /**
- * Takes in one window, tokens with BOS in front. Position 0 is left out, as everywhere. When it throws the reason of the
+ * Adds one window, tokens with BOS in front. Position 0 is left out, as everywhere. When it throws the reason of the
  * signal, the state is as it was before the window.
  */
 export async function collectWindow(
@@ -26,10 +26,10 @@ export async function collectWindow(
   const ignored = ignoredPositions(tokens);
   const byLayer = await activeFeatures(replacement, state, tokens, ignored, signal);
   for (const { values } of byLayer) await checkFinite(values);
-  let place: Promise<number> | undefined;
+  let offset: Promise<number> | undefined;
   const window = {
     number: state.progress.n_windows,
-    place: () => (place ??= state.spool.appendWindow(tokens)),
+    offset: () => (offset ??= state.spool.appendWindow(tokens)),
   };
   for (const [i, statistics] of state.layers.entries())
     await statistics.add(byLayer[i]!, window, state.spool);

@@ -10,21 +10,21 @@ import { parseJson } from '../formats/json.ts';
 
 const MIB = 2 ** 20;
 const CHUNK_BYTES = MIB;
-/** A longer line is no document of a corpus of lines: it would have to be held, tokens and all. */
+/** A longer line is refused: the whole line and its tokens would have to be in memory. */
 const LARGEST_LINE_BYTES = 64 * MIB;
-/** Read at both ends to tell one corpus from another. */
+/** Read at both ends to identify a corpus. */
 const FINGERPRINT_BYTES = MIB;
 const LINE_FEED = 0x0a;
 
 export interface Document {
   readonly text: string;
   /** Where its line begins. */
-  readonly place: CorpusPlace;
+  readonly place: CorpusPosition;
   /** Where the next line begins. */
-  readonly next: CorpusPlace;
+  readonly next: CorpusPosition;
 }
 
-export interface CorpusPlace {
+export interface CorpusPosition {
   readonly offset: number;
   /** Lines before it. */
   readonly line: number;
@@ -56,7 +56,7 @@ export class Corpus implements Disposable {
     });
   }
 
-  /** Length and a hash of both ends: enough to notice that another file has this name now. */
+  /** Length and a hash of both ends: enough to detect that the file was replaced. */
   async fingerprint(): Promise<string> {
     const hash = createHash('sha256').update(`${this.bytes}\n`);
     const length = Math.min(this.bytes, FINGERPRINT_BYTES);
@@ -68,8 +68,8 @@ export class Corpus implements Disposable {
     return hash.digest('hex');
   }
 
-  /** Documents from a place on; empty lines are none. Throws `BadFileError` that names the line of one that cannot be read. */
-  async *documents(from: CorpusPlace): AsyncGenerator<Document, void, undefined> {
+  /** Documents from a position on; empty lines are skipped. Throws `BadFileError` that names the line of one that cannot be read. */
+  async *documents(from: CorpusPosition): AsyncGenerator<Document, void, undefined> {
     const isJson = /\.(?:jsonl|ndjson|json)$/i.test(this.path);
     let place = from;
     for await (const bytes of this.#lines(from)) {
@@ -90,7 +90,7 @@ export class Corpus implements Disposable {
   }
 
   /** Lines without their line feed. */
-  async *#lines({ offset, line }: CorpusPlace): AsyncGenerator<Buffer, void, undefined> {
+  async *#lines({ offset, line }: CorpusPosition): AsyncGenerator<Buffer, void, undefined> {
     let pending: Buffer[] = [];
     let pendingBytes = 0;
     for (let at = offset; at < this.bytes;) {

@@ -1,5 +1,5 @@
 /**
- * Features, pages on this disk: a folder in the published layout (`index.json.gz` and one file a layer), or with one JSON
+ * Features, local pages: a folder in the published layout (`index.json.gz` and one file a layer), or with one JSON
  * a feature, `SCAN/NUMBER.json` or `NUMBER.json`, as circuit-tracer's frontend looks them up.
  */
 import { existsSync } from 'node:fs';
@@ -29,19 +29,19 @@ import { pairingNumber, type PageSource } from './page-source.ts';
  * `scan` come first. Throws what reading throws for a folder that may not be read.
  */
 export async function openFolderPages(folder: string, scan: string): Promise<PageSource | null> {
-  for (const place of [folder, join(folder, FEATURE_FOLDER)]) {
-    if (existsSync(join(place, INDEX_FILE))) return new IndexedFolder(place);
+  for (const candidate of [folder, join(folder, FEATURE_FOLDER)]) {
+    if (existsSync(join(candidate, INDEX_FILE))) return new IndexedFolder(candidate);
     for (const name of [scan, asciiName(scan)]) {
       const parts = name.split(/[/\\]/).filter((part) => part !== '..');
       const inside = join(place, parts.join('/'));
       if (await hasNumberedFiles(inside)) return new NumberedFolder(inside);
     }
-    if (await hasNumberedFiles(place)) return new NumberedFolder(place);
+    if (await hasNumberedFiles(candidate)) return new NumberedFolder(candidate);
   }
   return null;
 }
 
-/** As `openFolderPages`, for a folder that somebody named: throws `NotFoundError` when it has no pages. */
+/** As `openFolderPages`, for a folder that the user named: throws `NotFoundError` when it has no pages. */
 export async function requireFolderPages(folder: string, scan: string): Promise<PageSource> {
   const pages = await openFolderPages(folder, scan);
   if (pages) return pages;

@@ -1,10 +1,10 @@
 /**
- * Features, building: histograms of activations whose largest is only known in the end. Bins start at 0 and are a power of
+ * Features, building: histograms of activations whose maximum is only known at the end. Bins start at 0 and are a power of
  * two wide, the smallest for which the largest activation falls into the last of them; when a larger one comes, bins are
  * joined in pairs. So the outcome does not depend on the order.
  */
 export const HISTOGRAM_BINS = 20;
-/** Of a feature without positive activations; float32 knows no smaller number. */
+/** Of a feature without positive activations; float32 has no smaller number. */
 const SMALLEST_EXPONENT = -149;
 
 /** Histograms of n features. */

@@ -21,7 +21,7 @@ interface OpenedIndex {
   readonly commit: string;
 }
 
-/** What a repository without pages is answered with; other refusals (gated, not authorised) are told. */
+/** Errors that mean that a repository has no pages; other refusals (gated, not authorised) are reported. */
 const NOTHING_THERE = ['file_not_found', 'repo_not_found', 'revision_not_found'];
 
 export class HubPages implements PageSource {
@@ -46,7 +46,7 @@ export class HubPages implements PageSource {
   /** Throws `NetworkError` for what is not in the cache and cannot be fetched, `NotFoundError` where access is refused. */
   async page(layer: number, feature: number): Promise<FeaturePage | null> {
     this.#opened ??= this.#open();
-    // A failed question may be asked again.
+    // A failed request may be repeated.
     this.#opened.catch(() => (this.#opened = undefined));
     const opened = await this.#opened;
     if (opened === null) return null;

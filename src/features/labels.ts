@@ -1,6 +1,6 @@
 /**
  * Features, labels that people write: one JSON file a set, in the user's data folder, so that sets that are shared or
- * read-only can be labelled too. Writers take turns by a lock and keep each other's labels.
+ * read-only can be labelled too. A lock serialises writers, which keep each other's labels.
  */
 import { createHash } from 'node:crypto';
 import { join, resolve } from 'node:path';
@@ -15,7 +15,7 @@ import { featureKey } from './page-source.ts';
 
 const FORMAT = 'tracer.labels';
 const FORMAT_VERSION = 1;
-/** A label is read in lists and beside nodes. */
+/** Labels are shown in lists and beside nodes. */
 const LONGEST_LABEL = 500;
 /** A file name has at most 255 bytes on most systems; ending and lock need some. */
 const LONGEST_KEY = 160;
@@ -31,7 +31,7 @@ const Key = v.pipe(v.string(), v.regex(/^\d+_\d+$/, 'LAYER_FEATURE is expected')
 const LabelsFile = v.object({
   format: v.literal(FORMAT),
   format_version: v.literal(FORMAT_VERSION),
-  /** What the labels are of, as `scan` says it. */
+  /** The `scan` of the set that the labels belong to. */
   set: v.string(),
   labels: v.record(Key, v.string()),
 });
@@ -58,7 +58,7 @@ export class LabelFile {
     return new LabelFile(join(folder, `${fileKey(set)}.json`), set);
   }
 
-  /** By `LAYER_FEATURE`, read afresh. Throws `BadFileError` for a file that is damaged, which is then never written over. */
+  /** By `LAYER_FEATURE`, read afresh. Throws `BadFileError` for a file that is damaged, which is then never overwritten. */
   async read(): Promise<ReadonlyMap<string, string>> {
     try {
       return new Map(Object.entries((await readJson(this.path, LabelsFile)).labels));
@@ -69,7 +69,7 @@ export class LabelFile {
   }
 
   /**
-   * Sets labels, and takes those back whose text is empty. Returns all that there are then. Throws `UsageError` for a text
+   * Sets labels, and removes those whose text is empty. Returns all labels. Throws `UsageError` for a text
    * that is no label, `ExhaustedError` where the folder cannot be written.
    */
   async write(labels: readonly EditedLabel[], signal?: AbortSignal): Promise<ReadonlyMap<string, string>> {

@@ -1,4 +1,4 @@
-/** Features, building: what is known of the features of one layer while a corpus goes by. All arrays have a fixed size. */
+/** Features, building: statistics of the features of one layer while a corpus is read. All arrays have a fixed size. */
 import type { LayerFeatures } from '../transcoder/activation.ts';
 import { chance, ChosenExamples } from './chosen-examples.ts';
 import { HISTOGRAM_BINS, Histograms } from './histogram.ts';
@@ -7,12 +7,12 @@ import type { Spool } from './spool.ts';
 /** Windows of the sample of each feature, from which the median and the weakest are taken. */
 export const SAMPLE_SIZE = 16;
 
-/** A window of text on its way through the layers. */
+/** A window of text that is run through the layers. */
 export interface Window {
   /** Its number in the corpus, from 0. */
   readonly number: number;
-  /** Where its tokens lie in the spool: they are put there when the first feature wants them. */
-  place(): Promise<number>;
+  /** Offset of its tokens in the spool: they are written when the first feature needs them. */
+  offset(): Promise<number>;
 }
 
 export class LayerStatistics {
@@ -52,7 +52,7 @@ export class LayerStatistics {
     );
   }
 
-  /** Takes in the active features of one window. */
+  /** Adds the active features of one window. */
   async add(features: LayerFeatures, window: Window, spool: Spool): Promise<void> {
     const { next, touched } = this.#countEvents(features);
     for (const feature of touched) {
@@ -94,13 +94,13 @@ export class LayerStatistics {
     const isStrong = this.strongest.takes(feature, strength);
     const isDrawn = this.sample.takes(feature, luck);
     if (!isStrong && !isDrawn) return;
-    const place = await spool.appendExample({
-      window: await window.place(),
+    const offset = await spool.appendExample({
+      window: await window.offset(),
       position: positions[best]!,
       positions: events.map((i) => positions[i]!),
       values: events.map((i) => values[i]!),
     });
-    if (isStrong) this.strongest.add(feature, strength, strength, place);
-    if (isDrawn) this.sample.add(feature, luck, strength, place);
+    if (isStrong) this.strongest.add(feature, strength, strength, offset);
+    if (isDrawn) this.sample.add(feature, luck, strength, offset);
   }
 }

@@ -1,10 +1,10 @@
-/** Features: where pages come from. A source answers for one place; several are asked in turn. */
+/** Features: sources of pages, one for each folder or repository; several are searched in order. */
 import type { FeaturePage } from '../transcoder/feature-page.ts';
 
 export interface PageSource {
-  /** For people: a folder, or a repository with its commit. */
+  /** For messages: a folder, or a repository with its commit. */
   readonly name: string;
-  /** Whether reading a page never asks the network. */
+  /** Whether reading a page never uses the network. */
   readonly isLocal: boolean;
   /** Null when it has no page of the feature. Throws `BadFileError` for a damaged one. */
   page(layer: number, feature: number): Promise<FeaturePage | null>;
@@ -15,7 +15,7 @@ export function pairingNumber(layer: number, feature: number): number {
   return ((layer + feature) * (layer + feature + 1)) / 2 + feature;
 }
 
-/** How a feature is written in label files and in what the page is told: `LAYER_FEATURE`. */
+/** How a feature is written in label files and in the API of the page: `LAYER_FEATURE`. */
 export function featureKey(layer: number, feature: number): string {
   return `${layer}_${feature}`;
 }

@@ -1,10 +1,10 @@
-/** Features, building: the page of one feature, from what was kept of it. */
+/** Features, building: the page of one feature, from its statistics. */
 import type { FeatureExample, FeatureLabel, FeaturePage } from '../transcoder/feature-page.ts';
 import type { LayerStatistics } from './layer-statistics.ts';
 import type { Spool, SpooledExample } from './spool.ts';
 
 /** Parts of the range of activations, as shares of the sample by falling strength; each has so many examples. */
-const QUANTILES: readonly (readonly [name: string, place: number])[] = [
+const QUANTILES: readonly (readonly [name: string, share: number])[] = [
   ['Around the median', 0.5],
   ['Weakest', 1],
 ];
@@ -29,22 +29,22 @@ export async function featurePage(
   const largest = statistics.largest[feature]!;
   const count = statistics.counts[feature]!;
   const used = new Set<number>();
-  const take = async (places: readonly number[]): Promise<FeatureExample[]> => {
+  const take = async (offsets: readonly number[]): Promise<FeatureExample[]> => {
     const examples: FeatureExample[] = [];
-    for (const place of places) {
-      const found = await spool.readExample(place);
+    for (const offset of offsets) {
+      const found = await spool.readExample(offset);
       if (used.has(found.window)) continue;
       used.add(found.window);
       examples.push(example(found, tokenStrings));
     }
     return examples;
   };
-  const strongest = statistics.strongest.of(feature).map(({ place }) => place);
+  const strongest = statistics.strongest.of(feature).map(({ offset }) => offset);
   const quantiles = [{ quantile_name: 'Top activations', examples: await take(strongest) }];
   const sample = statistics.sample
     .of(feature)
-    .sort((a, b) => b.strength - a.strength || a.place - b.place)
-    .map(({ place }) => place);
+    .sort((a, b) => b.strength - a.strength || a.offset - b.offset)
+    .map(({ offset }) => offset);
   for (const [quantile_name, part] of QUANTILES) {
     const start = Math.round(part * Math.max(0, sample.length - QUANTILE_EXAMPLES));
     quantiles.push({ quantile_name, examples: await take(sample.slice(start, start + QUANTILE_EXAMPLES)) });
@@ -72,7 +72,7 @@ function example(
   return { tokens: tokenStrings(tokens), tokens_acts_list: acts, train_token_ind: position };
 }
 
-/** Digits of an activation that are kept: more say nothing and make pages twice as large. */
+/** Digits of an activation that are kept: more are not significant and double the size of pages. */
 const SIGNIFICANT_DIGITS = 4;
 
 function rounded(value: number): number {

@@ -1,6 +1,6 @@
 /**
- * Features, building: the file beside the state that takes what is too much for memory: tokens of windows, and where in
- * them a feature was active. It only grows; what is no longer referred to stays until the end.
+ * Features, building: the file beside the state for data that does not fit into memory: tokens of windows, and where in
+ * them a feature was active. It only grows; records that are no longer referenced stay until the end.
  */
 import { constants } from 'node:fs';
 import { open, type FileHandle } from 'node:fs/promises';
@@ -12,12 +12,12 @@ import { writingError } from '../formats/system-errors.ts';
 
 const BUFFER_BYTES = 2 ** 20;
 
-/** What a record of an example says. */
+/** The content of an example record. */
 export interface SpooledExample {
-  /** Which window: where its tokens lie. */
+  /** Offset of the window's tokens. */
   readonly window: number;
   readonly tokens: Int32Array;
-  /** Where the feature is strongest. */
+  /** Position at which the feature is strongest. */
   readonly position: number;
   /** Positions and activations, wherever it is active. */
   readonly positions: readonly number[];
@@ -52,7 +52,7 @@ export class Spool {
       const { size } = await handle.stat();
       if (size < length) {
         await handle.close();
-        throw spool.#damaged(`it has ${size} bytes, its state speaks of ${length}`);
+        throw spool.#damaged(`it has ${size} bytes, its state expects ${length}`);
       }
       await handle.truncate(length);
       return spool;
@@ -91,7 +91,7 @@ export class Spool {
     return await this.#append(record);
   }
 
-  /** Everything is in the file, and the file is on the disk. */
+  /** Writes the buffer and flushes the file to disk. */
   async sync(): Promise<void> {
     try {
       await this.#flush();
@@ -101,12 +101,12 @@ export class Spool {
     }
   }
 
-  /** The example at a place that `appendExample` returned. Throws `BadFileError` for anything else. */
-  async readExample(place: number): Promise<SpooledExample> {
-    const head = await this.#read(place, EXAMPLE_HEAD_BYTES);
+  /** The example at an offset that `appendExample` returned. Throws `BadFileError` for anything else. */
+  async readExample(offset: number): Promise<SpooledExample> {
+    const head = await this.#read(offset, EXAMPLE_HEAD_BYTES);
     const window = head.readDoubleLE(0);
     const n = head.readUInt32LE(8 + WORD_BYTES);
-    const events = await this.#read(place + EXAMPLE_HEAD_BYTES, n * EVENT_BYTES);
+    const events = await this.#read(offset + EXAMPLE_HEAD_BYTES, n * EVENT_BYTES);
     const length = (await this.#read(window, WORD_BYTES)).readUInt32LE(0);
     const words = await this.#read(window + WORD_BYTES, length * WORD_BYTES);
     const each = <T>(count: number, value: (i: number) => T): T[] =>
@@ -125,7 +125,7 @@ export class Spool {
   }
 
   async #append(record: Buffer): Promise<number> {
-    const place = this.length;
+    const offset = this.length;
     if (this.#buffered + record.byteLength > BUFFER_BYTES) await this.#flush();
     if (record.byteLength > BUFFER_BYTES) {
       await this.#write(record);
@@ -133,7 +133,7 @@ export class Spool {
       record.copy(this.#buffer, this.#buffered);
       this.#buffered += record.byteLength;
     }
-    return place;
+    return offset;
   }
 
   async #flush(): Promise<void> {
@@ -152,7 +152,8 @@ export class Spool {
   }
 
   async #read(offset: number, length: number): Promise<Buffer> {
-    if (!(offset >= 0 && offset + length <= this.#written)) throw this.#damaged(`nothing is at ${offset}`);
+    if (!(offset >= 0 && offset + length <= this.#written))
+      throw this.#damaged(`there is no record at ${offset}`);
     const target = Buffer.alloc(length);
     const found = await readFully(this.#handle, target, offset);
     if (found < length) throw this.#damaged(`it ends at ${offset + found}`);

@@ -1,4 +1,4 @@
-/** Generation, step 2 of 3: where a continuation ends before its limit, at a token that ends texts or when a wanted text is there. */
+/** Generation, step 2 of 3: where a continuation ends before its limit, at a token that ends texts or at a stop text. */
 import type { DecodeStream, Tokenizer } from '../tokenizer/tokenizer.ts';
 
 export type Ending =
@@ -42,7 +42,7 @@ export class Endings {
   }
 }
 
-/** The end of a text to which tokens are added, as long as what is looked for in it. */
+/** The end of a growing text, as long as the stop texts require. */
 class GrowingText {
   readonly #stream: DecodeStream;
   readonly #longest: number;

@@ -1,4 +1,4 @@
-/** Generation, step 3 of 3, and the room's door: a continuation token by token, with keys and values kept (golden README, section 8). */
+/** Generation, step 3 of 3, and the room's entry: a continuation token by token, with keys and values kept (golden README, section 8). */
 import { UsageError } from '../errors.ts';
 import { FeatureChanges } from '../intervention/changes.ts';
 import { Freeze } from '../intervention/freeze.ts';
@@ -18,7 +18,7 @@ export interface GenerateOptions {
   readonly choose: TokenChoice;
   /** What ends the continuation; the token that does is its last one. Left out: only the limit. */
   readonly endings?: Endings | undefined;
-  /** What is changed in the pass over the prompt; open ranges go on in generated tokens. */
+  /** Changes in the pass over the prompt; open ranges continue in generated tokens. */
   readonly plan: InterventionPlan;
   readonly freeze: Freeze;
   /** Keeps the feature inputs of every pass for `Continuation.inputs`. */
@@ -33,7 +33,7 @@ export interface Continuation extends Disposable {
   readonly newTokens: readonly number[];
   /** One row a generated token, [n_new][d_vocab]: the logits that it was chosen from. */
   readonly logits: readonly Float32Array[];
-  /** Null: it is as long as it may be. */
+  /** Null: the limit was reached. */
   readonly ending: Ending | null;
   /** Feature inputs of the prompt and of every generated token but the last, which is not run; null unless asked for. */
   readonly inputs: ActivationCache | null;

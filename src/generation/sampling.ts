@@ -16,7 +16,7 @@ export interface SamplingOptions {
 /** The token of a row of logits [d_vocab]. */
 export type TokenChoice = (logits: Float32Array) => number;
 
-/** Throws `UsageError` for a temperature, top-k or top-p that makes no sense. */
+/** Throws `UsageError` for a temperature, top-k or top-p that is invalid. */
 export function tokenChoice(options: SamplingOptions): TokenChoice {
   checkSampling(options);
   const { temperature } = options;
@@ -36,13 +36,13 @@ interface RankedCandidates extends Candidates {
   readonly ids: readonly number[];
 }
 
-/** So many of the most likely tokens are found without sorting a whole vocabulary. */
+/** Number of most likely tokens that are found without sorting the whole vocabulary. */
 const FEW = 256;
 
 function candidates(logits: Float32Array, { temperature, topK, topP }: SamplingOptions): Candidates {
   const probabilities = softmax(logits.map((logit) => logit / temperature));
   if (topK === undefined && topP === undefined) return { ids: null, probabilities };
-  // Mostly a few tokens have all the probability that top-p asks for.
+  // A few tokens usually reach the probability of top-p.
   if (topK === undefined && topP !== undefined && logits.length > FEW) {
     const few = mostLikely(logits, probabilities, FEW);
     if (sumOf(few.probabilities) >= topP) return upTo(topP, few);
@@ -72,15 +72,15 @@ function sumOf(probabilities: Float64Array): number {
 /** @param random from 0 to below 1 */
 function drawn({ ids, probabilities }: Candidates, random: number): number {
   let left = random * sumOf(probabilities);
-  let place = 0;
-  // Rounding may leave a rest at the end; the last possible token takes it.
+  let index = 0;
+  // Rounding may leave a remainder, which belongs to the last possible token.
   for (let i = 0; i < probabilities.length; i++) {
     if (probabilities[i] === 0) continue;
-    place = i;
+    index = i;
     left -= probabilities[i]!;
     if (left < 0) break;
   }
-  return ids ? ids[place]! : place;
+  return ids ? ids[index]! : index;
 }
 
 const N_SEEDS = 2 ** 32;

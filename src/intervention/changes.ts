@@ -7,8 +7,8 @@ import type { Freeze } from './freeze.ts';
 import type { InterventionPlan, PlannedLayer } from './plan.ts';
 import type { ResolvedIntervention } from './resolve.ts';
 
-/** Which positions a pass has, and what its changes start from. */
-export interface PassPlace {
+/** The positions of a pass, and the values that its changes start from. */
+export interface PassContext {
   /** Position of its first token. */
   readonly first: number;
   readonly n_pos: number;
@@ -33,22 +33,22 @@ export class FeatureChanges implements Disposable {
   readonly edits = new Map<HookName, Edit>();
   private readonly kept: Tensor2D[] = [];
 
-  constructor(replacement: ReplacementModel, plan: InterventionPlan, freeze: Freeze, place: PassPlace) {
+  constructor(replacement: ReplacementModel, plan: InterventionPlan, freeze: Freeze, pass: PassContext) {
     const additions = new Map<number, (() => Tensor2D)[]>();
     for (const layer of plan.layers) {
-      const wanted = wantedOf(layer, plan.interventions, place);
+      const wanted = wantedOf(layer, plan.interventions, pass);
       if (!wanted.mask.includes(1)) continue;
       let delta: Tensor2D | undefined; // [n_pos, m]; a cross-layer feature writes it in later layers too
       const keep = (value: Tensor2D): void => {
         delta = tf.keep(value);
         this.kept.push(delta);
       };
-      const original = place.originalInput?.(layer.layer);
+      const original = pass.originalInput?.(layer.layer);
       if (freeze.constrained) {
-        keep(tf.tidy(() => deltaOf(layer, wanted, place, original!, original)));
+        keep(tf.tidy(() => deltaOf(layer, wanted, pass, original!, original)));
       } else {
         this.edits.set(replacement.inputHook(layer.layer), (input) => {
-          keep(tf.tidy(() => deltaOf(layer, wanted, place, input as Tensor2D, original)));
+          keep(tf.tidy(() => deltaOf(layer, wanted, pass, input as Tensor2D, original)));
           return input;
         });
       }
@@ -74,14 +74,14 @@ export class FeatureChanges implements Disposable {
 function deltaOf(
   layer: PlannedLayer,
   { mask, scale, offset }: Wanted,
-  place: PassPlace,
+  pass: PassContext,
   input: Tensor2D,
   original: Tensor2D | undefined,
 ): Tensor2D {
-  const shape: [number, number] = [place.n_pos, layer.features.length];
+  const shape: [number, number] = [pass.n_pos, layer.features.length];
   const active = tf.tensor2d(
-    Float32Array.from({ length: place.n_pos }, (_, row) => (place.first + row < place.ignored ? 0 : 1)),
-    [place.n_pos, 1],
+    Float32Array.from({ length: pass.n_pos }, (_, row) => (pass.first + row < pass.ignored ? 0 : 1)),
+    [pass.n_pos, 1],
   );
   const activations = (x: Tensor2D): Tensor2D => tf.mul(layer.activations(x), active);
   const present = activations(input);
@@ -94,7 +94,7 @@ function deltaOf(
 export function wantedOf(
   { layer, features }: PlannedLayer,
   interventions: readonly ResolvedIntervention[],
-  { first, n_pos }: Pick<PassPlace, 'first' | 'n_pos'>,
+  { first, n_pos }: Pick<PassContext, 'first' | 'n_pos'>,
 ): Wanted {
   const m = features.length;
   const [mask, scale, offset] = [0, 1, 2].map(() => new Float32Array(n_pos * m)) as [

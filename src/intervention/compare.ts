@@ -1,4 +1,4 @@
-/** Interventions: how far two passes are apart. */
+/** Interventions: differences between two passes. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor2D } from '../backend/backend.ts';
 import type { ForwardResult } from '../model/transformer.ts';
@@ -22,7 +22,7 @@ export function klDivergence(before: Float32Array, after: Float32Array): number 
   const [logP, logQ] = [logSoftmax(before), logSoftmax(after)];
   let sum = 0;
   for (let i = 0; i < logP.length; i++) sum += Math.exp(logP[i]!) * (logP[i]! - logQ[i]!);
-  return Math.max(0, sum); // rounding may leave less than nothing
+  return Math.max(0, sum); // rounding may give a negative sum
 }
 
 function logSoftmax(logits: Float32Array): Float64Array {
@@ -64,7 +64,7 @@ export function changedFeatures(before: ActiveFeatures, after: ActiveFeatures, k
     .slice(0, k);
 }
 
-/** What a plan asks for at every position of a prompt: the activation in the original pass, and the value wanted. */
+/** The changes of a plan at every position of a prompt: the activation in the original pass, and the value wanted. */
 export async function plannedChanges(
   replacement: ReplacementModel,
   plan: InterventionPlan,

@@ -1,4 +1,4 @@
-/** Interventions, the room's door: the original pass of a prompt, and passes in which features have other activations. */
+/** Interventions, the room's entry: the original pass of a prompt, and passes in which features have other activations. */
 import type { Tensor2D } from '../backend/backend.ts';
 import { composeEdits, type HookName } from '../model/hooks.ts';
 import type { ForwardOptions, ForwardResult } from '../model/transformer.ts';

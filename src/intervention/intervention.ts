@@ -1,4 +1,4 @@
-/** Interventions, step 1 of 4: what a person asks for, not yet checked against a model or a prompt. */
+/** Interventions, step 1 of 4: interventions as requested, not yet checked against a model or a prompt. */
 
 /** What happens to an activation. `scale` and `add` start from the activation that the unchanged pass has there. */
 export type Change =
@@ -13,21 +13,21 @@ export interface PositionRange {
 }
 
 /** One position (negative: from the end of the prompt), or a range of them. */
-export type Place = number | PositionRange;
+export type Positions = number | PositionRange;
 
-/** A feature that gets another activation at a place. Of several for one feature and position the last one counts. */
+/** A feature that gets another activation at one or more positions. Of several for one feature and position the last one counts. */
 export interface Intervention {
   readonly layer: number;
-  readonly pos: Place;
+  readonly pos: Positions;
   readonly feature: number;
   readonly change: Change;
 }
 
 /** `20:10:15589`, `20:2..5:15589`: the form that flags and messages use. */
 export function addressText({ layer, pos, feature }: Omit<Intervention, 'change'>): string {
-  return `${layer}:${placeText(pos)}:${feature}`;
+  return `${layer}:${positionsText(pos)}:${feature}`;
 }
 
-export function placeText(pos: Place): string {
+export function positionsText(pos: Positions): string {
   return typeof pos === 'number' ? String(pos) : `${pos.start}..${pos.stop ?? ''}`;
 }

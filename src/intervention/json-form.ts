@@ -37,17 +37,17 @@ export function interventionsFromJson(
   return list.map((entry): Intervention => {
     if (typeof entry === 'string') return parseIntervention(name, entry);
     const { layer, pos, feature } = entry;
-    const place = typeof pos === 'number' ? pos : { start: pos.start ?? 0, stop: pos.stop ?? null };
-    return { layer, pos: place, feature, change: changeOf(entry) };
+    const positions = typeof pos === 'number' ? pos : { start: pos.start ?? 0, stop: pos.stop ?? null };
+    return { layer, pos: positions, feature, change: changeOf(entry) };
   });
 }
 
-/** Reads a file. Throws `NotFoundError` without it, `UsageError` for what is no list of interventions. */
+/** Reads a file. Throws `NotFoundError` without it, `UsageError` for a file that is not a list of interventions. */
 export async function readInterventions(path: string): Promise<Intervention[]> {
   return interventionsFromJson(await asUsage(() => readJson(path, InterventionList)), path);
 }
 
-/** What stands in such a file is typed by its user: a mistake in it is one of usage, as in a flag. */
+/** Users write such files by hand, so errors in them are usage errors, as in a flag. */
 export async function asUsage<T>(read: () => T | Promise<T>): Promise<T> {
   try {
     return await read();

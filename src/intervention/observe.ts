@@ -1,4 +1,4 @@
-/** Interventions: what the transcoders see in one or more passes. Values asked for are not written over what is seen. */
+/** Interventions: activations computed from the transcoders' inputs in one or more passes. Requested values do not replace them. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor2D } from '../backend/backend.ts';
 import { yieldToEventLoop } from '../backend/event-loop.ts';

@@ -1,4 +1,4 @@
-/** Interventions, step 3 of 4: all that a pass needs of the changed features, fetched once for as many passes as wanted. */
+/** Interventions, step 3 of 4: vectors and values of the changed features, read once for any number of passes. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor, Tensor1D, Tensor2D } from '../backend/backend.ts';
 import type { ReplacementModel } from '../replacement/replacement-model.ts';
@@ -68,7 +68,7 @@ export class InterventionPlan implements Disposable {
     return this.interventions.some(({ change }) => change.kind !== 'set');
   }
 
-  /** Whether it goes on into generated tokens. */
+  /** Whether it continues in generated tokens. */
   get isOpen(): boolean {
     return this.interventions.some(({ stop }) => stop === Infinity);
   }

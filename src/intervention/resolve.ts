@@ -2,7 +2,7 @@
 import { UsageError } from '../errors.ts';
 import { addressText, type Change, type Intervention } from './intervention.ts';
 
-/** What interventions have to fit. */
+/** Sizes that interventions are checked against. */
 export interface Extent {
   readonly n_layers: number;
   readonly d_transcoder: number;
@@ -35,7 +35,7 @@ export function resolveInterventions(
   });
 }
 
-/** Interventions of which a part is overruled by a later one. */
+/** Interventions that a later one overrides in part. */
 export function overruled(resolved: readonly ResolvedIntervention[]): ResolvedIntervention[] {
   const later = new Map<string, ResolvedIntervention[]>();
   const lost: ResolvedIntervention[] = [];
@@ -72,7 +72,7 @@ function checkChange(intervention: Intervention): void {
   if (Number.isFinite(Math.fround(number))) return;
   throw new UsageError({
     code: 'bad_intervention',
-    message: `intervention ${addressText(intervention)}: ${number} is no finite number`,
+    message: `intervention ${addressText(intervention)}: ${number} is not a finite number`,
     hint: 'Give a finite number that float32 can hold.',
   });
 }

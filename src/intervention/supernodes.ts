@@ -7,14 +7,14 @@ import { readJson } from '../formats/json.ts';
 import { asUsage } from './json-form.ts';
 import type { Intervention } from './intervention.ts';
 
-/** Features that stand for one thing. */
+/** A named group of features. */
 export interface Supernode {
   readonly name: string;
   /** Node ids of a graph; a feature's is `<layer>_<feature>_<position>`. */
   readonly ids: readonly string[];
 }
 
-/** A group and what its activations are multiplied by. */
+/** A group and the factor of its activations. */
 export interface ScaledSupernode extends Supernode {
   readonly factor: number;
 }
@@ -79,7 +79,7 @@ export function scaleSupernodes(
 }
 
 /**
- * A group as interventions, and the ids that no feature stands behind (tokens, errors, logits: a logit's layer lies beyond
+ * A group as interventions, and the ids that are not features (tokens, errors, logits: a logit's layer lies beyond
  * the last). Throws `UsageError` for a group without features.
  */
 export function supernodeInterventions(
@@ -89,10 +89,10 @@ export function supernodeInterventions(
   const interventions: Intervention[] = [];
   const others: string[] = [];
   for (const id of ids) {
-    const place = parseFeatureId(id);
-    if (place === null || place.layer >= n_layers) others.push(id);
+    const node = parseFeatureId(id);
+    if (node === null || node.layer >= n_layers) others.push(id);
     else {
-      const { layer, feature, position } = place;
+      const { layer, feature, position } = node;
       interventions.push({ layer, feature, pos: position, change: { kind: 'scale', factor } });
     }
   }

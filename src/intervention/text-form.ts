@@ -1,6 +1,6 @@
 /** Interventions, step 1 of 4: their text form, as flags have it. */
 import { UsageError } from '../errors.ts';
-import type { Change, Intervention, Place } from './intervention.ts';
+import type { Change, Intervention, Positions } from './intervention.ts';
 
 const ADDRESS = /^(\d+):([^:]+):(\d+)$/;
 const POSITION = /^-?\d+$/;
@@ -8,10 +8,10 @@ const RANGE = /^(-?\d+)\.\.(-?\d+)?$/;
 const NUMBER = /^[+-]?(?:\d+\.?\d*|\.\d+)(?:e[+-]?\d+)?$/i;
 const SWEEP = /^(.+)\.\.([^/]+)\/(\d+)$/;
 
-/** Where a change happens. */
+/** Layer, positions and feature of a change. */
 export type Address = Omit<Intervention, 'change'>;
 
-/** Several changes of the same place, to be tried one after the other. */
+/** Several changes of the same feature and positions, to be tried one after the other. */
 export interface Sweep {
   readonly address: Address;
   readonly changes: readonly Change[];
@@ -20,7 +20,7 @@ export interface Sweep {
 /** `LAYER:POSITION:FEATURE`; the position is a number, `2..` or `2..5`. Throws `UsageError` naming the flag. */
 export function parseAddress(flag: string, text: string): Address {
   const parts = ADDRESS.exec(text);
-  const pos = parts ? parsePlace(parts[2]!) : undefined;
+  const pos = parts ? parsePositions(parts[2]!) : undefined;
   if (!parts || pos === undefined) {
     throw badText(flag, 'LAYER:POSITION:FEATURE', text, '20:10:15589, or 20:2..5:15589 for a range');
   }
@@ -62,7 +62,7 @@ function changeOf(sign: string, value: number): Change {
   return sign === '+' ? { kind: 'add', amount: value } : { kind: 'set', value };
 }
 
-function parsePlace(text: string): Place | undefined {
+function parsePositions(text: string): Positions | undefined {
   if (POSITION.test(text)) return Number(text);
   const range = RANGE.exec(text);
   return range

@@ -1,4 +1,4 @@
-/** Settings files: where they are, reading one with every key checked, and keeping a choice in one. */
+/** Settings files: finding them, reading one with every key checked, and saving a choice in one. */
 import { existsSync } from 'node:fs';
 import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import * as v from 'valibot';
@@ -9,7 +9,7 @@ import { userFolder } from '../formats/user-folders.ts';
 import { nearest } from '../nearest.ts';
 import { SETTING_NAMES, SETTING_RULES, type SettingName } from './rules.ts';
 
-/** The file that belongs to a project: looked for from the working directory upwards. */
+/** The file of a project: searched from the working directory upwards. */
 export const PROJECT_FILE = 'tracer.config.json';
 
 const JSON_INDENT = 2;
@@ -68,11 +68,11 @@ export type Choice = Partial<Record<SettingName, string | number | boolean>>;
 
 /**
  * Writes a choice into the project's file (made in `folder` when there is none above it) and returns its path.
- * The other settings in it stay. A local folder is kept relative to the file, so that a project can be moved.
+ * The other settings in it are kept. A local folder is stored relative to the file, so that a project can be moved.
  */
 export async function saveChoice(folder: string, choice: Choice): Promise<string> {
   const path = findProjectFile(folder) ?? join(resolve(folder), PROJECT_FILE);
-  if (existsSync(path)) await readSettingsFile(path); // a file with a mistake is not written over
+  if (existsSync(path)) await readSettingsFile(path); // an invalid file is not overwritten
   const old = existsSync(path) ? await readJson(path, anyObject) : {};
   const kept = Object.entries(choice).map(([name, value]) => {
     return [name, pathForFile(name as SettingName, value, folder, dirname(path))];
@@ -85,10 +85,10 @@ export async function saveChoice(folder: string, choice: Choice): Promise<string
 function pathForFile(name: SettingName, value: unknown, typedIn: string, fileFolder: string): unknown {
   if (SETTING_RULES[name].mayBePath !== true || typeof value !== 'string') return value;
   const isFolder = isRelativePath(value) || isAbsolute(value) || existsSync(resolve(typedIn, value));
-  // A preset or a name of the Hub, unless a folder was typed without its ./ in front.
+  // A preset or a name on the Hub, unless it is a folder given without `./`.
   if (!isFolder || !value.includes('/')) return value;
   const fromFile = relative(fileFolder, resolve(typedIn, value));
-  // Outside the project an absolute path says more than a row of dots.
+  // Outside the project an absolute path is clearer than a series of `../`.
   if (fromFile.startsWith('..') || isAbsolute(fromFile)) return resolve(typedIn, value);
   return `./${fromFile.replaceAll('\\', '/')}`;
 }

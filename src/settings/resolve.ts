@@ -12,7 +12,7 @@ export interface Setting<T> {
   readonly from: string;
 }
 
-/** A setting that nobody gave is absent: its default is the engine's. */
+/** A setting that was not given is absent: its default is the engine's. */
 export type Settings = { readonly [Name in SettingName]?: Setting<SettingValues[Name]> };
 
 export interface SettingInput {
@@ -50,7 +50,7 @@ async function layersOf(input: SettingInput): Promise<Layer[]> {
     kind: 'environment',
     lookUp(name) {
       const { variable } = SETTING_RULES[name];
-      // An empty variable is one that was taken back.
+      // An empty variable counts as unset.
       const raw = variable === undefined ? undefined : input.environment[variable] || undefined;
       return raw === undefined ? undefined : { raw, from: variable! };
     },

@@ -1,4 +1,4 @@
-/** The settings there are: how each is called on the command line, in the environment and in a file, and what it may be. */
+/** All settings: the name of each as a flag, as a variable and in a file, and its valid values. */
 import {
   ARITHMETIC_CHOICES,
   DEVICE_CHOICES,
@@ -25,7 +25,7 @@ export interface SettingRule<T> {
   readonly flag: string;
   /** Environment variable; the Hub's own ones (`HF_HUB_CACHE`, `HF_HUB_OFFLINE`) are read by the hub. */
   readonly variable?: string;
-  /** What errors say was expected. */
+  /** The expected value, for error messages. */
   readonly expected: string;
   readonly choices?: readonly string[];
   /** In a file, a relative path means: from the folder of that file. */

@@ -2,6 +2,7 @@ import { afterAll, describe, expect, it } from '@jest/globals';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { ROOMS } from '../../eslint.config.js';
 import { tracer } from '../cli/start.ts';
 
 const ROOT = path.join(import.meta.dirname, '../..');
@@ -49,5 +50,26 @@ describe('the documentation', () => {
       .filter((link) => !/^[a-z]+:/.test(link))
       .filter((link) => !existsSync(path.join(ROOT, path.dirname(page), link)));
     expect(broken).toEqual([]);
+  });
+});
+
+describe('the rooms of src/', () => {
+  const folders = readdirSync(path.join(ROOT, 'src'), { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => name);
+
+  it('are its folders', () => {
+    expect(folders.sort()).toEqual([...ROOMS].sort());
+  });
+
+  it.each(ROOMS)('%s: a README.md says what belongs in it', (room) => {
+    const file = path.join(ROOT, 'src', room, 'README.md');
+    expect(existsSync(file) ? readFileSync(file, 'utf8') : '').toMatch(/^# .+\n\n.+/);
+  });
+
+  it('are the rows of the table in docs/architecture.md, in the same order', () => {
+    const page = readFileSync(path.join(ROOT, 'docs/architecture.md'), 'utf8');
+    const rows = [...page.matchAll(/^\| `([a-z]+)` /gm)].map((match) => match[1]!);
+    expect(rows).toEqual(ROOMS);
   });
 });

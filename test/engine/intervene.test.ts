@@ -117,7 +117,7 @@ describe('intervene', () => {
     });
     expect(interventions).toHaveLength(1);
     expect(interventions[0]).toMatchObject({ layer: 0, position: 8, feature: 104, after: 0 });
-    expect(warnings).toEqual(["supernode 'hot': left out what is no feature: E_5_1, 5_315_10"]);
+    expect(warnings).toEqual(["supernode 'hot': ids that are not features are ignored: E_5_1, 5_315_10"]);
   });
 
   it.each([['4:1:2=3'], ['0:11:2=3'], ['0:1:128=3']])('writes nothing for %s', async (text) => {

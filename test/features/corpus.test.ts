@@ -3,12 +3,12 @@ import fc from 'fast-check';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BadFileError, NotFoundError } from '../../src/errors.ts';
-import { Corpus, type CorpusPlace, type Document } from '../../src/features/corpus.ts';
+import { Corpus, type CorpusPosition, type Document } from '../../src/features/corpus.ts';
 import { scratchFolder } from '../support/scratch.ts';
 
-const START: CorpusPlace = { offset: 0, line: 0 };
+const START: CorpusPosition = { offset: 0, line: 0 };
 
-async function documents(path: string, from: CorpusPlace = START): Promise<Document[]> {
+async function documents(path: string, from: CorpusPosition = START): Promise<Document[]> {
   using corpus = await Corpus.open(path);
   const found: Document[] = [];
   for await (const document of corpus.documents(from)) found.push(document);

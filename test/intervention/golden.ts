@@ -1,10 +1,10 @@
 /** Interventions and continuations of the golden fixtures, as this program asks for them. */
-import type { Intervention, Place } from '../../src/intervention/intervention.ts';
+import type { Intervention, Positions } from '../../src/intervention/intervention.ts';
 import { FIXTURES, readGoldenJson, type Fixture, type PromptName } from '../support/golden.ts';
 
 interface GoldenIntervention {
   readonly layer: number;
-  readonly pos: Place;
+  readonly pos: Positions;
   readonly feature: number;
   readonly value: number;
 }

@@ -1,11 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import { Freeze } from '../../src/intervention/freeze.ts';
-import type { Intervention, Place } from '../../src/intervention/intervention.ts';
+import type { Intervention, Positions } from '../../src/intervention/intervention.ts';
 import { overruled, resolveInterventions } from '../../src/intervention/resolve.ts';
 
 const EXTENT = { n_layers: 4, d_transcoder: 128, n_pos: 11 };
 
-function at(pos: Place, more: Partial<Intervention> = {}): Intervention {
+function at(pos: Positions, more: Partial<Intervention> = {}): Intervention {
   return { layer: 1, pos, feature: 7, change: { kind: 'set', value: 2 }, ...more };
 }
 

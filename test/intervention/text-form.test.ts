@@ -1,12 +1,12 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { UsageError } from '../../src/errors.ts';
-import { addressText, type Place } from '../../src/intervention/intervention.ts';
+import { addressText, type Positions } from '../../src/intervention/intervention.ts';
 import { parseAddress, parseIntervention, parseSweep } from '../../src/intervention/text-form.ts';
 
 const index = fc.nat({ max: 1_000_000 });
 const signed = fc.integer({ min: -1000, max: 1000 });
-const place: fc.Arbitrary<Place> = fc.oneof(
+const place: fc.Arbitrary<Positions> = fc.oneof(
   signed,
   fc.record({ start: signed, stop: fc.option(signed, { nil: null }) }),
 );

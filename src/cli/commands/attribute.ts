@@ -146,7 +146,7 @@ export function addAttribute(program: Command, shell: Shell): void {
   );
 }
 
-/** A graph that failed its verification is written and shown all the same. */
+/** A graph that failed its verification is still written and shown. */
 function verdict({ verification }: AttributeResult): number {
   return verification?.ok === false ? EXIT.unexpected : EXIT.done;
 }
@@ -156,7 +156,7 @@ function exitCodeOf(result: PromptResult): number {
   return result.skipped ? EXIT.done : verdict(result.graph);
 }
 
-/** A list brings its own prompts and names. */
+/** A list contains its own prompts and names. */
 function refuseWithPrompts(argument: string | undefined, options: AttributeOptions): void {
   const given = Object.entries({
     'a prompt': argument,
@@ -167,7 +167,7 @@ function refuseWithPrompts(argument: string | undefined, options: AttributeOptio
   if (given.length === 0) return;
   throw new UsageError({
     code: 'prompts_and_prompt',
-    message: `--prompts brings prompts and slugs of its own; found ${given.map(([name]) => name).join(' and ')} beside it`,
+    message: `--prompts contains prompts and slugs of its own; found ${given.map(([name]) => name).join(' and ')} beside it`,
     hint: 'Leave out one or the other.',
   });
 }

@@ -10,7 +10,7 @@ interface ConfigureOptions {
   readonly save?: boolean;
 }
 
-/** What was asked for, and model and set even when nobody named them. */
+/** The given settings, with model and set also when they are defaults. */
 function choiceOf(settings: Settings, result: ConfigureResult): Choice {
   const asked = Object.entries(settings).map(([name, setting]) => [name, setting.value]);
   return { model: result.model, transcoders: result.transcoders, ...(Object.fromEntries(asked) as Choice) };

@@ -75,7 +75,7 @@ export function addGenerate(program: Command, shell: Shell): void {
         import('../../report/generate-view.ts'),
         import('../../report/text.ts'),
       ]);
-      // A terminal must not be steered by what a model writes; a file gets the text as it is.
+      // Control characters of a model's text must not reach a terminal; a file gets the text unchanged.
       const shown = shell.host.stdout.isTTY ? printableLines : (text: string) => text;
       const { maxNewTokens, temperature, topK, topP, seed, stopAtEos, stop, output, preActivations } =
         options;

@@ -1,4 +1,4 @@
-/** `tracer graph validate FILE`: the features of a graph switched off in the model. The one question that loads a model. */
+/** `tracer graph validate FILE`: the features of a graph switched off in the model. The only graph command that loads a model. */
 import type { Command } from 'commander';
 import { VALIDATE_DEFAULTS } from '../../engine/validate/types.ts';
 import type { Setting } from '../../settings/resolve.ts';
@@ -43,7 +43,7 @@ export function addValidate(graph: Command, shell: Shell): void {
       const { top, target, direct } = options;
       const result = await validate({
         ...common,
-        // The graph knows its model better than settings do.
+        // The model that the graph names takes precedence over settings.
         model: typed(settings.model),
         transcoders: typed(settings.transcoders),
         file,

@@ -1,4 +1,4 @@
-/** `tracer graph …`: questions to a graph file. No model is loaded, except to validate it. */
+/** `tracer graph …`: analyses of a graph file. No model is loaded, except to validate it. */
 import { Option, type Command } from 'commander';
 import { ATTRIBUTE_DEFAULTS } from '../../engine/attribute/types.ts';
 import type { ExportFormat, ViewFormat } from '../../engine/graph/export.ts';
@@ -196,7 +196,7 @@ function addExport(graph: Command, shell: Shell): void {
   );
 }
 
-/** A viewer's file is pruned already: what is only a default must not prune it further. */
+/** Viewer JSON is pruned already: a default threshold must not prune it further. */
 function givenThresholds(command: Command, options: ThresholdFlags) {
   const given = (name: keyof ThresholdFlags): number | undefined =>
     command.getOptionValueSource(name) === 'default' ? undefined : options[name];

@@ -127,7 +127,7 @@ async function runBatch(file: string, { top }: InterveneOptions, common: CommonO
   };
 }
 
-/** Each way to ask has its own flags: what another one would ignore is refused. */
+/** Each mode has its own flags; flags that the mode would ignore are refused. */
 function checkTogether(argument: string | undefined, options: InterveneOptions): void {
   const given = (names: Readonly<Record<string, unknown>>): string[] =>
     Object.entries(names).flatMap(([name, value]) => (value === undefined ? [] : [name]));

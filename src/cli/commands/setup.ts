@@ -1,4 +1,4 @@
-/** `tracer setup`: links TensorFlow to TF.js. Where that cannot be done, wasm remains, so it warns and goes on. */
+/** `tracer setup`: links TensorFlow to TF.js. If that fails, it only warns, since the wasm backend remains. */
 import type { Command } from 'commander';
 import type { SetupProgress } from '../../backend/install.ts';
 import type { EngineEvent } from '../../engine/request.ts';
@@ -45,7 +45,7 @@ export function addSetup(program: Command, shell: Shell): void {
   );
 }
 
-/** Only a flag demands: a variable or file that prefers wasm says nothing about what should be set up. */
+/** Only the flag is an error: a variable or file that prefers wasm does not rule out setting TensorFlow up. */
 function demandedDevice({ device }: Settings): 'cpu' | 'cuda' | undefined {
   if (device?.from !== '--device' || device.value === 'auto') return undefined;
   if (device.value !== 'wasm') return device.value;

@@ -22,16 +22,16 @@ import {
   type VerificationResult,
 } from './types.ts';
 import { openFeatureSource, type FeatureSource } from '../features/source.ts';
-import { checkPlaces, rowsPlace, writeGraphFiles } from './graph-files.ts';
+import { checkOutputs, rowsPath, writeGraphFiles } from './graph-files.ts';
 import { graphProvenance } from '../provenance.ts';
 import type { PromptInput } from '../request.ts';
 import { openRows } from './resume.ts';
 import { openSession, type Session } from '../session.ts';
 import { peakRssBytes, Stopwatch } from '../stopwatch.ts';
 
-/** Loads what the request names and traces the prompt. Throws `UsageError` for what cannot be traced. */
+/** Loads what the request names and traces the prompt. Throws `UsageError` for prompts that cannot be traced. */
 export async function attribute(request: AttributeRequest): Promise<AttributeResult> {
-  await checkPlaces(request);
+  await checkOutputs(request);
   // Every encoder is needed, so they are read with the model.
   using session = await openSession(request, {
     preloadEncoders: true,
@@ -45,7 +45,7 @@ export async function attribute(request: AttributeRequest): Promise<AttributeRes
 
 /** As `attribute`, in a session that is loaded already. */
 export async function attributeIn(session: Session, request: AttributeRequest): Promise<AttributeResult> {
-  await checkPlaces(request);
+  await checkOutputs(request);
   const stopwatch = new Stopwatch();
   const labels = await openLabels(session, request);
   const { graph, verification, rows } = await trace(session, request.input, request, stopwatch);
@@ -92,7 +92,7 @@ export async function attributeIn(session: Session, request: AttributeRequest): 
   };
 }
 
-/** Labels of the set; those that people wrote are looked at now, so that a damaged file is told before anything is computed. */
+/** Labels of the set. The file of edited labels is read now, so that a damaged one is reported before anything is computed. */
 async function openLabels(session: Session, request: AttributeRequest): Promise<FeatureSource> {
   const source = await openFeatureSource({
     ...request,
@@ -141,7 +141,7 @@ async function trace(
   const { signal } = options;
   const tokens = tokensOf(input, tokenizer, options.targetPosition);
   const targets = targetsOf(options);
-  const place = rowsPlace(options);
+  const rowsFile = rowsPath(options);
   const report = (phase: string, message: string, done: number, total: number): void =>
     options.onProgress?.({ kind: 'progress', phase, message, done, total, unit: 'rows' });
   const phases = stopwatch.phases('prepare');
@@ -158,9 +158,9 @@ async function trace(
       onPrepared: () => phases.next('rows'),
       onProgress: (done, total) => report('rows', 'Tracing', done, total),
       checkFinite: (values, what) => session.checkFinite(values, what),
-      ...(place !== undefined && {
+      ...(rowsFile !== undefined && {
         openStore: async (features: ActiveFeatures) => {
-          rows = await openRows(place, session, tokens, targets, features);
+          rows = await openRows(rowsFile, session, tokens, targets, features);
           return rows;
         },
       }),

@@ -1,4 +1,4 @@
-/** Engine: where the files of a graph go, whether they can go there, and whether they are there already. */
+/** Engine: output files of a graph: their paths, whether they can be written, and whether they exist already. */
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
@@ -19,12 +19,12 @@ import { ATTRIBUTE_DEFAULTS, type AttributeRequest } from './types.ts';
 import type { SavedFileResult } from '../result.ts';
 import { writtenFile } from '../written-file.ts';
 
-/** The part of a request that says where files go. */
-export type GraphPlaces = Pick<AttributeRequest, 'output' | 'graphDir' | 'slug' | 'resume'>;
+/** The options of a request that name output files. */
+export type OutputOptions = Pick<AttributeRequest, 'output' | 'graphDir' | 'slug' | 'resume'>;
 
-/** Refuses, before anything is computed, what could not be written in the end. */
-export async function checkPlaces(places: GraphPlaces): Promise<void> {
-  const { output, graphDir, slug } = places;
+/** Refuses outputs that cannot be written before anything is computed. */
+export async function checkOutputs(options: OutputOptions): Promise<void> {
+  const { output, graphDir, slug } = options;
   if ((graphDir === undefined) !== (slug === undefined)) {
     throw new UsageError({
       code: 'slug_and_folder',
@@ -39,11 +39,11 @@ export async function checkPlaces(places: GraphPlaces): Promise<void> {
   if (graphDir !== undefined && slug !== undefined) {
     await checkWritable(path.join(graphDir, `${viewerSlug(slug)}.json`));
   }
-  rowsPlace(places);
+  rowsPath(options);
 }
 
 /** The file that keeps rows until the graph is complete: beside the graph file, or beside the viewer's. */
-export function rowsPlace({ output, graphDir, slug, resume }: GraphPlaces): string | undefined {
+export function rowsPath({ output, graphDir, slug, resume }: OutputOptions): string | undefined {
   if (!resume) return undefined;
   if (output !== undefined) return `${output}.rows`;
   if (graphDir !== undefined && slug !== undefined) return path.join(graphDir, `${viewerSlug(slug)}.rows`);
@@ -121,7 +121,7 @@ async function refuseAnnotations({ output, graphDir, slug }: WriteOptions): Prom
 
 /**
  * The files of a graph when all of them are there and were made from the same prompt with the same model, set and options;
- * undefined when anything is missing or different. `wanted` is what a graph made now would say of itself.
+ * undefined when anything is missing or different. `wanted` is the provenance that a graph made now would have.
  */
 export async function finishedFiles(
   { output, graphDir, slug, scan, nodeThreshold, edgeThreshold }: AttributeRequest,
@@ -175,7 +175,7 @@ function origin({ model, transcoders, dtype, options, prompt, scan }: Origin): O
   return { model, transcoders, dtype, options, prompt, scan };
 }
 
-/** What a graph file says of itself, from its header alone. */
+/** The provenance in a graph file, read from its header alone. */
 async function graphOrigin(file: string): Promise<Origin> {
   using tensors = await openSafetensors(file);
   const text = tensors.metadata['provenance'] ?? '{}';

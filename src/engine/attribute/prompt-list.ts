@@ -1,11 +1,11 @@
-/** Engine: a list of prompts in a file, one JSON object a line. A line that cannot be used is told with its number. */
+/** Engine: a list of prompts in a file, one JSON object a line. A line that cannot be used is reported with its number. */
 import * as v from 'valibot';
 import { BadFileError, TracerError, UsageError } from '../../errors.ts';
 import { parseJson } from '../../formats/json.ts';
 import { readText } from '../../formats/parsed-text.ts';
 import { foldedName, hashedFileName, slugFileName } from '../../graph/slug.ts';
 
-/** Far above any list that could be worked through; more means that the wrong file is named. */
+/** Far more than any list that can be processed; a larger file is most likely the wrong one. */
 const LARGEST_LIST_BYTES = 2 ** 30;
 
 const LineSchema = v.object({ slug: v.string(), prompt: v.string() });
@@ -16,16 +16,16 @@ export type PromptLine = { readonly line: number; readonly slug: string | null }
 
 export interface NamedPrompt {
   readonly slug: string;
-  /** What its files are called, which no other line's are on any file system. */
+  /** Base name of its files, distinct from that of every other line on any file system. */
   readonly fileName: string;
   readonly prompt: string;
 }
 
-/** Lines by the file name that they took, in the form that no file system tells apart. */
+/** Lines by their file name, in a form in which names are equal that some file system does not distinguish. */
 type TakenNames = Map<string, { readonly line: number; readonly slug: string }>;
 
 /**
- * Reads a list; empty lines are passed over. Faults of single lines are in the list, so that the others can go on.
+ * Reads a list; empty lines are skipped. Errors of single lines are part of the list, so that the others can be processed.
  * Throws `NotFoundError` or `BadFileError` for the file, `UsageError` when there is no line at all.
  */
 export async function readPromptList(file: string): Promise<PromptLine[]> {
@@ -55,7 +55,7 @@ function readLine(file: string, line: number, content: string, taken: TakenNames
   }
 }
 
-/** The first line of a name has it: `dallas` after `Dallas` gets a hash, since the two are one file on some disks. */
+/** The first line with a name keeps it: `dallas` after `Dallas` gets a hash, since the two are one file on some disks. */
 function takeName(file: string, line: number, slug: string, taken: TakenNames): string {
   const [own, hashed] = [slugFileName(slug), hashedFileName(slug)];
   const owner = taken.get(foldedName(own));

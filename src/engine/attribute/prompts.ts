@@ -19,8 +19,8 @@ import { peakRssBytes } from '../stopwatch.ts';
 const GRAPH_FILE_ENDING = '.safetensors';
 
 /**
- * Traces the prompts of a list one after the other. A prompt that fails is told in the result and does not stop the others;
- * what would fail for all of them (no more disk, Ctrl-C) is thrown.
+ * Traces the prompts of a list one after the other. A prompt that fails is reported in the result and does not stop the others;
+ * errors that concern all of them (disk full, Ctrl-C) are thrown.
  */
 export async function attributePrompts(request: AttributePromptsRequest): Promise<AttributePromptsResult> {
   await checkFolders(request);
@@ -94,11 +94,11 @@ function failure(error: unknown) {
 
 function report(request: AttributePromptsRequest, result: PromptResult, done: number, total: number): void {
   const name = result.slug ?? `line ${result.line}`;
-  const place = `${name} (${done} of ${total})`;
-  if (!result.ok) request.onProgress?.({ kind: 'warning', message: `${place}: ${result.error.message}` });
+  const label = `${name} (${done} of ${total})`;
+  if (!result.ok) request.onProgress?.({ kind: 'warning', message: `${label}: ${result.error.message}` });
   else {
     const outcome = result.skipped ? 'was finished before' : `${result.graph.n_nodes} nodes`;
-    request.onProgress?.({ kind: 'note', message: `${place}: ${outcome}` });
+    request.onProgress?.({ kind: 'note', message: `${label}: ${outcome}` });
   }
 }
 

@@ -1,4 +1,4 @@
-/** Engine: rows of an interrupted attribution, and what decides whether they may be gone on with. */
+/** Engine: rows of an interrupted attribution, and the conditions under which they can be resumed. */
 import { createHash } from 'node:crypto';
 import { RowFile, type Fingerprint } from '../../attribution/row-file.ts';
 import type { TargetChoice } from '../../attribution/targets.ts';
@@ -9,7 +9,7 @@ import { SET_CONFIG_FILE } from '../../transcoder/open.ts';
 import { packageVersion, sourceReference } from '../provenance.ts';
 import type { Session } from '../session.ts';
 
-/** Hexadecimal digits of a hash that are kept: enough to tell apart, short enough to read. */
+/** Hexadecimal digits of a hash that are kept: enough to avoid collisions, short enough to read. */
 const SHOWN_DIGITS = 16;
 
 /** Opens or begins the rows of an attribution. Errors as `RowFile.open`. */
@@ -29,7 +29,7 @@ export async function openRows(
     dtype: description.dtype,
     tokens: digest(JSON.stringify(tokens)),
     targets: digest(JSON.stringify(targets)),
-    // Other weights under the same configuration show here.
+    // Detects other weights under the same configuration.
     active_features: digest(
       new Uint8Array(features.indices.buffer, features.indices.byteOffset, features.indices.byteLength),
     ),

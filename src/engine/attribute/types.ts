@@ -1,4 +1,4 @@
-/** Engine: what can be asked of `attribute`, and what it answers. */
+/** Engine, verb `attribute`: types of the request and the result. */
 import type { SelectionChoice } from '../../attribution/selection.ts';
 import type { EdgeCheck, Verification } from '../../attribution/verify.ts';
 import type { TargetChoice } from '../../attribution/targets.ts';
@@ -21,10 +21,10 @@ export const ATTRIBUTE_DEFAULTS = {
   top: 10,
 } as const;
 
-/** How a graph is made; what is left out has the value of `ATTRIBUTE_DEFAULTS`. */
+/** Options of a graph; defaults are in `ATTRIBUTE_DEFAULTS`. */
 export interface GraphOptions {
   readonly targets?: TargetChoice | undefined;
-  /** The position that is explained: from the start, or negative from the end. Later tokens are cut off: they cannot matter. */
+  /** The position that is explained: from the start, or negative from the end. Later tokens are dropped: they have no effect on it. */
   readonly targetPosition?: number | undefined;
   readonly batchSize?: number | undefined;
   readonly updateInterval?: number | undefined;
@@ -34,20 +34,20 @@ export interface GraphOptions {
   /** Used for the viewer's file; the graph file is never pruned. */
   readonly nodeThreshold?: number | undefined;
   readonly edgeThreshold?: number | undefined;
-  /** What feature pages are looked up under; default as the set says. */
+  /** Name under which feature pages are looked up; default: from the set. */
   readonly scan?: string | undefined;
 }
 
-/** What happens besides the graph. */
+/** Options besides those of the graph. */
 export interface TraceOptions {
-  /** Keeps rows beside the files as they are computed, and goes on with those of an interrupted run. */
+  /** Stores rows beside the files as they are computed, and continues with those of an interrupted run. */
   readonly resume?: boolean | undefined;
   /** Edges to check against the frozen model. */
   readonly verify?: number | undefined;
 }
 
 export interface LabelOptions {
-  /** Folder with feature pages, whose labels come before those of the set's own pages. */
+  /** Folder with feature pages, whose labels take precedence over those of the set's own pages. */
   readonly features?: string | undefined;
 }
 
@@ -58,7 +58,7 @@ export interface AttributeRequest extends CommonOptions, GraphOptions, TraceOpti
   /** Folder for the viewer's file and `graph-metadata.json`; needs `slug`. */
   readonly graphDir?: string | undefined;
   readonly slug?: string | undefined;
-  /** Whether files that have these names stay as they are: the new ones then get a number after their name. Default: false. */
+  /** Keeps existing files of these names: the new ones get a number after their name. Default: false. */
   readonly keepExisting?: boolean | undefined;
 }
 
@@ -96,7 +96,7 @@ export interface AttributeResult extends Subject {
   /** After pruning with the thresholds. */
   readonly pruned: { readonly n_nodes: number; readonly n_edges: number };
   readonly top_features: readonly LabelledFeature[];
-  /** Rows that were there from an interrupted run; with `resume`. */
+  /** Rows taken over from an interrupted run; with `resume`. */
   readonly n_resumed_rows?: number;
   readonly verification?: VerificationResult;
   readonly files: readonly SavedFileResult[];

@@ -1,4 +1,4 @@
-/** Engine, verb `configure`: builds the replacement model and says what it is. */
+/** Engine, verb `configure`: builds the replacement model and describes it. */
 import { summarize } from '../../replacement/summary.ts';
 import type { ConfigureRequest } from './types.ts';
 import type { ConfigureResult } from './types.ts';

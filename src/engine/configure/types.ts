@@ -1,4 +1,4 @@
-/** Engine: what can be asked of `configure`, and what it answers. */
+/** Engine, verb `configure`: types of the request and the result. */
 import type { Arithmetic, Device } from '../../backend/backend.ts';
 import type { ConfigurationSummary } from '../../replacement/summary.ts';
 import type { CommonOptions } from '../request.ts';
@@ -13,7 +13,7 @@ export interface ConfigureResult extends Subject, Omit<ConfigurationSummary, 'he
   /** `TensorFlow 2.21.0` */
   readonly backend_version: string;
   readonly dtype: Arithmetic;
-  /** What feature pages are looked up under: the repository (or folder) of the set. */
+  /** Name under which feature pages are looked up: the repository (or folder) of the set. */
   readonly scan: string | null;
   readonly all_mlps_replaced: boolean;
   readonly unembed_replaced: boolean;

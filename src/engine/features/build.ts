@@ -15,7 +15,7 @@ import { openSession, type Session } from '../session.ts';
 import { peakRssBytes, Stopwatch } from '../stopwatch.ts';
 import { writtenFile } from '../written-file.ts';
 
-/** BOS alone is no window. */
+/** BOS alone is not a window. */
 const SHORTEST_CONTEXT = 2;
 
 /** Loads what the request names, reads the corpus and writes the pages. Errors as `openSession` and `buildPages`. */
@@ -82,7 +82,7 @@ export async function buildFeatures(request: FeaturesBuildRequest): Promise<Feat
   };
 }
 
-/** Beside the weights of a set that is a folder of the user's, where all commands find the pages; others are only read. */
+/** Beside the weights if the set is a local folder of the user, where all commands find the pages; other sets are not written to. */
 function outputOf({ output, transcoders }: FeaturesBuildRequest): string {
   if (output !== undefined) return output;
   const located = transcoders === undefined ? undefined : locate('transcoders', transcoders);

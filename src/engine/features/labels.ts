@@ -11,7 +11,7 @@ import { writtenFile } from '../written-file.ts';
 
 async function openLabels(request: CommonOptions) {
   const client = hubClient(request);
-  // Headers tell which layers and features there are.
+  // The headers contain the numbers of layers and features.
   using opened = await openSubject(request, { dryRun: true, client });
   const { transcoders } = opened.subject;
   const scan = scanOf(transcoders);
@@ -20,7 +20,7 @@ async function openLabels(request: CommonOptions) {
   return { features, scan, limits, name: transcoders.source.name };
 }
 
-/** Sets the label of a feature, takes it back, or shows it. Throws `UsageError` for a feature that the set does not have. */
+/** Sets, removes or shows the label of a feature. Throws `UsageError` for a feature that the set does not have. */
 export async function labelFeature(request: LabelRequest): Promise<LabelResult> {
   const { layer, feature, text } = request;
   const { features, limits, name } = await openLabels(request);

@@ -1,4 +1,4 @@
-/** Engine: pages and labels of a set's features, whichever place they come from. Used by `inspect`, `attribute` and the viewer. */
+/** Engine: pages and labels of a set's features, from local folders and the Hub. Used by `inspect`, `attribute` and the viewer. */
 import { existsSync, realpathSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { NetworkError, NotFoundError, UsageError } from '../../errors.ts';
@@ -20,9 +20,9 @@ import { hubClient } from '../names.ts';
 import type { CommonOptions } from '../request.ts';
 import type { SourceResult } from '../result.ts';
 
-type Place = LocalReference | HubReference;
+type SetReference = LocalReference | HubReference;
 
-/** A set as a graph file names it: a place only where it is a repository at a commit, since files come from anywhere. */
+/** A set as named in a graph file. It is followed only to a repository at a commit, since the file may be untrusted. */
 export interface RecordedSet {
   readonly name: string;
   readonly revision: string | null;
@@ -32,18 +32,18 @@ export interface FeatureSourceRequest extends Pick<
   CommonOptions,
   'cacheDir' | 'offline' | 'signal' | 'onProgress'
 > {
-  /** A folder with pages, which is looked at first. */
+  /** A folder with pages, which is searched first. */
   readonly folder?: string | undefined;
-  /** What pages and labels are looked up under. */
+  /** Name under which pages and labels are looked up. */
   readonly scan: string;
-  /** Where the set is, when that is known; else it is guessed from `scan`. */
+  /** Location of the set, if known; otherwise it is derived from `scan`. */
   readonly set?: SourceResult | RecordedSet | undefined;
   /**
    * Which repositories `scan` may lead to: any that it names (default), or those of presets only, for a scan out of a file
    * that may come from anywhere and must not make this machine ask for what it likes.
    */
   readonly scanLeadsTo?: 'repositories' | 'presets' | undefined;
-  /** A run's view of the Hub, when there is one already. */
+  /** The Hub client of the run, if there is one already. */
   readonly client?: HubClient | undefined;
 }
 
@@ -56,26 +56,26 @@ export interface ShownLabel {
 }
 
 export interface FeatureSource {
-  /** Where pages come from, for people. */
+  /** Names of the sources, for messages. */
   readonly source: string;
   /** Why a page could not be fetched; null when nothing went wrong. */
   readonly problem: string | null;
   /** The labels that people wrote. */
   readonly labelFile: LabelFile;
-  /** Null when no place has a page. Throws `BadFileError` for a damaged one; a missing network is told by `problem`. */
+  /** Null when no source has a page. Throws `BadFileError` for a damaged one; network errors are reported in `problem`. */
   page(layer: number, feature: number): Promise<FeaturePage | null>;
   /** One that a person wrote, else the automatic one of the page. */
   label(layer: number, feature: number): Promise<ShownLabel | null>;
-  /** Keeps a label, beside those of other writers; an empty text takes it back. Throws `UsageError` for a text that is none. */
+  /** Stores a label and keeps those of other writers; an empty text removes it. Throws `UsageError` for an invalid text. */
   setLabel(layer: number, feature: number, text: string): Promise<ShownLabel | null>;
   /**
-   * By `LAYER_FEATURE`: without features all edited labels, else those of the features, where pages lie on this disk with
-   * automatic ones. Never asks the network.
+   * By `LAYER_FEATURE`: without features all edited labels, else those of the features, where pages are on the local disk with
+   * automatic ones. Never uses the network.
    */
   labels(features?: Iterable<readonly [layer: number, feature: number]>): Promise<Record<string, string>>;
 }
 
-/** What pages and labels of a set are looked up under: what it says itself, else the name it was loaded by. */
+/** Name under which pages and labels of a set are looked up: its own `scan`, else the name it was loaded by. */
 export function scanOf({ config, source }: { config: SetConfig; source: SourceResult }): string {
   if (config.scan !== null) return config.scan;
   const { repository, subfolder, name } = source;
@@ -83,38 +83,38 @@ export function scanOf({ config, source }: { config: SetConfig; source: SourceRe
   return subfolder === undefined ? repository : `${repository}//${subfolder}`;
 }
 
-/** Looks at local folders, and at nothing else until a page is asked for. Throws `NotFoundError` for a `folder` without pages. */
+/** Reads local folders only; the Hub is asked when a page is requested. Throws `NotFoundError` for a `folder` without pages. */
 export async function openFeatureSource(request: FeatureSourceRequest): Promise<FeatureSource> {
   const { folder, scan, set, scanLeadsTo = 'repositories', signal } = request;
   const client = request.client ?? hubClient(request);
-  const places: PageSource[] = [];
-  if (folder !== undefined) places.push(await requireFolderPages(folder, scan));
-  const own = set ? placeOfSet(set) : null;
-  const named = placeOfScan(scan, scanLeadsTo);
-  for (const place of [own, isSame(own, named) ? null : named]) {
-    if (place?.kind === 'hub') places.push(new HubPages(place, client, signal));
-    const pages = place?.kind === 'local' ? await openFolderPages(place.path, scan) : null;
-    if (pages) places.push(pages);
+  const sources: PageSource[] = [];
+  if (folder !== undefined) sources.push(await requireFolderPages(folder, scan));
+  const own = set ? referenceOfSet(set) : null;
+  const named = referenceOfScan(scan, scanLeadsTo);
+  for (const reference of [own, isSame(own, named) ? null : named]) {
+    if (reference?.kind === 'hub') sources.push(new HubPages(reference, client, signal));
+    const pages = reference?.kind === 'local' ? await openFolderPages(reference.path, scan) : null;
+    if (pages) sources.push(pages);
   }
-  return new Features(places, LabelFile.of(labelKey(scan, set)), request);
+  return new Features(sources, LabelFile.of(labelKey(scan, set)), request);
 }
 
 class Features implements FeatureSource {
   readonly source: string;
   readonly labelFile: LabelFile;
   problem: string | null = null;
-  readonly #places: readonly PageSource[];
+  readonly #sources: readonly PageSource[];
   readonly #request: FeatureSourceRequest;
 
-  constructor(places: readonly PageSource[], labelFile: LabelFile, request: FeatureSourceRequest) {
-    this.source = places.map(({ name }) => name).join(', ') || 'none';
+  constructor(sources: readonly PageSource[], labelFile: LabelFile, request: FeatureSourceRequest) {
+    this.source = sources.map(({ name }) => name).join(', ') || 'none';
     this.labelFile = labelFile;
-    this.#places = places;
+    this.#sources = sources;
     this.#request = request;
   }
 
   page(layer: number, feature: number): Promise<FeaturePage | null> {
-    return this.#firstPage(this.#places, layer, feature);
+    return this.#firstPage(this.#sources, layer, feature);
   }
 
   async label(layer: number, feature: number): Promise<ShownLabel | null> {
@@ -134,7 +134,7 @@ class Features implements FeatureSource {
   ): Promise<Record<string, string>> {
     const edited = await this.labelFile.read();
     if (!features) return Object.fromEntries(edited);
-    const local = this.#places.filter(({ isLocal }) => isLocal);
+    const local = this.#sources.filter(({ isLocal }) => isLocal);
     const found = new Map<string, string>();
     for (const [layer, feature] of features) {
       const key = featureKey(layer, feature);
@@ -146,25 +146,25 @@ class Features implements FeatureSource {
   }
 
   async #firstPage(
-    places: readonly PageSource[],
+    sources: readonly PageSource[],
     layer: number,
     feature: number,
   ): Promise<FeaturePage | null> {
-    for (const place of places) {
-      const page = await this.#tryPage(place, layer, feature);
+    for (const source of sources) {
+      const page = await this.#tryPage(source, layer, feature);
       if (page) return page;
     }
     return null;
   }
 
-  /** What a repository refuses or cannot be asked is no reason to show nothing else of a feature. */
-  async #tryPage(place: PageSource, layer: number, feature: number): Promise<FeaturePage | null> {
+  /** A repository that refuses access or cannot be reached does not prevent the rest of a feature from being shown. */
+  async #tryPage(source: PageSource, layer: number, feature: number): Promise<FeaturePage | null> {
     try {
-      return await place.page(layer, feature);
+      return await source.page(layer, feature);
     } catch (error) {
       const isRefusal = error instanceof NetworkError || error instanceof NotFoundError;
-      if (place.isLocal || !isRefusal) throw error;
-      const message = `no feature page from ${place.name}: ${error.message}`;
+      if (source.isLocal || !isRefusal) throw error;
+      const message = `no feature page from ${source.name}: ${error.message}`;
       if (this.problem !== message) this.#request.onProgress?.({ kind: 'warning', message });
       this.problem = message;
       return null;
@@ -174,11 +174,11 @@ class Features implements FeatureSource {
 
 const COMMIT = /^[0-9a-f]{40}$/;
 
-function placeOfSet(set: SourceResult | RecordedSet): Place | null {
+function referenceOfSet(set: SourceResult | RecordedSet): SetReference | null {
   if (!('kind' in set)) {
     const { name, revision } = set;
-    const place = revision !== null && COMMIT.test(revision) ? placeOfName(name, revision) : null;
-    return place?.kind === 'hub' ? place : null;
+    const reference = revision !== null && COMMIT.test(revision) ? referenceOfName(name, revision) : null;
+    return reference?.kind === 'hub' ? reference : null;
   }
   if (set.folder !== undefined) return { kind: 'local', path: set.folder };
   if (set.repository === undefined) return null;
@@ -190,18 +190,18 @@ function placeOfSet(set: SourceResult | RecordedSet): Place | null {
   };
 }
 
-/** Presets and repositories only: which folders of this disk are read is never up to what a file says. */
-function placeOfScan(scan: string, leadsTo: 'repositories' | 'presets'): Place | null {
+/** Presets and repositories only: a file must not choose which local folders are read. */
+function referenceOfScan(scan: string, leadsTo: 'repositories' | 'presets'): SetReference | null {
   for (const { name, reference } of listPresets('transcoders')) {
     const names = reference.kind === 'hub' ? [name, reference.repo] : [name];
     if (names.some((one) => scan === one || scan === asciiName(one))) return reference;
   }
-  const place = leadsTo === 'repositories' ? placeOfName(scan, null) : null;
-  return place?.kind === 'hub' ? place : null;
+  const reference = leadsTo === 'repositories' ? referenceOfName(scan, null) : null;
+  return reference?.kind === 'hub' ? reference : null;
 }
 
-/** Null for what is no name of a preset, repository or folder. */
-function placeOfName(name: string, revision: string | null): Place | null {
+/** Null if the name is not that of a preset, repository or folder. */
+function referenceOfName(name: string, revision: string | null): SetReference | null {
   try {
     const { reference } = locate('transcoders', name);
     return reference.kind === 'hub' && revision !== null ? { ...reference, revision } : reference;
@@ -211,17 +211,19 @@ function placeOfName(name: string, revision: string | null): Place | null {
   }
 }
 
-function isSame(a: Place | null, b: Place | null): boolean {
+function isSame(a: SetReference | null, b: SetReference | null): boolean {
   if (a?.kind === 'hub' && b?.kind === 'hub') return a.repo === b.repo && a.subfolder === b.subfolder;
   return a?.kind === 'local' && b?.kind === 'local' && resolve(a.path) === resolve(b.path);
 }
 
-/** The scan; for a folder that has no other name, its whole path, so that labels do not depend on where one stands. */
+/** The scan; for a folder that has no other name, its absolute path, so that labels do not depend on the working directory. */
 function labelKey(scan: string, set: FeatureSourceRequest['set']): string {
   if (set && 'kind' in set && set.kind === 'folder' && set.folder !== undefined && scan === set.name) {
     return realpathSync(set.folder);
   }
-  const place = placeOfName(scan, null);
+  const reference = referenceOfName(scan, null);
   const isPreset = listPresets('transcoders').some(({ name, aliases }) => [name, ...aliases].includes(scan));
-  return place?.kind === 'local' && !isPreset && existsSync(place.path) ? realpathSync(place.path) : scan;
+  return reference?.kind === 'local' && !isPreset && existsSync(reference.path)
+    ? realpathSync(reference.path)
+    : scan;
 }

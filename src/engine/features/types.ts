@@ -1,4 +1,4 @@
-/** Engine: what can be asked of `features`, and what it answers. */
+/** Engine, verbs of `features`: types of requests and results. */
 import type { Arithmetic, Device } from '../../backend/backend.ts';
 import type { ShownLabel } from './source.ts';
 import type { CommonOptions } from '../request.ts';
@@ -20,7 +20,7 @@ export interface FeaturesBuildRequest extends CommonOptions {
   readonly output?: string | undefined;
   /** Default: all. The end is excluded. */
   readonly layers?: { readonly from: number; readonly to: number } | undefined;
-  /** Goes on with what an interrupted build left. */
+  /** Continues an interrupted build. */
   readonly resume?: boolean | undefined;
   readonly context?: number | undefined;
   readonly examples?: number | undefined;
@@ -45,7 +45,7 @@ export interface FeaturesBuildResult extends Subject {
     /** Active at least once. */
     readonly n_active: number;
   }[];
-  /** Memory for what is kept of the features, however long the corpus. */
+  /** Memory of the features' statistics, independent of the length of the corpus. */
   readonly state_bytes: number;
   readonly files: readonly SavedFileResult[];
   readonly timings_ms: Readonly<Record<string, number>>;
@@ -55,7 +55,7 @@ export interface FeaturesBuildResult extends Subject {
 export interface LabelRequest extends CommonOptions {
   readonly layer: number;
   readonly feature: number;
-  /** Empty: takes the label back. Left out: only shows it. */
+  /** Empty: removes the label. Left out: only shows it. */
   readonly text?: string | undefined;
 }
 
@@ -64,7 +64,7 @@ export interface LabelResult {
   readonly layer: number;
   readonly feature: number;
   readonly label: ShownLabel | null;
-  /** The file that keeps it. */
+  /** The file in which it is stored. */
   readonly file: string;
 }
 

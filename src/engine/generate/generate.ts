@@ -37,7 +37,7 @@ interface Prepared {
   readonly endings: Endings;
 }
 
-/** What follows from a request and the files that are no weights. Throws `UsageError`, and `BadFileError` for ids that are none. */
+/** Derived from the request and all files except weights. Throws `UsageError`, and `BadFileError` for invalid token ids. */
 async function prepare(
   { input, stopAtEos = true, stop = [] }: GenerateRequest,
   tokenizer: Tokenizer,

@@ -1,4 +1,4 @@
-/** Engine: what can be asked of `generate`, and what it answers. */
+/** Engine, verb `generate`: types of the request and the result. */
 import type { Computed, FrozenResult, InterventionChoice } from '../intervene/types.ts';
 import type { CommonOptions, PromptInput } from '../request.ts';
 import type { SavedFileResult, TokenResult } from '../result.ts';

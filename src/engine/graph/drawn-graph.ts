@@ -1,4 +1,4 @@
-/** Engine: a graph as it is drawn, from a graph file or a viewer's, with what people and the transcoder set say about it. */
+/** Engine: a graph as it is drawn, from a graph file or viewer JSON, with annotations and the data of its transcoder set. */
 import {
   annotationsOf,
   annotationsPath,
@@ -18,13 +18,13 @@ import { withPinned } from './pinned-nodes.ts';
 
 export interface DrawnGraph {
   readonly kind: 'graph' | 'viewer';
-  /** What it is called; the viewer's graph has this in the letters that viewers take. */
+  /** Its name; the viewer graph has it in the characters that viewers accept. */
   readonly slug: string;
   readonly viewer: ViewerGraph;
   readonly annotations: Annotations;
-  /** Of the whole graph; null for a viewer's file, which has lost what they are computed from. */
+  /** Of the whole graph; null for viewer JSON, which lacks the data they are computed from. */
   readonly scores: GraphScores | null;
-  /** Where its set is, as far as that may be taken from the file. */
+  /** Location of its set, as far as the file can be trusted with it. */
   readonly set: { readonly name: string; readonly revision: string } | undefined;
   readonly scan: string;
 }
@@ -36,7 +36,7 @@ export interface DrawnOptions extends PruneOptions {
 
 /**
  * Reads a file and the annotations beside it. A graph file is pruned; a viewer's file is pruned already, and only pruned
- * further when a threshold is given; what is pinned stays in both. Throws `NotFoundError` and `BadFileError`.
+ * further when a threshold is given; pinned nodes are kept in both. Throws `NotFoundError` and `BadFileError`.
  */
 export async function openDrawnGraph(file: string, options: DrawnOptions): Promise<DrawnGraph> {
   const saved = await readAnnotations(annotationsPath(file));
@@ -70,7 +70,7 @@ export async function openDrawnGraph(file: string, options: DrawnOptions): Promi
     viewer: viewerGraph(withPinned(pruneGraph(graph, options), annotations.pinnedIds), options),
     annotations,
     scores: graphScores(graph),
-    // Which folder of this machine is read is not up to a file that may come from anywhere: only a set with a commit.
+    // An untrusted file must not choose which local folder is read: only a set with a commit is used.
     set: revision === null ? undefined : { name, revision },
     scan: graph.provenance.scan,
   };
@@ -93,11 +93,11 @@ function prunedFurther(
   visible.links.forEach((seen, link) => {
     if (seen === 1) seenLinks.add(`${picture.source[link]!} ${picture.target[link]!}`);
   });
-  const place = (id: string): number => picture.indexById.get(id)!;
+  const indexOf = (id: string): number => picture.indexById.get(id)!;
   return {
     ...graph,
     metadata: { ...graph.metadata, node_threshold, pruning_settings: { node_threshold, edge_threshold } },
     nodes: graph.nodes.filter((_, index) => visible.nodes[index] === 1),
-    links: graph.links.filter(({ source, target }) => seenLinks.has(`${place(source)} ${place(target)}`)),
+    links: graph.links.filter(({ source, target }) => seenLinks.has(`${indexOf(source)} ${indexOf(target)}`)),
   };
 }

@@ -83,7 +83,7 @@ export interface ExportResult {
   readonly files: readonly SavedFileResult[];
 }
 
-/** The pruned graph for other programs. Throws `UsageError` for options that the format has no use for. */
+/** Writes the pruned graph for other programs. Throws `UsageError` for options that do not apply to the format. */
 export async function exportFile(file: string, options: ExportOptions): Promise<ExportResult> {
   checkOptions(options);
   const { format } = options;
@@ -151,7 +151,7 @@ function checkOptions({ format, output, graphDir, slug, scan, theme, subgraph }:
   }
 }
 
-/** Flags that mean something to one format only. */
+/** Flags that apply to one format only. */
 function refuseFlags(
   format: ExportFormat,
   owner: ExportFormat,
@@ -220,7 +220,7 @@ const EXTENSIONS: Readonly<Record<ExportFormat, string>> = {
   html: '.html',
 };
 
-/** Where the (first) file goes. */
+/** Path of the (first) file. */
 function outputOf(file: string, slug: string, { format, output, graphDir, subgraph }: ExportOptions): string {
   if (output !== undefined) return output;
   if (graphDir !== undefined) return path.join(graphDir, viewerSlug(slug) + EXTENSIONS[format]);
@@ -228,7 +228,7 @@ function outputOf(file: string, slug: string, { format, output, graphDir, subgra
   return path.join(dir, name + (subgraph === true ? '.subgraph' : '') + EXTENSIONS[format]);
 }
 
-/** A graph file costs an attribution: it is never replaced by what was made from it. Throws `UsageError`. */
+/** A graph file takes a whole attribution to compute, so its exports never replace it. Throws `UsageError`. */
 export async function refuseInputs(outputs: readonly string[], inputs: readonly string[]): Promise<void> {
   const taken = new Set(await Promise.all(inputs.map(fileIdentity)));
   for (const output of outputs) {
@@ -241,12 +241,12 @@ export async function refuseInputs(outputs: readonly string[], inputs: readonly 
   }
 }
 
-/** What a file is, by whatever name: links, and on some disks other cases of its letters, lead to it too. */
+/** Identity of a file, independent of its name: links, and on some file systems another case of letters, refer to the same file. */
 async function fileIdentity(file: string): Promise<string> {
   try {
     const { dev, ino } = await stat(file, { bigint: true });
     return `${dev} ${ino}`;
   } catch {
-    return path.resolve(file); // not there yet: reading or writing it says more
+    return path.resolve(file); // does not exist yet; reading or writing it reports the error
   }
 }

@@ -1,4 +1,4 @@
-/** Engine, verbs of `tracer graph`: questions to graph files. None of them loads a model or TF.js. */
+/** Engine, verbs of `tracer graph`: analyses of graph files. None of them loads a model or TF.js. */
 import type { AtomicOptions } from '../../formats/atomic.ts';
 import { diffGraphs, type GraphDiff } from '../../graph/diff.ts';
 import { readGraph, writeGraph } from '../../graph/files.ts';
@@ -21,7 +21,7 @@ export interface PruneResult {
   readonly n_edges: number;
   /** Of the graph as it was, before pruning. */
   readonly before: { readonly n_nodes: number; readonly n_features: number; readonly n_edges: number };
-  /** Of the graph as it was: that is what they are defined on. */
+  /** Of the graph before pruning, on which they are defined. */
   readonly scores: GraphScores;
   readonly files: readonly SavedFileResult[];
 }
@@ -57,12 +57,12 @@ export interface ScoresResult {
     readonly file: string;
     readonly n_features: number;
     readonly scores: GraphScores;
-    /** Only with pinned nodes: every other feature counts as error. Nodes that are no features change nothing. */
+    /** Only with pinned nodes: every other feature counts as error. Nodes of other kinds have no effect. */
     readonly pinned?: { readonly n_nodes: number; readonly n_features: number; readonly scores: GraphScores };
   }[];
 }
 
-/** Replacement and completeness score of each file, in the order given. Pinned nodes are looked for in every one of them. */
+/** Replacement and completeness score of each file, in the order given. Pinned nodes are searched in each of them. */
 export async function scoreFiles(
   files: readonly string[],
   pinned: readonly string[] = [],
@@ -106,7 +106,7 @@ export interface PathsResult {
   readonly paths: readonly StrongPath[];
 }
 
-/** The k strongest ways between named nodes; without names, from any token to any explained logit. */
+/** The k strongest paths between named nodes; without names, from any token to any explained logit. */
 export async function pathsOfFile(
   file: string,
   names: { readonly from: readonly string[]; readonly to: readonly string[] },
@@ -132,7 +132,7 @@ export interface DiffResult extends GraphDiff {
   readonly n_changed: number;
 }
 
-/** What differs between what matters in two graphs: both are pruned first. With `k`, at most so many of each kind are listed. */
+/** The difference of two graphs, both pruned first. With `k`, at most so many of each kind are listed. */
 export async function diffFiles(
   before: string,
   after: string,

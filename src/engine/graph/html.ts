@@ -1,6 +1,6 @@
 /**
- * Engine: the viewer's page as one file that works from disk: script, style and data are inside, and its policy lets it reach
- * nothing else. Used by `graph export --format html` and by the server.
+ * Engine: the viewer's page as one file that works from disk: script, style and data are inside, andits policy blocks
+ * all requests. Used by `graph export --format html` and by the server.
  */
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -9,7 +9,7 @@ import { NotFoundError } from '../../errors.ts';
 import { errnoCode } from '../../formats/system-errors.ts';
 import { xmlText } from '../../graph/export.ts';
 
-/** What the page finds in itself; its fields are those of `ExportedPage` in the viewer's interface. */
+/** The data in the page; its fields are those of `ExportedPage` in the viewer's interface. */
 export interface EmbeddedPage {
   readonly version: string;
   readonly slug: string;
@@ -24,7 +24,7 @@ const FIRST_TAG = '<meta charset="utf-8" />';
 const DATA_ID = 'tracer-export';
 
 /**
- * The document. Its data stands in a script element that is never run, with everything escaped that could end it; the policy
+ * The document. Its data is in a script element that is never run, with everything escaped that could end it; the policy
  * allows one script and one style, by their hashes. Throws `NotFoundError` where the page was not built.
  */
 export async function exportedHtml(
@@ -51,13 +51,13 @@ export async function exportedHtml(
     [STYLE_TAG, `<style>${style}</style>`],
     [SCRIPT_TAG, `${data}\n    <script type="module">${script}</script>`],
   ];
-  // All places are found before anything is put in: script and data may hold any of the tags as text.
-  const places = parts
+  // All ranges are found before anything is inserted, since script and data may contain any of the tags as text.
+  const ranges = parts
     .map(([tag, text]) => ({ ...placeOf(document, tag), text }))
     .sort((a, b) => a.start - b.start);
   let html = '';
   let done = 0;
-  for (const { start, stop, text } of places) {
+  for (const { start, stop, text } of ranges) {
     html += document.slice(done, start) + text;
     done = stop;
   }
@@ -90,7 +90,7 @@ function placeOf(document: string, tag: string | RegExp): { start: number; stop:
   });
 }
 
-/** What ends a script element, or makes its end be overlooked, is written another way; in strings and regular expressions `\x3C` is `<`. */
+/** Escapes text that ends a script element or hides its end; in strings and regular expressions `\x3C` is `<`. */
 function inlineScript(text: string): string {
   return text.replace(/<(?=\/script|script|!--)/gi, '\\x3C');
 }

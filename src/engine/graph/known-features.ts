@@ -1,4 +1,4 @@
-/** Engine: what this disk knows about the features of a graph that is exported. */
+/** Engine: local pages and labels of the features of a graph that is exported. */
 import { placeOfNode } from '../../graph/neuronpedia.ts';
 import type { FeaturePage } from '../../transcoder/feature-page.ts';
 import type { DrawnGraph } from './drawn-graph.ts';
@@ -13,18 +13,18 @@ export interface FeatureInPage {
   readonly neuronpedia: null;
 }
 
-/** Pages and labels that lie on this disk; nothing is asked of any network. */
+/** Pages and labels on the local disk; the network is not used. */
 export async function knownFeatures({ scan, set, viewer }: DrawnGraph, cacheDir: string | undefined) {
   const source = await openFeatureSource({ scan, set, cacheDir, offline: true });
-  const places = viewer.nodes.flatMap((node): (readonly [number, number])[] => {
-    const place = placeOfNode(node);
-    return place ? [[place.layer, place.feature]] : [];
+  const features = viewer.nodes.flatMap((node): (readonly [number, number])[] => {
+    const position = placeOfNode(node);
+    return position ? [[position.layer, position.feature]] : [];
   });
   return {
-    labels: () => source.labels(places),
+    labels: () => source.labels(features),
     details: async (): Promise<Record<string, FeatureInPage>> => {
       const details: Record<string, FeatureInPage> = {};
-      for (const [layer, feature] of places) {
+      for (const [layer, feature] of features) {
         const key = `${layer}_${feature}`;
         if (key in details) continue;
         const [page, label] = await Promise.all([source.page(layer, feature), source.label(layer, feature)]);

@@ -1,4 +1,4 @@
-/** Engine, `tracer graph export` for eyes: SVG and one HTML file. */
+/** Engine, `tracer graph export` as a picture or page: SVG and a single HTML file. */
 import { UsageError } from '../../errors.ts';
 import { labelsFrom } from '../../picture/labels.ts';
 import { makePicture } from '../../picture/picture.ts';
@@ -14,9 +14,9 @@ import { packageVersion } from '../provenance.ts';
 
 export interface PictureOptions {
   readonly theme?: ThemeName | undefined;
-  /** Only what is pinned, grouped as the annotations say. */
+  /** Only pinned nodes, grouped as in the annotations. */
   readonly subgraph?: boolean | undefined;
-  /** Where the Hub's files lie. */
+  /** The Hugging Face cache. */
   readonly cacheDir?: string | undefined;
 }
 

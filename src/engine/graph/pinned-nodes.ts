@@ -1,4 +1,4 @@
-/** Engine: what is pinned stays in the drawn graph, whatever the thresholds leave out. */
+/** Engine: pinned nodes are kept in the drawn graph at any threshold. */
 import { nodeId } from '../../graph/nodes.ts';
 import { EDGE_FIELDS, pruneGraph, type PrunedGraph } from '../../graph/prune.ts';
 
@@ -29,7 +29,7 @@ export function withPinned(pruned: PrunedGraph, pinnedIds: readonly string[]): P
   return { ...pruned, nodeMask, edges: Int32Array.from(edges.flat()) };
 }
 
-/** Ids that the graph does not have are none. */
+/** Unknown ids are ignored. */
 function missingNodes({ graph, nodeMask }: PrunedGraph, pinnedIds: readonly string[]): number[] {
   if (pinnedIds.length === 0) return [];
   const pinned = new Set(pinnedIds);

@@ -28,7 +28,7 @@ import { readVector } from '../../transcoder/read-vectors.ts';
 /** Shows the part of a model and set that `request.show` names. No weight is read but those of a layer that is shown. */
 export async function inspect(request: InspectRequest): Promise<InspectResult> {
   const { show } = request;
-  // Headers, and of what is shown the rows, are read where they are: nothing large is fetched.
+  // Headers and the rows that are shown are read over the network; nothing large is downloaded.
   const client = hubClient(request);
   using opened = await openSubject(request, { dryRun: true, client });
   const subject = {

@@ -29,7 +29,7 @@ export async function decoderNorms(source: LayerSource): Promise<Float64Array> {
 }
 
 /**
- * Goes through a tensor in pieces of whole rows (first axis); `columns` is the number of values a row. Throws
+ * Reads a tensor in pieces of whole rows (first axis); `columns` is the number of values a row. Throws
  * `BadFileError` for numbers that are not finite.
  */
 async function eachPiece(

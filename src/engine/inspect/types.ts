@@ -1,4 +1,4 @@
-/** Engine: what can be asked of `inspect`, and what it answers. */
+/** Engine, verb `inspect`: types of the request and the result. */
 import type { FeatureLabel } from '../../transcoder/feature-page.ts';
 import type { ActivationKind, SetConfig } from '../../transcoder/set-config.ts';
 import type { TranscoderLayerResult } from '../load/types.ts';
@@ -20,7 +20,7 @@ export type InspectView =
 
 export interface InspectRequest extends CommonOptions {
   readonly show: InspectView;
-  /** Folder with feature pages, looked at before those of the set. */
+  /** Folder with feature pages, searched before those of the set. */
   readonly features?: string | undefined;
 }
 
@@ -110,7 +110,7 @@ export interface FeatureExampleResult {
   readonly position: number;
 }
 
-/** What the set itself says of a feature, measured by those who made it. */
+/** Data about a feature that its set publishes. */
 export interface FeaturePageResult {
   /** Computed by rules from examples, with the share of the activation that it covers. */
   readonly label: FeatureLabel | null;
@@ -141,7 +141,7 @@ export interface InspectFeatureResult extends Subject {
     /** Share of its activation that an automatic label covers. */
     readonly share: number | null;
   };
-  /** Present when the set brings feature pages along, or a folder of them was named. */
+  /** Present when the set has feature pages, or a folder of them was named. */
   readonly page?: FeaturePageResult;
 }
 

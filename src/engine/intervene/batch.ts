@@ -1,4 +1,4 @@
-/** Engine, verb `intervene`, for many prompts: one load; a claimed circuit kept as a test. */
+/** Engine, verb `intervene`, for many prompts with one load; a file of cases can test a claimed circuit. */
 import * as v from 'valibot';
 import { UsageError, TracerError } from '../../errors.ts';
 import { parseJson } from '../../formats/json.ts';
@@ -20,7 +20,7 @@ import { tokensOf } from '../run/run.ts';
 import { openSession, type Session } from '../session.ts';
 import { peakRssBytes } from '../stopwatch.ts';
 
-/** More than this is no list of cases that somebody wrote. */
+/** A larger file is most likely not a list of cases. */
 const LARGEST_BATCH_BYTES = 64 * 2 ** 20;
 
 const Texts = v.union([v.string(), v.array(v.string())]);
@@ -154,7 +154,7 @@ async function runCase(
   };
 }
 
-/** Says which line an error is about. */
+/** Adds the line number to an error. */
 function atLine<T>(line: number, work: () => T): T {
   try {
     return work();

@@ -1,4 +1,4 @@
-/** Engine: what a changed pass did to the next token, and whether that was expected. */
+/** Engine: the effect of a changed pass on the next token, compared with the expectation. */
 import { klDivergence } from '../../intervention/compare.ts';
 import { softmax } from '../../model/logits.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
@@ -68,7 +68,7 @@ export function checkExpectation(expectation: Expectation, tokenizer: Tokenizer)
   };
 }
 
-/** What came instead of what was expected; null when it came true. */
+/** The result in place of the expected one; null when the expectation was met. */
 export function unmet(expectation: CheckedExpectation, best: NextTokenResult): string | null {
   const { wanted, unwanted, probability, text } = expectation;
   const isMet =

@@ -26,7 +26,7 @@ import { writtenFile } from '../written-file.ts';
 
 /**
  * Loads what the request names and intervenes. Throws `UsageError` for interventions that do not fit, `ExpectationError`
- * when what was expected did not come; a file asked for is written before expectations are looked at.
+ * when an expectation was not met; requested files are written before expectations are checked.
  */
 export async function intervene(request: InterveneRequest): Promise<InterveneResult> {
   using session = await openSession(request);
@@ -99,7 +99,7 @@ export async function interveneIn(session: Session, request: InterveneRequest): 
   };
 }
 
-/** What the transcoders see, as tensors of a file. */
+/** Features computed from the inputs of the transcoders, as tensors of a file. */
 export async function observedTensors(
   replacement: ReplacementModel,
   activations: ActivationCache,
@@ -122,7 +122,7 @@ export function tokenResults({ tokenizer }: Session, tokens: readonly number[]):
   return tokens.map((id, position) => ({ position, id, text: texts[position]! }));
 }
 
-/** Who scales a feature that is not active, or sets one to what it is, will wonder why nothing happens. */
+/** Warns that scaling an inactive feature, or setting one to its present value, has no effect. */
 export function warnIdle(
   interventions: readonly FeatureChangeResult[],
   onProgress: CommonOptions['onProgress'],

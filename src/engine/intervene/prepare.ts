@@ -1,4 +1,4 @@
-/** Engine: interventions made ready for a prompt: checked first, then fetched, with warnings about what may be a mistake. */
+/** Engine: prepares interventions for a prompt: checks, warnings about likely mistakes, then reading the vectors. */
 import { Freeze } from '../../intervention/freeze.ts';
 import { addressText, type Intervention } from '../../intervention/intervention.ts';
 import { InterventionPlan } from '../../intervention/plan.ts';
@@ -16,7 +16,7 @@ export interface CheckedInterventions {
 
 type Listener = CommonOptions['onProgress'];
 
-/** Warnings beyond so many say the same. */
+/** Further warnings of one kind are only counted. */
 const MOST_WARNINGS = 3;
 
 /**
@@ -41,7 +41,7 @@ export function checkInterventions(
       const ids = others.join(', ');
       onProgress?.({
         kind: 'warning',
-        message: `supernode '${supernode.name}': left out what is no feature: ${ids}`,
+        message: `supernode '${supernode.name}': ids that are not features are ignored: ${ids}`,
       });
     }
   }
@@ -74,7 +74,7 @@ export function frozenResult({ constrained, patterns }: Freeze): FrozenResult {
   };
 }
 
-/** A feature that writes into no constrained layer does nothing. */
+/** A feature that writes into no constrained layer has no effect. */
 function warnOutside(
   { replacement }: Session,
   resolved: readonly ResolvedIntervention[],

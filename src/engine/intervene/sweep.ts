@@ -1,7 +1,7 @@
 /** Engine, verb `intervene`, over a range of values: one load and one original pass for all of them. */
 import { writeFileAtomic } from '../../formats/atomic.ts';
 import { changedPass, originalPass } from '../../intervention/intervene.ts';
-import { placeText } from '../../intervention/intervention.ts';
+import { positionsText } from '../../intervention/intervention.ts';
 import { softmax } from '../../model/logits.ts';
 import { effectOf } from './effect.ts';
 import { checkInterventions, frozenResult, planInterventions } from './prepare.ts';
@@ -83,7 +83,7 @@ export async function sweepIn(session: Session, request: SweepRequest): Promise<
     tokens: tokenResults(session, tokens),
     sweep: {
       layer: address.layer,
-      position: placeText(address.pos),
+      position: positionsText(address.pos),
       feature: address.feature,
       kind: changes[0]!.kind,
     },

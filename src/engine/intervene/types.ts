@@ -1,4 +1,4 @@
-/** Engine: what can be asked of `intervene`, and what it answers. */
+/** Engine, verb `intervene`: types of requests and results. */
 import type { Arithmetic, Device } from '../../backend/backend.ts';
 import type { FreezeOptions } from '../../intervention/freeze.ts';
 import type { Change, Intervention } from '../../intervention/intervention.ts';
@@ -23,7 +23,7 @@ export interface InterventionChoice extends FreezeOptions {
   readonly supernodes?: readonly ScaledSupernode[] | undefined;
 }
 
-/** What has to come true, else the exit code is 6. */
+/** Expectations; the exit code is 6 if one is not met. */
 export interface Expectation {
   /** The most likely next token is one of these. */
   readonly expect?: readonly string[] | undefined;
@@ -101,7 +101,7 @@ export interface TokenChangeResult {
   readonly probability_after: number;
 }
 
-/** What an intervention did to the next token. */
+/** Effect of an intervention on the next token. */
 export interface EffectResult {
   readonly baseline: { readonly top: readonly NextTokenResult[] };
   readonly top: readonly NextTokenResult[];
@@ -117,7 +117,7 @@ export interface InterveneResult extends Computed, FrozenResult, EffectResult {
   readonly changes: readonly TokenChangeResult[];
   /** Over all positions and tokens. */
   readonly max_abs_logit_change: number;
-  /** As the transcoders see both passes, largest change first. */
+  /** Computed from the transcoders' inputs in both passes, largest change first. */
   readonly features: readonly FeatureChangeResult[];
   readonly files: readonly SavedFileResult[];
 }
@@ -152,7 +152,7 @@ export interface BatchCaseResult extends EffectResult {
   readonly name: string | null;
   readonly prompt: string;
   readonly passed: boolean;
-  /** What came instead; null when it passed. */
+  /** The result in place of the expected one; null when it passed. */
   readonly failure: string | null;
 }
 

@@ -1,4 +1,4 @@
-/** Engine, verb `load`: fetches a model and its set, checks every header, and says what they hold. */
+/** Engine, verb `load`: fetches a model and its set, checks every header, and describes them. */
 import { availableMemoryBytes } from '../../backend/budget.ts';
 import { freeDiskBytes, readHubEnvironment } from '../../hub/resolve.ts';
 import type { OpenedSet } from '../../transcoder/open.ts';

@@ -1,4 +1,4 @@
-/** Engine: what can be asked of `load`, and what it answers. */
+/** Engine, verb `load`: types of the request and the result. */
 import type { ActivationKind } from '../../transcoder/set-config.ts';
 import type { CommonOptions } from '../request.ts';
 import type { SourceResult, Spread, Subject } from '../result.ts';
@@ -8,7 +8,7 @@ export interface LoadRequest extends CommonOptions {
   readonly dryRun?: boolean | undefined;
 }
 
-/** `missing`: would be fetched (dry run); `partial`: a part of it is in the cache and would be gone on with. */
+/** `missing`: would be fetched (dry run); `partial`: a part of it is in the cache, and the download would resume. */
 export type FileStatus = 'cached' | 'downloaded' | 'local' | 'partial' | 'missing';
 
 export interface FileResult {
@@ -30,7 +30,7 @@ export interface TranscoderLayerResult {
   readonly dtype: string;
 }
 
-/** Whether what is needed is there. */
+/** Whether enough of it is available. */
 export interface RoomResult {
   readonly needed_bytes: number;
   readonly available_bytes: number;

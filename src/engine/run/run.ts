@@ -1,4 +1,4 @@
-/** Engine, verb `run`: one forward pass of the replacement model, and what was asked to be seen of it. */
+/** Engine, verb `run`: one forward pass of the replacement model, and the requested values of it. */
 import { ExpectationError, UsageError } from '../../errors.ts';
 import { writeSafetensors, type TensorToWrite } from '../../formats/safetensors-writer.ts';
 import type { Tensor } from '../../backend/backend.ts';
@@ -23,7 +23,7 @@ const LOGITS = 'logits';
 
 /**
  * Loads what the request names and runs it. Throws `UsageError` for a prompt that cannot be run, `ExpectationError` when
- * what was expected did not come; files asked for are written before expectations are looked at.
+ * an expectation was not met; requested files are written before expectations are checked.
  */
 export async function run(request: RunRequest): Promise<RunResult> {
   using session = await openSession(request, {
@@ -100,7 +100,7 @@ interface Prepared {
   readonly expectedIds: readonly number[];
 }
 
-/** What follows from a request, the tokenizer and the configuration alone. Throws `UsageError` for all that cannot be. */
+/** Derived from the request, the tokenizer and the configuration alone. Throws `UsageError` for an invalid request. */
 function prepare(request: RunRequest, tokenizer: Tokenizer, config: TransformerConfig): Prepared {
   const tokens = tokensOf(request.input, tokenizer);
   checkTokens(tokens, config);

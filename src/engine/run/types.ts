@@ -1,4 +1,4 @@
-/** Engine: what can be asked of `run`, and what it answers. */
+/** Engine, verb `run`: types of the request and the result. */
 import type { Arithmetic, Device } from '../../backend/backend.ts';
 import type { Noted } from '../prompt-notes.ts';
 import type { CommonOptions, PromptInput } from '../request.ts';
@@ -40,7 +40,7 @@ export interface RunResult extends Subject, Noted {
   /** The strongest of each position, by position, then by activation; only when asked for. */
   readonly features?: readonly FeatureResult[];
   readonly files?: readonly SavedFileResult[];
-  /** Present when something was expected; it was met, or the verb would have thrown. */
+  /** Present when there was an expectation; it was met, or the verb would have thrown. */
   readonly expectation?: { readonly expected: readonly string[]; readonly min_probability: number | null };
   /** `load`, `forward`, … */
   readonly timings_ms: Readonly<Record<string, number>>;

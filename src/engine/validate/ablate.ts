@@ -1,4 +1,4 @@
-/** Engine: one feature of a graph is switched off, and what that does to one target is compared with the edge between them. */
+/** Engine: switches one feature of a graph off and measures the effect on one target, to compare it with the edge between them. */
 import type { Tensor2D } from '../../backend/backend.ts';
 import { plannedChanges } from '../../intervention/compare.ts';
 import { Freeze } from '../../intervention/freeze.ts';
@@ -44,7 +44,7 @@ export interface MeasuredAblation {
   readonly free: number;
 }
 
-/** Throws `UsageError` for a feature that has another activation than the graph says, and for targets that are no token. */
+/** Throws `UsageError` for a feature whose activation differs from the graph's, and for targets that are not tokens. */
 export async function ablateIn(session: Session, request: AblateRequest): Promise<MeasuredAblation> {
   const { n_layers, d_vocab } = session.replacement.model.config;
   if (request.target.kind === 'logit') checkIsToken(request.target.token_id, d_vocab);

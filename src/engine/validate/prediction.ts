@@ -1,4 +1,4 @@
-/** Engine, `graph validate`: what a graph says would happen to a logit if a feature were switched off. */
+/** Engine, `graph validate`: the change of a logit that a graph predicts for switching a feature off. */
 import { featureOf, rowOf, type Graph } from '../../graph/graph.ts';
 
 /** Changes of a logit target, before the cap, relative to the mean over the vocabulary (what an edge to it measures). */
@@ -20,7 +20,7 @@ export function predictAblation(graph: Graph, ablated: number, target: number): 
   /** Change of each feature's activation as a share of it. */
   const shares = new Float64Array(n_features);
   shares[ablated] = -1;
-  // Selected features are sorted by layer, and every edge leads to a higher one: one run through them is enough.
+  // Selected features are sorted by layer, and every edge leads to a higher one: one pass over them is enough.
   for (let node = ablated + 1; node < n_features; node++) {
     const change = received(rowOf(graph, node)!, shares, ablated, node);
     if (change !== 0) shares[node] = change / featureOf(graph, node).activation;
@@ -29,7 +29,7 @@ export function predictAblation(graph: Graph, ablated: number, target: number): 
   return { direct: -row[ablated]!, total: received(row, shares, ablated, n_features) };
 }
 
-/** What sources in [start, stop) do to the target of a row. */
+/** Effect of sources in [start, stop) on the target of a row. */
 function received(row: Float32Array, shares: Float64Array, start: number, stop: number): number {
   let sum = 0;
   for (let source = start; source < stop; source++) sum += row[source]! * shares[source]!;

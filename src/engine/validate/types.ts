@@ -1,4 +1,4 @@
-/** Engine: what can be asked of `graph validate`, and what it answers. */
+/** Engine, `graph validate`: types of the request and the result. */
 import type { Computed, FrozenResult } from '../intervene/types.ts';
 import type { CommonOptions } from '../request.ts';
 
