@@ -72,7 +72,7 @@ async function holdsModel(cached: LocalFiles): Promise<boolean> {
 }
 
 /**
-* Resolves the names of a request. Throws `UsageError` when a name is missing that cannot be guessed, and what the hub
+ * Resolves the names of a request. Throws `UsageError` when a name is missing that cannot be guessed, and what the hub
  * room throws for unknown names.
  */
 export async function resolveSubject(

@@ -1,5 +1,5 @@
 /**
-* Parts of the results of several verbs. The JSON form of a result is the `data` of `--json`, hence the snake_case: scripts, views and
+ * Parts of the results of several verbs. The JSON form of a result is the `data` of `--json`, hence the snake_case: scripts, views and
  * the library read the same fields. Bytes are bytes, times are milliseconds; a field that does not apply is null or absent.
  */
 

@@ -33,7 +33,7 @@ export async function openFolderPages(folder: string, scan: string): Promise<Pag
     if (existsSync(join(candidate, INDEX_FILE))) return new IndexedFolder(candidate);
     for (const name of [scan, asciiName(scan)]) {
       const parts = name.split(/[/\\]/).filter((part) => part !== '..');
-      const inside = join(place, parts.join('/'));
+      const inside = join(candidate, parts.join('/'));
       if (await hasNumberedFiles(inside)) return new NumberedFolder(inside);
     }
     if (await hasNumberedFiles(candidate)) return new NumberedFolder(candidate);
