@@ -217,9 +217,9 @@ describe('a dry run', () => {
     await using hub = await HubFixture.start();
     hub.server.commit(REPO, FILES);
     await resolveFiles(ALL, { wanted: ['model.safetensors'], client: hub.client() });
-    const before = hub.server.seen('cdn').length;
     const found = await resolveFiles(ALL, { wanted: everything, client: hub.client(), dryRun: true });
     expect(statuses(found.files)).toMatchObject({ 'model.safetensors': 'cached', 'config.json': 'missing' });
+    const before = hub.server.seen('cdn').length;
     using source = await found.open('model.safetensors');
     await source.read(0, new Uint8Array(8));
     expect(hub.server.seen('cdn').length).toBe(before);
