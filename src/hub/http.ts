@@ -6,6 +6,7 @@ import { BadFileError, NetworkError } from '../errors.ts';
 import type { HubEnvironment } from './environment.ts';
 import { requireNameServers } from './name-servers.ts';
 import { badRedirect, MOST_REDIRECTS, redirectOf } from './redirect.ts';
+import type { HubRequest } from './request.ts';
 import { refusalError, type Subject } from './refusal.ts';
 import { Retrier, type RunOptions } from './retrier.ts';
 import { DEFAULT_RETRY, type Notice, parseRetryAfter, PassingFault, type RetryPolicy } from './retry.ts';
@@ -13,16 +14,6 @@ import { StallGuard } from './stall-guard.ts';
 import type { AccessToken } from './token.ts';
 import { Transport } from './transport.ts';
 import { networkFault, proxyRefusal, throughProxy } from './wire-faults.ts';
-
-export interface HubRequest {
-  readonly url: string;
-  readonly subject: Subject;
-  readonly method?: 'GET' | 'POST';
-  readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string;
-  /** Statuses beyond 200 to 299 that the caller handles itself. */
-  readonly accept?: readonly number[];
-}
 
 /** An answer whose body has not been read yet. Loop over `chunks`, or `discard` it: either frees the connection. */
 export interface Answer {

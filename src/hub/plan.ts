@@ -8,7 +8,7 @@ import { RepoCache } from './cache.ts';
 import type { AskOptions, HubClient } from './client.ts';
 import type { DownloadJob } from './download.ts';
 import { namesCommit, type RepoFile } from './repo-file.ts';
-import type { Selection, Snapshot, SnapshotFile, SnapshotRequest } from './snapshot.ts';
+import type { Selection, Snapshot, SnapshotFile, SnapshotRequest } from './snapshot-types.ts';
 
 export interface PlanOptions extends AskOptions {
   /** Fetch nothing, write nothing. */

@@ -1,6 +1,6 @@
 /** Hub: where an answer sends a request on to, and what goes along. */
 import { NetworkError } from '../errors.ts';
-import type { HubRequest } from './http.ts';
+import type { HubRequest } from './request.ts';
 
 export const MOST_REDIRECTS = 10;
 const REDIRECTS = [301, 302, 303, 307, 308];

@@ -9,13 +9,8 @@ import { listLocalFolder } from './local.ts';
 import type { DownloadProgress } from './progress.ts';
 import { type HubReference, type LocalReference, parseHubUri } from './reference.ts';
 import { RemoteSource } from './remote-source.ts';
-import {
-  type FileStatus,
-  type Snapshot,
-  type SnapshotFile,
-  type SnapshotRequest,
-  takeSnapshots,
-} from './snapshot.ts';
+import type { FileStatus, Snapshot, SnapshotFile, SnapshotRequest } from './snapshot-types.ts';
+import { takeSnapshots } from './snapshot.ts';
 
 export { type AskOptions, HubClient } from './client.ts';
 export { readHubEnvironment } from './environment.ts';
@@ -31,7 +26,7 @@ export {
 } from './reference.ts';
 export type { DownloadProgress } from './progress.ts';
 export { namesCommit } from './repo-file.ts';
-export type { FileStatus } from './snapshot.ts';
+export type { FileStatus } from './snapshot-types.ts';
 
 export interface ResolveOptions extends HubOverrides, HubClientOptions, Pick<AskOptions, 'tries'> {
   /** Ends everything with the signal's reason. What was fetched so far is kept and gone on with next time. */
