@@ -200,7 +200,7 @@ describe('tracer graph', () => {
   it('starts at once and without TensorFlow', async () => {
     const { stderr, exitCode } = await tracer(['graph', 'top', first], { env: { NODE_DEBUG: 'esm' } });
     expect(exitCode).toBe(0);
-    expect(stderr).toContain('dist/engine/graph.js');
+    expect(stderr).toContain('dist/engine/graph/graph.js');
     expect(stderr).not.toContain('@tensorflow');
     expect(await startMs(['graph', 'top', first], LONGEST_START_MS)).toBeLessThan(LONGEST_START_MS);
   });
