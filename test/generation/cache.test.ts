@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
+import { Endings } from '../../src/generation/ending.ts';
 import { generateTokens, type Continuation } from '../../src/generation/generate.ts';
 import { tokenChoice } from '../../src/generation/sampling.ts';
 import { Freeze } from '../../src/intervention/freeze.ts';
@@ -18,7 +19,7 @@ interface Wish {
   readonly n: number;
   readonly interventions?: readonly Intervention[];
   readonly freezeAttention?: boolean;
-  readonly stopToken?: number;
+  readonly endings?: Endings;
   readonly signal?: AbortSignal;
   readonly onToken?: (id: number) => void;
 }
@@ -133,9 +134,11 @@ describe.each(TEST_DEVICES)('generation on %s', (device) => {
     const { replacement } = loaded;
     const tokens = prompts('tiny-a').p2.token_ids;
     using plain = await continued(replacement, tokens, { n: 6 });
-    const stopToken = plain.newTokens[2]!;
-    using stopped = await continued(replacement, tokens, { n: 6, stopToken });
-    expect(stopped.newTokens).toEqual(plain.newTokens.slice(0, plain.newTokens.indexOf(stopToken) + 1));
+    const endToken = plain.newTokens[2]!;
+    const endings = new Endings(loaded.tokenizer, tokens, { endTokens: [endToken] });
+    using stopped = await continued(replacement, tokens, { n: 6, endings });
+    expect(stopped.newTokens).toEqual(plain.newTokens.slice(0, plain.newTokens.indexOf(endToken) + 1));
+    expect(stopped.ending).toEqual({ kind: 'eos', token: endToken });
     expect(stopped.logits).toHaveLength(stopped.newTokens.length);
   });
 

@@ -10,6 +10,7 @@ import type { FeatureDetail, OpenedGraph } from '../../src/viewer/api.ts';
 import type { ServeOptions } from '../../src/viewer/server.ts';
 import { PAGES, pageFiles } from '../features/pages.ts';
 import { readExpected, readGolden } from '../graph/golden.ts';
+import { readPreset } from '../../src/hub/presets.ts';
 import { HubFixture, REPO } from '../hub/setup.ts';
 import { goldenPath } from '../support/golden.ts';
 import { environment } from '../support/scratch.ts';
@@ -31,7 +32,8 @@ beforeEach(async () => {
   hub = await HubFixture.start();
   const pages = await pageFiles();
   commit = hub.server.commit(REPO, pages);
-  for (const repo of [PRESET_REPO, OTHER_REPO]) hub.server.commit(repo, pages);
+  hub.server.commit(OTHER_REPO, pages);
+  hub.server.commit(PRESET_REPO, pages, { revisions: [readPreset('transcoders', 'gemma').revision!] });
   const labels = path.join(hub.root, 'labels');
   variables = environment({
     HF_HUB_OFFLINE: undefined,
