@@ -38,12 +38,12 @@ describe('chosen examples', () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 0, max: 9 }), { maxLength: 60 }), (strengths) => {
         const chosen = new ChosenExamples(3, 4, 'strength');
-        strengths.forEach((strength, place) => {
-          if (chosen.takes(1, strength)) chosen.add(1, strength, strength, place);
+        strengths.forEach((strength, offset) => {
+          if (chosen.takes(1, strength)) chosen.add(1, strength, strength, offset);
         });
         const sorted = strengths
-          .map((strength, place) => ({ strength, place }))
-          .sort((a, b) => b.strength - a.strength || a.place - b.place);
+          .map((strength, offset) => ({ strength, offset }))
+          .sort((a, b) => b.strength - a.strength || a.offset - b.offset);
         expect(chosen.of(1)).toEqual(sorted.slice(0, 4));
         expect(chosen.of(0)).toEqual([]);
       }),

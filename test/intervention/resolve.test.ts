@@ -42,7 +42,7 @@ describe('checking interventions against model and prompt', () => {
   });
 
   it.each([NaN, Infinity, 1e39])('refuses the value %p', (value) => {
-    expect(() => resolved(at(3, { change: { kind: 'set', value } }))).toThrow(/no finite number/);
+    expect(() => resolved(at(3, { change: { kind: 'set', value } }))).toThrow(/not a finite number/);
   });
 
   it('refuses an empty range', () => {

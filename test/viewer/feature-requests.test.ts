@@ -25,6 +25,13 @@ const UNKNOWN_COMMIT = '0123456789'.repeat(4);
 /** Of which the repositories have a page. */
 const PLACE = '0/2';
 
+/** Of the preset for the repository: the commit that it is pinned to. */
+function presetRevision(): string {
+  const { reference } = readPreset('transcoders', 'gemma');
+  if (reference.kind !== 'hub' || !reference.revision) throw new Error('the preset is not pinned');
+  return reference.revision;
+}
+
 let hub: HubFixture;
 let commit: string;
 let variables: Disposable;
@@ -33,7 +40,7 @@ beforeEach(async () => {
   const pages = await pageFiles();
   commit = hub.server.commit(REPO, pages);
   hub.server.commit(OTHER_REPO, pages);
-  hub.server.commit(PRESET_REPO, pages, { revisions: [readPreset('transcoders', 'gemma').revision!] });
+
   const labels = path.join(hub.root, 'labels');
   variables = environment({
     HF_HUB_OFFLINE: undefined,
