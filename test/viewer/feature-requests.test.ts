@@ -40,7 +40,7 @@ beforeEach(async () => {
   const pages = await pageFiles();
   commit = hub.server.commit(REPO, pages);
   hub.server.commit(OTHER_REPO, pages);
-
+  hub.server.commit(PRESET_REPO, pages, { revisions: [presetRevision()] });
   const labels = path.join(hub.root, 'labels');
   variables = environment({
     HF_HUB_OFFLINE: undefined,
