@@ -47,12 +47,12 @@ export async function readInterventions(path: string): Promise<Intervention[]> {
   return interventionsFromJson(await asUsage(() => readJson(path, InterventionList)), path);
 }
 
-/** Users write such files by hand, so errors in them are usage errors, as in a flag. */
+/** Users write such files by hand, so errors in them are usage errors, as in a flag. A page or pointer saved as one is not. */
 export async function asUsage<T>(read: () => T | Promise<T>): Promise<T> {
   try {
     return await read();
   } catch (error) {
-    if (!(error instanceof BadFileError)) throw error;
+    if (!(error instanceof BadFileError) || error.code === 'unknown_format') throw error;
     const { code, message } = error;
     throw new UsageError({
       code,

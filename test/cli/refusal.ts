@@ -11,6 +11,7 @@ export interface Refusal {
   readonly next: string | RegExp;
 }
 
+/** The command may be one of two words, such as `graph top`. */
 export type CommandLine = readonly [command: string, ...args: string[]];
 
 /** A stack trace, or the sentence that stands for one. */
@@ -35,6 +36,6 @@ export async function refused(
   options: StartOptions = {},
 ): Promise<void> {
   const before = fingerprint(folder);
-  expectRefusal(await tracer([command, ...args, '--json'], options), command, refusal);
+  expectRefusal(await tracer([...command.split(' '), ...args, '--json'], options), command, refusal);
   expect(fingerprint(folder)).toBe(before);
 }
