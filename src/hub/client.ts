@@ -34,31 +34,35 @@ export class HubClient {
   /** The commit that a branch, tag, pull request or shortened hash stands for. */
   async commitOf(repo: string, revision: string, options: AskOptions = {}): Promise<string> {
     if (isCommitHash(revision)) return revision;
-    return this.#once(commitQuestion(repo, revision), async () => {
-      const { modelInfo } = await hubPackage();
-      const subject = revision === 'main' ? { repo } : { repo, revision };
-      const { sha } = await modelInfo({
-        name: repo,
-        revision,
-        additionalFields: ['sha'],
-        ...this.#through(subject, options),
-      });
-      if (!isCommitHash(sha)) throw badAnswer(repo, `no commit for revision '${revision}'`);
-      return sha;
-    });
+    return this.#once(commitQuestion(repo, revision), () =>
+      understood(repo, async () => {
+        const { modelInfo } = await hubPackage();
+        const subject = revision === 'main' ? { repo } : { repo, revision };
+        const { sha } = await modelInfo({
+          name: repo,
+          revision,
+          additionalFields: ['sha'],
+          ...this.#through(subject, options),
+        });
+        if (!isCommitHash(sha)) throw badAnswer(repo, `no commit for revision '${revision}'`);
+        return sha;
+      }),
+    );
   }
 
   /** Every file of a commit. */
   async listFiles(repo: string, commit: string, options: AskOptions = {}): Promise<readonly RepoFile[]> {
-    return this.#once(`files ${repo} ${commit}`, async () => {
-      const { listFiles } = await hubPackage();
-      const through = this.#through({ repo, revision: commit }, options);
-      const files: RepoFile[] = [];
-      for await (const entry of listFiles({ repo, revision: commit, recursive: true, ...through })) {
-        if (entry.type === 'file') files.push(toRepoFile(entry, repo));
-      }
-      return files;
-    });
+    return this.#once(`files ${repo} ${commit}`, () =>
+      understood(repo, async () => {
+        const { listFiles } = await hubPackage();
+        const through = this.#through({ repo, revision: commit }, options);
+        const files: RepoFile[] = [];
+        for await (const entry of listFiles({ repo, revision: commit, recursive: true, ...through })) {
+          if (entry.type === 'file') files.push(toRepoFile(entry, repo));
+        }
+        return files;
+      }),
+    );
   }
 
   /** Those of `paths` that are files of a commit: one request, however large the repository. */
@@ -68,14 +72,16 @@ export class HubClient {
     paths: string[],
     options: AskOptions = {},
   ): Promise<readonly RepoFile[]> {
-    const { pathsInfo } = await hubPackage();
-    const infos = await pathsInfo({
-      repo,
-      revision: commit,
-      paths,
-      ...this.#through({ repo, revision: commit }, options),
+    return understood(repo, async () => {
+      const { pathsInfo } = await hubPackage();
+      const infos = await pathsInfo({
+        repo,
+        revision: commit,
+        paths,
+        ...this.#through({ repo, revision: commit }, options),
+      });
+      return infos.filter((info) => info.type === 'file').map((info) => toRepoFile(info, repo));
     });
-    return infos.filter((info) => info.type === 'file').map((info) => toRepoFile(info, repo));
   }
 
   /** Asks for the first byte of a file: whether files of the repository may be fetched, and the place they lie in answers. */
@@ -153,6 +159,16 @@ function commitQuestion(repo: string, revision: string): string {
 /** Imported when first needed: most commands on local files never do, and it takes time to load. */
 async function hubPackage(): Promise<typeof import('@huggingface/hub')> {
   return import('@huggingface/hub');
+}
+
+/** What the package makes of an answer, which it takes to have the right form: JSON of another one is a bug to it. */
+async function understood<T>(repo: string, read: () => Promise<T>): Promise<T> {
+  try {
+    return await read();
+  } catch (cause) {
+    if (!(cause instanceof TypeError)) throw cause;
+    throw badAnswer(repo, `JSON of another form (${cause.message})`);
+  }
 }
 
 function isJson(body: Buffer): boolean {

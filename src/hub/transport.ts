@@ -41,7 +41,7 @@ function agentOf(
     uri: url,
     // http goes to the proxy as it is, as from other programs: many proxies open tunnels to port 443 only.
     proxyTunnel: false,
-    // A tunnel that whose request was aborted is given up too: undici does not end it with the request.
+    // A request that is aborted leaves its tunnel waiting: this ends it.
     clientFactory: (origin, options) => new Pool(origin, { ...options, headersTimeout: TUNNEL_MS }),
     ...(hasCredentials && { token }),
   });

@@ -9,7 +9,8 @@ export const BINARY = fileURLToPath(new URL('../../bin/tracer.js', import.meta.u
 export const FIXTURE = fileURLToPath(new URL('../fixtures/golden/tiny-a', import.meta.url));
 
 /** Variables of the machine that would change what is tested. */
-const SILENCED = /^(?:TRACER_(?:MODEL|TRANSCODERS|DEVICE|DTYPE)|HF_.*|CI|FORCE_COLOR|NO_COLOR|NODE_OPTIONS)$/;
+const SILENCED =
+  /^(?:TRACER_(?:MODEL|TRANSCODERS|DEVICE|DTYPE)|HF_.*|CI|FORCE_COLOR|NO_COLOR|NODE_OPTIONS|(?:HTTPS?|ALL|NO)_PROXY)$/i;
 
 export interface Finished {
   readonly exitCode: number | null;
