@@ -106,7 +106,7 @@ async function tokenPass(
       inputs.add(replacement.inputHook(layer));
   }
   const nothing = new Freeze({ freezeAttention: false }, replacement.model.config.n_layers);
-  using changes = new FeatureChanges(replacement, plan, nothing, {
+  using changes = await FeatureChanges.of(replacement, plan, nothing, {
     first: cache.length,
     n_pos: 1,
     ignored: 0,
@@ -115,6 +115,7 @@ async function tokenPass(
     cache,
     logits: 'last',
     edits: changes.edits,
+    beforeLayer: changes.beforeLayer,
     capture: (name) => inputs.has(name),
     ...(signal && { signal }),
   });

@@ -4,7 +4,7 @@ import type { Tensor2D } from '../backend/backend.ts';
 import type { Edit, HookName } from '../model/hooks.ts';
 import type { ReplacementModel } from '../replacement/replacement-model.ts';
 import type { Freeze } from './freeze.ts';
-import type { InterventionPlan, PlannedLayer } from './plan.ts';
+import type { HeldEncoder, InterventionPlan, PlannedLayer } from './plan.ts';
 import type { ResolvedIntervention } from './resolve.ts';
 
 /** The positions of a pass, and the values that its changes start from. */
@@ -30,48 +30,81 @@ export interface Wanted {
 
 /** Edits of one pass, and what they keep between layers. Dispose them when the pass is over. */
 export class FeatureChanges implements Disposable {
-  readonly edits = new Map<HookName, Edit>();
-  private readonly kept: Tensor2D[] = [];
+  readonly edits: ReadonlyMap<HookName, Edit>;
+  /** Holds the encoder of a layer while it runs. */
+  readonly beforeLayer: (layer: number) => Promise<Disposable | null>;
+  /** Differences of activations [n_pos, m] by layer; a cross-layer feature writes them in later layers too. */
+  private readonly deltas: Map<number, Tensor2D>;
 
-  constructor(replacement: ReplacementModel, plan: InterventionPlan, freeze: Freeze, pass: PassContext) {
+  private constructor(
+    edits: ReadonlyMap<HookName, Edit>,
+    beforeLayer: (layer: number) => Promise<Disposable | null>,
+    deltas: Map<number, Tensor2D>,
+  ) {
+    this.edits = edits;
+    this.beforeLayer = beforeLayer;
+    this.deltas = deltas;
+  }
+
+  static async of(
+    replacement: ReplacementModel,
+    plan: InterventionPlan,
+    freeze: Freeze,
+    pass: PassContext,
+  ): Promise<FeatureChanges> {
+    const edits = new Map<HookName, Edit>();
+    const deltas = new Map<number, Tensor2D>();
+    const changing = new Map<number, PlannedLayer>(); // from the feature input of the pass itself
     const additions = new Map<number, (() => Tensor2D)[]>();
-    for (const layer of plan.layers) {
-      const wanted = wantedOf(layer, plan.interventions, pass);
-      if (!wanted.mask.includes(1)) continue;
-      let delta: Tensor2D | undefined; // [n_pos, m]; a cross-layer feature writes it in later layers too
-      const keep = (value: Tensor2D): void => {
-        delta = tf.keep(value);
-        this.kept.push(delta);
-      };
-      const original = pass.originalInput?.(layer.layer);
-      if (freeze.constrained) {
-        keep(tf.tidy(() => deltaOf(layer, wanted, pass, original!, original)));
-      } else {
-        this.edits.set(replacement.inputHook(layer.layer), (input) => {
-          keep(tf.tidy(() => deltaOf(layer, wanted, pass, input as Tensor2D, original)));
-          return input;
-        });
+    let encoder: HeldEncoder | null = null; // of the layer that runs
+    try {
+      for (const planned of plan.layers) {
+        const { layer } = planned;
+        const wanted = wantedOf(planned, plan.interventions, pass);
+        if (!wanted.mask.includes(1)) continue;
+        const original = pass.originalInput?.(layer);
+        const keep = (held: HeldEncoder, input: Tensor2D): void => {
+          const delta = tf.tidy(() => deltaOf(held, planned, wanted, pass, input, original));
+          deltas.set(layer, tf.keep(delta));
+        };
+        if (freeze.constrained) {
+          using held = await planned.encoder();
+          keep(held, original!);
+        } else {
+          changing.set(layer, planned);
+          edits.set(replacement.inputHook(layer), (input) => {
+            keep(encoder!, input as Tensor2D);
+            return input;
+          });
+        }
+        for (const [written, rows] of planned.decoders) {
+          if (!freeze.receives(written)) continue;
+          const earlier = additions.get(written) ?? [];
+          additions.set(written, [...earlier, () => tf.matMul(deltas.get(layer)!, rows)]);
+        }
       }
-      for (const [written, rows] of layer.decoders) {
-        if (!freeze.receives(written)) continue;
-        const earlier = additions.get(written) ?? [];
-        additions.set(written, [...earlier, () => tf.matMul(delta!, rows)]);
-      }
+    } catch (error) {
+      for (const delta of deltas.values()) delta.dispose();
+      throw error;
     }
     for (const [layer, makers] of additions) {
-      this.edits.set(replacement.outputHook(layer), (output) =>
+      edits.set(replacement.outputHook(layer), (output) =>
         tf.addN([output, ...makers.map((make) => make())]),
       );
     }
+    const beforeLayer = async (layer: number): Promise<HeldEncoder | null> =>
+      (encoder = (await changing.get(layer)?.encoder()) ?? null);
+    return new FeatureChanges(edits, beforeLayer, deltas);
   }
 
   [Symbol.dispose](): void {
-    for (const tensor of this.kept) tensor.dispose();
+    for (const delta of this.deltas.values()) delta.dispose();
   }
 }
 
 /** What has to be added to the activations, wanted minus present, [n_pos, m]. */
 function deltaOf(
+  encoder: HeldEncoder,
   layer: PlannedLayer,
   { mask, scale, offset }: Wanted,
   pass: PassContext,
@@ -83,7 +116,7 @@ function deltaOf(
     Float32Array.from({ length: pass.n_pos }, (_, row) => (pass.first + row < pass.ignored ? 0 : 1)),
     [pass.n_pos, 1],
   );
-  const activations = (x: Tensor2D): Tensor2D => tf.mul(layer.activations(x), active);
+  const activations = (x: Tensor2D): Tensor2D => tf.mul(encoder.activations(x), active);
   const present = activations(input);
   const base = original && original !== input ? activations(original) : present;
   const value = tf.add(tf.mul(base, tf.tensor2d(scale, shape)), tf.tensor2d(offset, shape));

@@ -76,7 +76,8 @@ export async function plannedChanges(
   for (const planned of plan.layers) {
     const { layer, features } = planned;
     const input = original.activations.get<Tensor2D>(replacement.inputHook(layer));
-    const present = tf.tidy(() => planned.activations(input));
+    using encoder = await planned.encoder();
+    const present = tf.tidy(() => encoder.activations(input));
     const activations = await present.data<'float32'>();
     present.dispose();
     const { mask, scale, offset } = wantedOf(planned, plan.interventions, { first: 0, n_pos: tokens.length });

@@ -66,7 +66,7 @@ export async function changedPass(
   const capture = (name: HookName): boolean => inputs.has(name) || (options.capture?.(name) ?? false);
   if (plan.interventions.length === 0) return await replacement.forward(tokens, { ...options, capture });
   const frozen = original && freeze.holdsAnything ? frozenEdits(replacement, original, freeze) : undefined;
-  using changes = new FeatureChanges(replacement, plan, freeze, {
+  using changes = await FeatureChanges.of(replacement, plan, freeze, {
     first: 0,
     n_pos: tokens.length,
     ignored: ignoredPositions(tokens),
@@ -79,8 +79,30 @@ export async function changedPass(
     ...options,
     edits,
     capture,
-    ...(frozen && { beforeLayer: frozen.beforeLayer }),
+    beforeLayer: frozen ? bothOf(frozen.beforeLayer, changes.beforeLayer) : changes.beforeLayer,
   });
+}
+
+/** Holds for a layer what each of the two does. */
+function bothOf(
+  first: NonNullable<ForwardOptions['beforeLayer']>,
+  second: NonNullable<ForwardOptions['beforeLayer']>,
+): NonNullable<ForwardOptions['beforeLayer']> {
+  return async (layer) => {
+    const a = await first(layer);
+    try {
+      const b = await second(layer);
+      return {
+        [Symbol.dispose]() {
+          a?.[Symbol.dispose]();
+          b?.[Symbol.dispose]();
+        },
+      };
+    } catch (error) {
+      a?.[Symbol.dispose]();
+      throw error;
+    }
+  };
 }
 
 /** Whether `changedPass` needs the original pass. */

@@ -6,13 +6,19 @@ import { featureActivations } from '../transcoder/activation.ts';
 import type { TranscoderSet } from '../transcoder/transcoder-set.ts';
 import type { ResolvedIntervention } from './resolve.ts';
 
+/** Dispose it after use. */
+export interface HeldEncoder extends Disposable {
+  /** Activations of a layer's changed features for feature inputs x [pos, d_model], [pos, m]. Inside a tidy. */
+  activations(x: Tensor2D): Tensor2D;
+}
+
 /** The changed features of one layer. */
 export interface PlannedLayer {
   readonly layer: number;
   /** [m], ascending. */
   readonly features: Int32Array;
-  /** Their activations for feature inputs x [pos, d_model], [pos, m]. Inside a tidy. */
-  activations(x: Tensor2D): Tensor2D;
+  /** What computes their activations. Some activation functions need the whole encoder for it, so it is held for a layer at a time. */
+  encoder(): Promise<HeldEncoder>;
   /** Decoder rows [m, d_model] by the layer that they are written into. */
   readonly decoders: ReadonlyMap<number, Tensor2D>;
 }
@@ -46,7 +52,7 @@ export class InterventionPlan implements Disposable {
           new Set(interventions.filter((one) => one.layer === layer).map(({ feature }) => feature)),
         ).sort();
         if (features.length === 0) continue;
-        const activations = await encoderOf(transcoders, layer, features, owned);
+        const encoder = await encoderOf(transcoders, layer, features, owned);
         const decoders = new Map<number, Tensor2D>();
         for (let written = layer; written <= transcoders.lastLayerWritten(layer); written++) {
           const values = await transcoders.decoderRows(layer, features, written);
@@ -54,7 +60,7 @@ export class InterventionPlan implements Disposable {
           owned.push(disposable(rows));
           decoders.set(written, rows);
         }
-        layers.push({ layer, features, activations, decoders });
+        layers.push({ layer, features, encoder, decoders });
       }
       return new InterventionPlan(interventions, layers, owned);
     } catch (error) {
@@ -84,20 +90,28 @@ async function encoderOf(
   layer: number,
   features: Int32Array,
   owned: Disposable[],
-): Promise<(x: Tensor2D) => Tensor2D> {
+): Promise<PlannedLayer['encoder']> {
   const { activation, W_enc, b_enc } = transcoders.layers[layer]!;
   const activations = featureActivations(activation, features);
   owned.push(activations);
   if (activations.needsAll) {
-    const held = await W_enc.acquire();
-    owned.push(held);
-    return (x) => activations.of(tf.add(held.matMul(x, { transpose: true }), b_enc));
+    return async () => {
+      const held = await W_enc.acquire();
+      return {
+        activations: (x) => activations.of(tf.add(held.matMul(x, { transpose: true }), b_enc)),
+        [Symbol.dispose]: () => held[Symbol.dispose](),
+      };
+    };
   }
   const rows = await transcoders.encoderRows(layer, features);
   owned.push(disposable(rows));
   const bias = tf.tidy(() => tf.gather<Tensor1D>(b_enc, tf.tensor1d(features, 'int32')));
   owned.push(disposable(bias));
-  return (x) => activations.of(tf.add(tf.matMul(x, rows, false, true), bias));
+  return () =>
+    Promise.resolve({
+      activations: (x) => activations.of(tf.add(tf.matMul(x, rows, false, true), bias)),
+      [Symbol.dispose]: () => undefined,
+    });
 }
 
 function disposable(tensor: Tensor): Disposable {

@@ -2,10 +2,10 @@ import { describe, expect, it } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import { attribute, type AttributionOptions } from '../../src/attribution/attribute.ts';
 import { verifyAttribution } from '../../src/attribution/verify.ts';
-import type { HeldWeight, Weight } from '../../src/backend/backend.ts';
 import { MemoryBudget } from '../../src/backend/budget.ts';
 import { openBackend, TEST_DEVICES } from '../support/backends.ts';
 import { prompts, type Fixture } from '../support/golden.ts';
+import { mostAtOnce } from '../support/loans.ts';
 import { loadFixture, type LoadedFixture } from '../support/replacement.ts';
 
 /** Long enough that patterns are larger than queries and keys, and longer than the window of local layers. */
@@ -40,34 +40,6 @@ async function traced(
     edges: Buffer.from(result.edges.buffer).toString('base64'),
     selected: result.selected,
     verification,
-  };
-}
-
-/** Calls `seen` with the number of loans of a weight that are out, whenever one is given. */
-function watched(weight: Weight, seen: (change: 1 | -1) => void): void {
-  const acquire = weight.acquire.bind(weight);
-  weight.acquire = async (): Promise<HeldWeight> => {
-    const held = await acquire();
-    seen(1);
-    return {
-      shape: held.shape,
-      matMul: (x, options) => held.matMul(x, options),
-      rows: (indices) => held.rows(indices),
-      [Symbol.dispose]() {
-        held[Symbol.dispose]();
-        seen(-1);
-      },
-    };
-  };
-}
-
-/** The most loans of these weights that were out at one time. */
-function mostAtOnce(weights: readonly Weight[]): () => number {
-  let [now, most] = [0, 0];
-  for (const weight of weights) watched(weight, (change) => (most = Math.max(most, (now += change))));
-  return () => {
-    expect(now).toBe(0);
-    return most;
   };
 }
 
