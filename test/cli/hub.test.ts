@@ -1,5 +1,14 @@
 /** Commands on models and sets that come from a Hub: one on loopback, that answers, refuses or is silent. */
-import { cpSync, lstatSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  cpSync,
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  symlinkSync,
+} from 'node:fs';
 import { userInfo } from 'node:os';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -50,7 +59,10 @@ describe('With a full cache', () => {
 
   it.each<[string, Fault]>([
     ['refuses access', { kind: 'status', status: 401 }],
-    ['has no such repository any more', { kind: 'status', status: 404, headers: { 'x-error-code': 'RepoNotFound' } }],
+    [
+      'has no such repository any more',
+      { kind: 'status', status: 404, headers: { 'x-error-code': 'RepoNotFound' } },
+    ],
     ['is busy', { kind: 'status', status: 503 }],
     ['is silent', { kind: 'silence' }],
   ])('commands go on with one warning when the Hub %s', async (_, fault) => {
@@ -58,7 +70,10 @@ describe('With a full cache', () => {
       server.inject('hub ', fault, 1000);
       const fromMs = performance.now();
       const finished = await hub(command, { HF_TOKEN: 'hf_expired' });
-      expect({ command: command[0], exitCode: finished.exitCode }).toEqual({ command: command[0], exitCode: 0 });
+      expect({ command: command[0], exitCode: finished.exitCode }).toEqual({
+        command: command[0],
+        exitCode: 0,
+      });
       expect(performance.now() - fromMs).toBeLessThan(SOON_MS);
       const [first, ...more] = warnings(finished);
       expect(first).toContain(`Using acme/model at commit ${commit} from the cache`);
@@ -104,7 +119,11 @@ describe('tracer load', () => {
     const python = join(folder, 'python');
     const snapshots = [
       ['models--google--gemma-2-2b', 'c5ebcd40d208330abc697524c919956e692655cf', 'model'],
-      ['models--mwhanna--gemma-scope-transcoders', 'bd5773156dea09893636c801df1237d0410307d2', 'transcoders/plt-jumprelu'],
+      [
+        'models--mwhanna--gemma-scope-transcoders',
+        'bd5773156dea09893636c801df1237d0410307d2',
+        'transcoders/plt-jumprelu',
+      ],
     ] as const;
     for (const [name, hash, source] of snapshots) {
       cpSync(join(FIXTURE, source), join(python, name, 'snapshots', hash), { recursive: true });
@@ -136,7 +155,9 @@ itOnLinux('an empty HOME is that of the user database, for every folder', async 
 
 describe('An output that is a link to a file that is not there yet', () => {
   const places = join(folder, 'links');
-  beforeAll(() => cpSync(join(FIXTURE, 'transcoders/plt-jumprelu'), join(places, 'sub'), { recursive: true }));
+  beforeAll(() =>
+    cpSync(join(FIXTURE, 'transcoders/plt-jumprelu'), join(places, 'sub'), { recursive: true }),
+  );
 
   it.each([
     ['run', '--save-activations', ['run', 'Hi there']],
