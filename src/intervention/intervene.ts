@@ -8,18 +8,28 @@ import { FeatureChanges } from './changes.ts';
 import { Freeze, FrozenPass } from './freeze.ts';
 import type { InterventionPlan } from './plan.ts';
 
+export interface InterventionPassOptions extends ForwardOptions {
+  /** Layers whose feature inputs are captured; default all. Of an original pass, those of all plans are needed. */
+  readonly inputLayers?: Iterable<number> | undefined;
+}
+
 /** An unchanged pass with all that changed passes hold fixed or start from. */
 export async function originalPass(
   replacement: ReplacementModel,
   tokens: ArrayLike<number>,
   freeze: Freeze,
-  options: ForwardOptions = {},
+  { inputLayers, ...options }: InterventionPassOptions = {},
 ): Promise<ForwardResult> {
   const { n_layers } = replacement.model.config;
-  const names = new Set<HookName>(freeze.constantHooks(n_layers));
+  const names = new Set<HookName>([
+    ...freeze.constantHooks(n_layers),
+    ...inputHooks(replacement, inputLayers),
+  ]);
   for (let layer = 0; layer < n_layers; layer++) {
-    names.add(replacement.inputHook(layer));
-    if (freeze.holdsOutput(layer)) names.add(replacement.outputHook(layer));
+    if (!freeze.holdsOutput(layer)) continue;
+    names.add(replacement.outputHook(layer));
+    // What a skip adds is told from the change of its input.
+    if (replacement.transcoders.layers[layer]!.W_skip) names.add(replacement.inputHook(layer));
   }
   return await replacement.forward(tokens, {
     ...options,
@@ -28,8 +38,8 @@ export async function originalPass(
 }
 
 /**
- * A pass over `tokens` under a plan, with the feature inputs captured. `original` is needed where anything is held fixed
- * or a change starts from it, and is that of `originalPass` with the same tokens and freeze. An empty plan freezes nothing.
+ * A pass over `tokens` under a plan. `original` is needed where anything is held fixed or a change starts from it, and is
+ * that of `originalPass` with the same tokens and freeze. An empty plan freezes nothing.
  */
 export async function changedPass(
   replacement: ReplacementModel,
@@ -37,10 +47,9 @@ export async function changedPass(
   plan: InterventionPlan,
   freeze: Freeze,
   original: ForwardResult | undefined,
-  options: ForwardOptions = {},
+  { inputLayers, ...options }: InterventionPassOptions = {},
 ): Promise<ForwardResult> {
-  const { n_layers } = replacement.model.config;
-  const inputs = new Set(Array.from({ length: n_layers }, (_, layer) => replacement.inputHook(layer)));
+  const inputs = inputHooks(replacement, inputLayers);
   const capture = (name: HookName): boolean => inputs.has(name) || (options.capture?.(name) ?? false);
   if (plan.interventions.length === 0) return await replacement.forward(tokens, { ...options, capture });
   using frozen =
@@ -55,6 +64,11 @@ export async function changedPass(
   });
   const edits = frozen ? composeEdits(frozen.edits, changes.edits) : changes.edits;
   return await replacement.forward(tokens, { ...options, edits, capture });
+}
+
+function inputHooks(replacement: ReplacementModel, layers: Iterable<number> | undefined): Set<HookName> {
+  const all = Array.from({ length: replacement.model.config.n_layers }, (_, layer) => layer);
+  return new Set(Array.from(layers ?? all, (layer) => replacement.inputHook(layer)));
 }
 
 /** Whether `changedPass` needs the original pass. */
