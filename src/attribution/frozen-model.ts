@@ -55,7 +55,7 @@ export class FrozenModel implements Disposable {
       const pass = await replacement.forward(tokens, {
         capture: (name) => kept.has(name),
         afterLayer: (layer, activations) => Promise.resolve(patterns[layer]!.takeFrom(activations)),
-        logits: 'last',
+        logits: 'none',
         ...(signal && { signal }),
       });
       return new FrozenModel(replacement, tokens, patterns, pass, signal);
@@ -65,7 +65,7 @@ export class FrozenModel implements Disposable {
     }
   }
 
-  /** `hook_embed`, feature inputs, MLP outputs and `unembed.hook_pre` (last position) of the attributed pass. */
+  /** `hook_embed`, feature inputs, MLP outputs and `unembed.hook_pre` of the attributed pass. */
   get activations(): Pick<ActivationCache, 'get'> {
     return this.pass.activations;
   }
@@ -101,7 +101,7 @@ export class FrozenModel implements Disposable {
       edits,
       beforeLayer: async (layer) => (skip = await replacement.transcoders.acquireSkip(layer)),
       capture: (name) => captured.has(name),
-      logits: 'last',
+      logits: 'none',
       ...(signal && { signal }),
     });
   }

@@ -139,9 +139,11 @@ export class Check implements Disposable {
   /** The value that a target has in a pass; of a feature, the pre-activation without its bias. */
   private async read(row: number, { activations }: Measured): Promise<number> {
     if (row >= this.n_selected) {
-      const pre = await this.numbersOf(activations.get('unembed.hook_pre')); // the last position alone
+      const pre = await this.numbersOf(activations.get('unembed.hook_pre'));
       const vectors = await this.numbersOf(this.attribution.targets.vectors);
-      return dot(pre, 0, vectors.subarray((row - this.n_selected) * pre.length), pre.length);
+      const { d_model } = this.replacement.model.config;
+      const start = pre.length - d_model; // of the last position
+      return dot(pre, start, vectors.subarray((row - this.n_selected) * d_model), d_model);
     }
     const { layer, position, feature } = this.feature(row);
     const input = await this.numbersOf(activations.get(this.replacement.inputHook(layer)));

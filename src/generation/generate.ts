@@ -2,13 +2,18 @@
 import { UsageError } from '../errors.ts';
 import { FeatureChanges } from '../intervention/changes.ts';
 import { Freeze } from '../intervention/freeze.ts';
-import { changedPass, needsOriginal, originalPass } from '../intervention/intervene.ts';
+import {
+  changedPass,
+  needsOriginal,
+  originalPass,
+  type InterventionPassOptions,
+} from '../intervention/intervene.ts';
 import { joinInputs } from '../intervention/observe.ts';
 import type { InterventionPlan } from '../intervention/plan.ts';
 import type { ActivationCache } from '../model/activation-cache.ts';
 import type { HookName } from '../model/hooks.ts';
 import { KeyValueCache } from '../model/kv-cache.ts';
-import type { ForwardOptions, ForwardResult } from '../model/transformer.ts';
+import type { ForwardResult } from '../model/transformer.ts';
 import type { ReplacementModel } from '../replacement/replacement-model.ts';
 import type { Ending, Endings } from './ending.ts';
 import type { TokenChoice } from './sampling.ts';
@@ -21,8 +26,10 @@ export interface GenerateOptions {
   /** Changes in the pass over the prompt; open ranges continue in generated tokens. */
   readonly plan: InterventionPlan;
   readonly freeze: Freeze;
-  /** Keeps the feature inputs of every pass for `Continuation.inputs`. */
-  readonly keepInputs?: boolean | undefined;
+  /** Keeps logits and feature inputs of every pass for the result: megabytes a token. */
+  readonly keepPasses?: boolean | undefined;
+  /** Throws for numbers that are not finite; called with the logits of each pass. */
+  readonly checkFinite?: ((logits: Float32Array) => Promise<void>) | undefined;
   /** Called with each token as soon as it is known. */
   readonly onToken?: ((id: number) => void | Promise<void>) | undefined;
   readonly signal?: AbortSignal | undefined;
@@ -31,11 +38,11 @@ export interface GenerateOptions {
 /** Dispose it, or take it with `using`. */
 export interface Continuation extends Disposable {
   readonly newTokens: readonly number[];
-  /** One row a generated token, [n_new][d_vocab]: the logits that it was chosen from. */
+  /** One row a generated token, [n_new][d_vocab]: the logits that it was chosen from; empty unless kept. */
   readonly logits: readonly Float32Array[];
   /** Null: the limit was reached. */
   readonly ending: Ending | null;
-  /** Feature inputs of the prompt and of every generated token but the last, which is not run; null unless asked for. */
+  /** Feature inputs of the prompt and of every generated token but the last, which is not run; null unless kept. */
   readonly inputs: ActivationCache | null;
 }
 
@@ -46,7 +53,7 @@ export async function generateTokens(
   options: GenerateOptions,
 ): Promise<Continuation> {
   checkLength(tokens.length, options.maxNewTokens, replacement.model.config.n_ctx);
-  const { choose, onToken, endings, maxNewTokens } = options;
+  const { choose, onToken, endings, maxNewTokens, keepPasses = false } = options;
   using cache = new KeyValueCache();
   const passes: ForwardResult[] = [];
   const newTokens: number[] = [];
@@ -56,23 +63,31 @@ export async function generateTokens(
     let pass = await promptPass(replacement, tokens, cache, options);
     for (;;) {
       const row = await pass.lastLogits();
-      if (options.keepInputs) passes.push(pass);
-      else pass[Symbol.dispose]();
+      if (keepPasses) {
+        passes.push(pass);
+        logits.push(row);
+      } else pass[Symbol.dispose]();
+      await options.checkFinite?.(row);
       const token = choose(row);
       newTokens.push(token);
-      logits.push(row);
       await onToken?.(token);
       ending = endings?.next(token) ?? null;
       if (newTokens.length >= maxNewTokens || ending !== null) break;
       pass = await tokenPass(replacement, token, cache, options);
     }
-    const inputs = options.keepInputs
+    const inputs = keepPasses
       ? joinInputs(
           replacement,
           passes.map(({ activations }) => activations),
         )
       : null;
-    return { newTokens, logits, ending, inputs, [Symbol.dispose]: () => inputs?.[Symbol.dispose]() };
+    return {
+      newTokens,
+      logits,
+      ending,
+      inputs,
+      [Symbol.dispose]: () => inputs?.[Symbol.dispose](),
+    };
   } finally {
     for (const pass of passes) pass[Symbol.dispose]();
   }
@@ -83,14 +98,24 @@ async function promptPass(
   replacement: ReplacementModel,
   tokens: readonly number[],
   cache: KeyValueCache,
-  { plan, freeze, signal }: GenerateOptions,
+  { plan, freeze, keepPasses, signal }: GenerateOptions,
 ): Promise<ForwardResult> {
-  const common: ForwardOptions = { logits: 'last', ...(signal && { signal }) };
+  const options: InterventionPassOptions = {
+    logits: 'last',
+    cache,
+    inputLayers: keepPasses ? undefined : [],
+    ...(signal && { signal }),
+  };
   if (!needsOriginal(plan, freeze)) {
-    return await changedPass(replacement, tokens, plan, freeze, undefined, { ...common, cache });
+    return await changedPass(replacement, tokens, plan, freeze, undefined, options);
   }
-  using original = await originalPass(replacement, tokens, freeze, { ...common, logits: 'none' });
-  return await changedPass(replacement, tokens, plan, freeze, original, { ...common, cache });
+  const { inputLayers } = plan;
+  using original = await originalPass(replacement, tokens, freeze, {
+    logits: 'none',
+    inputLayers,
+    ...(signal && { signal }),
+  });
+  return await changedPass(replacement, tokens, plan, freeze, original, options);
 }
 
 /** One generated token: only open ranges act, nothing is held fixed, no position counts as inactive. */
@@ -98,10 +123,10 @@ async function tokenPass(
   replacement: ReplacementModel,
   token: number,
   cache: KeyValueCache,
-  { plan, keepInputs, signal }: GenerateOptions,
+  { plan, keepPasses, signal }: GenerateOptions,
 ): Promise<ForwardResult> {
   const inputs = new Set<HookName>();
-  if (keepInputs) {
+  if (keepPasses) {
     for (let layer = 0; layer < replacement.model.config.n_layers; layer++)
       inputs.add(replacement.inputHook(layer));
   }

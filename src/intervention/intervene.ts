@@ -9,12 +9,17 @@ import { FeatureChanges } from './changes.ts';
 import { frozenEdits, type Freeze, type OriginalPass } from './freeze.ts';
 import type { InterventionPlan } from './plan.ts';
 
+export interface InterventionPassOptions extends ForwardOptions {
+  /** Layers whose feature inputs are captured; default all. Of an original pass, those of all plans are needed. */
+  readonly inputLayers?: Iterable<number> | undefined;
+}
+
 /** Runs a prompt unchanged, and keeps what `freeze` holds fixed and the feature inputs. */
 export async function originalPass(
   replacement: ReplacementModel,
   tokens: ArrayLike<number>,
   freeze: Freeze,
-  options: ForwardOptions = {},
+  { inputLayers, ...options }: InterventionPassOptions = {},
 ): Promise<OriginalPass> {
   const { config } = replacement.model;
   const layers = Array.from({ length: config.n_layers }, (_, layer) => layer);
@@ -22,11 +27,15 @@ export async function originalPass(
   const patterns = freeze.patterns
     ? layers.map((layer) => new HeldPattern(config, layer, tokens.length, replacement.budget))
     : [];
+  const held = layers.filter((layer) => freeze.holdsOutput(layer));
+  // What a skip adds is told from the change of its input.
+  const withSkip = held.filter((layer) => replacement.transcoders.layers[layer]!.W_skip);
   const names = new Set<HookName>([
     ...freeze.constantHooks(config.n_layers).filter((name) => !isPatternHook(name)),
     ...patterns.flatMap(({ hooks }) => hooks),
-    ...layers.map((layer) => replacement.inputHook(layer)),
-    ...layers.filter((layer) => freeze.holdsOutput(layer)).map((layer) => replacement.outputHook(layer)),
+    ...inputHooks(replacement, inputLayers),
+    ...withSkip.map((layer) => replacement.inputHook(layer)),
+    ...held.map((layer) => replacement.outputHook(layer)),
   ]);
   const dispose = (): void => patterns.forEach((pattern) => pattern[Symbol.dispose]());
   try {
@@ -50,8 +59,8 @@ export async function originalPass(
 }
 
 /**
- * A pass over `tokens` under a plan, with the feature inputs captured. `original` is needed where anything is held fixed
- * or a change starts from it, and is that of `originalPass` with the same tokens and freeze. An empty plan freezes nothing.
+ * A pass over `tokens` under a plan. `original` is needed where anything is held fixed or a change starts from it, and is
+ * that of `originalPass` with the same tokens and freeze. An empty plan freezes nothing.
  */
 export async function changedPass(
   replacement: ReplacementModel,
@@ -59,10 +68,9 @@ export async function changedPass(
   plan: InterventionPlan,
   freeze: Freeze,
   original: OriginalPass | undefined,
-  options: ForwardOptions = {},
+  { inputLayers, ...options }: InterventionPassOptions = {},
 ): Promise<ForwardResult> {
-  const { n_layers } = replacement.model.config;
-  const inputs = new Set(Array.from({ length: n_layers }, (_, layer) => replacement.inputHook(layer)));
+  const inputs = inputHooks(replacement, inputLayers);
   const capture = (name: HookName): boolean => inputs.has(name) || (options.capture?.(name) ?? false);
   if (plan.interventions.length === 0) return await replacement.forward(tokens, { ...options, capture });
   const frozen = original && freeze.holdsAnything ? frozenEdits(replacement, original, freeze) : undefined;
@@ -103,6 +111,11 @@ function bothOf(
       throw error;
     }
   };
+}
+
+function inputHooks(replacement: ReplacementModel, layers: Iterable<number> | undefined): Set<HookName> {
+  const all = Array.from({ length: replacement.model.config.n_layers }, (_, layer) => layer);
+  return new Set(Array.from(layers ?? all, (layer) => replacement.inputHook(layer)));
 }
 
 /** Whether `changedPass` needs the original pass. */

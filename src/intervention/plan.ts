@@ -69,6 +69,11 @@ export class InterventionPlan implements Disposable {
     }
   }
 
+  /** Layers of the changed features. */
+  get inputLayers(): number[] {
+    return this.layers.map(({ layer }) => layer);
+  }
+
   /** Whether a change starts from the activations of the original pass. */
   get needsOriginal(): boolean {
     return this.interventions.some(({ change }) => change.kind !== 'set');

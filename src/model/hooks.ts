@@ -64,6 +64,12 @@ export function hookNames(n_layers: number): HookName[] {
   return names;
 }
 
+/** The layer that a hook is in; null outside the blocks. */
+export function layerOfHook(name: HookName): number | null {
+  const layer = /^blocks\.(\d+)\./.exec(name)?.[1];
+  return layer === undefined ? null : Number(layer);
+}
+
 /** The shape of a hook as text, such as `[pos, d_model]`. */
 export function hookShape(name: HookName): string {
   const site = name.replace(/^blocks\.\d+\./, '');

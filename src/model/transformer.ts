@@ -7,7 +7,7 @@ import { attentionMask, type PassContext, type PastKeysValues } from './attentio
 import { block, type HeldBlock } from './block.ts';
 import { checkTokens } from './check-tokens.ts';
 import type { TransformerConfig } from './config.ts';
-import type { RunHooks } from './hooks.ts';
+import { hookNames, layerOfHook, type RunHooks } from './hooks.ts';
 import type { KeyValueCache } from './kv-cache.ts';
 import { rmsNorm } from './norm.ts';
 import { rotaryTable } from './rope.ts';
@@ -26,7 +26,11 @@ export interface TransformerWeights extends Disposable {
 }
 
 export interface ForwardOptions extends RunHooks {
-  /** Which positions get logits. For long prompts and large vocabularies, `last` and `none` save most of the memory. */
+  /**
+   * Which positions get logits, default all. For long prompts and large vocabularies, `last` and `none` save most of the
+   * memory. `unembed.hook_pre` and `unembed.hook_post` have the same positions; with `none`, `unembed.hook_pre` has all (for
+   * `logitBlocks`) and the pass ends after the last layer that is captured or edited, unless it fills a `cache`.
+   */
   readonly logits?: 'all' | 'last' | 'none';
   /** Keys and values of earlier tokens; those of this pass are added. */
   readonly cache?: KeyValueCache;
@@ -72,10 +76,11 @@ export class Transformer implements Disposable {
       local: attentionMask(first, n, 'local', config.window_size),
       global: attentionMask(first, n, 'global', config.window_size),
     };
+    const { n_layers, hasEnd } = extentOf(options, config.n_layers);
     let residual: Tensor2D | undefined;
     try {
       residual = await this.embed(tokens, hooks);
-      for (let layer = 0; layer < config.n_layers; layer++) {
+      for (let layer = 0; layer < n_layers; layer++) {
         await yieldToEventLoop();
         options.signal?.throwIfAborted();
         const context: PassContext = {
@@ -92,7 +97,9 @@ export class Transformer implements Disposable {
         await options.afterLayer?.(layer, activations);
       }
       options.cache?.advance(n);
-      const logits = await this.unembed(residual, hooks, options.logits ?? 'all');
+      const logits = hasEnd
+        ? await this.unembed(residual, hooks, options.logits ?? 'all')
+        : tf.zeros<tf.Rank.R2>([0, config.d_vocab]);
       return {
         logits,
         activations,
@@ -149,17 +156,16 @@ export class Transformer implements Disposable {
     which: 'all' | 'last' | 'none',
   ): Promise<Tensor2D> {
     const { config, weights } = this;
-    using W_U = await weights.W_U.acquire();
+    using W_U = which === 'none' ? null : await weights.W_U.acquire();
     return tf.tidy(() => {
       const normalized = rmsNorm(weights.ln_final, config.eps).forward(residual, hooks, {
         scale: 'ln_final.hook_scale',
         normalized: 'ln_final.hook_normalized',
       });
-      const n = residual.shape[0];
-      const start = which === 'all' ? 0 : which === 'last' ? n - 1 : n;
-      if (start === n) return tf.zeros([0, config.d_vocab]);
+      const start = which === 'last' ? residual.shape[0] - 1 : 0;
       const wanted = start === 0 ? normalized : tf.slice<tf.Rank.R2, Tensor2D>(normalized, [start, 0]);
       const pre = hooks.at('unembed.hook_pre', wanted);
+      if (!W_U) return tf.zeros([0, config.d_vocab]);
       const z = hooks.at('unembed.hook_post', W_U.matMul(pre, { transpose: true })); // before the cap
       return softCap(z, config.output_logits_soft_cap);
     });
@@ -170,7 +176,19 @@ export class Transformer implements Disposable {
   }
 }
 
-async function lastRow(logits: Tensor2D): Promise<Float32Array> {
+/** How far a pass has to go for what is asked of it: the number of layers, and whether what comes after them is needed. */
+function extentOf(
+  { logits, cache, edits, capture }: ForwardOptions,
+  n_layers: number,
+): { n_layers: number; hasEnd: boolean } {
+  if (logits !== 'none' || cache) return { n_layers, hasEnd: true };
+  const last = hookNames(n_layers).findLast((name) => edits?.has(name) || capture?.(name));
+  const layer = last === undefined || last === 'hook_embed' ? -1 : layerOfHook(last);
+  return layer === null ? { n_layers, hasEnd: true } : { n_layers: layer + 1, hasEnd: false };
+}
+
+/** Numbers of the last row of a matrix, [d_vocab]. */
+export async function lastRow(logits: Tensor2D): Promise<Float32Array> {
   const [n, d_vocab] = logits.shape;
   const row = tf.slice(logits, [n - 1, 0], [1, d_vocab]);
   try {

@@ -38,6 +38,7 @@ async function continued(
     choose: tokenChoice({ temperature: 0, seed: 0 }),
     plan,
     freeze: new Freeze({ freezeAttention }, n_layers),
+    keepPasses: true,
     ...more,
   });
 }

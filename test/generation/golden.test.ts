@@ -41,7 +41,7 @@ describe.each(TEST_DEVICES)('generation on %s', (device) => {
             choose: tokenChoice({ temperature: 0, seed: 0 }),
             plan,
             freeze: new Freeze({ freezeAttention: golden.freeze_attention }, n_layers),
-            keepInputs: true,
+            keepPasses: true,
           });
           const all = [...tokens, ...continuation.newTokens];
           expect(all).toEqual(golden.token_ids);

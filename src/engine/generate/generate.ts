@@ -110,7 +110,8 @@ export async function generateIn(session: Session, request: GenerateRequest): Pr
       choose,
       plan,
       freeze: checked.freeze,
-      keepInputs: request.output !== undefined,
+      keepPasses: request.output !== undefined,
+      checkFinite: (row) => session.checkFinite(row, 'the logits'),
       endings,
       async onToken(id) {
         arrivals.push(performance.now());
@@ -122,7 +123,6 @@ export async function generateIn(session: Session, request: GenerateRequest): Pr
   );
   await say(stream.end());
   text += continuation;
-  for (const row of generated.logits) await session.checkFinite(row, 'the logits');
 
   const all = [...tokens, ...generated.newTokens];
   const files: SavedFileResult[] = [];

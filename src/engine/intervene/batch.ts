@@ -135,10 +135,10 @@ async function runCase(
   const options = { logits: 'last' as const, ...(signal && { signal }) };
   using plan = await planInterventions(session, checked);
   using original = await stopwatch.time('original', () =>
-    originalPass(replacement, tokens, checked.freeze, options),
+    originalPass(replacement, tokens, checked.freeze, { ...options, inputLayers: plan.inputLayers }),
   );
   using changed = await stopwatch.time('changed', () =>
-    changedPass(replacement, tokens, plan, checked.freeze, original, options),
+    changedPass(replacement, tokens, plan, checked.freeze, original, { ...options, inputLayers: [] }),
   );
   const [before, after] = [await original.lastLogits(), await changed.lastLogits()];
   await session.checkFinite(after, `the logits of line ${one.line}`);

@@ -1,10 +1,13 @@
 /** Engine, verb `intervene`: features get other activations, and what changes is compared with the original pass. */
 import { ExpectationError } from '../../errors.ts';
+import type { Tensor2D } from '../../backend/backend.ts';
 import { writeSafetensors, type TensorToWrite } from '../../formats/safetensors-writer.ts';
-import { changedFeatures, largestDifference, plannedChanges } from '../../intervention/compare.ts';
+import { changedFeatures, plannedChanges } from '../../intervention/compare.ts';
 import { changedPass, originalPass } from '../../intervention/intervene.ts';
 import { observeFeatures, observePreActivations } from '../../intervention/observe.ts';
 import type { ActivationCache } from '../../model/activation-cache.ts';
+import type { HookName } from '../../model/hooks.ts';
+import { BEFORE_UNEMBEDDING } from '../../model/logit-blocks.ts';
 import type { ForwardResult } from '../../model/transformer.ts';
 import type { ActiveFeatures, ReplacementModel } from '../../replacement/replacement-model.ts';
 import { ignoredPositions } from '../../tokenizer/bos.ts';
@@ -16,6 +19,7 @@ import {
   type InterveneRequest,
   type InterveneResult,
 } from './types.ts';
+import { blockNumbers, compareLogits } from '../logit-numbers.ts';
 import { notePrompts } from '../prompt-notes.ts';
 import type { CommonOptions } from '../request.ts';
 import type { SavedFileResult, TokenResult } from '../result.ts';
@@ -42,7 +46,14 @@ export async function interveneIn(session: Session, request: InterveneRequest): 
   const expectation = checkExpectation(request, tokenizer);
   const checked = checkInterventions(session, tokens.length, request, onProgress);
   using plan = await planInterventions(session, checked);
-  const options = signal ? { signal } : {};
+  const nFeatures = request.features ?? INTERVENE_DEFAULTS.features;
+  const isObserved = nFeatures > 0 || request.output !== undefined;
+  const options = {
+    logits: 'none' as const,
+    capture: (name: HookName): boolean => name === BEFORE_UNEMBEDDING,
+    ...(!isObserved && { inputLayers: plan.inputLayers }),
+    ...(signal && { signal }),
+  };
   onProgress?.({
     kind: 'progress',
     phase: 'forward',
@@ -54,13 +65,16 @@ export async function interveneIn(session: Session, request: InterveneRequest): 
   using changed = await stopwatch.time('changed', () =>
     changedPass(replacement, tokens, plan, checked.freeze, original, options),
   );
-  const [before, after] = [await original.lastLogits(), await changed.lastLogits()];
+  const { model } = replacement;
+  const unembedded = (pass: ForwardResult) => pass.activations.get<Tensor2D>(BEFORE_UNEMBEDDING);
+  const { before, after, largestChange } = await stopwatch.time('logits', () =>
+    compareLogits(model, [unembedded(original), unembedded(changed)], { signal }),
+  );
   await session.checkFinite(before, 'the logits');
   await session.checkFinite(after, 'the logits after the intervention');
   const interventions = await plannedChanges(replacement, plan, original, tokens);
   warnIdle(interventions, onProgress);
 
-  const nFeatures = request.features ?? INTERVENE_DEFAULTS.features;
   const observed = { ignored: ignoredPositions(tokens), signal };
   const seen = (pass: ForwardResult): Promise<ActiveFeatures> =>
     stopwatch.time('encode', () => observeFeatures(replacement, pass.activations, observed));
@@ -72,8 +86,8 @@ export async function interveneIn(session: Session, request: InterveneRequest): 
       {
         name: 'logits',
         dtype: 'F32',
-        shape: changed.logits.shape,
-        data: await changed.logits.data<'float32'>(),
+        shape: [tokens.length, model.config.d_vocab],
+        data: () => blockNumbers(model, unembedded(changed), 'logits', { signal }),
       },
       ...(await observedTensors(replacement, changed.activations, request.preActivations ?? false, observed)),
     ];
@@ -91,7 +105,7 @@ export async function interveneIn(session: Session, request: InterveneRequest): 
     interventions,
     ...effect,
     changes: tokenChanges(before, after, effect),
-    max_abs_logit_change: await largestDifference(changed.logits, original.logits),
+    max_abs_logit_change: largestChange,
     features,
     files,
     timings_ms: stopwatch.timings_ms,

@@ -38,7 +38,10 @@ export async function sweepIn(session: Session, request: SweepRequest): Promise<
     ),
   );
   const { freeze } = first!;
-  using original = await stopwatch.time('original', () => originalPass(replacement, tokens, freeze, options));
+  const inputLayers = new Set(first!.resolved.map(({ layer }) => layer)); // those of all values
+  using original = await stopwatch.time('original', () =>
+    originalPass(replacement, tokens, freeze, { ...options, inputLayers }),
+  );
   const before = await original.lastLogits();
   await session.checkFinite(before, 'the logits');
   const k = Math.max(1, request.top ?? INTERVENE_DEFAULTS.top);
@@ -53,7 +56,7 @@ export async function sweepIn(session: Session, request: SweepRequest): Promise<
     });
     using plan = await planInterventions(session, checked);
     using changed = await stopwatch.time('changed', () =>
-      changedPass(replacement, tokens, plan, freeze, original, options),
+      changedPass(replacement, tokens, plan, freeze, original, { ...options, inputLayers: [] }),
     );
     const after = await changed.lastLogits();
     await session.checkFinite(after, 'the logits after the intervention');

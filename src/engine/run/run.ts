@@ -1,13 +1,15 @@
 /** Engine, verb `run`: one forward pass of the replacement model, and the requested values of it. */
 import { ExpectationError, UsageError } from '../../errors.ts';
-import { writeSafetensors, type TensorToWrite } from '../../formats/safetensors-writer.ts';
-import type { Tensor } from '../../backend/backend.ts';
+import { writeSafetensors } from '../../formats/safetensors-writer.ts';
+import type { Tensor, Tensor2D } from '../../backend/backend.ts';
 import { checkTokens } from '../../model/check-tokens.ts';
 import type { TransformerConfig } from '../../model/config.ts';
 import { matchHooks, type HookName } from '../../model/hooks.ts';
-import type { ForwardResult } from '../../model/transformer.ts';
+import { BEFORE_UNEMBEDDING, lastLogits } from '../../model/logit-blocks.ts';
+import type { ForwardResult, Transformer } from '../../model/transformer.ts';
 import type { ActiveFeatures } from '../../replacement/replacement-model.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
+import { blockNumbers } from '../logit-numbers.ts';
 import { mostLikely } from '../next-tokens.ts';
 import { notePrompts } from '../prompt-notes.ts';
 import { REQUEST_DEFAULTS, type PromptInput } from '../request.ts';
@@ -39,36 +41,46 @@ export async function runIn(session: Session, request: RunRequest): Promise<RunR
   const noted = notePrompts([{ input: request.input, tokens }], tokenizer, request.onProgress);
   const saved = request.saveActivations;
   const wantsFeatures = request.features !== undefined || request.saveFeatures !== undefined;
+  const { model } = replacement;
   const options = {
     ...(request.signal && { signal: request.signal }),
-    capture: (name: HookName): boolean => names?.has(name) ?? false,
+    logits: 'none' as const,
+    capture: (name: HookName): boolean => name === BEFORE_UNEMBEDDING || (names?.has(name) ?? false),
   };
   request.onProgress?.({
     kind: 'progress',
     phase: 'forward',
     message: tokens.length === 1 ? 'Running one token' : `Running ${tokens.length} tokens`,
   });
-  const pass = async (): Promise<{ forward: ForwardResult; features: ActiveFeatures | undefined }> =>
-    wantsFeatures
+  const pass = async (): Promise<Pass> => {
+    const { forward, features } = wantsFeatures
       ? await replacement.run(tokens, options)
       : { forward: await replacement.forward(tokens, options), features: undefined };
+    try {
+      return {
+        forward,
+        features,
+        last: await lastLogits(model, forward.activations.get(BEFORE_UNEMBEDDING)),
+      };
+    } catch (error) {
+      forward[Symbol.dispose]();
+      throw error;
+    }
+  };
 
-  const { forward, features } = await stopwatch.time('forward', pass);
+  const { forward, features, last } = await stopwatch.time('forward', pass);
   using result = forward;
-  const [T, V] = result.logits.shape;
-  const last = await result.lastLogits();
   await session.checkFinite(last, 'the logits');
   if (features) await session.checkFinite(features.values, 'the activations of features');
   const repeats_ms: number[] = [];
   for (let i = 0; i < (request.repeat ?? 0); i++) {
     const startMs = performance.now();
     const again = await pass();
-    await again.forward.lastLogits();
     again.forward[Symbol.dispose]();
     repeats_ms.push(performance.now() - startMs);
   }
   const files: SavedFileResult[] = [];
-  if (saved && names) files.push(await saveActivations(saved.file, names, result));
+  if (saved && names) files.push(await saveActivations(saved.file, names, result, model, request.signal));
   if (request.saveFeatures !== undefined && features)
     files.push(await saveFeatures(request.saveFeatures, features));
 
@@ -79,7 +91,7 @@ export async function runIn(session: Session, request: RunRequest): Promise<RunR
     ...session.description,
     ...noted,
     tokens: tokens.map((id, position) => ({ position, id, text: texts[position]! })),
-    output: { shape: [1, T, V], dtype: 'float32' },
+    output: { shape: [1, tokens.length, model.config.d_vocab], dtype: 'float32' },
     top: request.top === 0 ? [] : top,
     ...(request.features !== undefined && features && { features: strongest(features, request.features) }),
     ...(files.length > 0 && { files }),
@@ -90,6 +102,13 @@ export async function runIn(session: Session, request: RunRequest): Promise<RunR
     ...(repeats_ms.length > 0 && { repeats_ms }),
     peak_rss_bytes: peakRssBytes(),
   };
+}
+
+interface Pass {
+  readonly forward: ForwardResult;
+  readonly features: ActiveFeatures | undefined;
+  /** Logits of the last position, [d_vocab]. */
+  readonly last: Float32Array;
 }
 
 interface Prepared {
@@ -137,19 +156,36 @@ function strongest({ indices, values }: ActiveFeatures, k: number): FeatureResul
   });
 }
 
+/** Each tensor is read in its turn, and what is as wide as the vocabulary made in blocks: little is in memory twice. */
 async function saveActivations(
   file: string,
   names: ReadonlySet<string>,
-  result: ForwardResult,
+  { activations }: ForwardResult,
+  model: Transformer,
+  signal: AbortSignal | undefined,
 ): Promise<SavedFileResult> {
-  const values = new Map<string, Tensor>(result.activations.entries());
-  if (names.has(LOGITS)) values.set(LOGITS, result.logits);
-  const tensors: TensorToWrite[] = [];
-  for (const [name, value] of values) {
-    tensors.push({ name, dtype: 'F32', shape: value.shape, data: (await value.data()) as Float32Array });
-  }
-  await writeSafetensors(file, tensors);
+  const rows = activations.get<Tensor2D>(BEFORE_UNEMBEDDING);
+  const captured = [...activations.entries()]
+    .filter(([name]) => names.has(name))
+    .map(([name, value]) => ({ name, shape: value.shape, data: () => numbersOf(value) }));
+  const unembedded = (['unembed.hook_post', LOGITS] as const)
+    .filter((site) => names.has(site))
+    .map((site) => ({
+      name: site,
+      shape: [rows.shape[0], model.config.d_vocab],
+      data: () => blockNumbers(model, rows, site, { signal }),
+    }));
+  await writeSafetensors(
+    file,
+    [...captured, ...unembedded].map((tensor) => ({ ...tensor, dtype: 'F32' })),
+    {},
+    { signal },
+  );
   return await writtenFile(file);
+}
+
+async function* numbersOf(tensor: Tensor): AsyncGenerator<Float32Array, void, undefined> {
+  yield await tensor.data<'float32'>();
 }
 
 async function saveFeatures(file: string, { indices, values }: ActiveFeatures): Promise<SavedFileResult> {

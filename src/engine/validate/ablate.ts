@@ -66,9 +66,11 @@ async function changeOf(session: Session, request: AblateRequest, freeze: Freeze
   const { replacement, stopwatch } = session;
   const { tokens, source, target, signal } = request;
   const { n_layers, d_transcoder } = replacement.transcoders;
+  const read = target.kind === 'feature' ? [target.layer] : [];
   const options = {
-    logits: 'last' as const,
-    capture: (name: HookName): boolean => name === BEFORE_CAP,
+    logits: target.kind === 'logit' ? ('last' as const) : ('none' as const),
+    capture: (name: HookName): boolean => target.kind === 'logit' && name === BEFORE_CAP,
+    inputLayers: read,
     ...(signal && { signal }),
   };
   const change = { kind: 'set', value: 0 } as const;
@@ -76,7 +78,9 @@ async function changeOf(session: Session, request: AblateRequest, freeze: Freeze
     [{ layer: source.layer, feature: source.feature, pos: source.position, change }],
     { n_layers, d_transcoder, n_pos: tokens.length },
   );
-  using original = await stopwatch.time('original', () => originalPass(replacement, tokens, freeze, options));
+  using original = await stopwatch.time('original', () =>
+    originalPass(replacement, tokens, freeze, { ...options, inputLayers: [source.layer, ...read] }),
+  );
   using plan = await InterventionPlan.of(replacement, ablation);
   const [planned] = await plannedChanges(replacement, plan, original, tokens);
   if (source.activation !== null) checkActivation(source, planned!.before);

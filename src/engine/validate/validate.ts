@@ -64,9 +64,12 @@ export async function validateIn(
     ...(signal && { signal }),
   };
   const tokens = Array.from(graph.input_tokens);
-  using original = await stopwatch.time('original', () => originalPass(replacement, tokens, freeze, options));
-  const before = await readTarget(original, tokenId);
   const chosen = topFeatures(graph, request.top ?? VALIDATE_DEFAULTS.top);
+  const inputLayers = new Set(chosen.map(({ layer }) => layer!));
+  using original = await stopwatch.time('original', () =>
+    originalPass(replacement, tokens, freeze, { ...options, inputLayers }),
+  );
+  const before = await readTarget(original, tokenId);
   const features: ValidatedFeature[] = [];
   for (const [done, node] of chosen.entries()) {
     const progress = { kind: 'progress', phase: 'ablate', message: 'Switching features off' } as const;
@@ -75,7 +78,7 @@ export async function validateIn(
     const [change] = await plannedChanges(replacement, plan, original, tokens);
     checkActivation(node, change!.before);
     using changed = await stopwatch.time('ablate', () =>
-      changedPass(replacement, tokens, plan, freeze, original, options),
+      changedPass(replacement, tokens, plan, freeze, original, { ...options, inputLayers: [] }),
     );
     const after = await readTarget(changed, tokenId);
     const prediction = predictAblation(graph, nodeIndex(graph, node), target);
