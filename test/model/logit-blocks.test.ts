@@ -130,7 +130,7 @@ describe.each(TEST_DEVICES)('logits on %s', (device) => {
     await withModel(device, 'tiny-a', async (model, tokens) => {
       const all = [0, 1, 2, 3];
       const capture = (...names: HookName[]) => ({ capture: (name: HookName) => names.includes(name) });
-      const edits = new Map([['blocks.2.hook_resid_mid', () => undefined]]);
+      const edits = new Map<HookName, () => undefined>([['blocks.2.hook_resid_mid', () => undefined]]);
       const none = { logits: 'none' } as const;
       const cases: readonly (readonly [ForwardOptions, number[], number])[] = [
         [{}, all, 1],
