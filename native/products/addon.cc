@@ -178,17 +178,17 @@ napi_value numberValue(napi_env env, int64_t number) {
   return value;
 }
 
-// mapFile(path): the mapping's number.
+// mapFile(descriptor, path): the mapping's number. The path is for messages.
 napi_value mapFile(napi_env env, napi_callback_info info) {
-  napi_value args[1];
+  napi_value args[2];
   arguments(env, info, args);
   size_t length = 0;
-  if (napi_get_value_string_utf8(env, args[0], nullptr, 0, &length) != napi_ok) return throwError(env, "path expected");
+  if (napi_get_value_string_utf8(env, args[1], nullptr, 0, &length) != napi_ok) return throwError(env, "path expected");
   std::string path(length + 1, '\0');
-  napi_get_value_string_utf8(env, args[0], &path[0], length + 1, &length);
+  napi_get_value_string_utf8(env, args[1], &path[0], length + 1, &length);
   path.resize(length);
   std::string error;
-  const int32_t id = openMapping(path, error);
+  const int32_t id = openMapping(static_cast<int>(integer(env, args[0])), path, error);
   return id < 0 ? throwError(env, error) : numberValue(env, id);
 }
 
@@ -197,6 +197,14 @@ napi_value unmapFile(napi_env env, napi_callback_info info) {
   napi_value args[1];
   arguments(env, info, args);
   closeMapping(static_cast<int32_t>(integer(env, args[0])));
+  return nullptr;
+}
+
+// forgetPages(mapping, offset, bytes)
+napi_value forget(napi_env env, napi_callback_info info) {
+  napi_value args[3];
+  arguments(env, info, args);
+  forgetPages(static_cast<int32_t>(integer(env, args[0])), integer(env, args[1]), integer(env, args[2]));
   return nullptr;
 }
 
@@ -255,6 +263,7 @@ NAPI_MODULE_INIT() {
   if (!isRegistered) return throwError(env, "TensorFlow refused the ops of this addon");
   define(env, exports, "mapFile", mapFile);
   define(env, exports, "unmapFile", unmapFile);
+  define(env, exports, "forgetPages", forget);
   define(env, exports, "addMatrix", addMatrix);
   define(env, exports, "removeMatrix", removeMatrix);
   napi_value name;

@@ -1,6 +1,5 @@
 #include "mapping.h"
 
-#include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -66,21 +65,15 @@ void installHandler() {
 
 }  // namespace
 
-int32_t openMapping(const std::string& path, std::string& error) {
+int32_t openMapping(int descriptor, const std::string& path, std::string& error) {
   const auto refuse = [&](const char* step) {
     error = std::string(step) + ": " + std::strerror(errno);
     return -1;
   };
   installHandler();
-  const int file = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (file < 0) return refuse("open");
   struct stat info;
-  if (fstat(file, &info) != 0 || info.st_size == 0) {
-    close(file);
-    return refuse("stat");
-  }
-  void* const data = mmap(nullptr, static_cast<size_t>(info.st_size), PROT_READ, MAP_SHARED, file, 0);
-  close(file);
+  if (fstat(descriptor, &info) != 0) return refuse("fstat");
+  void* const data = mmap(nullptr, static_cast<size_t>(info.st_size), PROT_READ, MAP_SHARED, descriptor, 0);
   if (data == MAP_FAILED) return refuse("mmap");
   std::lock_guard<std::mutex> lock(mutex);
   for (int32_t id = 0; id < kMost; id++) {
@@ -103,6 +96,15 @@ void closeMapping(int32_t id) {
   ranges[id].start.store(nullptr, std::memory_order_release);
   munmap(mappings[id].data, static_cast<size_t>(mappings[id].size));
   mappings[id] = {nullptr, 0};
+}
+
+void forgetPages(int32_t id, int64_t offset, int64_t bytes) {
+  const Mapping* const mapping = mappingOf(id);
+  if (!mapping) return;
+  const int64_t page = sysconf(_SC_PAGESIZE);
+  const int64_t start = (offset + page - 1) / page * page;
+  const int64_t stop = (offset + bytes) / page * page;
+  if (stop > start) madvise(mapping->data + start, static_cast<size_t>(stop - start), MADV_DONTNEED);
 }
 
 const Mapping* mappingOf(int32_t id) {

@@ -10,9 +10,11 @@ struct Mapping {
   int64_t size;
 };
 
-// Maps a whole file for reading; a negative number and `error` where that fails, else the mapping's number.
-int32_t openMapping(const std::string& path, std::string& error);
+// Maps the whole open file behind a descriptor for reading; a negative number and `error` where that fails, else the mapping's number.
+int32_t openMapping(int descriptor, const std::string& path, std::string& error);
 void closeMapping(int32_t id);
+// Takes the whole pages of a range out of this process' memory; they come back from the file when they are touched.
+void forgetPages(int32_t id, int64_t offset, int64_t bytes);
 // Null where there is no such mapping.
 const Mapping* mappingOf(int32_t id);
 

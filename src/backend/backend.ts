@@ -1,5 +1,6 @@
 /** What the rest of `tracer` knows of a backend: TF.js tensors, parameters behind `Weight`, and how much is held. */
 import type * as tfjs from '@tensorflow/tfjs-core';
+import type { FileLocation } from '../formats/byte-source.ts';
 
 export type Tensor = tfjs.Tensor;
 export type Tensor1D = tfjs.Tensor1D;
@@ -67,6 +68,8 @@ export interface MatrixSource {
    * `target` any more, also when it failed.
    */
   readInto(target: Uint8Array, rows: { readonly start: number; readonly stop: number }): Promise<void>;
+  /** Where the stored bytes lie, row after row, when that is a file of this machine which stays open meanwhile. */
+  readonly location?: FileLocation | undefined;
   /** All stored bytes, where they are in memory already. They are used where they lie, and must not change meanwhile. */
   readonly bytes?: Uint8Array;
 }

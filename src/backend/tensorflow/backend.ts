@@ -1,10 +1,14 @@
 /** Backend, native TensorFlow: registers TF.js' kernels over our own build of the addon, on the CPU or a CUDA device. */
+import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { NotFoundError } from '../../errors.ts';
 import type { Arithmetic, Backend } from '../backend.ts';
+import { productsFile } from '../install/folder.ts';
 import { weightsOf } from '../weight.ts';
 import { loadBinding, RawOps, type Binding, type KernelBackend } from './binding.ts';
+import { loadProducts, nativeEngine, type ProductsAddon } from './native-products.ts';
 import { registerMatrixProduct } from './matrix-product.ts';
 import { tensorflowEngine } from './engine.ts';
 
@@ -23,7 +27,14 @@ type KernelBackendClass = new (binding: Binding, packageName: string) => KernelB
 
 /** Once a process: TensorFlow cannot be loaded twice, nor for two devices. */
 let loaded:
-  { readonly folder: string; readonly binding: Binding; readonly kernels: KernelBackend } | undefined;
+  | {
+      readonly folder: string;
+      readonly binding: Binding;
+      readonly kernels: KernelBackend;
+      /** Missing where it could not be built. */
+      readonly products: ProductsAddon | undefined;
+    }
+  | undefined;
 
 /**
  * Opens native TensorFlow. Throws what the dynamic linker says when the library cannot be loaded, and `NotFoundError`
@@ -36,7 +47,7 @@ export async function openTensorflow(options: OpenOptions): Promise<Backend> {
     );
   }
   loaded ??= register(options.libraryFolder);
-  const { binding, kernels } = loaded;
+  const { binding, kernels, products } = loaded;
   if (options.device === 'cuda' && !binding.isUsingGpuDevice()) {
     throw new NotFoundError({
       code: 'no_cuda_device',
@@ -46,18 +57,18 @@ export async function openTensorflow(options: OpenOptions): Promise<Backend> {
   }
   await tf.setBackend(BACKEND_NAME);
   const { device, arithmetic } = options;
-  const engine = tensorflowEngine({
-    raw: new RawOps(binding),
-    kernels,
-    arithmetic,
-    copiesToDevice: device === 'cuda',
-  });
+  const raw = new RawOps(binding);
+  // Products in bfloat16, and those on a device, are TensorFlow's own.
+  const weights =
+    products && device === 'cpu' && arithmetic === 'float32'
+      ? weightsOf(nativeEngine(products, raw, kernels))
+      : weightsOf(tensorflowEngine({ raw, kernels, arithmetic, copiesToDevice: device === 'cuda' }));
   return {
     name: BACKEND_NAME,
     device,
     version: `TensorFlow ${binding.TF_Version}`,
     arithmetic,
-    ...weightsOf(engine),
+    ...weights,
   };
 }
 
@@ -72,5 +83,7 @@ function register(folder: string): NonNullable<typeof loaded> {
   const kernels = new module.NodeJSKernelBackend(binding, PACKAGE);
   tf.registerBackend(BACKEND_NAME, () => kernels);
   registerMatrixProduct(new RawOps(binding), kernels, BACKEND_NAME);
-  return { folder, binding, kernels };
+  const addon = join(folder, productsFile());
+  const products = existsSync(addon) ? loadProducts(addon) : undefined;
+  return { folder, binding, kernels, products };
 }
