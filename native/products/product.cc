@@ -23,12 +23,12 @@ inline float widenOne(const uint8_t* from, Type type) {
   uint32_t bits = static_cast<uint32_t>(half) << 16;
   if (type == Type::Float16) {
     const uint32_t magnitude = half & 0x7fffu;
-    uint32_t shifted = magnitude << 13;
-    float scaled;
-    std::memcpy(&scaled, &shifted, 4);
-    scaled *= 0x1p112f;
-    std::memcpy(&bits, &scaled, 4);
-    bits |= (magnitude >= 0x7c00u ? 0x7f800000u : 0u) | (static_cast<uint32_t>(half & 0x8000u) << 16);
+    bits = ((magnitude << 13) + (112u << 23)) | (magnitude >= 0x7c00u ? 0x7f800000u : 0u);
+    if (magnitude < 0x0400u) {
+      const float subnormal = static_cast<float>(magnitude) * 0x1p-24f;
+      std::memcpy(&bits, &subnormal, 4);
+    }
+    bits |= static_cast<uint32_t>(half & 0x8000u) << 16;
   }
   float value;
   std::memcpy(&value, &bits, 4);

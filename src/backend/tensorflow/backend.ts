@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
-import { NotFoundError } from '../../errors.ts';
+import { NotFoundError, UsageError } from '../../errors.ts';
 import type { Arithmetic, Backend } from '../backend.ts';
 import { productsFile } from '../install/folder.ts';
 import { weightsOf } from '../weight.ts';
@@ -15,6 +15,9 @@ import { tensorflowEngine } from './engine.ts';
 const PACKAGE = '@tensorflow/tfjs-node-gpu';
 /** The name under which the package's kernels register themselves. */
 const BACKEND_NAME = 'tensorflow';
+
+/** `tensorflow`: its own products on widened blocks, as without the addon; the others are the addon's kernels. */
+const KERNEL_CHOICES: readonly string[] = ['tensorflow', 'plain', 'avx2', 'avx512', 'amx'];
 
 export interface OpenOptions {
   /** Folder that holds `tfjs_binding.node`, as `setUpTensorflow` left it. */
@@ -72,6 +75,19 @@ export async function openTensorflow(options: OpenOptions): Promise<Backend> {
   };
 }
 
+/** `TRACER_KERNEL` chooses among the ways to multiply, for tests and measurements; unset, the best one of the processor. */
+function openProducts(file: string): ProductsAddon | undefined {
+  const asked = process.env['TRACER_KERNEL'] || undefined;
+  if (asked !== undefined && !KERNEL_CHOICES.includes(asked)) {
+    throw new UsageError({
+      code: 'bad_kernel',
+      message: `TRACER_KERNEL is '${asked}', expected one of ${KERNEL_CHOICES.join(', ')}`,
+      hint: 'Unset it to take the best one of this processor.',
+    });
+  }
+  return asked === 'tensorflow' || !existsSync(file) ? undefined : loadProducts(file);
+}
+
 function register(folder: string): NonNullable<typeof loaded> {
   const require = createRequire(import.meta.url);
   const binding = loadBinding(folder);
@@ -83,7 +99,5 @@ function register(folder: string): NonNullable<typeof loaded> {
   const kernels = new module.NodeJSKernelBackend(binding, PACKAGE);
   tf.registerBackend(BACKEND_NAME, () => kernels);
   registerMatrixProduct(new RawOps(binding), kernels, BACKEND_NAME);
-  const addon = join(folder, productsFile());
-  const products = existsSync(addon) ? loadProducts(addon) : undefined;
-  return { folder, binding, kernels, products };
+  return { folder, binding, kernels, products: openProducts(join(folder, productsFile())) };
 }
