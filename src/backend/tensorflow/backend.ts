@@ -16,8 +16,11 @@ const PACKAGE = '@tensorflow/tfjs-node-gpu';
 /** The name under which the package's kernels register themselves. */
 const BACKEND_NAME = 'tensorflow';
 
-/** `tensorflow`: its own products on widened blocks, as without the addon; the others are the addon's kernels. */
-const KERNEL_CHOICES: readonly string[] = ['tensorflow', 'plain', 'avx2', 'avx512', 'amx'];
+/**
+ * `tensorflow`: its own products on widened blocks, as without the addon. `native`: the best of the addon's kernels that the
+ * processor has; the others are the addon's kernels by name, and where the processor lacks one, the best below it.
+ */
+const KERNEL_CHOICES: readonly string[] = ['tensorflow', 'native', 'plain', 'avx2', 'avx512', 'amx'];
 
 export interface OpenOptions {
   /** Folder that holds `tfjs_binding.node`, as `setUpTensorflow` left it. */
@@ -75,14 +78,14 @@ export async function openTensorflow(options: OpenOptions): Promise<Backend> {
   };
 }
 
-/** `TRACER_KERNEL` chooses among the ways to multiply, for tests and measurements; unset, the best one of the processor. */
+/** `TRACER_KERNEL` chooses among the ways to multiply. */
 function openProducts(file: string): ProductsAddon | undefined {
-  const asked = process.env['TRACER_KERNEL'] || undefined;
-  if (asked !== undefined && !KERNEL_CHOICES.includes(asked)) {
+  const asked = process.env['TRACER_KERNEL'] || 'tensorflow';
+  if (!KERNEL_CHOICES.includes(asked)) {
     throw new UsageError({
       code: 'bad_kernel',
       message: `TRACER_KERNEL is '${asked}', expected one of ${KERNEL_CHOICES.join(', ')}`,
-      hint: 'Unset it to take the best one of this processor.',
+      hint: 'Unset it to multiply as TensorFlow does.',
     });
   }
   return asked === 'tensorflow' || !existsSync(file) ? undefined : loadProducts(file);
