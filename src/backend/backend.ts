@@ -88,6 +88,8 @@ export interface Backend {
   /** Version of the engine below TF.js, such as `TensorFlow 2.21.0`. */
   readonly version: string;
   readonly arithmetic: Arithmetic;
+  /** Instructions of its products on stored weights (`amx`, `avx512`, `avx2`, `plain`); null where the engine's own serve. */
+  readonly kernel: string | null;
   /** Reads the stored bytes now and keeps them in memory as they are stored. */
   loadWeight(source: WeightSource): Promise<Weight>;
   /** As `loadWeight`, but nothing is read before the first `acquire`; `rows` reads those rows alone, where it can. */

@@ -1,11 +1,10 @@
 /** Setting TensorFlow up, step 3 of 4: the binding of `@tensorflow/tfjs-node-gpu`, compiled against the unpacked library. */
-import { readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { NotFoundError, TracerError, EXIT } from '../../errors.ts';
 import { lastLines, runCommand } from './command.ts';
-import { ADDON_FILE, GATE_FILE, PRODUCTS_SOURCES, productsFile } from './folder.ts';
+import { ADDON_FILE, GATE_FILE } from './folder.ts';
 
 const require = createRequire(import.meta.url);
 
@@ -43,29 +42,25 @@ export function bindingPackage(): string {
   }
 }
 
-/** Compiles both addons into `folder`, beside the unpacked `tensorflow/`. */
-export async function buildAddons(compiler: string, folder: string, signal?: AbortSignal): Promise<void> {
+/** Compiles the binding and its gate into `folder`, beside the unpacked `tensorflow/`. */
+export async function buildBinding(compiler: string, folder: string, signal?: AbortSignal): Promise<void> {
   const sources = join(bindingPackage(), 'binding');
   const libraries = join(folder, 'tensorflow');
   const binding = [`-I${join(libraries, 'include')}`]
     .concat([join(sources, 'tfjs_backend.cc'), join(sources, 'tfjs_binding.cc')])
     .concat([`-L${libraries}`, '-l:libtensorflow_cc.so.2', '-l:libtensorflow_framework.so.2'])
     .concat(['-Wl,-rpath,$ORIGIN/tensorflow']);
-  await compile(compiler, binding, join(folder, ADDON_FILE), signal);
-  await compile(compiler, [GATE_SOURCE], join(folder, GATE_FILE), signal);
-  // -O3 and contraction: sums of products become fused ones, which these loops are written for.
-  const products = ['-O3', '-ffp-contract=fast', `-I${join(libraries, 'include')}`]
-    .concat(
-      readdirSync(PRODUCTS_SOURCES)
-        .filter((name) => name.endsWith('.cc'))
-        .map((name) => join(PRODUCTS_SOURCES, name)),
-    )
-    .concat([`-L${libraries}`, '-l:libtensorflow_framework.so.2', '-pthread'])
-    .concat(['-Wl,-rpath,$ORIGIN/tensorflow']);
-  await compile(compiler, products, join(folder, productsFile()), signal);
+  await compileAddon(compiler, binding, join(folder, ADDON_FILE), signal);
+  await compileAddon(compiler, [GATE_SOURCE], join(folder, GATE_FILE), signal);
 }
 
-async function compile(compiler: string, args: readonly string[], output: string, signal?: AbortSignal) {
+/** Compiles a shared library against Node's headers. Throws `TracerError` with what the compiler said. */
+export async function compileAddon(
+  compiler: string,
+  args: readonly string[],
+  output: string,
+  signal?: AbortSignal,
+): Promise<void> {
   const { include_dir: nodeHeaders } = require('node-api-headers') as { include_dir: string };
   const finished = await runCommand(
     compiler,

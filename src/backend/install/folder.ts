@@ -1,8 +1,6 @@
 /** Where a set-up TensorFlow lies: one folder for each device and set of versions, complete or not there. */
-import { createHash } from 'node:crypto';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import { userFolder } from '../../formats/user-folders.ts';
 
 export const TENSORFLOW_VERSION = '2.21.0';
@@ -10,17 +8,6 @@ export const TFJS_VERSION = '4.22.0';
 /** The binding of TF.js, and the small addon that keeps TensorFlow's first log line off the terminal. */
 export const ADDON_FILE = 'tfjs_binding.node';
 export const GATE_FILE = 'stderr_gate.node';
-
-/** Sources of the addon that multiplies with stored matrices, beside the package's code, built or not. */
-export const PRODUCTS_SOURCES = fileURLToPath(new URL('../../../native/products/', import.meta.url));
-
-/** Its file: the name has a hash of the sources, so that another version is built anew and never loaded by mistake. */
-export function productsFile(): string {
-  const hash = createHash('sha256');
-  for (const name of readdirSync(PRODUCTS_SOURCES).sort())
-    hash.update(name).update(readFileSync(join(PRODUCTS_SOURCES, name)));
-  return `products-${hash.digest('hex').slice(0, 12)}.node`;
-}
 
 /** Devices that native TensorFlow serves. */
 export type NativeDevice = 'cpu' | 'cuda';
@@ -39,7 +26,7 @@ export function tensorflowFolder(device: NativeDevice, dataDir = dataFolder()): 
 
 /** A folder gets its name only when it is complete, so the presence of the addons is enough. */
 export function isSetUp(folder: string): boolean {
-  return [ADDON_FILE, GATE_FILE, productsFile()].every((name) => existsSync(join(folder, name)));
+  return [ADDON_FILE, GATE_FILE].every((name) => existsSync(join(folder, name)));
 }
 
 /** Version of the GNU C library that Node runs on; undefined on other systems and with other C libraries (musl). */

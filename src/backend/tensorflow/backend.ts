@@ -1,11 +1,10 @@
 /** Backend, native TensorFlow: registers TF.js' kernels over our own build of the addon, on the CPU or a CUDA device. */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { NotFoundError, UsageError } from '../../errors.ts';
 import type { Arithmetic, Backend } from '../backend.ts';
-import { productsFile } from '../install/folder.ts';
+import { productsFile } from '../install/products.ts';
 import { weightsOf } from '../weight.ts';
 import { loadBinding, RawOps, type Binding, type KernelBackend } from './binding.ts';
 import { loadProducts, nativeEngine, type ProductsAddon } from './native-products.ts';
@@ -17,10 +16,10 @@ const PACKAGE = '@tensorflow/tfjs-node-gpu';
 const BACKEND_NAME = 'tensorflow';
 
 /**
- * `tensorflow`: its own products on widened blocks, as without the addon. `native`: the best of the addon's kernels that the
- * processor has; the others are the addon's kernels by name, and where the processor lacks one, the best below it.
+ * `native`, the default: the best of the addon's kernels that the processor has. `tensorflow`: its own products on widened
+ * blocks, as without the addon. The others are the addon's kernels by name; where the processor lacks one, the best below it.
  */
-const KERNEL_CHOICES: readonly string[] = ['tensorflow', 'native', 'plain', 'avx2', 'avx512', 'amx'];
+const KERNEL_CHOICES: readonly string[] = ['native', 'tensorflow', 'plain', 'avx2', 'avx512', 'amx'];
 
 export interface OpenOptions {
   /** Folder that holds `tfjs_binding.node`, as `setUpTensorflow` left it. */
@@ -65,27 +64,28 @@ export async function openTensorflow(options: OpenOptions): Promise<Backend> {
   const { device, arithmetic } = options;
   const raw = new RawOps(binding);
   // Products in bfloat16, and those on a device, are TensorFlow's own.
-  const weights =
-    products && device === 'cpu' && arithmetic === 'float32'
-      ? weightsOf(nativeEngine(products, raw, kernels))
-      : weightsOf(tensorflowEngine({ raw, kernels, arithmetic, copiesToDevice: device === 'cuda' }));
+  const own = device === 'cpu' && arithmetic === 'float32' ? products : undefined;
+  const weights = own
+    ? weightsOf(nativeEngine(own, raw, kernels))
+    : weightsOf(tensorflowEngine({ raw, kernels, arithmetic, copiesToDevice: device === 'cuda' }));
   return {
     name: BACKEND_NAME,
     device,
     version: `TensorFlow ${binding.TF_Version}`,
     arithmetic,
+    kernel: own?.kernel ?? null,
     ...weights,
   };
 }
 
 /** `TRACER_KERNEL` chooses among the ways to multiply. */
 function openProducts(file: string): ProductsAddon | undefined {
-  const asked = process.env['TRACER_KERNEL'] || 'tensorflow';
+  const asked = process.env['TRACER_KERNEL'] || 'native';
   if (!KERNEL_CHOICES.includes(asked)) {
     throw new UsageError({
       code: 'bad_kernel',
       message: `TRACER_KERNEL is '${asked}', expected one of ${KERNEL_CHOICES.join(', ')}`,
-      hint: 'Unset it to multiply as TensorFlow does.',
+      hint: 'Unset it to multiply with the best kernel of this processor.',
     });
   }
   return asked === 'tensorflow' || !existsSync(file) ? undefined : loadProducts(file);
@@ -102,5 +102,5 @@ function register(folder: string): NonNullable<typeof loaded> {
   const kernels = new module.NodeJSKernelBackend(binding, PACKAGE);
   tf.registerBackend(BACKEND_NAME, () => kernels);
   registerMatrixProduct(new RawOps(binding), kernels, BACKEND_NAME);
-  return { folder, binding, kernels, products: openProducts(join(folder, productsFile())) };
+  return { folder, binding, kernels, products: openProducts(productsFile(folder)) };
 }
