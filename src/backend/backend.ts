@@ -29,6 +29,8 @@ export interface Weight extends Disposable {
   readonly storedBytes: number;
   /** Bytes held in memory now. */
   readonly heldBytes: number;
+  /** Products take it as it is stored. Else they may make a float32 copy each time, so that one is worth keeping where it is used often. */
+  readonly isMultipliedAsStored: boolean;
   /**
    * The weight ready to be used, at once when it is held already, else after reading it.
    * Dispose it after use: `using W_O = await weight.acquire();`

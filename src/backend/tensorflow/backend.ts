@@ -64,7 +64,8 @@ export async function openTensorflow(options: OpenOptions): Promise<Backend> {
   const { device, arithmetic } = options;
   const raw = new RawOps(binding);
   // Products in bfloat16, and those on a device, are TensorFlow's own.
-  const own = device === 'cpu' && arithmetic === 'float32' ? products : undefined;
+  const isServed = device === 'cpu' && arithmetic === 'float32' && chosenKernel() !== 'tensorflow';
+  const own = isServed ? products : undefined;
   const weights = own
     ? weightsOf(nativeEngine(own, raw, kernels))
     : weightsOf(tensorflowEngine({ raw, kernels, arithmetic, copiesToDevice: device === 'cuda' }));
@@ -78,8 +79,8 @@ export async function openTensorflow(options: OpenOptions): Promise<Backend> {
   };
 }
 
-/** `TRACER_KERNEL` chooses among the ways to multiply. */
-function openProducts(file: string): ProductsAddon | undefined {
+/** What `TRACER_KERNEL` asks for. */
+function chosenKernel(): string {
   const asked = process.env['TRACER_KERNEL'] || 'native';
   if (!KERNEL_CHOICES.includes(asked)) {
     throw new UsageError({
@@ -88,7 +89,7 @@ function openProducts(file: string): ProductsAddon | undefined {
       hint: 'Unset it to multiply with the best kernel of this processor.',
     });
   }
-  return asked === 'tensorflow' || !existsSync(file) ? undefined : loadProducts(file);
+  return asked;
 }
 
 function register(folder: string): NonNullable<typeof loaded> {
@@ -102,5 +103,6 @@ function register(folder: string): NonNullable<typeof loaded> {
   const kernels = new module.NodeJSKernelBackend(binding, PACKAGE);
   tf.registerBackend(BACKEND_NAME, () => kernels);
   registerMatrixProduct(new RawOps(binding), kernels, BACKEND_NAME);
-  return { folder, binding, kernels, products: openProducts(productsFile(folder)) };
+  const addon = productsFile(folder);
+  return { folder, binding, kernels, products: existsSync(addon) ? loadProducts(addon) : undefined };
 }

@@ -69,6 +69,7 @@ export function nativeEngine(
   const tensor = (id: number, shape: [number, number]): Tensor2D =>
     kernels.createOutputTensor({ id, shape, dtype: raw.FLOAT }) as Tensor2D;
   return {
+    multipliesAsStored: true,
     async store(source, lifetime) {
       const mapped = source.bytes ? undefined : files.matrix(source, lifetime);
       return new NativeMatrix(addon, raw, mapped ?? (await memory.read(source, lifetime)));
