@@ -7,7 +7,8 @@ import type { Arithmetic, Backend } from '../backend.ts';
 import { productsFile } from '../install/products.ts';
 import { weightsOf } from '../weight.ts';
 import { loadBinding, RawOps, type Binding, type KernelBackend } from './binding.ts';
-import { loadProducts, nativeEngine, type ProductsAddon } from './native-products.ts';
+import { nativeEngine } from './native-products.ts';
+import { loadProducts, type ProductsAddon } from './products-addon.ts';
 import { registerMatrixProduct } from './matrix-product.ts';
 import { tensorflowEngine } from './engine.ts';
 

@@ -2,7 +2,7 @@
 import type { MatrixSource, WeightType } from '../backend.ts';
 import type { Lifetime, Storage } from '../engine.ts';
 import { storedBytes } from '../weight-source.ts';
-import type { ProductsAddon } from './native-products.ts';
+import type { ProductsAddon } from './products-addon.ts';
 
 /** A matrix in a mapped file; its pages are read when they are first touched. */
 export interface MappedMatrix extends Storage {

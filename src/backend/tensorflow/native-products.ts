@@ -1,30 +1,10 @@
 /** Backend, native TensorFlow: products on matrices as they are stored, by the ops of our own addon (`native/products`). */
-import { createRequire } from 'node:module';
-import type { Tensor2D, WeightType } from '../backend.ts';
+import type { Tensor2D } from '../backend.ts';
 import type { Engine, Storage } from '../engine.ts';
 import { HostMemory, type HostMatrix } from '../host-memory.ts';
 import type { KernelBackend, RawOps } from './binding.ts';
 import { MappedFiles, type MappedMatrix } from './mapped-files.ts';
-
-/** What `native/products/addon.cc` exports. Matrices and mapped files go by numbers. */
-export interface ProductsAddon {
-  /** The instructions that products use: `plain`, `avx2`, `avx512`, `amx`; `TRACER_KERNEL` names a lower one. */
-  readonly kernel: string;
-  /** Maps the file behind a descriptor; throws where the system refuses. */
-  mapFile(descriptor: number, path: string): number;
-  unmapFile(mapping: number): void;
-  /** Takes the pages of a range out of this process' memory; they are mapped again when they are touched. */
-  forgetPages(mapping: number, offset: number, byteLength: number): void;
-  addMatrix(bytes: Uint8Array | number, offset: number, rows: number, columns: number, type: number): number;
-  removeMatrix(matrix: number): void;
-}
-
-/** Numbers of `Type` in `native/products/matrix.h`. */
-const TYPE_NUMBERS: Readonly<Record<WeightType, number>> = { float32: 0, bfloat16: 1, float16: 2 };
-
-export function loadProducts(file: string): ProductsAddon {
-  return createRequire(import.meta.url)(file) as ProductsAddon;
-}
+import { TYPE_NUMBERS, type ProductsAddon } from './products-addon.ts';
 
 /** A matrix that the addon knows, over mapped pages or over memory of this process. */
 class NativeMatrix implements Storage {
