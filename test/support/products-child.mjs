@@ -8,6 +8,8 @@ import { openDevice } from '../../dist/backend/select.js';
 
 const SHAPES = [
   [1, 7, 5],
+  [1, 4100, 21],
+  [3, 2051, 40],
   [2, 64, 33],
   [9, 48, 70],
   [16, 130, 257],
