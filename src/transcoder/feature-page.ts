@@ -73,7 +73,10 @@ const Index = v.record(
   v.string(),
   v.object({
     filename: v.pipe(v.string(), v.check(isSafePath, 'a file name leads out of the folder')),
-    offsets: v.custom<number[]>(isOffsets, 'offsets are expected to be whole numbers, each not smaller than the one before'),
+    offsets: v.custom<number[]>(
+      isOffsets,
+      'offsets are expected to be whole numbers, each not smaller than the one before',
+    ),
   }),
 );
 
