@@ -9,7 +9,7 @@ export class ActivationCache implements Disposable {
 
   /** Keeps a value beyond the tidy it was made in; the value given stays its owner's. A name kept before is replaced. */
   keep(name: HookName, value: Tensor): void {
-    // A clone shares the numbers; whoever owns the original is free to dispose it.
+    // A clone shares the numbers; the owner of the original may dispose it.
     const kept = tf.keep(value.clone());
     this.values.get(name)?.dispose();
     this.values.set(name, kept);
