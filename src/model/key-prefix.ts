@@ -49,7 +49,7 @@ function renamed(names: WeightNames, prefix: string, file: TensorFile): WeightNa
   };
 }
 
-/** The key of the output matrix: the prefix without its last part, or without several; the longest for which there is a tensor. */
+/** The key of the output matrix, under the prefix or the prefix without some of its last parts: the longest that exists. */
 function headKey(W_U: string, prefix: string, { tensors }: TensorFile): string {
   const wrappers = prefix.split('.').slice(0, -1);
   const places = [...wrappers, ''].map((_, n) => [...wrappers.slice(0, wrappers.length - n), W_U].join('.'));
