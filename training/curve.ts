@@ -1,11 +1,11 @@
-/** The curve of a run: one JSON object a step and line. A step that is done again after an interruption is there once. */
+/** The curve of a run: a line of JSON with losses and measures for each step. Steps that are done again have one line. */
 import { appendFileSync, existsSync, readFileSync } from 'node:fs';
 import { writeFileAtomic } from '../src/formats/atomic.ts';
 import type { LoopOptions, StepRecord } from '../src/training/loop.ts';
 
 const LOG_EVERY_STEPS = 20;
 
-/** Listeners of a phase that write its lines to `file`, and now and then a line for people. */
+/** Listeners of a phase that write its lines to `file`, and a short line to the terminal every `LOG_EVERY_STEPS` steps. */
 export function curve(file: string, phase: string): Pick<LoopOptions, 'onStep' | 'onBegin'> {
   return {
     onBegin: (done) => removeLater(file, phase, done),
@@ -23,8 +23,8 @@ function report(phase: string, { step, steps, loss, seconds, measures }: StepRec
 }
 
 /**
- * Removes the lines of a phase that come after its checkpoint, which a run writes only after them: those steps are done again.
- * A last line that was cut short is one of them.
+ * Removes the lines of a phase for steps after its checkpoint: those steps are done again. A last line that was cut short is
+ * one of them, since a run writes a checkpoint only after the lines of its steps.
  */
 async function removeLater(file: string, phase: string, done: number): Promise<void> {
   if (!existsSync(file)) return;

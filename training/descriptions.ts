@@ -1,7 +1,7 @@
-/** Descriptions of tokens at their places, from the facts: what the rules of labels choose from. */
+/** Descriptions of tokens at their positions, from the facts: the rules of labels choose from them. */
 import type { Facts } from './corpus/facts.ts';
 
-/** What a sentence is about, when no name has been said yet. */
+/** What a sentence is about, when it has named no place yet. */
 const TOPICS = [
   'capital',
   'city',
@@ -18,7 +18,7 @@ const TOPICS = [
 const BOS = '<bos>';
 const SENTENCE_ENDS = ['.', '!', '?', BOS];
 
-/** Descriptions of a token at its place, the most special first. */
+/** Descriptions of a token at its position, the most specific first. */
 export type Describe = (row: number, position: number) => readonly string[];
 
 /** Makes the descriptions of the tokens of rows. */
@@ -104,7 +104,7 @@ function latestPlace(
   return null;
 }
 
-/** 0 is the most special. */
+/** 0 is the most specific. */
 export function rank(description: string): number {
   if (description.startsWith('the word')) return 0;
   if (description.startsWith('cities of ')) return 1;

@@ -1,9 +1,9 @@
-/** `npm run evaluate:embedded`: measures the shipped files, prints what was found beside what is wanted, and keeps it. */
+/** `npm run evaluate:embedded`: measures the shipped files, prints results beside targets, and writes evaluation.json. */
 import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { readFacts } from './corpus/facts.ts';
-import { judge } from './measures/bars.ts';
+import { judge } from './measures/targets.ts';
 import { evaluate } from './measures/evaluate.ts';
 
 const { values } = parseArgs({ options: { folder: { type: 'string', default: 'configs/embedded' } } });

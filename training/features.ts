@@ -1,5 +1,5 @@
 /**
- * Pages of features from the files that ship: examples, histogram, tokens promoted, label. All sentences are from the part of
+ * Pages of features, from the shipped files: examples, histogram, tokens promoted, label. All sentences are from the part of
  * the corpus that no training saw.
  */
 import { join } from 'node:path';

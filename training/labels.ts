@@ -1,6 +1,6 @@
 /**
- * Labels of features, computed by stated rules. Every activation is described in several ways, from the most special to the
- * most general; the label is the most special description that covers enough of a feature's activation. Where none does, the
+ * Labels of features, computed by stated rules. Every activation is described in several ways, from the most specific to the
+ * most general; the label is the most specific description that covers enough of a feature's activation. Where none does, the
  * feature is called mixed, by the few descriptions that cover most of it together. The share that is shown with a label is
  * measured on other sentences than those it was chosen on.
  */
@@ -11,12 +11,12 @@ import { rank, type Describe } from './descriptions.ts';
 /** Share of the activation that a description has to cover, where it is chosen and where it is checked. */
 const CHOSEN_SHARE = 0.75;
 const CHECKED_SHARE = 0.6;
-/** Fewer activations say nothing. */
+/** A feature with fewer activations gets no label. */
 const FEWEST_EVENTS = 5;
 /** A mixed feature has so many descriptions at most, each of which adds this share. */
 const MIXED_DESCRIPTIONS = 3;
 const MIXED_SHARE = 0.1;
-/** Of descriptions that add nearly as much as the best one, the most special is taken. */
+/** Of descriptions that add nearly as much as the best one, the most specific is taken. */
 const NEARLY = 0.9;
 
 interface Described {
@@ -33,7 +33,7 @@ export function labelOf(chosen: Described, checked: Described): FeatureLabel | n
   if (Math.min(chosen.activity.values.length, checked.activity.values.length) < FEWEST_EVENTS) return null;
   const found = shares(chosen.activity, chosen.describe);
   const confirmed = shares(checked.activity, checked.describe);
-  // Descriptions were added in the order of the activations; more special ones come first within each.
+  // Descriptions were added in the order of the activations; more specific ones come first within each.
   const order = [...found.keys()].sort((a, b) => rank(a) - rank(b) || found.get(b)! - found.get(a)!);
   const text = order.find(
     (one) => found.get(one)! >= CHOSEN_SHARE && (confirmed.get(one) ?? 0) >= CHECKED_SHARE,

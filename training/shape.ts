@@ -1,4 +1,4 @@
-/** Dimensions of the embedded model, as its config.json says them. */
+/** Dimensions of the embedded model, as in its config.json. */
 import type { TransformerConfig } from '../src/model/config.ts';
 import { transformerConfig } from '../src/model/families.ts';
 

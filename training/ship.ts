@@ -1,4 +1,4 @@
-/** From trained arrays to the files that ship. */
+/** Writes the shipped files from trained arrays. */
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { TransformerConfig } from '../src/model/config.ts';

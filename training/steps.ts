@@ -1,4 +1,4 @@
-/** The steps of the training, with their settings. Each leaves a checkpoint in the run's folder, so that it can go on. */
+/** The steps of the training, with their settings. Each keeps a checkpoint in the run's folder, so that it can be resumed. */
 import { join } from 'node:path';
 import type { TransformerConfig } from '../src/model/config.ts';
 import { modelOfVariables, modelParameters } from '../src/training/model-parameters.ts';
@@ -17,7 +17,7 @@ import { N_FEATURES, shapeOf } from './shape.ts';
 export interface Run {
   readonly folder: string;
   readonly seed: number;
-  /** Factor on the number of steps: small for trying, 1 for what is shipped. */
+  /** Factor on the number of steps: small for tests, 1 for the shipped model. */
   readonly stepsScale: number;
   readonly prepared: Prepared;
 }
@@ -57,7 +57,7 @@ export async function modelStep(run: Run, config: TransformerConfig, parameters:
   });
 }
 
-/** Active features a token and layer: the bound is 8, and the last steps settle a little above their target. */
+/** Active features a token and layer: the limit is 8, and the last steps end a little above their target. */
 const ACTIVE_FEATURES = 7.7;
 
 export async function transcoderStep(
@@ -88,10 +88,10 @@ export async function transcoderStep(
   }
 }
 
-/** Two-hop answers are known by now: repeating them invites learning by heart, exchanging features keeps them composed. */
+/** Two-hop answers are known by now: with many repetitions the model would memorise them instead of combining two facts. */
 const JOINT_WEIGHTS = { two_hop: 4, city_state: 34 };
 
-/** First the outputs are to become explicable; only then MLPs are replaced and features exchanged. */
+/** First the transcoders learn to reconstruct the outputs; the loss with all MLPs replaced is added later. */
 const REPLACING_FROM = 0.2;
 const REPLACING_MORE_FROM = 0.5;
 

@@ -1,4 +1,4 @@
-/** `npm run train:embedded`: from the facts to the files that ship. */
+/** `npm run train:embedded`: from the facts to the shipped files. */
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';

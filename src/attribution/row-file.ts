@@ -1,6 +1,6 @@
 /**
- * Attribution: rows on disk, so that a long attribution outlives its process. One line of JSON says what the rows belong to;
- * then come records, only ever appended: the number of features and of columns (uint32 each), the first bytes of a SHA-256 of
+ * Attribution: rows on disk, so that a long attribution can be resumed. One line of JSON says what the rows belong to; then
+ * come records, only ever appended: the number of features and of columns (uint32 each), the first bytes of a SHA-256 of
  * the columns' features, a SHA-256 of all else in the record, the features (int32), their rows (float32). A record that was cut
  * short, or whose sum is wrong, ends the file.
  */
@@ -33,7 +33,7 @@ export type Fingerprint = Readonly<Record<string, string | number | null>>;
 /** Where the row of a feature lies in the file; by which columns the row has (their id in hexadecimal), then by feature. */
 type Places = Map<string, Map<number, number>>;
 
-/** Rows of an attribution that can be gone on with. To be removed when the graph is complete, else closed, which `await using` does. */
+/** Rows of an attribution that can be resumed. Remove it when the graph is complete, else close it, as `await using` does. */
 export class RowFile implements RowStore, AsyncDisposable {
   readonly path: string;
   readonly #handle: FileHandle;
@@ -115,7 +115,7 @@ export class RowFile implements RowStore, AsyncDisposable {
     this.#end += record.byteLength;
   }
 
-  /** The rows are in a finished graph: nobody needs them any more. */
+  /** Deletes the file, when its rows are in a finished graph. */
   async remove(): Promise<void> {
     await this.#leave(false);
   }
@@ -140,7 +140,7 @@ export class RowFile implements RowStore, AsyncDisposable {
     return new BadFileError({
       code: 'rows_cut',
       message: `${this.path} ends before byte ${this.#end}, which it had: another program has shortened it`,
-      hint: 'Repeat the command: it goes on with the rows that are left.',
+      hint: 'Repeat the command: it continues with the rows that are left.',
     });
   }
 
@@ -164,7 +164,7 @@ interface Held {
   readonly release: Release;
 }
 
-/** Two writers would put their records at the same places. */
+/** Two writers would write their records at the same offsets. */
 async function hold(file: string): Promise<Held> {
   try {
     await makeFolder(path.dirname(path.resolve(file)));
@@ -203,7 +203,7 @@ async function readHeader(
   const start = buffer.subarray(0, await readFully(handle, buffer, 0));
   const end = start.indexOf('\n');
   const text = start.subarray(0, end < 0 ? start.byteLength : end).toString();
-  // Nothing but the beginning of a header can be started anew without losing anything.
+  // With nothing but the beginning of a header, the file can be begun anew: it has no rows yet.
   if (end < 0 && (text === '' || '{"format":"tracer.rows'.startsWith(text.slice(0, 22)))) return undefined;
   try {
     return { fields: JSON.parse(text), bytes: end + 1 };

@@ -47,7 +47,7 @@ export interface SetupReport {
   readonly seconds: number;
 }
 
-/** Files are written while the wheels still lie there, and filesystems like some room. */
+/** Files are written before the wheels are removed, and some space has to stay free on the disk. */
 const SPARE_BYTES = 200_000_000;
 
 /**

@@ -127,7 +127,7 @@ async function openState(options: BuildOptions, shape: BuildShape): Promise<Buil
   throw new UsageError({
     code: 'build_interrupted',
     message: `${folder} holds the state of a build that was interrupted`,
-    hint: `--resume goes on with it; remove that folder to begin anew.`,
+    hint: `--resume continues with it; remove that folder to begin anew.`,
   });
 }
 
@@ -165,7 +165,7 @@ async function readCorpus(state: BuildState, options: BuildOptions): Promise<voi
   } catch (error) {
     if (signal?.aborted && error === signal.reason) {
       await state.save();
-      options.onNote?.(`What was read so far is kept in ${state.folder}; --resume goes on with it`);
+      options.onNote?.(`What was read so far is kept in ${state.folder}; --resume continues with it`);
     }
     throw error;
   }

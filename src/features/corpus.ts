@@ -1,6 +1,6 @@
 /**
  * Features, building: the documents of a corpus, one after the other, however long the file is: text with one document a
- * line, or JSON Lines with `text`. Each says where the next one begins, so that reading can go on there another time.
+ * line, or JSON Lines with `text`. Each says where the next one begins, so that reading can continue there later.
  */
 import { createHash } from 'node:crypto';
 import * as v from 'valibot';

@@ -1,4 +1,4 @@
-/** Files, way out: a file appears complete or not at all. It is written under another name beside it and renamed. */
+/** Files, writing: a file appears complete or not at all. It is written under another name in its folder and renamed. */
 import { randomBytes } from 'node:crypto';
 import { constants, rmSync } from 'node:fs';
 import { access, link, lstat, open, realpath, rename, rm } from 'node:fs/promises';
@@ -38,8 +38,8 @@ process.on('exit', () => {
 });
 
 /**
- * Writes a file: the bytes given, or what a function writes piece by piece. Missing folders are made; a link keeps pointing at
- * the file, which is replaced or made; permissions stay; a device or pipe (`/dev/stdout`) is written directly.
+ * Writes a file: the bytes given, or what a function writes piece by piece. Missing folders are made; a link stays a link, and
+ * its target is replaced or made; permissions stay; a device or pipe (`/dev/stdout`) is written directly.
  * When anything fails the old file is as it was. Throws `ExhaustedError` when the disk is full, the place is not writable, or a
  * link leads nowhere (`followLinks`), `UsageError` for a folder, and as `existing` says; what the function throws passes unchanged.
  */
@@ -53,7 +53,7 @@ export async function writeFileAtomic(
   try {
     signal?.throwIfAborted();
     if (existing === 'keep') {
-      // Saves the work; what counts is that the finished file gets its name without replacing another.
+      // An early check, to save the work; `nameNewFile` makes sure that no file is replaced.
       await refuseExisting(path);
       await throughDraft(own, undefined, fill, signal, (draft) => nameNewFile(draft, own));
       return;
@@ -126,7 +126,7 @@ async function targetOf(path: string, isThere: boolean): Promise<string> {
 
 async function statOf(path: string) {
   const stats = await statIfThere(path);
-  // A rename would replace even a write-protected file; its owner has said otherwise.
+  // A rename would replace even a write-protected file, against the will of its owner.
   if (stats && !stats.isDirectory()) await access(path, constants.W_OK);
   return stats;
 }
@@ -172,7 +172,7 @@ async function writeInPlace(path: string, fill: Fill, signal?: AbortSignal): Pro
   }
 }
 
-/** Writes a file under another name beside its place, and gives it its name when it is complete. */
+/** Writes a file under another name in the same folder, and gives it its own name when it is complete. */
 async function throughDraft(
   path: string,
   mode: number | undefined,
@@ -190,7 +190,7 @@ async function throughDraft(
     try {
       if (mode !== undefined) await handle.chmod(mode);
       await fill(writerTo(handle, signal));
-      // Without it, a crash of the machine could leave the new name on blocks that were never written.
+      // Without it, after a crash of the machine the new name could stand for blocks that were never written.
       await handle.sync();
     } finally {
       await handle.close();

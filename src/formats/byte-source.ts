@@ -1,4 +1,4 @@
-/** Files, step 1: bytes at an offset, from a local file or from memory. Everything above reads through `ByteSource`. */
+/** Files, step 1: bytes at an offset, from a local file or from memory. All later steps read through `ByteSource`. */
 import { closeSync, constants, fstat as fstatOf, open as openAt, read as readAt } from 'node:fs';
 import { promisify } from 'node:util';
 import { BadFileError } from '../errors.ts';
@@ -28,7 +28,7 @@ export interface ByteSource extends Disposable {
 }
 
 const MIB = 2 ** 20;
-/** Small enough that several threads share one tensor, large enough that a call costs nothing beside its copy. */
+/** Small enough that several threads share one tensor, large enough that a call costs little compared with its copy. */
 const CHUNK_BYTES = 4 * MIB;
 /** Threads of Node's pool: the page faults of fresh memory then spread over them (measured: 2 GB/s alone, 3 with four). */
 const CHUNKS_IN_FLIGHT = 4;
@@ -52,7 +52,7 @@ export function checkRange(
  * `BadFileError` when it is a folder, pipe or device.
  */
 export async function openFileSource(path: string): Promise<ByteSource> {
-  // Without O_NONBLOCK the opening of a pipe that nobody writes to would wait for ever. (Windows has no such flag.)
+  // Without O_NONBLOCK the opening of a pipe without a writer would never end. (Windows has no such flag.)
   const flags = constants.O_RDONLY | (constants.O_NONBLOCK ?? 0);
   const fd = await open(path, flags).catch((cause: unknown) => {
     throw openingError(path, cause);

@@ -4,7 +4,7 @@
  */
 import type { ByteRun } from './tensor-reader.ts';
 
-/** Columns read at once: their part of each row is then written in one go, and they fit the processor's cache. */
+/** Columns read at once: their part of each row is then written together, and they fit the processor's cache. */
 const PASS_BYTES = 4 * 2 ** 20;
 
 export interface ColumnMatrix {

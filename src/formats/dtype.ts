@@ -1,4 +1,4 @@
-/** Files, step 2: how numbers are stored, and their way to and from float32. Hosts are little-endian, as the files are. */
+/** Files, step 2: how numbers are stored, and their conversion to and from float32. Hosts are little-endian, as the files are. */
 import { BadFileError, unreachable } from '../errors.ts';
 import { shownName } from './shown.ts';
 import type { ReadableTensor, StorageType, TensorInfo } from './tensor-file.ts';
@@ -160,7 +160,7 @@ export function narrowToBfloat16(values: Float32Array): Uint16Array {
   return out;
 }
 
-/** Values looked at between two decisions whether to search more closely. */
+/** Values summed up before the sum is checked. */
 const SEARCH_BLOCK = 1024;
 
 /** Index of the first NaN or infinity, or -1. */
@@ -183,7 +183,7 @@ export function firstNonFiniteStored(bytes: Uint8Array, dtype: StorageType): num
   }
   const aligned = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
   const words = new Int32Array(aligned.buffer, aligned.byteOffset, Math.floor(bytes.byteLength / 4));
-  // Non-finite: all exponent bits are set, so that adding the lowest of them carries into the sign's place. Two values a word.
+  // Non-finite: all exponent bits are set, so that adding the lowest of them carries into the sign bit. Two values a word.
   const [exponent, lowest] = dtype === 'BF16' ? [0x7f807f80, 0x00800080] : [0x7c007c00, 0x04000400];
   const signs = 0x80008000 | 0;
   const half = SEARCH_BLOCK / 2;
@@ -194,7 +194,7 @@ export function firstNonFiniteStored(bytes: Uint8Array, dtype: StorageType): num
     for (let i = start; i < stop; i++) carried |= (words[i]! & exponent) + lowest;
     if ((carried & signs) !== 0) break;
   }
-  // What is left to look at is the block of the first finding, or an odd last value.
+  // What is left to search is the block with the first such value, or an odd last value.
   const begin = Math.min(start, words.length) * 2;
   const rest = firstNonFinite(widen(aligned.subarray(begin * 2, begin * 2 + SEARCH_BLOCK * 2), dtype));
   return rest < 0 ? -1 : begin + rest;

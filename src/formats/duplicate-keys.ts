@@ -1,4 +1,4 @@
-/** Files, helper of the safetensors header: `JSON.parse` keeps the last of two equal keys in silence, the format forbids them. */
+/** Files, helper of the safetensors header: `JSON.parse` accepts two equal keys and keeps the last, the format forbids them. */
 
 /** The first key that one object of a valid JSON text has twice, or undefined. */
 export function findDuplicateKey(json: string): string | undefined {

@@ -17,7 +17,7 @@ import { errnoCode, writingError } from './system-errors.ts';
 
 const POLL_MS = 200;
 const HEARTBEAT_MS = 5_000;
-/** A holder touches its file far more often, unless a long computation keeps it from it. */
+/** A holder touches its file far more often, unless a long computation delays its timer. */
 const STALE_MS = 60_000;
 /** A holder makes its file first and writes its name next; a file that has no name for longer has no holder. */
 const UNSIGNED_MS = 2_000;
@@ -74,7 +74,7 @@ async function hold(path: string, handle: FileHandle): Promise<AsyncDisposable> 
   const { ino } = await handle.stat();
   const heartbeat = setInterval(() => {
     const now = new Date();
-    handle.utimes(now, now).catch(() => clearInterval(heartbeat)); // others then break the lock earlier, no more
+    handle.utimes(now, now).catch(() => clearInterval(heartbeat)); // the only effect: others break the lock earlier
   }, HEARTBEAT_MS);
   heartbeat.unref();
   return {
@@ -95,7 +95,7 @@ async function removeIfAbandoned(path: string): Promise<boolean> {
   const text = await readFile(path, 'utf8').catch(() => UNREADABLE);
   if (!isAbandoned(text, found.mtimeMs)) return false;
   if (text === '' && (await isHeldByKernel(found))) return false;
-  // Moved aside before it is deleted: if another process was faster, what is moved is its fresh lock, and goes back.
+  // Renamed before it is deleted: if another process made a new lock meanwhile, that one was renamed, and is put back.
   const aside = `${path}.${randomUUID().slice(0, 8)}`;
   try {
     await rename(path, aside);
@@ -144,13 +144,13 @@ function isAlive(pid: number): boolean {
   try {
     return process.kill(pid, 0);
   } catch (error) {
-    return errnoCode(error) === 'EPERM'; // it lives, and belongs to another user
+    return errnoCode(error) === 'EPERM'; // it exists, and belongs to another user
   }
 }
 
 /**
  * Python locks the same file, empty, with `flock`, which leaves it in place afterwards. Linux lists such locks;
- * elsewhere an empty file counts as free, which Python's own writers survive (each has a file of its own).
+ * elsewhere an empty file counts as free, which does no harm to Python's writers (each writes a file of its own).
  */
 async function isHeldByKernel(file: { dev: number; ino: number }): Promise<boolean> {
   const table = await readFile('/proc/locks', 'utf8').catch(() => '');

@@ -22,7 +22,7 @@ export interface ArrayMember {
 export class ArrayReader {
   readonly #source: ByteSource;
   readonly #array: ArrayMember;
-  /** A deflated array has no places to read from: the first read of a part inflates it and keeps it. */
+  /** A deflated array cannot be read from an offset: the first read of a part inflates the whole array and keeps it. */
   #inflated: Promise<Uint8Array> | undefined;
 
   constructor(source: ByteSource, array: ArrayMember) {
@@ -84,11 +84,11 @@ function crc32(data: Uint8Array, sum = 0): number {
 /** Fills `target` with the inflated bytes from `skip` on; where it reaches to the end, the length is checked too. */
 export async function inflateInto(archive: string, member: ZipMember, skip: number, target: Uint8Array) {
   const stop = skip + target.byteLength;
-  let at = 0; // place in the inflated stream
+  let at = 0; // offset in the inflated stream
   for await (const piece of member.inflate()) {
     target.set(piece.subarray(Math.max(skip - at, 0), Math.max(stop - at, 0)), Math.max(at - skip, 0));
     at += piece.byteLength;
-    // The length is checked at the end of the stream, so one that should end here is read on.
+    // The length is checked at the end of the stream, so a stream that should end here is read to its end.
     if (at >= stop && stop < member.byteLength) return;
   }
   if (at < stop) throw damaged(archive, member, `it ends after ${at} bytes`);

@@ -13,9 +13,9 @@ const INDEX_SUFFIX = '.index.json';
 const ZIP = 'PK';
 const PICKLE = '\x80';
 /** Where the header of a safetensors file begins; its first 8 bytes can be those of a pickle by chance. */
-const HEADER_PLACE = 8;
+const HEADER_OFFSET = 8;
 /** First bytes that are looked at. */
-const START_BYTES = HEADER_PLACE + 1;
+const START_BYTES = HEADER_OFFSET + 1;
 
 /**
  * Opens a safetensors file, an npz archive, or (by path) the index of a sharded checkpoint.
@@ -37,7 +37,7 @@ async function openerOf(source: ByteSource) {
   const bytes = Buffer.alloc(Math.min(source.size, START_BYTES));
   await source.read(0, bytes);
   const start = bytes.toString('latin1');
-  if (start.startsWith(PICKLE) && start[HEADER_PLACE] !== '{') {
+  if (start.startsWith(PICKLE) && start[HEADER_OFFSET] !== '{') {
     throw new BadFileError({
       code: 'unknown_format',
       message: `${source.name} is a Python pickle; expected a safetensors file or an npz archive`,

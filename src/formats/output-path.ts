@@ -1,6 +1,6 @@
 /**
- * Files, way out: where a path leads that may be a link to something that is not there yet. Writing and making folders go
- * through links, so that a link is never replaced by what was to be written where it points.
+ * Files, writing: the target of a path that may be a link to something that does not exist yet. Files are written and folders
+ * made at the target of a link, and the link is never replaced.
  */
 import { lstat, mkdir, readlink, realpath, stat } from 'node:fs/promises';
 import type { Stats } from 'node:fs';
@@ -8,11 +8,11 @@ import { basename, dirname, isAbsolute, join, resolve } from 'node:path';
 import { ExhaustedError } from '../errors.ts';
 import { errnoCode, writingError } from './system-errors.ts';
 
-/** Linux follows as many before it speaks of a circle (path_resolution(7)). */
+/** Linux follows as many before it reports a circle, ELOOP (path_resolution(7)). */
 const MOST_LINKS = 40;
 
 /**
- * The path itself, or where it leads as a link (to links). What is there need not exist; behind a link, its folder has to.
+ * The path itself, or the target of a link (or of a chain of links). The target need not exist, but its folder has to.
  * Throws `ExhaustedError` for a link whose folder is missing and for links in a circle.
  */
 export async function followLinks(path: string): Promise<string> {
@@ -30,7 +30,7 @@ export async function followLinks(path: string): Promise<string> {
   });
 }
 
-/** Makes a folder and those above it; where one of them is a link to a folder that is not there, that folder. */
+/** Makes a folder and those above it; where one of them is a link to a folder that does not exist, the link's target. */
 export async function makeFolder(path: string): Promise<void> {
   try {
     await makeFolders(path);
@@ -39,7 +39,7 @@ export async function makeFolder(path: string): Promise<void> {
   }
 }
 
-/** The nearest folder that is there: the one in which `makeFolder` would begin. Throws as `followLinks`. */
+/** The nearest folder that exists: the one in which `makeFolder` would begin. Throws as `followLinks`. */
 export async function nearestFolder(path: string): Promise<string> {
   if (await statIfThere(path)) return path;
   const target = await followLinks(path);

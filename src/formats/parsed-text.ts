@@ -1,4 +1,4 @@
-/** Files, helper of JSON and YAML: text of a settings-like file, and a schema's verdict as an error that names file and field. */
+/** Files, helper of JSON and YAML: the text of a small file, and the check by a schema with errors that name file and field. */
 import * as v from 'valibot';
 import { BadFileError } from '../errors.ts';
 import { openFileSource } from './byte-source.ts';

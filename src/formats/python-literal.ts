@@ -15,7 +15,7 @@ const WORD = /(?:True|False|None)\b/y;
 const WORDS: Readonly<Record<string, boolean | null>> = { True: true, False: false, None: null };
 const CLOSING: Readonly<Record<string, string>> = { '(': ')', '[': ']', '{': '}' };
 
-/** The value of a whole text, or undefined when it is none. Escapes in texts are left as they are. */
+/** The value of a whole text, or undefined when it is no literal. Escapes in texts are left as they are. */
 export function parsePythonLiteral(text: string): PythonLiteral | undefined {
   const reader = new Reader(text);
   const value = reader.value(0);

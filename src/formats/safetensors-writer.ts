@@ -1,4 +1,4 @@
-/** Files, way out (safetensors): named arrays to one file, tensor by tensor, so that none has to be held for longer than its turn. */
+/** Files, writing (safetensors): named arrays to one file, one after the other, so that only one has to be in memory. */
 import { writeFileAtomic } from './atomic.ts';
 import type { AtomicOptions } from './atomic.ts';
 import { ELEMENT_BYTES } from './dtype.ts';
@@ -11,12 +11,12 @@ export interface TensorToWrite {
   readonly name: string;
   readonly dtype: StorageType;
   readonly shape: readonly number[];
-  /** The numbers as they are to be stored: any typed array, or a function called in the tensor's turn that gives it in pieces. */
+  /** The numbers as they are to be stored: any typed array, or a function that gives it in pieces when the tensor is written. */
   readonly data: Bytes | (() => Iterable<Bytes> | AsyncIterable<Bytes>);
 }
 
 /**
- * Writes a safetensors file through `writeFileAtomic` (same errors, same promise: complete or not at all).
+ * Writes a safetensors file through `writeFileAtomic`, complete or not at all and with the same errors.
  * Wide types come first, so that each tensor is aligned to its element size; otherwise the order given is kept.
  */
 export async function writeSafetensors(

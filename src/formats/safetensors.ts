@@ -1,6 +1,6 @@
 /**
  * Files, step 4 (safetensors): 8 bytes with the header's length, a JSON header, then the numbers.
- * The header is hostile until proven otherwise: nothing is allocated from a number in it that was not checked first.
+ * The header is not trusted: every number in it is checked before memory is allocated by it.
  * Format: https://github.com/huggingface/safetensors#format
  */
 import { BadFileError } from '../errors.ts';
@@ -28,7 +28,7 @@ interface Placed extends TensorInfo {
 /**
  * Reads and checks the header; tensors are read when asked for. The source (or the file opened for a path) belongs to the
  * result and is closed with it, also when opening fails. Throws `BadFileError` for anything the format forbids:
- * a length that lies, overlaps, holes, bytes that no tensor owns, a name given twice. A tensor of a type that is not known
+ * a wrong length, overlaps, gaps, bytes that belong to no tensor, a name given twice. A tensor of a type that is not known
  * is listed, and refused when it is read.
  */
 export async function openSafetensors(sourceOrPath: ByteSource | string): Promise<TensorFile> {

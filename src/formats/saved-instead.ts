@@ -9,7 +9,7 @@ const MARKUP = /^<[!?a-z]/i;
 const HTML = /<(?:!doctype\s+html|html|head|body|title|meta|script)\b/i;
 const LFS_POINTER = /^version https:\/\/(?:git-lfs|hawser)\b/;
 
-/** What a text is instead of a file, as an error that says what to do; undefined for any other text. */
+/** The error for a text that is a page or a pointer instead of the file; undefined for any other text. */
 export function savedInstead(name: string, start: string, expected: string): BadFileError | undefined {
   const text = start
     .slice(0, LOOKED_AT_BYTES)
@@ -32,11 +32,11 @@ export function savedInstead(name: string, start: string, expected: string): Bad
 export function bytesInstead(name: string, bytes: Uint8Array, expected: string): BadFileError | undefined {
   const start = bytes.subarray(0, LOOKED_AT_BYTES);
   const text = new TextDecoder(encodingOf(start)).decode(start);
-  // A binary file may begin with the same signs by chance, but goes on with others.
+  // A binary file may begin with the same characters by chance, but has others after them.
   return text.includes('\0') ? undefined : savedInstead(name, text, expected);
 }
 
-/** What to throw for a source whose reader has thrown `error`: a better reason than damage, if its first bytes tell one. */
+/** What to throw for a source whose reader has thrown `error`: a more exact reason, if the first bytes show one. */
 export async function orSavedInstead(error: unknown, source: ByteSource, expected: string): Promise<unknown> {
   if (!(error instanceof BadFileError)) return error;
   const start = new Uint8Array(Math.min(source.size, LOOKED_AT_BYTES));

@@ -1,4 +1,4 @@
-/** Files, step 4 (shards): `model.safetensors.index.json` and the files it names, seen as one. */
+/** Files, step 4 (shards): `model.safetensors.index.json` and the files that it names, read as one file. */
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { BadFileError, NotFoundError } from '../errors.ts';
@@ -15,14 +15,14 @@ const indexSchema = v.object({ weight_map: v.record(v.string(), v.string()) });
 export interface ShardedFile extends TensorFile {
   /** The shard that holds a tensor: its path beside the index, and how errors name it. Undefined where none does. */
   readonly shardOf: (tensor: string) => { readonly path: string; readonly fileName: string } | undefined;
-  /** Why a shard could not be opened that may have a tensor, undefined where all are open: the index's word for it first. */
+  /** Why a shard that may have a tensor could not be opened, first the one that the index names; undefined where all are open. */
   readonly faultFor: (tensor: string) => Error | undefined;
 }
 
 /**
- * Opens the shards of an index; `openShard` gets their paths beside the index. The index only says which files to look
- * into: a tensor may lie in another shard than the one it names, what it lists and no shard has is missing only for whoever
- * reads it, and a shard that cannot be opened matters only to tensors that no other one has.
+ * Opens the shards of an index; `openShard` gets their paths relative to the index. The index only says which files to open:
+ * a tensor may lie in another shard than the index says. A tensor that is listed but in no shard is an error only when it is
+ * read, and a shard that cannot be opened matters only for tensors that no other shard has.
  * Throws `NotFoundError` without an index, `BadFileError` for a damaged one and for a shard outside its folder.
  */
 export async function openSharded(

@@ -1,4 +1,4 @@
-/** Files, helper of all parsers: values from a hostile file, fit for a line of an error message. */
+/** Files, helper of all parsers: values from an untrusted file, made safe for a line of an error message. */
 
 const LONGEST_TEXT = 120;
 const MOST_ELEMENTS = 8;

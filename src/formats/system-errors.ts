@@ -1,10 +1,10 @@
-/** Files, helper of reading and writing: what the operating system refused, as errors that name the path and the next step. */
+/** Files, helper of reading and writing: errors of the operating system as errors that name the path and the next step. */
 import { BadFileError, ExhaustedError, NotFoundError } from '../errors.ts';
 import type { TracerError } from '../errors.ts';
 
-/** What Node adds to an error of the operating system. */
+/** An error of the operating system, with what Node adds to it. */
 interface SystemError {
-  /** The system's word for what failed, such as `ENOENT`. */
+  /** The system's name of the error, such as `ENOENT`. */
   readonly code: string;
   readonly syscall: string;
   readonly message: string;
@@ -14,7 +14,7 @@ function isSystemError(error: unknown): error is SystemError {
   return typeof error === 'object' && error !== null && 'code' in error && 'syscall' in error;
 }
 
-/** The system's word for what failed (`ENOENT`), or undefined for other errors. */
+/** The system's name of an error (`ENOENT`), or undefined for other errors. */
 export function errnoCode(error: unknown): string | undefined {
   return isSystemError(error) ? error.code : undefined;
 }

@@ -25,7 +25,7 @@ export interface RowRange {
   readonly stop: number;
 }
 
-/** One opened file, or several shards seen as one. Offsets and lengths were checked when it was opened. */
+/** One opened file, or several shards read as one. Offsets and lengths were checked when it was opened. */
 export interface TensorFile extends Disposable {
   /** How errors name it: a path or an address. */
   readonly name: string;
@@ -33,7 +33,8 @@ export interface TensorFile extends Disposable {
   readonly tensors: ReadonlyMap<string, TensorInfo>;
   /**
    * The stored little-endian bytes of a tensor, or of a range of its rows, in a new buffer that starts at an
-   * offset of its ArrayBuffer divisible by 64 (so that any typed array can be laid over it). Rows follow one another, also where the file has columns.
+   * offset of its ArrayBuffer divisible by 64 (so that any typed array can be a view of it). Rows follow one another, also
+   * where the file stores columns.
    * Throws `BadFileError` for an unknown name, for a type that cannot be read and for bytes that cannot be read.
    */
   read(name: string, rows?: RowRange): Promise<Uint8Array>;

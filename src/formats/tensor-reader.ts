@@ -1,4 +1,4 @@
-/** Files, step 3: what all formats share once a header is checked, from a tensor's name and rows to a range of its bytes. */
+/** Files, step 3, shared by all formats once a header is checked: from a tensor's name and rows to a range of its bytes. */
 import { BadFileError, ExhaustedError } from '../errors.ts';
 import { nearest } from '../nearest.ts';
 import { allDone, type FileLocation } from './byte-source.ts';
@@ -54,7 +54,7 @@ export function tensorFile(file: TensorBytes): TensorFile {
   };
 }
 
-/** Reads runs some at a time. Waits also after a failure, so that nothing still writes into memory that was given up. */
+/** Reads runs in batches. Waits also after a failure, so that no read writes into the memory after this has ended. */
 export async function readInBatches(
   runs: readonly ByteRun[],
   read: (offset: number, target: Uint8Array) => Promise<void>,
@@ -103,7 +103,7 @@ export function tensorMissing(file: Pick<TensorFile, 'name' | 'tensors'>, name: 
   });
 }
 
-/** New zeroed memory; throws `ExhaustedError` where the engine would throw a RangeError. */
+/** New zeroed memory; throws `ExhaustedError` where JavaScript would throw a RangeError. */
 export function allocate(byteLength: number, purpose: string): Uint8Array<ArrayBuffer> {
   try {
     return new Uint8Array(byteLength);
@@ -139,7 +139,7 @@ function rowBytes(file: TensorBytes, info: TensorInfo, rows: RowRange = { start:
   return { offset: start * bytesPerRow, byteLength: (stop - start) * bytesPerRow };
 }
 
-/** Indices that follow one another become one range; `at` is the place of its first row in the list. */
+/** Indices that follow one another become one range; `at` is the position of its first row in the list. */
 function consecutiveRuns(indices: ArrayLike<number>) {
   const runs: { start: number; stop: number; at: number }[] = [];
   for (let at = 0; at < indices.length; at++) {

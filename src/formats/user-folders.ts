@@ -1,5 +1,5 @@
 /**
- * Files, places: the folders of this user in which tracer keeps things, where each system wants them (XDG base directories,
+ * Files, user folders: where tracer keeps data, settings and caches, by the convention of each system (XDG base directories,
  * Apple's Library, Windows' AppData). A variable that is empty counts as unset: a job scheduler or container that sets
  * HOME='' does not mean the working folder.
  */
@@ -11,7 +11,7 @@ export type UserFolder = 'data' | 'config' | 'cache';
 
 const NAME = 'tracer';
 
-/** HOME (USERPROFILE on Windows), else what the user database says. Throws `UsageError` where neither says anything. */
+/** HOME (USERPROFILE on Windows), else the entry of the user database. Throws `UsageError` where neither is there. */
 export function homeFolder(): string {
   try {
     const home = homedir() || userInfo().homedir;

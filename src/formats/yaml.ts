@@ -1,4 +1,4 @@
-/** Files, step 4 (YAML): a text to a checked value. Only plain data: no tags of other programs, no growth through aliases. */
+/** Files, step 4 (YAML): a text to a checked value. Only plain data: no tags of other programs, a limit on aliases. */
 import { parseDocument } from 'yaml';
 import { BadFileError } from '../errors.ts';
 import type { ByteSource } from './byte-source.ts';
@@ -20,7 +20,7 @@ export async function readYaml<T>(sourceOrPath: ByteSource | string, schema: Sch
 
 /** As `readYaml`, for a text that is there already; `name` is what errors call it. */
 export function parseYaml<T>(name: string, text: string, schema: Schema<T>): T {
-  // A pointer is a YAML text as well.
+  // A Git LFS pointer is valid YAML as well.
   const instead = savedInstead(name, text, 'YAML');
   if (instead) throw instead;
   return checkSchema(name, plainValue(name, text), schema);

@@ -23,7 +23,7 @@ export interface ZipMember {
 /** Method numbers of the format (APPNOTE.TXT 4.4.5). */
 const STORED = 0;
 const DEFLATED = 8;
-/** What deflate can reach at best (zlib's technical notes); a larger claim is a lie, and is known before anything is allocated. */
+/** The largest ratio of deflate (zlib's technical notes); a larger claim is refused before anything is allocated. */
 const MOST_INFLATION = 1032;
 /** Signature before each entry of the directory. */
 const DIRECTORY_ENTRY = 0x02014b50;
@@ -78,7 +78,7 @@ export async function readZip(source: ByteSource): Promise<ZipMember[]> {
       const member = await readMember(source, zip, entry);
       members.push({ ...member, headerStart: entry.relativeOffsetOfLocalHeader });
     }
-    // A number, whatever its type declaration says: the place after the last entry that was counted.
+    // A number, although its type declaration differs: the offset after the last entry that was counted.
     await checkDirectoryEnds(source, zip.readEntryCursor as unknown as number);
   } catch (cause) {
     throw zipError(source.name, cause);
@@ -96,7 +96,7 @@ export async function readZip(source: ByteSource): Promise<ZipMember[]> {
   return members;
 }
 
-/** The directory gives its number of entries elsewhere; a number too small would hide members. */
+/** The number of entries is stored outside the directory; a number too small would hide members. */
 async function checkDirectoryEnds(source: ByteSource, end: number): Promise<void> {
   const signature = Buffer.alloc(4);
   await source.read(end, signature);
@@ -142,7 +142,7 @@ function damaged(archive: string, fault: string, cause?: unknown): BadFileError 
   });
 }
 
-/** The zip library tells of damage in plain `Error`s; ours keep their kind. */
+/** The zip library reports damage as plain `Error`s; our own errors are passed on unchanged. */
 function zipError(where: string, cause: unknown): TracerError {
   if (cause instanceof TracerError) return cause;
   return damaged(where, messageOf(cause), cause);

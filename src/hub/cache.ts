@@ -48,7 +48,7 @@ export class RepoCache {
     return join(this.cacheDir, this.#name, 'blobs', etag);
   }
 
-  /** Where a blob grows until it is complete and checked. */
+  /** The file that a blob is downloaded into until it is complete and checked. */
   incompletePath(etag: string): string {
     return `${this.blobPath(etag)}.incomplete`;
   }
@@ -71,8 +71,8 @@ export class RepoCache {
   }
 
   /**
-   * The commit that a revision stood for when it was last looked up here, or undefined. For a shortened hash Python writes a
-   * name as for a branch; without one, the snapshot that begins with it is meant, if there is but one.
+   * The commit that a revision stood for when it was last looked up, or undefined. For a shortened hash Python writes a ref,
+   * as for a branch. Without a ref it is the snapshot whose name begins with the hash, if there is exactly one.
    */
   async commitOf(revision: string): Promise<string | undefined> {
     if (isCommitHash(revision)) return revision;
@@ -84,7 +84,7 @@ export class RepoCache {
     return found.length === 1 ? found[0] : undefined;
   }
 
-  /** Remembers what a revision stands for. A cache that may only be read stays as it is: it works without. */
+  /** Stores the commit of a revision as a ref. A read-only cache is left as it is: it can be used without the ref. */
   async writeRef(revision: string, commit: string): Promise<void> {
     const path = this.#refPath(revision);
     if (revision === commit || (await readIfThere(path))?.trim() === commit) return;
@@ -127,8 +127,8 @@ export class RepoCache {
   }
 
   /**
-   * Puts a blob into a snapshot under its path, replacing what is there: as a link, or without links as a file. Then a blob
-   * that is new moves there, as in Python: nothing else points to it, and models are too large to be kept twice.
+   * Puts a blob into a snapshot under its path, replacing what is there: as a link, or as a file where there are no links. In
+   * that case a new blob is moved, as in Python: nothing else points to it, and models are too large to be kept twice.
    */
   async placeInSnapshot(commit: string, file: RepoFile, isNewBlob: boolean): Promise<void> {
     const path = this.snapshotPath(commit, file.path);
@@ -151,14 +151,14 @@ async function linkTo(blob: string, path: string): Promise<boolean> {
   for (const make of [(draft: string) => symlink(target, draft), (draft: string) => link(blob, draft)]) {
     const isMade = await viaDraft(`${path}.${shortId()}.tmp`, path, make).then(
       () => true,
-      () => false, // disks without links refuse them with any error that they like
+      () => false, // the error for a refused link differs between file systems
     );
     if (isMade) return true;
   }
   return false;
 }
 
-/** Made aside and renamed, so that another process never finds the place empty. */
+/** Makes a file or link under the name `draft` and renames it, so that `path` is never missing while it is replaced. */
 async function viaDraft(draft: string, path: string, make: (draft: string) => Promise<void>): Promise<void> {
   try {
     await make(draft);

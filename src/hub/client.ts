@@ -16,7 +16,7 @@ export interface HubClientOptions {
 /** How a question is asked. */
 export type AskOptions = Pick<RunOptions, 'signal' | 'tries'>;
 
-/** Status of a range of a file without bytes. */
+/** Status of the answer when a range of an empty file is requested. */
 const EMPTY_FILE = 416;
 
 /** One run's view of the Hub: what was asked once is not asked again, so a branch stays the same commit throughout. */
@@ -84,7 +84,7 @@ export class HubClient {
     });
   }
 
-  /** Asks for the first byte of a file: whether files of the repository may be fetched, and the place they lie in answers. */
+  /** Requests the first byte of a file, to check that files of the repository may be fetched and that their server answers. */
   async requireAccess(
     { url, subject }: { url: string; subject: Subject },
     options: AskOptions,
@@ -98,7 +98,7 @@ export class HubClient {
     );
   }
 
-  /** From here on a revision is the commit that the cache has; said once, however many repositories it happens to. */
+  /** From now on a revision is the commit that the cache has. The notice appears once, also for several repositories. */
   useCached(repo: string, revision: string, commit: string, refusal: TracerError): void {
     this.#asked.set(commitQuestion(repo, revision), Promise.resolve(commit));
     if (this.#isRefusalNoted) return;
@@ -123,7 +123,7 @@ export class HubClient {
     return answer;
   }
 
-  /** Our transport below the package, for one question: it sees only complete answers with status 2xx. */
+  /** The `fetch` that the package uses for one question: it gets only complete answers with status 2xx. */
   #through(subject: Subject, options: AskOptions): { hubUrl: string; fetch: typeof fetch } {
     const asked = new Set<string>();
     const transport: typeof fetch = async (input, init) => {
@@ -142,7 +142,7 @@ export class HubClient {
       );
       if (!isJson(body)) throw badAnswer(subject.repo, 'something other than JSON');
       const kept = new Headers(headers);
-      // Lengths and encodings of the wire no longer hold for the decoded body.
+      // Length and encoding describe the body as it was sent; here it is decoded.
       for (const name of ['content-encoding', 'content-length', 'link']) kept.delete(name);
       const next = nextPageOf(headers.get('link'), url, this.environment.endpoint);
       if (next !== undefined) kept.set('link', `<${next}>; rel="next"`);
@@ -156,12 +156,12 @@ function commitQuestion(repo: string, revision: string): string {
   return `commit ${repo} ${revision}`;
 }
 
-/** Imported when first needed: most commands on local files never do, and it takes time to load. */
+/** Imported when first needed: it takes time to load, and commands on local files do not need it. */
 async function hubPackage(): Promise<typeof import('@huggingface/hub')> {
   return import('@huggingface/hub');
 }
 
-/** What the package makes of an answer, which it takes to have the right form: JSON of another one is a bug to it. */
+/** The package does not check the form of an answer: JSON of another form makes it throw a `TypeError`. */
 async function understood<T>(repo: string, read: () => Promise<T>): Promise<T> {
   try {
     return await read();
@@ -184,6 +184,6 @@ function badAnswer(repo: string, found: string): BadFileError {
   return new BadFileError({
     code: 'bad_answer',
     message: `the Hub's answer about ${repo} cannot be used: expected its description, found ${found}`,
-    hint: 'A sign-in page of a network or a wrong HF_ENDPOINT may stand between; open the address in a browser.',
+    hint: 'The answer may come from a sign-in page of the network or a wrong HF_ENDPOINT; open the address in a browser.',
   });
 }

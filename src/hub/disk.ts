@@ -1,4 +1,4 @@
-/** Hub: is there room on the disk, and what a refused write means to the person who started it. */
+/** Hub: free space on the disk, and errors for writes that fail. */
 import { statfs } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { ExhaustedError } from '../errors.ts';
@@ -27,7 +27,7 @@ export async function requireDiskSpace(folder: string, neededBytes: number): Pro
   });
 }
 
-/** A failed write as the error that it stands for; what is no matter of the disk comes back as it was. */
+/** The error for a failed write; errors that do not concern the disk are returned unchanged. */
 export function diskError(error: unknown, path: string): unknown {
   switch (errnoCode(error)) {
     case 'ENOSPC':

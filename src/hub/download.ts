@@ -19,8 +19,8 @@ export interface DownloadJob {
   readonly subject: Subject;
 }
 
-const FILES_AT_ONCE = 4; // enough to fill a line; more only competes for it
-const WHOLE_TRIES = 2; // a second copy with wrong bytes is no accident
+const FILES_AT_ONCE = 4; // enough to use the whole bandwidth
+const WHOLE_TRIES = 2; // wrong bytes twice in a row are not a transmission error
 
 /**
  * Brings every file into its snapshot. The first error stops the others; what they have so far stays for the next run.
@@ -48,7 +48,7 @@ export async function downloadAll(
     options.signal?.throwIfAborted();
   } catch (error) {
     stop.abort(error);
-    await Promise.allSettled(workers); // let each close its files before anybody looks at them
+    await Promise.allSettled(workers); // each worker closes its files before this function ends
     throw error;
   } finally {
     options.signal?.removeEventListener('abort', onAbort);
@@ -70,7 +70,7 @@ async function missingBytes(jobs: readonly DownloadJob[]): Promise<Map<string, n
 async function downloadOne(job: DownloadJob, http: HubHttp, options: TransferOptions): Promise<void> {
   const { cache, commit, file } = job;
   await using _lock = await lockBlob(job, http, options);
-  // Another process may have been faster, and without links it leaves no blob.
+  // Another process may have placed the file meanwhile; where there are no links, there is then no blob.
   if ((await cache.cachedBytes(commit, file.path)) === file.bytes) return;
   const isNewBlob = !(await cache.hasBlob(file));
   if (isNewBlob) await fetchBlob(job, http, options);
@@ -118,7 +118,7 @@ async function giveName(incompletePath: string, cache: RepoCache, file: RepoFile
   try {
     await rename(incompletePath, cache.blobPath(file.etag));
   } catch (error) {
-    // Where locks do not work (some network disks), another process may have been faster.
+    // Where locks do not work (some network disks), another process may have renamed the file already.
     if (errnoCode(error) === 'ENOENT' && (await cache.hasBlob(file))) return;
     throw diskError(error, incompletePath);
   }

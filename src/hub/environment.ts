@@ -1,4 +1,4 @@
-/** Hub: where the Hub is, where its cache lies, and how patient to be, read as Python's huggingface_hub reads it. */
+/** Hub: its address, the folder of the cache and time limits, read from the environment as Python's huggingface_hub does. */
 import { join, resolve } from 'node:path';
 import { UsageError } from '../errors.ts';
 import { homeFolder, xdgFolder } from '../formats/user-folders.ts';
@@ -12,9 +12,9 @@ export interface HubEnvironment {
   readonly offline: boolean;
   /** The folder that holds `models--owner--name`. */
   readonly cacheDir: string;
-  /** Whether links may be made in it; where a disk has none, files are put in their place in any case. */
+  /** Whether links may be made in it; on a disk without links, files are used in any case. */
   readonly mayLink: boolean;
-  /** A connection that brings nothing for this long is broken off. */
+  /** A connection on which nothing arrives for this long is closed. */
   readonly stallMs: number;
   /** The proxy that an address is reached through. Throws `UsageError` for a variable that names none. */
   readonly proxyFor: (url: string) => Proxy | undefined;

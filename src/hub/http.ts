@@ -1,6 +1,6 @@
 /**
- * Hub: requests, the only place that makes any. Adds to `fetch` what it lacks: the token for the Hub's own origin, an end to
- * silence, tries again where a fault may pass, a limit to answers, and errors that name what was asked for.
+ * Hub: all requests are made here. Adds to `fetch` the token for the Hub's own origin, a time limit for silence, retries of
+ * faults that may pass, a size limit for answers, and errors that name what was asked for.
  */
 import { BadFileError, NetworkError } from '../errors.ts';
 import type { HubEnvironment } from './environment.ts';
@@ -31,7 +31,7 @@ export interface WholeAnswer {
   readonly body: Buffer;
 }
 
-/** Of a description or listing. A page of a listing has some 300 KB, the description of a large repository a few MB. */
+/** Limit for a description or listing. A page of a listing has some 300 KB, the description of a large repository a few MB. */
 const LARGEST_ANSWER_BYTES = 64 * 2 ** 20;
 
 export class HubHttp {
@@ -52,7 +52,7 @@ export class HubHttp {
     this.#transport = new Transport(environment.proxyFor);
   }
 
-  /** Does something with requests, once or with tries. Throws as `Retrier.run` does. */
+  /** Runs a task that makes requests, as often as `options.tries` says. Throws as `Retrier.run` does. */
   async run<T>(task: (signal: AbortSignal | undefined) => Promise<T>, options: RunOptions = {}): Promise<T> {
     if (options.tries !== 'one') return this.#retrier.run(task, options);
     const { endpoint } = this.environment;
@@ -96,7 +96,7 @@ export class HubHttp {
           };
         }
         await response.body?.cancel();
-        // Behind another host the token is not sent any more, not even to the Hub: that host has chosen the address.
+        // After a redirect to another host the token is not sent any more, not even to the Hub: that host chose the address.
         mayHaveToken &&= new URL(next).origin === new URL(url).origin;
         url = next;
       }
@@ -114,7 +114,7 @@ export class HubHttp {
       const parts: Uint8Array[] = [];
       let bytes = 0;
       for await (const chunk of chunks()) {
-        bytes += chunk.length; // as it is unpacked: few bytes on the wire can become many
+        bytes += chunk.length; // counted after decompression: a small compressed body can become a large one
         if (bytes > LARGEST_ANSWER_BYTES) throw tooLarge(request);
         parts.push(chunk);
       }
@@ -178,13 +178,13 @@ async function* read(
       const step = await (reader && guard.until(reader.read()))?.catch((error: unknown) => {
         throw fault(error);
       });
-      guard.rest(); // from here on it is the reader who is slow
+      guard.rest(); // the time that the caller takes for a chunk is no silence of the server
       if (!step || step.done) return;
       yield step.value;
     }
   } finally {
     guard[Symbol.dispose]();
-    await reader?.cancel().catch(() => undefined); // of no interest: the connection is being given up
+    await reader?.cancel().catch(() => undefined); // a fault does not matter: the connection is being closed
   }
 }
 

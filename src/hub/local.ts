@@ -7,7 +7,7 @@ import type { CachedFile } from './cache.ts';
 
 /**
  * Every file below a folder, links followed, hidden ones (`.git`, `.cache`) left out, sorted by path.
- * Throws `NotFoundError` when the folder is not there, is none or may not be read.
+ * Throws `NotFoundError` when there is no such folder, the path is a file, or the folder may not be read.
  */
 export async function listLocalFolder(root: string): Promise<CachedFile[]> {
   try {
@@ -26,7 +26,7 @@ export async function listLocalFolder(root: string): Promise<CachedFile[]> {
   }
 }
 
-/** `above`: the real paths of the folders that lead here, since links may form a circle. */
+/** `above`: the real paths of the folders above this one, to notice links that form a circle. */
 async function filesBelow(root: string, folder: string, above: ReadonlySet<string>): Promise<CachedFile[]> {
   const real = await realpath(join(root, folder));
   if (above.has(real)) return [];

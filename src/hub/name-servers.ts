@@ -1,13 +1,14 @@
 /**
- * Hub: do name servers answer? Node looks names up by a call of the system that cannot be given up: a network that drops such
- * questions (compute nodes often do) then keeps even a finished program alive, for half a minute. This question can be.
+ * Hub: checks that a name server answers. Node resolves names by a system call that cannot be cancelled: on a network that
+ * drops DNS queries (common on compute nodes) it keeps even a finished program alive for half a minute. The query made here
+ * can be cancelled.
  */
 import { Resolver } from 'node:dns/promises';
 import { isIP } from 'node:net';
 import { PassingFault } from './retry.ts';
 
 /**
- * Returns when a name server has said anything about a host; what it says is for the connection to find out. Throws
+ * Returns when a name server has given any answer about a host, also that there is no such host. Throws
  * `PassingFault` when none does, and the signal's reason. `servers`: instead of those of the system.
  */
 export async function requireNameServers(

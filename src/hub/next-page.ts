@@ -1,6 +1,6 @@
 /**
- * Hub: where the next page of a listing is. Mirrors pass on the `Link` header of the Hub with the Hub's own address in it, so
- * that of a link only path and query count; the page is asked of the endpoint that gave the first one.
+ * Hub: the address of the next page of a listing. Mirrors pass on the `Link` header of the Hub with the Hub's own address in
+ * it. So only path and query of a link are used, and the page is requested from the endpoint that gave the first one.
  */
 
 const API = '/api/models/';
@@ -15,7 +15,7 @@ export function nextPageOf(header: string | null, requested: string, endpoint: s
     const { pathname, search } = new URL(target, requested);
     const base = new URL(endpoint).pathname.replace(/\/$/, '');
     const path = pathname.startsWith(`${base}/`) ? pathname.slice(base.length) : pathname;
-    // The Hub that a mirror asks may lie below another folder: what both share begins with the API.
+    // The Hub behind a mirror may have another base path: only the part from the API on is the same for both.
     const from = path.indexOf(API);
     return `${endpoint}${from < 0 ? path : path.slice(from)}${search}`;
   }

@@ -1,7 +1,7 @@
 /**
  * Hub: a part of a file of a commit, fetched by range and kept in the repository's folder of the cache
- * (`parts/<commit>/<path>/<start>-<stop>`), so that it is there again without a network. Commits never change, so a part
- * that was kept is right for ever. Python's huggingface_hub leaves that folder alone.
+ * (`parts/<commit>/<path>/<start>-<stop>`), so that it can be read again without a network. Commits never change, so a part
+ * stays valid. Python's huggingface_hub does not touch that folder.
  */
 import { ExhaustedError } from '../errors.ts';
 import { writeFileAtomic } from '../formats/atomic.ts';
@@ -21,7 +21,7 @@ export interface FilePart {
 }
 
 /**
- * The bytes of a part: from the cache, else exactly these from the network. Throws `NetworkError` where it is not here and
+ * The bytes of a part: from the cache, else exactly these from the network. Throws `NetworkError` when it is not cached and
  * the network is off or fails, `NotFoundError` without such a file, `BadFileError` for a part beyond the end of a cached file.
  */
 export async function readPart(
@@ -43,7 +43,7 @@ export async function readPart(
     await source.read(0, target);
     return target;
   }
-  // Said to end where the part does, the source reads nothing ahead.
+  // The end of the part is given as the end of the file, so that the source does not read ahead.
   const subject = { repo, revision: commit, path };
   using source = new RemoteSource(client.fileUrl(repo, commit, path), stop, subject, client.http, {
     signal,

@@ -44,24 +44,24 @@ export async function planSnapshot(
     return known;
   }
   if (!known) return planFromHub(request, cache, await askHub(request, client, options), client);
-  // A commit never changes: files named one by one that are all here need no question.
+  // A commit never changes: when all files that are named one by one are cached, the Hub is not asked.
   const isComplete = typeof selection !== 'function' && holdsWanted(known, selection);
   if (isComplete && namesCommit(revision, known.commit)) return known;
 
   const asked = await planUnlessRefused(request, known, client, options);
   options.signal?.throwIfAborted();
   if (!(asked instanceof TracerError)) return asked;
-  if (await request.isEnough(known)) return goOnWith(known, asked, client);
+  if (await request.isEnough(known)) return useCachedPlan(known, asked, client);
   if (!(asked instanceof NetworkError)) throw asked;
   try {
     return await planFromHub(request, cache, await askHub(request, client, options, known), client);
   } catch (error) {
     if (!(error instanceof NetworkError) || !holdsWanted(known, selection)) throw error;
-    return goOnWith(known, error, client);
+    return useCachedPlan(known, error, client);
   }
 }
 
-/** The plan by the Hub's answer to one short question; where it refuses, that refusal. */
+/** The plan that follows from the Hub's answer to one short try; the refusal where it refuses or does not answer. */
 async function planUnlessRefused(
   request: SnapshotRequest,
   known: Plan,
@@ -73,9 +73,9 @@ async function planUnlessRefused(
   if (listing instanceof TracerError) return listing;
   const plan = await planFromHub(request, known.cache, listing, client);
   if (!dryRun) return plan;
-  // A dry run comes first and decides which commit is used. The list of a gated repository is open to everybody, its files
-  // are not, and a content network may be away: that shows when a file is asked for.
-  // The largest one lies on the content network, if any does.
+  // A dry run comes first and decides which commit is used, so access to the files is checked here. Everybody may list a
+  // gated repository, but not fetch its files, and the content network may be down: only a request for a file shows it.
+  // The largest file is on the content network, if any is.
   const [largest] = plan.files.filter(({ status }) => status === 'missing').sort((a, b) => b.bytes - a.bytes);
   const job = plan.jobs.find(({ file }) => file.path === largest?.path);
   if (job === undefined || !(await request.isEnough(known))) return plan;
@@ -149,7 +149,7 @@ async function planFromCache(
   return { repo, revision, commit, cache, listedByHub: false, files, jobs: [] };
 }
 
-function goOnWith(known: Plan, refusal: TracerError, client: HubClient): Plan {
+function useCachedPlan(known: Plan, refusal: TracerError, client: HubClient): Plan {
   client.useCached(known.repo, known.revision, known.commit, refusal);
   return { ...known, refusal };
 }

@@ -40,7 +40,7 @@ export interface Preset {
   readonly linked: Readonly<Record<string, string>> | undefined;
 }
 
-/** A name given by the user, followed to where the files are. */
+/** A name given by the user, resolved to a repository or folder. */
 export interface Located {
   readonly reference: HubReference | LocalReference;
   /** The preset that the name was, if it was one. */
@@ -55,7 +55,7 @@ export function listPresets(kind: PresetKind, configs = CONFIGS): Preset[] {
   return names.sort().map((name) => readPresetFile(kind, join(configs, kind, name), configs));
 }
 
-/** Names and aliases of all presets of a kind: what `parseReference` wants to know. */
+/** Names and aliases of all presets of a kind, as `parseReference` takes them. */
 export function presetNames(kind: PresetKind, configs = CONFIGS): string[] {
   return listPresets(kind, configs).flatMap(({ name, aliases }) => [name, ...aliases]);
 }
@@ -75,7 +75,7 @@ export function readPreset(kind: PresetKind, name: string, configs = CONFIGS): P
 }
 
 /**
- * What `--model` or `--transcoders` was given, followed through presets; `revision` (from `--revision`) wins over one
+ * The value of `--model` or `--transcoders`, with presets resolved; `revision` (from `--revision`) wins over one
  * in the name or preset. Throws as `parseReference`, and `UsageError` for a revision of a local folder.
  */
 export function locate(kind: PresetKind, text: string, revision?: string, configs = CONFIGS): Located {
@@ -137,7 +137,7 @@ function badPreset(file: string, why: string, cause?: unknown): BadFileError {
   return new BadFileError({
     code: 'bad_preset',
     message: `${file} is not a preset: ${why}`,
-    hint: 'The files beside it show the form.',
+    hint: 'See the other preset files in the same folder for the form.',
     cause,
   });
 }

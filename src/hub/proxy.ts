@@ -8,7 +8,7 @@ import { UsageError } from '../errors.ts';
 export interface Proxy {
   /** Address without name and password. */
   readonly url: string;
-  /** What names it in messages: host and port, and the variable. */
+  /** How messages name it: host and port, and the variable. */
   readonly name: string;
   readonly username: string;
   readonly password: string;
@@ -47,7 +47,7 @@ function variable(env: NodeJS.ProcessEnv, upper: string): Variable | undefined {
 }
 
 function parseProxy({ name, value }: Variable): Proxy {
-  // `proxy.example:3128` means http, as in curl. The h of socks5h says who looks names up: here always the proxy.
+  // `proxy.example:3128` means http, as in curl. The h of socks5h means that the proxy resolves names, which it always does here.
   const text = (value.includes('://') ? value : `http://${value}`).replace(/^socks5h:/i, 'socks5:');
   const url = URL.canParse(text) ? new URL(text) : undefined;
   if (!url?.hostname || !PROXY_PROTOCOLS.includes(url.protocol)) {
@@ -73,7 +73,7 @@ function decode(text: string): string {
 }
 
 /**
- * Whether NO_PROXY takes an address out: `*`, a host and all below it (`example.com`, `.example.com`, `*.example.com`), an
+ * Whether NO_PROXY exempts an address: `*`, a host and its subdomains (`example.com`, `.example.com`, `*.example.com`), an
  * IP address or a range of them (`10.0.0.0/8`), each with or without `:port`.
  */
 function isExempt({ protocol, hostname, port }: URL, noProxy: string): boolean {

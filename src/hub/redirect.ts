@@ -1,4 +1,4 @@
-/** Hub: where an answer sends a request on to, and what goes along. */
+/** Hub: the address that an answer redirects a request to, and whether the request may be sent there. */
 import { NetworkError } from '../errors.ts';
 import type { HubRequest } from './request.ts';
 
@@ -7,7 +7,8 @@ const REDIRECTS = [301, 302, 303, 307, 308];
 
 /**
  * The address that an answer redirects to; undefined for an answer that does not. A body is sent to the origin that it was
- * meant for and to no other. Throws `NetworkError` for an address that is none of http or https, and for a body's sake.
+ * meant for and to no other. Throws `NetworkError` for an address other than http or https, and where a body would go to
+ * another origin.
  */
 export function redirectOf(response: Response, from: string, request: HubRequest): string | undefined {
   const location = REDIRECTS.includes(response.status) ? response.headers.get('location') : null;
@@ -17,7 +18,7 @@ export function redirectOf(response: Response, from: string, request: HubRequest
     throw badRedirect(request, 'to something other than an http or https address');
   }
   if (request.body !== undefined && next.origin !== new URL(from).origin) {
-    throw badRedirect(request, `to ${next.origin}, and what was to be sent is not sent there`);
+    throw badRedirect(request, `to ${next.origin}, but a request with a body is not sent to another origin`);
   }
   return next.href;
 }

@@ -138,7 +138,7 @@ function hubReference(
   return { kind: 'hub', repo, ...(subfolder && { subfolder }), ...(revision !== undefined && { revision }) };
 }
 
-/** The Hub's rules for repository names. They also keep the name harmless as a folder of the cache. */
+/** The Hub's rules for repository names. A name that follows them is also safe as the name of a folder of the cache. */
 function checkRepo(text: string, repo: string): void {
   const parts = repo.split('/');
   const partIsFine = (part: string): boolean => /^\w(?:[\w.-]*\w)?$/.test(part);
@@ -155,7 +155,7 @@ function checkRepo(text: string, repo: string): void {
   }
 }
 
-/** Git's rules for names of refs, as far as a wrong one could leave the cache or the address. Throws `UsageError`. */
+/** Git's rules for names of refs, as far as a wrong name could leave the cache or change an address. Throws `UsageError`. */
 export function checkRevision(text: string, revision: string): void {
   const bad = /[\s~^:?*[\\]|\.\.|@\{|\/\/|^[/.-]|[/.]$|\.lock$/.test(revision);
   if (revision === '' || bad || !isSafePath(revision)) {

@@ -55,7 +55,7 @@ export class RemoteSource implements ByteSource {
     if (length === 0) return bytes;
     const headers = { range: `bytes=${offset}-${offset + length - 1}`, 'accept-encoding': 'identity' };
     const answer = await this.#http.open({ url: this.name, subject: this.#subject, headers }, signal);
-    // A whole file in answer to a range is of use only when the range is its beginning.
+    // A server that ignores ranges sends the whole file, which can be used only when the range is its beginning.
     if (answer.status !== 206 && offset > 0) {
       await answer.discard();
       throw new NetworkError({

@@ -41,7 +41,7 @@ export function isLargeFile(file: RepoFile): boolean {
   return SHA256.test(file.etag);
 }
 
-/** Checks an entry at the door, since its path and hash become names on this disk. Throws `BadFileError`. */
+/** Checks an entry of a listing, since its path and hash become names on this disk. Throws `BadFileError`. */
 export function toRepoFile(entry: ListedEntry, repo: string): RepoFile {
   const etag = entry.lfs ? entry.lfs.oid.replace(/^sha256:/, '') : (entry.oid ?? '');
   const bytes = entry.lfs?.size ?? entry.size;

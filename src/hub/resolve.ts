@@ -1,4 +1,4 @@
-/** Hub, the room's only door: a reference to the files that it stands for, on this disk or (dry run) where they are. */
+/** Hub, entry point of the room: resolves a reference to its files, on this disk or, in a dry run, on the Hub. */
 import { join } from 'node:path';
 import { NetworkError, NotFoundError } from '../errors.ts';
 import { type ByteSource, openFileSource } from '../formats/byte-source.ts';
@@ -29,12 +29,12 @@ export { namesCommit } from './repo-file.ts';
 export type { FileStatus } from './snapshot-types.ts';
 
 export interface ResolveOptions extends HubOverrides, HubClientOptions, Pick<AskOptions, 'tries'> {
-  /** Ends everything with the signal's reason. What was fetched so far is kept and gone on with next time. */
+  /** Ends everything with the signal's reason. What was fetched so far is kept, and the next run continues from it. */
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((progress: DownloadProgress) => void) | undefined;
   /** Fetch and write nothing; missing files can still be opened, over the network. */
   readonly dryRun?: boolean | undefined;
-  /** A run's view of the Hub, to be shared by several calls so that they see the same commits; replaces the options above it. */
+  /** A client that several calls share so that they see the same commits; it replaces the options above. */
   readonly client?: HubClient | undefined;
 }
 
@@ -43,7 +43,7 @@ export interface ResolveFilesOptions extends ResolveOptions {
   readonly wanted: ((path: string) => boolean) | readonly string[];
   /** Wins over the revision of the reference. */
   readonly revision?: string | undefined;
-  /** Whether cached files are all that is needed, should the Hub refuse or be away. Default: some of the wanted are there. */
+  /** Whether cached files are enough if the Hub refuses or cannot be reached. Default: at least one wanted file is cached. */
   readonly isEnough?: ((cached: LocalFiles) => boolean | Promise<boolean>) | undefined;
 }
 

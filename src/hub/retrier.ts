@@ -5,7 +5,7 @@ import { type Notice, PassingFault, type RetryPolicy, withRetries } from './retr
 /**
  * `many`: faults that may pass are tried again, since nothing can be done without an answer. `unless_away`: the same, but not
  * while the Hub is known to be away, for what can be done without. `one`: one try with a deadline, and none while the Hub is
- * known to be away, where the cache stands in.
+ * known to be away, where the cache can be used instead.
  */
 export type Tries = 'many' | 'unless_away' | 'one';
 
@@ -16,7 +16,7 @@ export interface RunOptions {
   readonly progress?: () => number;
 }
 
-/** Errors after which the next question would meet the same. */
+/** Codes of errors after which the Hub counts as away: the next question would fail in the same way. */
 const AWAY = ['network_failed', 'bad_certificate', 'proxy_refused'];
 
 /** What one run knows of whether the Hub can be reached. */

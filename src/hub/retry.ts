@@ -8,9 +8,9 @@ export interface RetryPolicy {
   /** Wait after the first fault; it doubles with each further one. */
   readonly firstWaitMs: number;
   readonly longestWaitMs: number;
-  /** A server that asks for more patience than this is answered with an error that says so. */
+  /** When a server asks for a longer wait than this, an error says so. */
   readonly longestRetryAfterMs: number;
-  /** How long an answer may take where there is something to go on with. */
+  /** How long an answer may take when the cache can be used instead. */
   readonly shortTryMs: number;
   /** How long a Hub that could not be reached is not asked again in such a case. */
   readonly awayMs: number;
@@ -44,7 +44,7 @@ export interface RetryOptions {
   readonly policy: RetryPolicy;
   readonly onNotice: Notice;
   readonly signal?: AbortSignal | undefined;
-  /** A number that grows with every success on the way, such as bytes received: growth makes the count of tries start again. */
+  /** A number that grows with progress, such as bytes received: when it grows, the count of tries starts again. */
   readonly progress?: () => number;
 }
 
@@ -69,7 +69,7 @@ export async function withRetries<T>(task: () => Promise<T>, options: RetryOptio
   }
 }
 
-/** Doubling waits, shortened at random by up to half, so that many clients do not come back in step. */
+/** Doubling waits, shortened at random by up to half, so that many clients do not retry at the same moment. */
 function backOffMs(policy: RetryPolicy, tries: number): number {
   const waitMs = Math.min(policy.longestWaitMs, policy.firstWaitMs * 2 ** (tries - 1));
   return waitMs * (1 - Math.random() / 2);
@@ -83,7 +83,7 @@ export function parseRetryAfter(text: string | null, nowMs = Date.now()): number
   return Number.isNaN(dateMs) ? undefined : Math.max(0, dateMs - nowMs);
 }
 
-/** Waits, and throws the signal's reason as soon as it is raised. */
+/** Waits, and throws the signal's reason as soon as it is aborted. */
 export async function sleep(waitMs: number, signal?: AbortSignal): Promise<void> {
   try {
     await wait(waitMs, undefined, signal && { signal });

@@ -1,4 +1,4 @@
-/** Hub: what is asked for of a commit, and what came of it. */
+/** Hub: types of a request for files of a commit, and of its result. */
 import type { TracerError } from '../errors.ts';
 
 export type FileStatus = 'local' | 'cached' | 'downloaded' | 'missing';
@@ -32,6 +32,6 @@ export interface SnapshotRequest {
   readonly selection: Selection;
   /** Folder that must have files, if only one is of interest. */
   readonly subfolder?: string | undefined;
-  /** Whether the wanted files that are in the cache are all that is needed, should the Hub refuse. */
+  /** Whether the wanted files that are in the cache are enough if the Hub refuses. */
   readonly isEnough: (cached: Snapshot) => boolean | Promise<boolean>;
 }

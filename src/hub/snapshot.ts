@@ -7,7 +7,7 @@ import type { TransferOptions } from './transfer.ts';
 
 export type SnapshotOptions = TransferOptions & PlanOptions;
 
-/** Brings the wanted files of several repositories here, through one queue. Throws as `planSnapshot` and `downloadAll` do. */
+/** Fetches the wanted files of several repositories, through one queue. Throws as `planSnapshot` and `downloadAll` do. */
 export async function takeSnapshots(
   requests: readonly SnapshotRequest[],
   client: HubClient,
@@ -21,7 +21,7 @@ export async function takeSnapshots(
     options,
   );
   for (const { cache, revision, commit, files, listedByHub } of plans) {
-    // Only now, so that a broken run leaves the name on the commit whose files are there.
+    // Written last, so that after an interrupted run the ref still names the commit whose files are cached.
     if (listedByHub && files.length > 0) await cache.writeRef(revision, commit);
   }
   return plans.map((made) => ({ ...made, files: made.files.map((file) => fetched(made, file)) }));

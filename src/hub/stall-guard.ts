@@ -1,4 +1,4 @@
-/** Hub: breaks a connection off that brings nothing for too long, or that the user no longer wants. */
+/** Hub: closes a connection on which nothing arrives for too long, or when the user cancels. */
 
 export class StallGuard implements Disposable {
   readonly #controller = new AbortController();
@@ -25,7 +25,7 @@ export class StallGuard implements Disposable {
     return this.#stalled;
   }
 
-  /** Starts (again) to count the silence. */
+  /** Starts the time limit again. */
   watch(): void {
     this.rest();
     this.#timer = setTimeout(() => {
@@ -34,14 +34,14 @@ export class StallGuard implements Disposable {
     }, this.#stallMs);
   }
 
-  /** Stops counting while the other side is not the one that is waited for. */
+  /** Stops the time limit while the server is not the one that is waited for. */
   rest(): void {
     clearTimeout(this.#timer);
   }
 
   /**
    * The outcome of `work`, or the signal's reason once the connection is given up. `fetch` has the signal too, but on a busy
-   * machine its promise, or that of a body, sometimes stays open for ever when the signal comes as an answer begins.
+   * machine its promise, or that of a body, sometimes never settles when the signal is aborted as an answer begins.
    */
   async until<T>(work: Promise<T>): Promise<T> {
     const { signal } = this;

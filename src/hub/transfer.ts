@@ -1,8 +1,8 @@
 /**
- * Hub, step 3b: the bytes of one blob into its `.incomplete` file, going on where an earlier run stopped.
+ * Hub, step 3b: the bytes of one blob into its `.incomplete` file, continuing where an earlier run stopped.
  *
- * Bytes are written at their own place in the file, which is never shortened while it is open: whoever else still writes
- * the same blob writes the same bytes, so not even a broken lock can damage it.
+ * Bytes are written at their own offset in the file, which is never shortened while it is open: another process that writes
+ * the same blob writes the same bytes, so that the file is not damaged even where the lock fails.
  */
 import { constants, mkdir, open, rm, type FileHandle } from 'node:fs/promises';
 import { dirname } from 'node:path';
@@ -109,7 +109,7 @@ async function openIncomplete(path: string, bytes: number): Promise<FileHandle> 
   return open(path, constants.O_RDWR | constants.O_CREAT);
 }
 
-/** The growing file, its digest and its progress, kept in step. */
+/** Writes to the incomplete file, and updates digest and progress with every write. */
 class BlobWriter {
   /** Bytes that are written and digested. */
   offset = 0;
@@ -127,7 +127,7 @@ class BlobWriter {
     this.#digest = new ContentDigest(file);
   }
 
-  /** Takes up the bytes that the file holds already. */
+  /** Reads the bytes that the file holds already, and continues after them. */
   static async resume(handle: FileHandle, file: RepoFile, meter: ProgressMeter): Promise<BlobWriter> {
     const writer = new BlobWriter(handle, file, meter);
     const buffer = new Uint8Array(CHUNK_BYTES);
@@ -166,5 +166,5 @@ class BlobWriter {
 }
 
 function ignore(): void {
-  // nobody watches
+  // no progress is reported
 }

@@ -1,11 +1,11 @@
 /**
- * Hub: `fetch` as Node has it, or through a proxy where the environment names one. Node 20 knows of no proxies, so that then
- * undici is loaded (a tenth of a second), whose agents go with its own `fetch` alone.
+ * Hub: Node's own `fetch`, or undici's where the environment names a proxy: Node 20's has no proxies, and agents of undici
+ * work only with the `fetch` of undici. It is loaded when it is needed (a tenth of a second).
  */
 import type { Dispatcher } from 'undici';
 import type { Proxy } from './proxy.ts';
 
-/** Longest wait for a proxy to open a tunnel; as long as any other silence (DEFAULT_DOWNLOAD_TIMEOUT of huggingface_hub). */
+/** Longest wait for a proxy to open a tunnel; the same as for any other silence (DEFAULT_DOWNLOAD_TIMEOUT of huggingface_hub). */
 const TUNNEL_MS = 10_000;
 
 export class Transport {
@@ -24,7 +24,7 @@ export class Transport {
     const undici = await import('undici');
     const agent = this.#agents.get(proxy.url) ?? agentOf(proxy, undici);
     this.#agents.set(proxy.url, agent);
-    // The same standard in two declarations: those of undici and those that come with Node.
+    // Undici and Node declare the same standard type separately.
     const request = init as unknown as import('undici').RequestInit;
     return await undici.fetch(url, { ...request, redirect: 'manual', dispatcher: agent });
   }
@@ -39,9 +39,9 @@ function agentOf(
   const token = `Basic ${Buffer.from(`${username}:${password}`).toString('base64')}`;
   return new ProxyAgent({
     uri: url,
-    // http goes to the proxy as it is, as from other programs: many proxies open tunnels to port 443 only.
+    // Plain http is sent to the proxy without a tunnel, as other programs do: many proxies open tunnels to port 443 only.
     proxyTunnel: false,
-    // A request that is aborted leaves its tunnel waiting: this ends it.
+    // An aborted request leaves its tunnel waiting: this limit ends it.
     clientFactory: (origin, options) => new Pool(origin, { ...options, headersTimeout: TUNNEL_MS }),
     ...(hasCredentials && { token }),
   });

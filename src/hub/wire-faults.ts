@@ -1,14 +1,14 @@
-/** Hub: what went wrong on the wire, told apart: what may pass, what stays, and what was the user's own wish. */
+/** Hub: classifies faults of a connection: those that may pass, those that stay, and those that the user caused by aborting. */
 import { NetworkError, TracerError } from '../errors.ts';
 import type { Proxy } from './proxy.ts';
 import { PassingFault } from './retry.ts';
 import type { StallGuard } from './stall-guard.ts';
 
 const CERTIFICATE_FAULT = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ERR_TLS/;
-/** undici's words for a tunnel that a proxy did not open; 407 to a request without a tunnel. */
+/** undici's messages for a tunnel that a proxy did not open, and for status 407 to a request without a tunnel. */
 const PROXY_STATUS = /Proxy response \((\d+)\)|Proxy Authentication Required \((407)\)/;
 
-/** The error that a fault of `fetch` or of a body stands for; what is none of these comes back as it was. */
+/** The error for a fault of `fetch` or of a body; any other error is returned unchanged. */
 export function networkFault(
   error: unknown,
   url: string,
@@ -21,7 +21,7 @@ export function networkFault(
   const { host } = new URL(url);
   const through = throughProxy(proxy);
   if (guard.stalled) return new PassingFault(`${host} sent nothing for too long${through}`, { cause: error });
-  // `fetch` reports every fault of the wire as a TypeError whose cause tells more; without a cause it is a bug here.
+  // `fetch` reports every fault of a connection as a TypeError with a cause; without a cause it is a bug here.
   const cause = firstCause(error);
   if (cause === error) return error;
   const [, tunnel, plain] = PROXY_STATUS.exec(textOf(cause, 'message') ?? '') ?? [];
@@ -39,12 +39,12 @@ export function networkFault(
   });
 }
 
-/** The words that tell of a proxy, where there is one: what fails may be its doing. */
+/** Names the proxy in a message, where there is one: it may be the reason of a fault. */
 export function throughProxy(proxy: Proxy | undefined): string {
   return proxy ? ` through the proxy ${proxy.name}` : '';
 }
 
-/** What a proxy answered to the wish for a connection: its own faults may pass, its refusals stay. */
+/** The error for the status that a proxy answered a connection with: its own faults may pass, its refusals stay. */
 export function proxyRefusal(status: number, host: string, proxy: Proxy, cause?: unknown): Error {
   const message = `the proxy ${proxy.name} answered ${status} to a connection to ${host}`;
   if (status >= 500 || status === 429) return new PassingFault(message, { cause });

@@ -6,7 +6,7 @@ export type Change =
   | { readonly kind: 'scale'; readonly factor: number }
   | { readonly kind: 'add'; readonly amount: number };
 
-/** Positions from `start` to before `stop`, negative ones counted from the end; `stop: null` goes on into generated tokens. */
+/** Positions from `start` to before `stop`, negative ones counted from the end; `stop: null` includes generated tokens. */
 export interface PositionRange {
   readonly start: number;
   readonly stop: number | null;

@@ -1,4 +1,4 @@
-/** Model: the values of one run that were asked for, by hook name, and who owns them. */
+/** Model: the captured values of one run, by hook name, and who owns them. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor } from '../backend/backend.ts';
 import { applyEdit, type HookName, type RunHooks } from './hooks.ts';
@@ -9,7 +9,7 @@ export class ActivationCache implements Disposable {
 
   /** Keeps a value beyond the tidy it was made in; the value given stays its owner's. A name kept before is replaced. */
   keep(name: HookName, value: Tensor): void {
-    // A clone shares the numbers; whoever owns the original is free to dispose it.
+    // A clone shares the numbers; the owner of the original may dispose it.
     const kept = tf.keep(value.clone());
     this.values.get(name)?.dispose();
     this.values.set(name, kept);
@@ -26,7 +26,7 @@ export class ActivationCache implements Disposable {
     return value as T;
   }
 
-  /** As `get`, but the value is the caller's from now on: a long prompt's need not all be kept until the pass is disposed. */
+  /** As `get`, but the value belongs to the caller from now on, so that a long prompt's values can be disposed early. */
   take<T extends Tensor = Tensor>(name: HookName): T {
     const value = this.get<T>(name);
     this.values.delete(name);
@@ -43,7 +43,7 @@ export class ActivationCache implements Disposable {
   }
 }
 
-/** What the code of a pass calls at every hook: applies edits, keeps captures, returns the value to go on with. */
+/** What the code of a pass calls at every hook: applies edits, keeps captures, returns the value that the pass continues with. */
 export interface HookPoints {
   at<T extends Tensor>(name: HookName, value: T): T;
 }

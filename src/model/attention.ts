@@ -79,8 +79,8 @@ export function attention(
 }
 
 /**
- * What queries [pos, n_heads, d_head] make of keys [pos, n_kv_heads, d_head], both rotated, after cap and mask
- * [1, q_pos, k_pos]: [sequences · n_heads, q_pos, k_pos].
+ * Attention scores [sequences · n_heads, q_pos, k_pos] of queries [pos, n_heads, d_head] and keys [pos, n_kv_heads, d_head],
+ * both rotated, after cap and mask [1, q_pos, k_pos].
  */
 export function attentionScores(
   queries: Tensor3D,
@@ -108,7 +108,7 @@ export function attentionScores(
   return tf.where<Tensor3D>(tf.greater(mask, 0), capped, tf.fill([1, 1, 1], -Infinity));
 }
 
-/** Which share each query takes of each key, of scores of the same shape. */
+/** The weight of each key for each query: softmax of scores, of the same shape. */
 export function attentionPattern(scores: Tensor3D): Tensor3D {
   return tf.softmax(scores, -1);
 }

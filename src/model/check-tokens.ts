@@ -1,4 +1,4 @@
-/** Model: whether tokens can be run, told before anything is loaded. */
+/** Model: checks that tokens can be run, before anything is loaded. */
 import { UsageError } from '../errors.ts';
 import type { TransformerConfig } from './config.ts';
 

@@ -34,8 +34,8 @@ export interface Checkpoint extends Disposable {
 
 /**
  * Opens a checkpoint from its headers. Throws `NotFoundError` for a missing file, `BadFileError` for a configuration or
- * a header that cannot be, naming the tensor, the shape expected and the shape found. Tensors that no parameter is in are not
- * looked at.
+ * a header that is not valid, naming the tensor, the shape expected and the shape found. Tensors that hold no parameter are
+ * not checked.
  */
 export async function openCheckpoint(files: FileSet): Promise<Checkpoint> {
   const config = await readConfig(files);
@@ -81,12 +81,12 @@ function checkWeight(expected: ExpectedWeight, { file, placeOf, faultFor }: Open
   const found = file.tensors.get(key);
   if (!found) throw faultFor(key) ?? missingWeight(file, key, shape);
   const place = placeOf(key);
-  // The type comes first: quantised weights have other shapes too, which is not what is wrong with them.
+  // The type is checked first: quantised weights have other shapes too, and a message about shapes would mislead.
   const info = weightInfo(place.fileName, found);
   if (info.shape.join() !== shape.join()) {
     throw new BadFileError({
       code: 'tensor_shape',
-      message: `${place.fileName}: ${key} is [${info.shape.join(', ')}], config.json makes it [${shape.join(', ')}]`,
+      message: `${place.fileName}: ${key} is [${info.shape.join(', ')}], expected [${shape.join(', ')}] by config.json`,
       hint: 'Does config.json belong to these weights?',
     });
   }

@@ -79,11 +79,11 @@ export function valueText(found: unknown): string {
   return text.length > LONGEST_VALUE ? `${text.slice(0, LONGEST_VALUE)}…` : text;
 }
 
-/** Throws the `BadFileError` for a key whose value cannot be honoured. */
+/** Throws the `BadFileError` for a key whose value is not supported. */
 export function refuseConfig(name: string, key: string, found: unknown, expected: string): never {
   throw new BadFileError({
     code: 'bad_config',
     message: `${name}: ${key} is ${valueText(found)}, expected ${expected}`,
-    hint: 'Check that the file belongs to this checkpoint and is unchanged. A checkpoint that is really computed so cannot be traced.',
+    hint: 'Check that the file belongs to this checkpoint and is unchanged. A checkpoint that really has this value cannot be traced.',
   });
 }

@@ -48,7 +48,7 @@ interface NamedBase {
   readonly base: number;
 }
 
-/** The base that each part of an object gives; none where it does not speak of it. */
+/** The bases that an object gives, one for each of its parts that has one. */
 function basesIn(
   name: string,
   key: string,

@@ -1,4 +1,4 @@
-/** Model: what a forward pass has to know of a checkpoint, read once from config.json and trusted afterwards. */
+/** Model: the configuration that a forward pass needs, read and checked once from config.json. */
 import type { Family } from './family.ts';
 
 export type AttentionType = 'local' | 'global';

@@ -13,8 +13,9 @@ const FIELD = 'eos_token_id';
 const EosFile = v.object({ [FIELD]: v.optional(v.unknown()) });
 
 /**
- * A checkpoint's `generation_config.json` alone counts where there is one, even if it names no token; else `config.json` does, and where
- * that lacks the field what the family's class in transformers has. Throws `BadFileError` for anything but ids of the vocabulary.
+ * Only `generation_config.json` counts where a checkpoint has one, even if it names no token; else `config.json`, and where
+ * that lacks the field, the default of the family's class in transformers. Throws `BadFileError` for anything but ids of the
+ * vocabulary.
  */
 export async function readEndTokens(
   files: FileSet,

@@ -1,4 +1,4 @@
-/** Model: the families that are known, one row each. A row reads the config.json of its family; what it says is a value. */
+/** Model: the families that are known, one row each: the function that reads the config.json of the family. */
 import * as v from 'valibot';
 import { BadFileError } from '../errors.ts';
 import { checkSchema } from '../formats/parsed-text.ts';

@@ -1,4 +1,4 @@
-/** Model: what differs between families beside their dimensions. Block code never sees a family's name. */
+/** Model: what differs between families beside their dimensions. Block code uses these values, never a family's name. */
 import type { WeightNames } from './weight-names.ts';
 
 export interface Family {

@@ -1,16 +1,16 @@
-/** Model: a folder of files, local or not, as the `hub` room hands it over. */
+/** Model: a folder of files, local or not, as the `hub` room provides it. */
 import type { ByteSource } from '../formats/byte-source.ts';
 
 export interface FileSet {
   /** How errors name it. */
   readonly name: string;
   has(path: string): boolean;
-  /** False: what is missing here may only not be known without the network; then `open` says so. */
+  /** False: only the cache was looked at, so a file that is not listed may still exist; then `open` throws the reason. */
   readonly isComplete?: boolean;
   open(path: string): Promise<ByteSource>;
 }
 
-/** Whether a file is certainly not there; where that is not certain, opening it tells what has to be done. */
+/** Whether a file is certainly not there; where that is not certain, opening it throws an error with the next step. */
 export function lacks(files: FileSet, path: string): boolean {
   return !files.has(path) && (files.isComplete ?? true);
 }

@@ -111,19 +111,19 @@ function escapeForRegExp(text: string): string {
 }
 
 /**
- * Receives the value at a hook and returns the value to go on with: the same one, or another of the same shape; nothing
- * leaves it as it is.
+ * Receives the value at a hook and returns the value that the pass continues with: the same one, or another of the same shape;
+ * `undefined` leaves it unchanged.
  *
- * Ownership: no tensor changes its owner. The pass goes on with a handle of its own on the numbers of what is returned, so an
- * edit may return its argument, a tensor that it makes (freed with the layer), or one that belongs to somebody else, such as
- * `cache.get(name)`, which stays theirs. The argument is a handle of the edit's own: it may be disposed, and lives longer than
- * the layer when it is kept with `tf.keep`; who keeps it disposes it.
+ * Ownership: no tensor changes its owner. The pass continues with its own handle on the numbers that are returned, so an edit
+ * may return its argument, a tensor that it makes (freed with the layer), or one with another owner, such as
+ * `cache.get(name)`, which stays the cache's. The argument is the edit's own handle: the edit may dispose it, or keep it beyond
+ * the layer with `tf.keep` and dispose it later.
  */
 export type Edit = (value: Tensor, name: HookName) => Tensor | undefined;
 
 /**
- * The value to go on with after an edit; it belongs to the scope (`tf.tidy`) that this is called in. A clone shares the
- * numbers and costs nothing. Throws `UsageError` for a tensor of another shape.
+ * The value after an edit; it belongs to the scope (`tf.tidy`) that this is called in. A clone shares the numbers, so it
+ * takes no memory. Throws `UsageError` for a tensor of another shape.
  */
 export function applyEdit<T extends Tensor>(edit: Edit, value: T, name: HookName): T {
   const edited = edit(value.clone(), name) ?? value;
@@ -137,7 +137,7 @@ export function applyEdit<T extends Tensor>(edit: Edit, value: T, name: HookName
   return edited.clone() as T;
 }
 
-/** Hooks are values handed to one run; nothing is installed, so nothing is left over. */
+/** Hooks are values passed to one run; nothing is installed, so nothing has to be removed. */
 export interface RunHooks {
   readonly edits?: ReadonlyMap<HookName, Edit>;
   /** Which values to keep in the activation cache of the run. */

@@ -7,9 +7,9 @@ import type { TensorFile } from '../formats/tensor-file.ts';
 import type { WeightNames } from './weight-names.ts';
 
 /**
- * The family's names as a file spells them: what stands in front of the embedding's key stands in front of all. The family's
+ * The family's names with the prefix that the file uses: the prefix of the embedding's key is that of all keys. The family's
  * own prefix comes first, then one under which the model is complete. Throws `BadFileError` when there are several of those;
- * without any, the names are those of a place where at least the embedding is, for the message that says what is missing.
+ * without any, a prefix under which there is at least the embedding is used, for the message that says what is missing.
  */
 export function namesInFile(
   names: WeightNames,
@@ -27,7 +27,7 @@ export function namesInFile(
     throw new BadFileError({
       code: 'several_models',
       message: `${file.name} holds ${complete.length} models, under ${complete.map(({ prefix }) => `'${prefix}'`).join(' and ')}, and none under '${names.prefix}'`,
-      hint: 'Save the one that is wanted by itself.',
+      hint: 'Save the wanted model alone in a file.',
     });
   }
   return complete[0] ?? found[0] ?? names;
@@ -49,7 +49,7 @@ function renamed(names: WeightNames, prefix: string, file: TensorFile): WeightNa
   };
 }
 
-/** The output matrix stands beside the model, or beside something that it is wrapped in: the innermost place that has it. */
+/** The key of the output matrix, under the prefix or the prefix without some of its last parts: the longest that exists. */
 function headKey(W_U: string, prefix: string, { tensors }: TensorFile): string {
   const wrappers = prefix.split('.').slice(0, -1);
   const places = [...wrappers, ''].map((_, n) => [...wrappers.slice(0, wrappers.length - n), W_U].join('.'));

@@ -1,4 +1,4 @@
-/** Model: keys and values of the tokens that were run already, so that a new token costs one position. */
+/** Model: keys and values of the tokens that were run already, so that only new positions are computed. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor3D } from '../backend/backend.ts';
 import type { PastKeysValues } from './attention.ts';

@@ -56,7 +56,7 @@ export async function loadTransformer(
   };
   const block = async (layer: number): Promise<BlockWeights> => {
     const keys = names.block(layer);
-    // All at once: two or more reads from the page cache go on side by side.
+    // All at once: reads from the page cache run in parallel.
     const matrices = await allSettled(
       BLOCK_MATRICES.map(async (name) => [name, await matrix(keys[name])] as const),
     );
@@ -81,7 +81,7 @@ export async function loadTransformer(
   }
 }
 
-/** Waits for all before it throws, so that nothing goes on in the background and everything made is known. */
+/** Waits for all before it throws, so that no work continues in the background and everything made can be disposed. */
 async function allSettled<T>(work: readonly Promise<T>[]): Promise<T[]> {
   const results = await Promise.allSettled(work);
   return results.map((result) => {

@@ -1,6 +1,6 @@
 /**
- * Model: logits of a pass that made none, for as many positions as somebody asks for. A row of 256,000 tokens takes 1 MB, so
- * those of a long prompt are made some at a time.
+ * Model: logits of chosen positions after a pass that computed none. A row of 256,000 tokens takes 1 MB, so those of a long
+ * prompt are computed in blocks of rows.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type { HeldWeight, Tensor2D } from '../backend/backend.ts';
@@ -12,7 +12,7 @@ import { lastRow, type Transformer } from './transformer.ts';
 /** What a pass has to capture for it, with `logits: 'none'`: rows of all positions. */
 export const BEFORE_UNEMBEDDING: HookName = 'unembed.hook_pre';
 
-/** Logits, or what they are before the cap. */
+/** Logits, or the values before the cap. */
 export type UnembeddedSite = 'unembed.hook_post' | 'logits';
 
 const DEFAULT_BLOCK_BYTES = 64 * 2 ** 20;

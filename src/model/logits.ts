@@ -1,4 +1,4 @@
-/** Model: what a row of logits says, in plain numbers. */
+/** Model: probabilities and largest values of a row of logits, on plain arrays. */
 
 /** Softmax of a row of logits [d_vocab], summed in double precision. */
 export function softmax(logits: Float32Array): Float64Array {
@@ -12,7 +12,7 @@ export function softmax(logits: Float32Array): Float64Array {
   return probabilities;
 }
 
-/** Up to so many largest values are kept sorted while all are looked at once; more are found by sorting everything. */
+/** Up to so many largest values are kept sorted during one pass over all values; more are found by sorting everything. */
 const FEW = 256;
 
 /** Indices of the k largest values, largest first; of equal ones the smaller index first. */

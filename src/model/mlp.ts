@@ -19,7 +19,7 @@ export function geluTanh(x: Tensor2D): Tensor2D {
   return tf.mul(tf.mul(x, 0.5), tf.add(tf.tanh(inner), 1));
 }
 
-/** What the MLP of a layer makes of normalised inputs x [pos, d_model], before the post norm. */
+/** Output [pos, d_model] of the MLP of a layer, before the post norm, of normalised inputs x [pos, d_model]. */
 export function gatedMlp(x: Tensor2D, weights: MlpWeights, layer: number, hooks: HookPoints): Tensor2D {
   const pre = hooks.at(blockHook(layer, 'mlp.hook_pre'), weights.W_gate.matMul(x, { transpose: true }));
   const preLinear = hooks.at(

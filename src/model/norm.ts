@@ -1,4 +1,4 @@
-/** Model: norms. What one computes, and the linear map that it is while its divisor is held constant, stand side by side. */
+/** Model: norms, each with its computation and with the linear map that it is while its divisor is held constant. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor1D, Tensor2D } from '../backend/backend.ts';
 import type { HookPoints } from './activation-cache.ts';

@@ -17,8 +17,7 @@ export function notFinite(fileName: string, key: string): BadFileError {
 
 /**
  * The first parameter with a number that is not finite, read from the file piece by piece; undefined when all are
- * finite. For the moment when a result came out not finite: looking at every number of every load would cost more than
- * the load itself.
+ * finite. Called when a result is not finite: a check of every number at every load would take longer than the load itself.
  */
 export async function findNotFinite(file: TensorFile, keys: Iterable<string>): Promise<string | undefined> {
   for (const key of keys) {

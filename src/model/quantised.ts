@@ -1,9 +1,9 @@
-/** Model: checkpoints whose numbers are packed or scaled, by all the signs that they show. */
+/** Model: recognises quantised checkpoints, by config.json, by types of tensors and by keys. */
 import { BadFileError } from '../errors.ts';
 import type { TensorFile } from '../formats/tensor-file.ts';
 import { valueText, type ConfigDocument } from './config-file.ts';
 
-/** The next step for whoever has a quantised checkpoint. */
+/** The hint for a quantised checkpoint. */
 export const NOT_QUANTISED =
   'Name a checkpoint that is not quantised, or one that was converted back to float32, float16 or bfloat16.';
 

@@ -1,4 +1,4 @@
-/** Model: what a direction of the residual stream does to the logits on the direct path. */
+/** Model: the effect of a direction of the residual stream on the logits, on the direct path. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Backend, HeldWeight, Tensor2D } from '../backend/backend.ts';
 import { weightSource } from '../backend/weight-source.ts';
@@ -9,7 +9,7 @@ import { findNotFinite, notFinite } from './not-finite.ts';
 /**
  * How much each logit (before the cap) grows, relative to the mean over the vocabulary, when `direction` [d_model] is added
  * to the last residual stream, before the division by the final norm's divisor, which depends on the prompt. [d_vocab]
- * Throws `BadFileError` when a parameter on the way holds numbers that are not finite.
+ * Throws `BadFileError` when a parameter that is used holds numbers that are not finite.
  */
 export async function tokenEffects(
   backend: Backend,

@@ -176,7 +176,7 @@ export class Transformer implements Disposable {
   }
 }
 
-/** How far a pass has to go for what is asked of it: the number of layers, and whether what comes after them is needed. */
+/** How much of the model a pass has to run: the number of layers, and whether the final norm and unembedding are needed. */
 function extentOf(
   { logits, cache, edits, capture }: ForwardOptions,
   n_layers: number,

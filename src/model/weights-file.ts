@@ -21,13 +21,13 @@ export interface OpenedWeights {
   /** `INDEX_FILE`, where it was read. */
   readonly index: string | undefined;
   readonly placeOf: (key: string) => WeightPlace;
-  /** Why a file could not be opened that may hold a tensor which is missing. */
+  /** Why a file that may hold a missing tensor could not be opened. */
   readonly faultFor: (key: string) => Error | undefined;
 }
 
 /**
- * A whole file comes first, as in transformers: an index and shards beside it are left from another save and are not looked
- * at. Throws `NotFoundError` when there is neither, and what opening throws.
+ * A whole file comes first, as in transformers: an index and shards beside it are left over from another save and are not
+ * read. Throws `NotFoundError` when there is neither, and what opening throws.
  */
 export async function openWeights(files: FileSet): Promise<OpenedWeights> {
   if (!files.has(WEIGHTS_FILE) && files.has(INDEX_FILE)) return await openShards(files);

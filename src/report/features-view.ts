@@ -21,7 +21,7 @@ export function buildView(result: FeaturesBuildResult, screen: Screen): string {
         `${formatAmount(n_documents, 'document')}, ${formatAmount(n_windows, 'window')}, ${formatAmount(n_tokens, 'token')}`,
       ],
       ...(n_resumed_windows > 0
-        ? [['gone on after', formatAmount(n_resumed_windows, 'window')] as const]
+        ? [['resumed after', formatAmount(n_resumed_windows, 'window')] as const]
         : []),
     ],
     screen,

@@ -47,7 +47,7 @@ class Matcher {
 
   constructor(tokens: readonly (readonly [string, AddedToken])[]) {
     for (const [content, token] of tokens) {
-      // Normalized, two tokens may have become equal. The library's choice is not fixed; here the first counts.
+      // After normalization two tokens may be equal. The library does not fix which one counts; here it is the first.
       if (content !== '' && !this.#tokens.has(content)) this.#tokens.set(content, token);
     }
     for (const content of this.#tokens.keys()) {
@@ -74,7 +74,7 @@ class Matcher {
       if (token.single_word && (endsWithWord(text, begin) || startsWithWord(text, end))) continue;
       const start = token.lstrip ? Math.max(done, beforeSpace(text, begin)) : begin;
       const stop = token.rstrip ? afterSpace(text, end) : end;
-      // A token of white space may have been taken along by the one before it.
+      // A token of white space may already belong to the white space that the token before it strips.
       if (start >= stop) continue;
       if (done < start) spans.push(text.slice(done, start));
       spans.push(token.id);

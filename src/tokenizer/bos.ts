@@ -1,7 +1,7 @@
-/** What every forward pass and every attribution has to know about the beginning-of-sequence token, as data. */
+/** Tokenizer: the rules about the beginning-of-sequence token, for passes and for attribution. */
 import { unreachable } from '../errors.ts';
 
-/** Whether BOS is put in front: whatever the text is, or only where no declared special token stands there already. */
+/** Whether BOS is put in front always, or only where the text does not begin with a declared special token. */
 export type BosRule = 'always' | 'unless_special_first';
 
 /** The reference tokenizes in two ways; a prompt that starts with `<bos>` or `<start_of_turn>` differs between them. */
@@ -25,12 +25,12 @@ export function withBos(
   }
 }
 
-/** BOS: its activations are far larger than all others and would drown every other edge. */
+/** BOS: its activations are far larger than all others, so that no other edge would count. */
 const N_IGNORED = 1;
 
 /**
  * How many leading positions attribution leaves out: their feature activations and error vectors are set to zero.
- * In Gemma-2 this is a rule about the position and not about the token, so BOS need not stand there.
+ * In Gemma-2 the rule is about the position and not about the token: it holds also where that token is not BOS.
  */
 export function ignoredPositions(ids: ArrayLike<number>): number {
   return Math.min(N_IGNORED, ids.length);

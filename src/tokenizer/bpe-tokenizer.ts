@@ -22,7 +22,7 @@ export class BpeTokenizer implements Tokenizer {
   readonly #special: SpecialTokens;
   readonly #tables: BpeTables;
   readonly #addedTokens: AddedTokens;
-  /** Where the text is split before merging, by one after the other; each part has its separator at the end. */
+  /** The text is split at these before merging, at one after the other; each part has its separator at the end. */
   readonly #separators: readonly string[];
   readonly #bpe: Bpe;
   readonly #decoder: Decoder;
@@ -38,7 +38,7 @@ export class BpeTokenizer implements Tokenizer {
     this.#addedTokens = new AddedTokens(rules);
     this.#separators = rules.pre_tokenizer.map(({ pattern }) => pattern.String);
     this.#bpe = new Bpe(tables, rules, file);
-    // Not the declared ones: `<mask>` is left out too when special tokens are.
+    // By `tokenizer.json` and not by declaration: `<mask>` is left out too when special tokens are.
     const skipped = new Set(rules.added_tokens.filter((token) => token.special).map((token) => token.id));
     this.#decoder = new Decoder(rules.decoder, (id, { skipSpecialTokens }) =>
       skipSpecialTokens && skipped.has(id) ? undefined : pieceOf(tables, id),

@@ -70,8 +70,8 @@ export class Bpe {
   }
 
   /**
-   * Applies the merges in the order of their rank, at equal rank from left to right. A heap of the candidates and links
-   * between the living symbols keep it at n log n: Gemma does not split its text, so n can be a whole document.
+   * Applies the merges in the order of their rank, at equal rank from left to right. A heap of the candidates and a linked
+   * list of the remaining symbols need n log n steps: Gemma does not split its text, so n can be a whole document.
    */
   #merge(symbols: number[]): number[] {
     const n = symbols.length;
@@ -119,7 +119,7 @@ function findBytePieces(tables: BpeTables): Int32Array {
   const [length, opening] = [bytePiece(0).length, bytePiece(0).charCodeAt(0)];
   for (let id = 0; id < vocabularySize(tables); id++) {
     const start = pieceStarts[id]!;
-    // Most pieces are told apart without making a string of them.
+    // Most pieces are skipped without making a string of them.
     if (pieceStarts[id + 1]! - start !== length || pieceBytes[start] !== opening) continue;
     const byte = bytes.get(pieceOf(tables, id)!);
     if (byte !== undefined) ids[byte] = id;
@@ -127,7 +127,7 @@ function findBytePieces(tables: BpeTables): Int32Array {
   return ids;
 }
 
-/** Without the added tokens: where one was not cut out of the text (`single_word`), it is no word either. */
+/** The vocabulary without added tokens: one that was not cut out of the text (`single_word`) must not match as a word. */
 function listVocabulary(tables: BpeTables, rules: Rules): Map<string, number> {
   const ids = new Map<string, number>();
   for (let id = 0; id < vocabularySize(tables); id++) ids.set(pieceOf(tables, id)!, id);

@@ -6,7 +6,7 @@ import type { BpeTables } from './tables.ts';
 
 /**
  * `merges` holds `'a b'` or `['a', 'b']`. Throws `BadFileError` for ids that are no integers, are used twice or leave
- * holes, and for merges that are malformed, named twice, or speak of pieces that the vocabulary has not.
+ * gaps, and for merges that are malformed, named twice, or have pieces that are not in the vocabulary.
  */
 export function buildTables(
   model: { readonly vocab?: unknown; readonly merges?: unknown },
@@ -40,7 +40,7 @@ function readVocabulary(vocab: unknown, file: string): Map<string, number> {
   return ids;
 }
 
-/** Vocabulary and added tokens in one list without holes; an added token may be in the vocabulary too, under the same id. */
+/** Vocabulary and added tokens in one list without gaps; an added token may be in the vocabulary too, under the same id. */
 function piecesInOrder(
   ids: ReadonlyMap<string, number>,
   addedTokens: readonly AddedToken[],
@@ -60,7 +60,7 @@ function piecesInOrder(
   const size = byPiece.size;
   const pieces: (string | undefined)[] = new Array<string | undefined>(size).fill(undefined);
   for (const [piece, id] of byPiece) {
-    // Without holes or doubles, the ids of `size` pieces are 0 to size - 1: one outside leaves a hole inside.
+    // Without gaps and repeats, the ids of `size` pieces are 0 to size - 1: an id beyond them means a gap below.
     if (id >= size) {
       throw damaged(
         file,
@@ -80,7 +80,7 @@ function piecesInOrder(
 function packPieces(pieces: readonly string[]): Pick<BpeTables, 'pieceStarts' | 'pieceBytes'> {
   const pieceStarts = new Uint32Array(pieces.length + 1);
   pieces.forEach((piece, id) => (pieceStarts[id + 1] = pieceStarts[id]! + Buffer.byteLength(piece)));
-  // Joining is safe: only a file with unpaired surrogates could fuse two pieces at their border, and it would be damaged.
+  // Joining is safe: only unpaired surrogates could become one character at the border of two pieces, in a damaged file.
   const pieceBytes = Buffer.from(pieces.join(''), 'utf8');
   return { pieceStarts, pieceBytes };
 }

@@ -1,4 +1,4 @@
-/** Tokenizer, between starts: where compiled tokenizers are kept. The cache may fail in every way; it only costs time. */
+/** Tokenizer, cache on disk: where compiled tokenizers are kept. A failure of the cache costs time and nothing else. */
 import { createHash } from 'node:crypto';
 import { readFile, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -7,7 +7,7 @@ import { userFolder } from '../formats/user-folders.ts';
 import { readCompiled, writeCompiled } from './compiled-file.ts';
 import type { CompiledTokenizer } from './compiled-file.ts';
 
-/** Smaller sources are parsed faster than a cache is looked up. */
+/** Smaller sources are parsed faster than they are found in a cache. */
 const SMALLEST_CACHED_BYTES = 2 ** 20;
 const NAME_LENGTH = 32;
 
@@ -21,7 +21,7 @@ export class CompiledCache {
     this.#source = source;
   }
 
-  /** Undefined when there is nothing to gain, or no such file: then reading it will say what is wrong. */
+  /** Undefined for a file that is too small, and for one that is missing, for which reading it throws the error. */
   static async of(tokenizerJson: string, cacheDir?: string): Promise<CompiledCache | undefined> {
     try {
       const path = await realpath(tokenizerJson);
@@ -29,7 +29,7 @@ export class CompiledCache {
       if (size < SMALLEST_CACHED_BYTES) return undefined;
       const name = createHash('sha256').update(path).digest('hex').slice(0, NAME_LENGTH);
       const folder = cacheDir ?? userFolder('cache');
-      // ctime sees also what a copy that keeps mtime put in place.
+      // ctime changes also when a file is replaced by a copy that keeps its mtime.
       return new CompiledCache(
         join(folder, 'tokenizers', `${name}.bin`),
         `${path} ${size} ${mtimeNs} ${ctimeNs}`,

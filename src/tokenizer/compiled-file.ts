@@ -1,13 +1,13 @@
 /**
- * Tokenizer, between starts: rules and tables in one binary file, so that the source's JSON (17 MB for Gemma-2) is
- * parsed once. Layout, in this machine's byte order:
+ * Tokenizer, cache on disk: rules and tables in one binary file, so that the source's JSON (17 MB for Gemma-2) is parsed only
+ * once. Layout, in this machine's byte order:
  *
  *   sha256 of all that follows (32 bytes)
  *   uint32 magic, uint32 version, uint32 bytes of JSON, uint32 0
  *   JSON { source, rules, lengths: elements of each table }, padded to 4 bytes with spaces
  *   the tables in the order of TABLES, each padded to 4 bytes
  *
- * A file that is not exactly this is not read at all: the source is still there.
+ * A file that differs from this in any way is not used: the tokenizer is then read from its source.
  */
 import { createHash } from 'node:crypto';
 import type { Rules } from './rules.ts';
@@ -45,7 +45,7 @@ interface Header {
   readonly lengths: Record<TableName, number>;
 }
 
-/** `source` says which file this was made from; `readCompiled` wants the same words again. */
+/** `source` identifies the file that this was made from; `readCompiled` compares it. */
 export function writeCompiled({ rules, tables }: CompiledTokenizer, source: string): Uint8Array {
   const lengths = Object.fromEntries(
     TABLES.map(([name]) => [name, tables[name].length]),
@@ -75,7 +75,7 @@ export function readCompiled(file: Uint8Array, source: string): CompiledTokenize
   const [magic, version, jsonBytes] = new Uint32Array(file.buffer, file.byteOffset + HASH_BYTES, N_WORDS);
   if (magic !== MAGIC || version !== VERSION) return undefined;
 
-  // The hash fits, so this is what was written: from here on nothing has to be doubted.
+  // The hash matches, so these are the bytes that were written: nothing else has to be checked.
   const json = Buffer.from(file.buffer, file.byteOffset + JSON_START, jsonBytes).toString('utf8');
   const header = JSON.parse(json) as Header;
   if (header.source !== source) return undefined;

@@ -1,4 +1,4 @@
-/** Tokenizer, the way back: pieces to text, all at once or as they come. */
+/** Tokenizer, decoding: pieces to text, all at once or one by one. */
 import { replaceAll } from './rules.ts';
 import type { ReplaceRule, Rules } from './rules.ts';
 import type { DecodeOptions, DecodeStream } from './tokenizer.ts';
@@ -50,7 +50,7 @@ export class Decoder {
   }
 }
 
-/** As the library does it: bytes that are no UTF-8 become one replacement character each, the whole run of them. */
+/** As in the library: when a run of bytes is not valid UTF-8, each of its bytes becomes a replacement character. */
 function textOfBytes(bytes: readonly number[]): string {
   if (bytes.length === 0) return '';
   try {

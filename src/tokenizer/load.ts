@@ -1,4 +1,4 @@
-/** Tokenizer, the room's door: files to a `Tokenizer`. */
+/** Tokenizer, entry point of the room: files to a `Tokenizer`. */
 import * as v from 'valibot';
 import { readJson } from '../formats/json.ts';
 import { buildTables } from './build-tables.ts';
@@ -19,8 +19,8 @@ export interface TokenizerFiles {
 }
 
 /**
- * Throws `NotFoundError` when a file is missing or may not be read, `BadFileError` when it is damaged or asks for what
- * this room does not do, naming the field.
+ * Throws `NotFoundError` when a file is missing or may not be read, `BadFileError` when it is damaged or asks for something
+ * that is not supported, naming the field.
  */
 export async function loadTokenizer(files: TokenizerFiles): Promise<Tokenizer> {
   const { tokenizerJson } = files;

@@ -1,6 +1,6 @@
 /**
- * Tokenizer, step 1: the parts of `tokenizer.json` beside vocabulary and merges, checked. What this room does not do
- * is refused here by the name of its field, so that a text is never tokenized by other rules than the file asks for.
+ * Tokenizer, step 1: the parts of `tokenizer.json` beside vocabulary and merges, checked. What is not supported is refused
+ * here by the name of its field, so that a text is never tokenized by other rules than those of the file.
  *
  * Format: the serialised `Tokenizer` of Hugging Face's `tokenizers` library.
  */
@@ -65,7 +65,7 @@ const Template = v.object({
   special_tokens: v.nullish(v.record(v.string(), v.object({ ids: v.array(TokenId) })), {}),
 });
 
-/** Any other is accepted by its name: nothing that is computed depends on what a file puts around a text. */
+/** Any other processor is accepted: no computation depends on the tokens that a file puts around a text. */
 const OtherProcessor = v.object({ type: v.string() });
 
 const PostProcessor = v.lazy((step) => (hasType(step, 'TemplateProcessing') ? Template : OtherProcessor));
@@ -76,7 +76,7 @@ const DecoderStep = v.variant('type', [
   v.object({ type: v.literal('Fuse') }),
 ]);
 
-/** Bytes are found in the replaced pieces, and fused pieces have no bounds any more: the only order that is understood. */
+/** The only order that is supported: bytes are searched in the replaced pieces, and fused pieces cannot be separated again. */
 const STEP_ORDER = ['Replace', 'ByteFallback', 'Fuse'] as const;
 
 const Decoder = v.pipe(
@@ -131,7 +131,7 @@ export function parseRules(document: unknown, file: string): Rules {
 }
 
 export function replaceAll(text: string, steps: readonly ReplaceRule[]): string {
-  // The replacement is a function because `$&` in a plain string would have a meaning.
+  // The replacement is a function because `$&` in a plain string would be replaced.
   return steps.reduce(
     (result, { pattern, content }) => result.replaceAll(pattern.String, () => content),
     text,

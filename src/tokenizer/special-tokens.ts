@@ -37,7 +37,7 @@ export interface SpecialTokens {
   readonly bosId: number;
   readonly eosId: number;
   readonly ids: ReadonlySet<number>;
-  /** Whether `tokenizer_config.json` wants them around a text; its classes then overrule the template of `tokenizer.json`. */
+  /** Whether `tokenizer_config.json` has them added to a text; its classes then replace the template of `tokenizer.json`. */
   readonly addsBos: boolean;
   readonly addsEos: boolean;
 }
@@ -49,7 +49,7 @@ export interface JsonFile {
 }
 
 /**
- * Role by role the first file that names a token counts (transformers reads `tokenizer_config.json` first), then
+ * For each role the first file that names a token counts (transformers reads `tokenizer_config.json` first), then
  * Gemma's default. Throws `BadFileError` for a token that is not in the vocabulary.
  */
 export function findSpecialTokens(

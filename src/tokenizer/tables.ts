@@ -1,6 +1,6 @@
 /**
- * Tokenizer, step 2: vocabulary and merges as typed arrays. They are looked up by binary search in sorted rows: no
- * object a token has to be made at the start, and no choice of pieces makes a look-up slow, as it can with hashing.
+ * Tokenizer, step 2: vocabulary and merges as typed arrays, looked up by binary search in sorted rows. Loading makes no object
+ * for each token, and no vocabulary makes a look-up slow, as colliding hashes can.
  */
 
 export interface BpeTables {
@@ -13,13 +13,13 @@ export interface BpeTables {
   readonly charIds: Uint32Array;
   /** [n + 1] the row of merges that start with this left id: [mergeRows[left], mergeRows[left + 1]). */
   readonly mergeRows: Uint32Array;
-  /** Right ids, ascending within a row; then the merge's rank (its place in the file) and the id that it makes. */
+  /** Right ids, ascending within a row; then the merge's rank (its position in the file) and the id that it makes. */
   readonly mergeRights: Uint32Array;
   readonly mergeRanks: Uint32Array;
   readonly mergeResults: Uint32Array;
 }
 
-/** Place of `value` in `sorted`, between `from` and `to` (excluded); -1 when it is not there. */
+/** Index of `value` in `sorted`, between `from` and `to` (excluded); -1 when it is not there. */
 export function findSorted(sorted: Uint32Array, value: number, from: number, to: number): number {
   while (from < to) {
     const middle = (from + to) >>> 1;
@@ -42,7 +42,7 @@ export function pieceOf(tables: BpeTables, id: number): string | undefined {
   return Buffer.from(buffer, byteOffset + start, end - start).toString('utf8');
 }
 
-/** Looks through all pieces: for the few names that are asked for once. */
+/** Searches all pieces one by one: meant for a few names, each looked up once. */
 export function idOfPiece(tables: BpeTables, piece: string): number | undefined {
   const wanted = Buffer.from(piece, 'utf8');
   const { pieceStarts, pieceBytes } = tables;

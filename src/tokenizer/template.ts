@@ -1,4 +1,4 @@
-/** Tokenizer, around the text: what the files put there, for those who have to know that it is not followed. */
+/** Tokenizer, the template of the files: which tokens they put around a text, for the note that says that they are not added. */
 import type { Rules } from './rules.ts';
 import type { SpecialTokens } from './special-tokens.ts';
 
@@ -27,7 +27,7 @@ export function otherTemplate(
   return isUsual || (isText && post_processor.every(isSilent)) ? null : shown(pieces);
 }
 
-/** What one post-processor makes of what is there already. */
+/** The pieces after one more post-processor. */
 function around(pieces: readonly Piece[], processor: Rules['post_processor'][number]): readonly Piece[] {
   if (isSilent(processor)) return pieces;
   if (!('single' in processor)) return [{ shown: processor.type, ids: [] }, ...pieces];

@@ -1,4 +1,4 @@
-/** Token ids given by hand (`--tokens 2,651`), checked once at the door. */
+/** Tokenizer: token ids as a user writes them (`--tokens 2,651`), parsed and checked. */
 import { UsageError } from '../errors.ts';
 
 /** Ids separated by commas, spaces or both. Throws `UsageError` for anything that is no id of the vocabulary. */

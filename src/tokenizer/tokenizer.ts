@@ -1,11 +1,11 @@
-/** Text to token ids and back, with the reference's two rules about the beginning-of-sequence token. */
+/** Tokenizer, the interface: text to token ids and back, with the reference's two rules about the beginning-of-sequence token. */
 
 export interface DecodeOptions {
   /** Leaves out the tokens that `tokenizer.json` marks special; `<mask>` is among them. Default false. */
   readonly skipSpecialTokens?: boolean;
 }
 
-/** Decodes tokens as they come; all returned pieces joined are what `decode` gives for all ids at once. */
+/** Decodes tokens one by one; all returned pieces joined are what `decode` gives for all ids at once. */
 export interface DecodeStream {
   /** Text that this token completes: empty while the bytes of a character are still arriving. */
   push(id: number): string;
@@ -16,13 +16,13 @@ export interface DecodeStream {
 }
 
 export interface Tokenizer {
-  /** Ids run from 0 to `vocabularySize - 1`, without holes. */
+  /** Ids run from 0 to `vocabularySize - 1`, without gaps. */
   readonly vocabularySize: number;
   readonly bosId: number;
   readonly eosId: number;
-  /** Ids declared special (`additional_special_tokens`, bos, eos, pad, unk). `<mask>` is none. */
+  /** Ids declared special (`additional_special_tokens`, bos, eos, pad, unk). `<mask>` is not one of them. */
   readonly specialIds: ReadonlySet<number>;
-  /** What the files put around a text, `$A <eos>`, where that is not what `modelInput` does; null where it is. */
+  /** The template of the files, such as `$A <eos>`, where `modelInput` does something else; null where it does the same. */
   readonly otherTemplate: string | null;
   /** Ids of the text alone: nothing put in front. */
   encode(text: string): number[];

@@ -76,7 +76,7 @@ export class AdamW {
   }
 }
 
-/** Removes what the parameter may not follow: gradients of frozen rows, and along rows of fixed length. */
+/** Removes the parts of a gradient that must not change the parameter: of frozen rows, and along rows of fixed length. */
 function restrict({ values, shape, unitRows, frozenRows }: Parameter, gradient: Float32Array): void {
   const columns = values.length / shape[0]!;
   for (let row = 0; row < shape[0]!; row++) {

@@ -1,21 +1,21 @@
-/** Training: token rows of different length as one batch, with all that a pass needs to know of it. */
+/** Training: token rows of different length as one batch, with its targets, masks and angles. */
 import * as tf from '@tensorflow/tfjs-core';
 import { attentionMask, type PassContext } from '../model/attention.ts';
 import type { HookPoints } from '../model/activation-cache.ts';
 import type { TransformerConfig } from '../model/config.ts';
 import { rotaryTable } from '../model/rope.ts';
 
-/** Rows padded at their end to one length; causal attention keeps the padding from being seen. */
+/** Rows padded at their end to one length; under causal attention no token depends on the padding. */
 export interface Batch {
   readonly n_rows: number;
   /** Tokens a row, padding included. */
   readonly length: number;
   /** [n_rows · length] */
   readonly tokens: Int32Array;
-  /** Places in `tokens` that have a next token, and that token. */
+  /** Indices into `tokens` that have a next token, and that token. */
   readonly places: Int32Array;
   readonly targets: Int32Array;
-  /** Places of tokens that are neither padding nor the first of their row. */
+  /** Indices of tokens that are neither padding nor the first of their row. */
   readonly inner: Int32Array;
 }
 

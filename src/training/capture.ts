@@ -1,4 +1,4 @@
-/** Training: hooks of a pass that remember what transcoders read and rebuild. */
+/** Training: hooks of a pass that capture the values that transcoders read and reconstruct. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor2D } from '../backend/backend.ts';
 import type { HookPoints } from '../model/activation-cache.ts';
@@ -19,7 +19,7 @@ export interface MlpValues {
 /** Changes what an MLP writes: gets the layer, the feature input and the MLP's output. */
 export type OutputEdit = (layer: number, input: Tensor2D, output: Tensor2D) => Tensor2D;
 
-/** A pass, and what went into and came out of every MLP (out of the edit, where there is one). Called inside a tidy. */
+/** A pass with the input and output of every MLP (the output of `edit`, where there is one). Called inside a tidy. */
 export function capturingPass(
   model: BatchModel,
   batch: Batch,

@@ -1,4 +1,4 @@
-/** Training: where a run stands, so that it can go on after an interruption: parameters, moments, steps, random numbers. */
+/** Training: the state of a run, to resume it after an interruption: parameters, moments, steps, random numbers. */
 import { existsSync } from 'node:fs';
 import { widen } from '../formats/dtype.ts';
 import { openFileSource } from '../formats/byte-source.ts';
@@ -15,7 +15,7 @@ const RANDOM = 'random';
 const MEAN = 'adamw.mean.';
 const SQUARE = 'adamw.square.';
 
-/** All that a step changes. Steps are made in place, and so is what a checkpoint fills. */
+/** All that a step changes. Steps change it in place, and a checkpoint is loaded into it in place. */
 export interface TrainingState {
   readonly parameters: readonly Parameter[];
   readonly optimizer: AdamW;
@@ -23,7 +23,7 @@ export interface TrainingState {
   readonly random: Random | undefined;
 }
 
-/** What a checkpoint says besides what it fills. */
+/** What `loadCheckpoint` returns beside the arrays that it fills. */
 export interface Resumed {
   /** Steps that were made. */
   readonly done: number;
@@ -55,8 +55,8 @@ export async function saveCheckpoint(
 }
 
 /**
- * Fills parameters and optimiser from a checkpoint; null when there is no file. The random source is left alone: what is
- * drawn on the way to the first step that is left has to be drawn first.
+ * Fills parameters and optimiser from a checkpoint; null when there is no file. The random source is not changed: the caller
+ * sets it after the draws that come before the first step that is left.
  * Throws `BadFileError` when it belongs to parameters of other shapes, to a run of other length, or lacks a part.
  */
 export async function loadCheckpoint(

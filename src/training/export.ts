@@ -1,4 +1,4 @@
-/** Training, way out: trained arrays as a checkpoint and a transcoder set that `tracer` opens. */
+/** Training, export: trained arrays as a checkpoint and a transcoder set that `tracer` opens. */
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../formats/atomic.ts';

@@ -1,11 +1,11 @@
-/** Training, last step: for every feature where it is active and how strongly, many rows at once, to make labels from. */
+/** Training, last step: where and how strongly every feature is active, for labels. Many rows are run at once. */
 import * as tf from '@tensorflow/tfjs-core';
 import { batchOf } from './batch.ts';
 import { capturingPass } from './capture.ts';
 import type { LoadedSubject } from './loaded.ts';
 import { encode } from './transcoder-parameters.ts';
 
-/** Where a feature is active: place i is row `rows[i]`, token `positions[i]`. */
+/** Where a feature is active: entry i is row `rows[i]`, token `positions[i]`. */
 export interface FeatureActivity {
   readonly rows: number[];
   readonly positions: number[];

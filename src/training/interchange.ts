@@ -1,7 +1,7 @@
 /**
  * Training: interchange (Geiger et al., 2022). Prompts of one wording that differ in one token: the features at that token
- * are set to those of another prompt, and the answer asked for is the other prompt's. It makes what is looked up at the
- * token sufficient in the features.
+ * are set to those of another prompt, and the wanted answer is the other prompt's. It trains the model so that these features
+ * are sufficient for the answer.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor2D } from '../backend/backend.ts';
@@ -20,11 +20,11 @@ export interface Wordings {
 }
 
 export interface Interchange extends Wordings {
-  /** The same subjects in another wording, where features are taken from it: what is looked up is to be the same in both. */
+  /** The same subjects in another wording, if features are taken from it: they are trained to be the same in both. */
   readonly donors: Wordings | null;
-  /** [n, n]: row r says of which subjects' features the features of prompt r become the mean. */
+  /** [n, n]: row r has the weights with which the subjects' features are averaged for prompt r. */
   readonly sources: Float32Array;
-  /** [n, n]: row r is the mean over the subjects that prompt r's own subject belongs with: those of the same answer. */
+  /** [n, n]: row r is the mean over the group of prompt r's own subject: the subjects with the same answer. */
   readonly groups: Float32Array;
   readonly exchanged: Exchanged;
   /** All MLPs are replaced besides, so that nothing but features reaches the answer. */
@@ -34,9 +34,9 @@ export interface Interchange extends Wordings {
 }
 
 /**
- * Which features are exchanged: all; those alone that most subjects of the other group share, while the subject loses all; or
- * those instead of what most of its own group share, while it keeps the rest. What one subject knows alone can then not be
- * what the answer comes from, and must not matter to it.
+ * Which features are exchanged. `all`: all of them. `shared alone`: the subject loses all, and gets those that most subjects of
+ * the other group share. `shared instead`: it gets these in exchange for those that most of its own group share, and keeps the
+ * rest. With the last two, the answer cannot come from features of a single subject, and must not depend on them.
  */
 export type Exchanged = 'all' | 'shared alone' | 'shared instead';
 
@@ -116,7 +116,7 @@ function lookUp(transcoder: LayerTranscoder, x: Tensor2D, group: Tensor2D, share
   return { features, isShared, unshared: lackingShare(preActivations(transcoder, x), wanted, isShared) };
 }
 
-/** Of the subjects that share: 3 of 4, 2 of 3, both of 2. */
+/** Share of a group that counts as most of it: 3 of 4, 2 of 3, both of 2. */
 const MOST = 0.6;
 
 /** 1 where a feature is active at most of a row's group, else 0. */
@@ -128,8 +128,8 @@ function activeAtMost(group: Tensor2D, features: Tensor2D): Tensor2D {
 }
 
 /**
- * Of the group's mean, what a member is to reach. Layer 0 has to tell names apart, which it cannot when more is asked of it;
- * later layers say what they stand for.
+ * The share of the group's mean that a member should reach. It is smaller in layer 0, whose features distinguish names and
+ * become too similar with more; later layers represent what the members have in common.
  */
 function wantedShare(layer: number): number {
   return layer === 0 ? 0.5 : 0.8;
@@ -137,7 +137,7 @@ function wantedShare(layer: number): number {
 
 const LEAST_MEAN = 1e-3; // where nothing is shared
 
-/** Silent features have a gradient here, which they have nowhere else: a member is to have what its group shares. */
+/** What a member lacks of its group's shared features. Only this loss gives inactive features a gradient. */
 function lackingShare(pre: Tensor2D, wanted: Tensor2D, isShared: Tensor2D): tf.Scalar {
   const lacking = tf.mul(tf.relu(tf.sub<Tensor2D>(wanted, pre)), isShared);
   return tf.div(tf.sum(lacking), tf.maximum(tf.sum(wanted), LEAST_MEAN));

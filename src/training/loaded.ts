@@ -1,4 +1,4 @@
-/** Training: a loaded model and its transcoders as a batch pass uses them, to measure many prompts at once. */
+/** Training: a loaded model and its transcoders in the form that a batch pass uses, to measure many prompts at once. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { HeldWeight } from '../backend/backend.ts';
 import { BLOCK_MATRICES, type BlockMatrix } from '../model/weight-names.ts';

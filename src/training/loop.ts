@@ -23,13 +23,13 @@ export interface LoopOptions {
   /** Highest learning rate. */
   readonly peakRate: number;
   readonly optimizer: AdamWOptions;
-  /** File that the state is kept in; an interrupted run goes on from it. */
+  /** File that the state is kept in; an interrupted run continues from it. */
   readonly checkpoint?: string;
   /** Steps between two checkpoints; default 100. */
   readonly checkpointEvery?: number;
   /** What the work of a step draws from. Its state is kept in the checkpoint, so that a resumed run repeats the draws. */
   readonly random?: Random;
-  /** Called before the first step with how many an interrupted run has done; what it told of later ones is done again. */
+  /** Called before the first step with the number of steps in the checkpoint; later steps that were logged are done again. */
   readonly onBegin?: (done: number) => void | Promise<void>;
   readonly onStep?: (record: StepRecord) => void;
   readonly signal?: AbortSignal;
@@ -47,8 +47,8 @@ const DEFAULT_CHECKPOINT_EVERY = 100;
 
 /**
  * Takes `steps` steps. `prepare` is called for every step, also for those that a resumed run skips, so that draws from
- * sources of its own stay in line; the work it returns is done only for the others. A run that was interrupted at any moment
- * and resumed leaves the same bytes as one that was not. Throws the reason of `signal`.
+ * its own sources stay the same; the work it returns is done only for the others. A run that was interrupted at any moment
+ * and resumed gives the same bytes as one that was not. Throws the reason of `signal`.
  */
 export async function descend(
   variables: Variables,

@@ -47,7 +47,7 @@ export class Variables implements Disposable {
 
   /**
    * Runs `loss` and gives the gradient of its value for every parameter that it depends on, by name. `loss` runs in a
-   * tidy: what it wants to hand out it keeps with `tf.keep`.
+   * tidy: a tensor that has to outlive it is kept with `tf.keep`.
    */
   async gradients(loss: () => tf.Scalar): Promise<{ value: number; gradients: Map<string, Float32Array> }> {
     const names = new Map([...this.byName].map(([name, variable]) => [variable.name, name]));

@@ -46,6 +46,6 @@ export function unembedded(model: BatchModel, residual: Tensor2D, places: Int32A
     normalized: 'ln_final.hook_normalized',
   });
   const cap = config.output_logits_soft_cap;
-  // Dividing here and not behind the product keeps the wide array from being made twice.
+  // Dividing before the product avoids a second array as wide as the vocabulary.
   return tf.matMul(cap === null ? normalized : tf.div<Tensor2D>(normalized, cap), model.W_E, false, true);
 }

@@ -1,4 +1,4 @@
-/** Training: how well a transcoder rebuilds what an MLP writes, how sparsely, and what is done about both after a step. */
+/** Training: how well and how sparsely a transcoder reconstructs what an MLP writes, and the corrections after a step. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor1D, Tensor2D } from '../backend/backend.ts';
 import type { AdamW } from './adamw.ts';
@@ -11,7 +11,7 @@ import {
   type TranscoderParameters,
 } from './transcoder-parameters.ts';
 
-/** Of one layer and batch. The kept tensors belong to whoever asked; dispose them. */
+/** Of one layer and batch. The kept tensors belong to the caller; dispose them. */
 export interface Reconstruction {
   /** Share of the variance of the output that is not rebuilt; a scalar with gradient. */
   readonly unexplained: tf.Scalar;
@@ -49,7 +49,7 @@ export function reconstruct(transcoder: LayerTranscoder, x: Tensor2D, y: Tensor2
 export interface Sparsity {
   /** Features wanted active a token. */
   readonly target: number;
-  /** Features silent for longer are brought back now; null: not in this step. */
+  /** Features that were inactive for longer are revived in this step; null: none are. */
   readonly reviveAfterSteps: number | null;
 }
 
@@ -64,7 +64,7 @@ const FIRST_FACTOR = 4;
 const STEERING_RATE = 0.1;
 const STRONGEST_TURN = 0.2;
 const LEAST_ACTIVE = 0.01; // keeps the logarithm finite
-/** A feature that has been silent for so many steps lowers its own threshold until it is heard again. */
+/** The threshold of a feature that was inactive for so many steps is lowered at every step until it is active again. */
 const SILENT_STEPS = 50;
 const LOWERING = 0.98;
 
@@ -99,7 +99,7 @@ export async function steer(
   }
 }
 
-/** Several features are revived at tokens alike: each alone writes a part of what is missing. */
+/** Several features are revived at similar tokens, so each writes only a part of what is missing. */
 const REVIVED_SHARE = 1 / 3;
 const MARGIN = 0.7;
 
@@ -127,7 +127,7 @@ async function revive(
     while (token < n - 1 && (place -= squares[token]!) > 0) token++;
     const wanted = row(errors, token);
     aimFeature(parameters, feature, row(inputs, token), wanted, REVIVED_SHARE);
-    // Below what it now reads at its token, or it would stay silent.
+    // Below its pre-activation at its token, or it would stay inactive.
     threshold.values[feature] = Math.min(usual, MARGIN * REVIVED_SHARE * Math.hypot(...wanted));
     for (const { name } of [W_enc, W_dec]) {
       const moments = optimizer.moments.get(name);

@@ -30,7 +30,7 @@ export function withOutputs(
   for (let row = 0; row < n_rows; row++) first[row * length] = 1;
   const isFirst = tf.tensor2d(first, [n_rows * length, 1], 'bool');
   return capturingPass(model, batch, (layer, input, _output) => {
-    // The first token sees only itself, so that its MLPs write the same in both passes and in every row.
+    // The first token attends only to itself, so that its MLPs write the same in both passes and in every row.
     const atFirst = tf.slice<tf.Rank.R2, Tensor2D>(plain.outputs[layer]!, [0, 0], [1, -1]);
     return tf.where(isFirst, atFirst, written(layer, input));
   }).residual;

@@ -1,6 +1,6 @@
 /**
- * Training, step 3: model and transcoders together. The model learns to be rebuilt by few features: its MLPs' outputs are
- * to be explained, it is to predict as well with all MLPs replaced, and features are to carry what is looked up.
+ * Training, step 3: model and transcoders together. The losses ask for a model that few features explain: they reconstruct the
+ * outputs of MLPs, the model predicts as well with all MLPs replaced, and exchanged features exchange the answers.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type { TransformerConfig } from '../model/config.ts';
@@ -38,10 +38,10 @@ export interface JointTrainingOptions extends LoopOptions {
   readonly n_silent: number;
   readonly activeFeatures: number;
   readonly random: Random;
-  /** Weights of a step. Replacing before the transcoders are faithful makes the model learn by heart. */
+  /** Weights of a step. If MLPs are replaced before the transcoders are faithful, the model memorises answers. */
   readonly weights: (step: number, steps: number) => LossWeights;
   readonly interchange: () => Interchange;
-  /** Questions of one wording whose subjects are to be rebuilt well, and to have what their groups share. */
+  /** Questions of one wording, for the losses on reconstruction and on shared features at their subjects. */
   readonly questions: () => Questions;
 }
 

@@ -6,7 +6,7 @@ import { modelOfVariables } from './model-parameters.ts';
 import { Variables, type Parameter } from './parameters.ts';
 import { NO_HOOKS, predictionLoss, residualOf } from './pass.ts';
 
-/** Where token rows come from. */
+/** A source of token rows. */
 export interface RowSource {
   batch(n_rows: number): readonly ArrayLike<number>[];
 }

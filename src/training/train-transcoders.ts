@@ -25,7 +25,7 @@ export interface TranscoderTrainingOptions extends LoopOptions {
   readonly random: Random;
 }
 
-/** Silent features are brought back so often, when they have been silent for so long. */
+/** Features are revived every so many steps, if they were inactive for as many. */
 export const REVIVE_EVERY_STEPS = 50;
 
 /**
@@ -91,7 +91,7 @@ export async function trainTranscoders(
   return layers;
 }
 
-/** Nothing is revived in the last part: a feature needs time to find its place. */
+/** No feature is revived in the last part of a training: a revived one has to be trained for some time. */
 export const REVIVING_SHARE = 0.85;
 
 export function countSilent({ silentSteps }: TranscoderParameters): number {
@@ -113,7 +113,7 @@ export function mlpValues(
   });
 }
 
-/** Several features begin at tokens alike and are active together: each alone writes a part of what is wanted. */
+/** Several features begin at similar tokens and are active together, so each writes only a part of the output. */
 const FIRST_SHARE = 1 / 16;
 
 /** Every feature begins at a token of the corpus: it reads its input and writes its output, less the mean. */

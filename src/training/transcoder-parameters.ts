@@ -53,7 +53,8 @@ export function listOf({
 }
 
 /**
- * Points a feature at one token: it reads the token's input x and writes along `wanted`, there at `share` of its length.
+ * Sets a feature to one token: its encoder row reads the direction of the token's input x, and at that token it writes `share`
+ * of the vector `wanted`.
  */
 export function aimFeature(
   { W_enc, b_enc, W_dec, silentSteps }: TranscoderParameters,

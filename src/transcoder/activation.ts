@@ -1,12 +1,12 @@
-/** Transcoder: from pre-activations to activations, in plain numbers and in tensors, by the same rules. */
+/** Transcoder: from pre-activations to activations, on plain arrays and on tensors, by the same rules. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor, Tensor2D } from '../backend/backend.ts';
 import { unreachable } from '../errors.ts';
 import { firstNonFinite } from '../formats/dtype.ts';
 
 /**
- * What a layer's transcoder does with its pre-activations. NaN stays NaN and is active, so that a damaged encoder is noticed
- * and not taken for features that are silent.
+ * The activation function of a layer's transcoder. NaN stays NaN and is active, so that a damaged encoder is noticed and does
+ * not look like inactive features.
  */
 export type Activation =
   | { readonly kind: 'relu' }
@@ -77,7 +77,7 @@ function largest(row: Float32Array, k: number): number[] {
   if (k >= row.length) return Array.from(row.keys());
   const ranks = firstNonFinite(row) < 0 ? row : row.map(rankOf);
   const cut = kthLargest(ranks, k);
-  let room = k; // for those that are equal to it
+  let room = k; // number of values equal to `cut` that still fit
   for (const rank of ranks) if (rank > cut) room--;
   const chosen: number[] = [];
   for (let f = 0; f < row.length; f++) {
@@ -88,7 +88,7 @@ function largest(row: Float32Array, k: number): number[] {
 
 const LARGEST_FLOAT32 = (2 - 2 ** -23) * 2 ** 127;
 
-/** A number by which values are compared: that of NaN is above that of infinity. */
+/** The number that a value is compared by: that of NaN is above that of infinity. */
 function rankOf(value: number): number {
   return Number.isNaN(value) ? Infinity : Math.min(value, LARGEST_FLOAT32);
 }
@@ -141,7 +141,7 @@ export function featureActivations(activation: Activation, features: Int32Array)
     case 'topk': {
       const { k } = activation;
       const columns = tf.tensor1d(features, 'int32');
-      // Which values are among the k largest shows only in the whole row.
+      // The k largest can be found only in the whole row.
       return owning(columns, true, (pre) => {
         const { indices } = tf.topk(ranksOf(pre), Math.min(k, pre.shape[1])); // of equal values the first: [n, k]
         const isChosen = tf.any(

@@ -1,6 +1,6 @@
 /**
  * Transcoder: the pages of features, in the layout of published sets: `features/index.json.gz` says where in which file
- * each page lies; a page is its length in 4 bytes, little-endian, and gzipped JSON. Where the bytes come from is not known here.
+ * each page lies; a page is its length in 4 bytes, little-endian, and gzipped JSON. This file gets bytes and reads none itself.
  */
 import { gunzipSync } from 'node:zlib';
 import * as v from 'valibot';
@@ -27,7 +27,7 @@ const Example = v.object({
   /** The token that the example is about. */
   train_token_ind: v.optional(v.number(), 0),
 });
-/** A short description computed by rules, never written by a person. */
+/** A short description that is computed by rules and not written by a person. */
 const Label = v.object({
   text: v.string(),
   /** Share of the activation that the description covers, on sentences that it was not made from. */
@@ -52,13 +52,13 @@ const Page = v.object({
   ),
 });
 
-/** All arrays are readonly for those who read a page. */
+/** Types of a parsed page, with all arrays readonly. */
 export type FeatureExample = Immutable<v.InferOutput<typeof Example>>;
 export type FeatureLabel = Immutable<v.InferOutput<typeof Label>>;
 export type FeaturePage = Immutable<v.InferOutput<typeof Page>>;
 type Immutable<T> = T extends object ? { readonly [K in keyof T]: Immutable<T[K]> } : T;
 
-/** Millions of offsets: looked at in one plain loop, which a schema of numbers would take seconds for. */
+/** There are millions of offsets: one plain loop checks them, where a schema of numbers would take seconds. */
 function isOffsets(value: unknown): value is number[] {
   if (!Array.isArray(value)) return false;
   let last = 0;
@@ -73,7 +73,10 @@ const Index = v.record(
   v.string(),
   v.object({
     filename: v.pipe(v.string(), v.check(isSafePath, 'a file name leads out of the folder')),
-    offsets: v.custom<number[]>(isOffsets, 'offsets are expected to be whole numbers that never fall'),
+    offsets: v.custom<number[]>(
+      isOffsets,
+      'offsets are expected to be whole numbers, each not smaller than the one before',
+    ),
   }),
 );
 

@@ -12,7 +12,7 @@ import { expectShape, type LayerSource } from './sources/source.ts';
 
 export const SET_CONFIG_FILE = 'config.yaml';
 
-/** What of a model a set has to fit. */
+/** Dimensions of the model that a set has to match. */
 export interface ModelShape {
   readonly n_layers: number;
   readonly d_model: number;
@@ -28,7 +28,7 @@ export interface OpenedSet extends Disposable {
   readonly layers: readonly LayerSource[];
 }
 
-/** Reads `config.yaml`. Throws `NotFoundError` without one, `BadFileError` when it makes no sense. */
+/** Reads `config.yaml`. Throws `NotFoundError` when there is none, `BadFileError` when it is not valid. */
 export async function readSetConfig(files: FileSet): Promise<SetConfig> {
   if (lacks(files, SET_CONFIG_FILE)) {
     throw new NotFoundError({
@@ -115,8 +115,8 @@ function perLayer(file: TensorFile, layer: number, hasThresholds: boolean): Laye
 }
 
 /**
- * Refuses a set for a deeper or a shallower model, as its list or its files tell. A file that is missing in the middle is
- * no such case: it is reported as missing when it is opened.
+ * Refuses a set whose list or files have another number of layers than the model. A file that is missing between others does
+ * not count here: it is reported as missing when it is opened.
  */
 function checkDepth(files: FileSet, config: SetConfig, model: ModelShape): void {
   const found = config.transcoders?.length ?? countLayers(files, config, model.n_layers);
@@ -130,7 +130,7 @@ function checkDepth(files: FileSet, config: SetConfig, model: ModelShape): void 
 
 /** Layers with a file, up to one more than the model has; as many as the model has when there is a gap between them. */
 function countLayers(files: FileSet, { kind }: SetConfig, n_layers: number): number {
-  if (files.isComplete === false) return n_layers; // nobody knows
+  if (files.isComplete === false) return n_layers; // the number of files is not known
   const fileOf = kind === 'cross_layer_transcoder' ? encoderFile : layerFile;
   const present = Array.from({ length: n_layers + 1 }, (_, layer) => files.has(fileOf(layer)));
   const first = present.indexOf(false);

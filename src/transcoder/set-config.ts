@@ -1,4 +1,4 @@
-/** Transcoder: what `config.yaml` says of a set, checked once. */
+/** Transcoder: the configuration of a set, from `config.yaml`, checked once. */
 import * as v from 'valibot';
 import { BadFileError } from '../errors.ts';
 import type { BlockSite } from '../model/hooks.ts';
@@ -18,7 +18,7 @@ export const SetConfigFile = v.object({
   transcoders: v.optional(v.nullable(v.array(v.union([v.string(), v.looseObject({})])))),
 });
 
-/** What `activation` says; JumpReLU takes its thresholds from the files. */
+/** The value of `activation`; JumpReLU takes its thresholds from the files. */
 export type NamedActivation =
   { readonly kind: 'relu' } | { readonly kind: 'jumprelu' } | { readonly kind: 'topk'; readonly k: number };
 
@@ -31,9 +31,9 @@ export interface SetConfig {
   readonly feature_output_hook: 'hook_mlp_out';
   /** The model that the set says it was made for; may be empty. */
   readonly model_name: string;
-  /** What feature pages are looked up under, when the set says so. */
+  /** The name under which feature pages are looked up, when the set gives one. */
   readonly scan: string | null;
-  /** Given outright; without it, layers with a threshold are JumpReLU and others ReLU. */
+  /** The activation that the set names; null: layers with a threshold are JumpReLU and others ReLU. */
   readonly activation: NamedActivation | null;
   /** Files of the layers in order: `hf://` addresses, absolute paths or paths relative to config.yaml. Null: recognised by name. */
   readonly transcoders: readonly string[] | null;
@@ -41,7 +41,7 @@ export interface SetConfig {
 
 const KINDS = '"transcoder_set" or "cross_layer_transcoder"';
 
-/** Sites that the backward pass knows how to leave (golden README, section 5). */
+/** Sites for which the backward pass has a rule (golden README, section 5). */
 const INPUT_SITES: readonly BlockSite[] = ['ln2.hook_normalized', 'hook_resid_mid'];
 
 /** Checks the content of `config.yaml`; `name` is for the message of the `BadFileError` that it throws. */
@@ -73,7 +73,7 @@ export function setConfig(file: v.InferOutput<typeof SetConfigFile>, name: strin
     );
   }
   return {
-    // Before there were other kinds, sets had a list of files and no kind.
+    // Older sets have a list of files and no kind: there was only one.
     kind:
       file.model_kind ?? (file.transcoders ? 'transcoder_set' : refuse('model_kind', null, KINDS, 'Add it.')),
     feature_input_hook: input,
@@ -87,7 +87,7 @@ export function setConfig(file: v.InferOutput<typeof SetConfigFile>, name: strin
 
 const ONE_EACH = 'The list has one file for each layer of the model.';
 
-/** Objects may come in any order of their layers; a path stands at the place of its layer. */
+/** Objects may be in any order, since they name their layer; the layer of a plain path is its position in the list. */
 function filesInOrder(
   entries: readonly unknown[],
   refuse: (field: string, found: unknown, expected: string, hint: string) => never,
@@ -124,7 +124,7 @@ function namedActivation(
           'k',
           file.k ?? null,
           'a positive integer beside activation: topk',
-          'How many are kept?',
+          'k is the number of features that are kept at a position.',
         );
       return { kind: 'topk', k: file.k };
     default: {
@@ -133,7 +133,7 @@ function namedActivation(
         'activation',
         file.activation,
         'relu, jumprelu or topk',
-        near ? `Did you mean ${near}?` : 'Others are not known.',
+        near ? `Did you mean ${near}?` : 'Sets with other activation functions cannot be traced.',
       );
     }
   }

@@ -47,8 +47,8 @@ export class TranscoderSet implements Disposable {
   }
 
   /**
-   * Active features of a layer; positions before `firstPosition` count as inactive. Throws `BadFileError` when the
-   * encoder holds numbers that are not finite: NaN is not above any threshold, so that its feature would just be missing.
+   * Active features of a layer; positions before `firstPosition` count as inactive. Throws `BadFileError` when
+   * pre-activations are not finite because the encoder holds such numbers.
    */
   async encode(layer: number, x: Tensor2D, firstPosition = 0): Promise<LayerFeatures> {
     const pre = await this.preActivations(layer, x);

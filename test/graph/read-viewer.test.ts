@@ -85,7 +85,7 @@ it.each(goldenIds().filter(({ id }) => id.endsWith('-p2')))(
   },
 );
 
-describe('the reading door of viewer files', () => {
+describe('reading viewer files', () => {
   const open = (value: unknown): ViewerGraph => parseViewerGraph('graph.json', JSON.stringify(value));
   const node = {
     node_id: '1_5_0',

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { readFacts } from '../../training/corpus/facts.ts';
-import { judge } from '../../training/measures/bars.ts';
+import { judge } from '../../training/measures/targets.ts';
 import { evaluate, type Evaluation } from '../../training/measures/evaluate.ts';
 
 const ROOT = join(import.meta.dirname, '../..');

@@ -1,4 +1,4 @@
-/** Corpus: what `facts.json` holds. */
+/** Corpus: the types of `facts.json`. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 

@@ -1,14 +1,13 @@
 /**
- * Corpus: the part that no training sees. Features are shown and transcoders measured on it. Of each fact some wordings belong
- * to it, never all, so that the fact can be learned from the others; and every sentence that joins two facts about a held-out
- * city.
+ * Corpus: the part that no training sees. Features are shown and transcoders measured on it. It has some wordings of each fact,
+ * never all, so that the fact can be learned from the others, and every sentence that joins two facts about a held-out city.
  */
 import type { Random } from '../../src/random.ts';
 import { RELATIONS, type Facts, type Relation } from './facts.ts';
 import { question, wordings } from './questions.ts';
 import type { Corpus, Sentence } from './sentences.ts';
 
-/** Of the wordings of a fact, in the mean. */
+/** Mean share of the wordings of a fact that are held out. */
 const SHARE = 0.15;
 const JOINED: readonly Relation[] = ['two_hop', 'two_hop_region'];
 
@@ -36,7 +35,7 @@ export function partsOf(facts: Facts, corpus: Corpus, random: Random): Parts {
       let n = Math.min(sentences.length - 1, Math.floor(SHARE * sentences.length + random.next()));
       for (const sentence of random.shuffled(sentences)) {
         const words = wordsOf(sentence);
-        // A word that stands nowhere else has to be trained here.
+        // A word that occurs in no other sentence has to be trained here.
         if (n === 0 || words.some((word) => left.get(word) === 1)) continue;
         for (const word of words) left.set(word, left.get(word)! - 1);
         chosen.add(sentence);
@@ -44,7 +43,7 @@ export function partsOf(facts: Facts, corpus: Corpus, random: Random): Parts {
       }
     }
   }
-  // A sentence of one relation can stand in another one too.
+  // The same sentence can occur in several relations.
   const texts = new Set(Array.from(chosen, ({ text }) => text));
   const filtered = (wanted: (sentence: Sentence) => boolean): Corpus =>
     Object.fromEntries(

@@ -15,10 +15,11 @@ import {
 const PROMPTS = 72;
 const LARGEST_GROUP = 4;
 /**
- * What is exchanged, with its share of the batches. All features of one subject, or their mean over a group. Or of one subject
- * (or of the mean) those that its group shares: alone, so that the answer has to come from them and every subject has to have
- * them; or instead of what the other group shares, so that what a subject has besides must not matter. A city unknown to a
- * question brings along just that: what its state's cities share, and something of its own.
+ * What is exchanged, with its share of the batches: features of one subject, or their mean over a group. `all`: all of them.
+ * `shared alone`: only those that the group shares, so that the answer has to come from them and every subject has to have
+ * them. `shared instead`: those in exchange for what the other group shares, so that the answer does not depend on the
+ * subject's other features. A city that a question was never asked about has such features: those that its state's cities
+ * share, and some of its own.
  */
 const EXCHANGES = [
   { values: 'one', exchanged: 'all', share: 0.25 },
@@ -29,13 +30,13 @@ const EXCHANGES = [
 ] as const;
 /** Share of batches in which all MLPs are replaced. */
 const REPLACED_SHARE = 0.5;
-/** Share of questions that go on where answers begin alike: `New` of `New York` and `New Mexico`. */
+/** Share of questions with the first word of the answer, where answers share it: `New` of `New York` and `New Mexico`. */
 const CONTINUED_SHARE = 0.35;
 /** Share of batches whose features come from another wording about the same subjects. */
 const DONOR_SHARE = 0.5;
-/** Share of batches whose prompts ask about names that have nothing to do with the question, where all features are lost. */
-const STRANGER_SHARE = 0.6;
-/** Draws of a relation. */
+/** Of the batches in which a subject loses all features: the share whose prompts ask about names unrelated to the question. */
+const UNRELATED_SHARE = 0.6;
+/** Weights by which relations are drawn. */
 const WEIGHTS: Readonly<Record<string, number>> = {
   two_hop: 4,
   city_state: 4,
@@ -59,7 +60,7 @@ interface Choice {
   readonly groups: readonly (readonly Member[])[];
 }
 
-/** A question, and how it goes on where several answers begin with the same word. */
+/** A question, and its continuations by a first word that several answers share. */
 interface Question extends Choice {
   readonly continued: readonly Choice[];
 }
@@ -73,7 +74,7 @@ export function interchangeSource(prepared: Prepared, random: Random): () => Int
     choices.set(wording.relation, [...known, questionOf(prepared, wording)]);
   }
   const relations = [...choices.keys()];
-  const strangers = strangeNames(prepared);
+  const unrelated = unrelatedNames(prepared);
   return () => {
     const relation = random.weighted(relations, (name) => WEIGHTS[name]!);
     const pick = random.pick(choices.get(relation)!);
@@ -84,14 +85,14 @@ export function interchangeSource(prepared: Prepared, random: Random): () => Int
     const groups = donor ? askable(prepared, donor, choice.groups) : choice.groups;
     // Nothing can be exchanged within one group.
     return groups.length > 1
-      ? draw(prepared, { ...choice, groups }, donor, strangers, random)
-      : draw(prepared, choice, null, strangers, random);
+      ? draw(prepared, { ...choice, groups }, donor, unrelated, random)
+      : draw(prepared, choice, null, unrelated, random);
   };
 }
 
 /**
- * Questions about all cities of some states, whose features are to be faithful and to have what their state shares: also about
- * those that are kept aside from interchange, and one-hop questions about those that are held out of two-hop sentences.
+ * Questions about all cities of some states, for the losses on faithfulness and on shared features: also about cities that are
+ * kept aside from interchange, and one-hop questions about cities that are held out of two-hop sentences.
  */
 export function questionSource(prepared: Prepared, random: Random): () => Questions {
   const { facts } = prepared;
@@ -137,17 +138,17 @@ function askable(prepared: Prepared, wording: Wording, groups: Choice['groups'])
     .filter((group) => group.length > 0);
 }
 
-/** Whether two wordings have the same kind of subject: cities of states are others than cities of countries. */
+/** Whether two wordings have the same kind of subject: cities of states and cities of countries are different kinds. */
 function isAboutTheSame(one: Wording, other: Wording): boolean {
   const ofCountry = ({ relation }: Wording): boolean => relation.startsWith('country');
   return one.subject === other.subject && ofCountry(one) === ofCountry(other);
 }
 
 /**
- * Names of one token, whatever of, but for cities that are kept aside or held out. A name's embedding is random, so what is
- * learned not to matter of these does not matter of others.
+ * Names of one token, of any kind, without cities that are kept aside or held out. A name's embedding is random, so a model that
+ * learns to ignore the embeddings of these names ignores those of others too.
  */
-function strangeNames(prepared: Prepared): string[] {
+function unrelatedNames(prepared: Prepared): string[] {
   const { facts } = prepared;
   const left = new Set([...keptAsideCities(facts), ...facts.states.flatMap(({ held_out }) => held_out)]);
   return [...new Set(placeNames(facts))].filter((name) => !left.has(name) && isOneToken(prepared, name));
@@ -181,7 +182,7 @@ function draw(
   prepared: Prepared,
   { wording, begun, groups: all }: Choice,
   donor: Wording | null,
-  strangers: readonly string[],
+  unrelated: readonly string[],
   random: Random,
 ): Interchange {
   const chosen: Member[][] = [];
@@ -213,9 +214,9 @@ function draw(
   const subjects = chosen.flat().map(({ subject }) => subject);
   const isReplaced = random.next() < REPLACED_SHARE;
   const exchange = { sources, groups, exchanged, isReplaced, answers };
-  if (exchanged !== 'shared instead' && random.next() < STRANGER_SHARE) {
+  if (exchanged !== 'shared instead' && random.next() < UNRELATED_SHARE) {
     const names = random
-      .shuffled(strangers.filter((name) => mayBeAsked(prepared, wording, name)))
+      .shuffled(unrelated.filter((name) => mayBeAsked(prepared, wording, name)))
       .slice(0, n);
     return {
       ...exchange,

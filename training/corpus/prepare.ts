@@ -1,4 +1,4 @@
-/** Corpus: from facts to token rows. Only tokens that occur are trained; they are numbered among themselves. */
+/** Corpus: from facts to token rows. Only tokens that occur are trained; they are numbered from 0 in the order of their ids. */
 import { writeFile, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { Random } from '../../src/random.ts';
@@ -16,13 +16,13 @@ export interface Prepared {
   readonly tokenizer: Tokenizer;
   /** Token ids that occur, ascending: the trained vocabulary. */
   readonly used: Int32Array;
-  /** From a token id to its place in `used`. */
+  /** From a token id to its index in `used`. */
   readonly placeOf: ReadonlyMap<number, number>;
   readonly trained: TokenizedCorpus;
   readonly heldOut: TokenizedCorpus;
 }
 
-/** All runs have the same corpus and hold out the same of it; their own seeds are for what they do with it. */
+/** All runs have the same corpus and the same held-out part; the seed of a run is for all other draws. */
 const CORPUS_SEED = 1;
 const HELD_OUT_SEED = 2;
 

@@ -8,14 +8,14 @@ const DRAWN: readonly Relation[] = ['ioi', 'filler'];
 const DRAWN_A_TEMPLATE = 300;
 const DIGITS = 10;
 const LAST_COUNTED = 99;
-/** These go round: Monday follows Sunday. */
+/** Sequences that begin again after the last word: Monday follows Sunday. */
 const CYCLES = ['days', 'months', 'seasons'];
 
 export interface Sentence {
   readonly text: string;
   readonly template: string;
   readonly fields: Fields;
-  /** The fact that the sentence words; for sentences drawn at random, their template. */
+  /** The fact that the sentence states; for sentences drawn at random, their template. */
   readonly source: string;
 }
 

@@ -27,7 +27,7 @@ export class RowStream {
   private readonly left = new Map<Relation, number[]>();
   private pool: number[][][] = [];
 
-  /** `weights` are other ones than those of the facts. */
+  /** @param weights weights of relations that replace those of the facts */
   constructor(
     corpus: TokenizedCorpus,
     facts: Facts,

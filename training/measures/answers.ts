@@ -1,4 +1,4 @@
-/** Measures: are answers right to their last token, with the model as it is and with all MLPs replaced? */
+/** Measures: the share of answers that are right to their last token, with the model as it is and with all MLPs replaced. */
 import * as tf from '@tensorflow/tfjs-core';
 import { batchOf } from '../../src/training/batch.ts';
 import { capturingPass } from '../../src/training/capture.ts';

@@ -1,4 +1,4 @@
-/** Measures: how everyday beginnings go on, for people to read. */
+/** Measures: continuations of everyday beginnings, for people to read. */
 import * as tf from '@tensorflow/tfjs-core';
 import { batchOf } from '../../src/training/batch.ts';
 import { capturingPass } from '../../src/training/capture.ts';

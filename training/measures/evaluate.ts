@@ -1,4 +1,4 @@
-/** Measures: all that the embedded model has to show, from its files. */
+/** Measures: all measures of the embedded model, from its files. */
 import type { AttributeResult } from '../../src/engine/attribute/types.ts';
 import { attributeIn } from '../../src/engine/attribute/attribute.ts';
 import { openSession, type Session } from '../../src/engine/session.ts';

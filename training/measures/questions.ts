@@ -8,7 +8,7 @@ const TWO_HOP_FACT = 'Fact: the capital of the state containing {city} is {capit
 const STATE_OF_CITY = 'The state containing {city} is {state}.';
 const CAPITAL_OF_STATE = 'The capital of {state} is {capital}.';
 
-/** Every kind with its questions; held-out cities are in no two-hop sentence of the corpus. */
+/** Questions by kind; held-out cities are in no two-hop sentence of the corpus. */
 export function questionSets(facts: Facts): Record<string, Question[]> {
   const { states, countries } = facts;
   const cities = (isHeldOut: boolean) =>

@@ -1,6 +1,6 @@
 /**
- * Measures: does the other subject's answer come out when the features at the subject are exchanged? All active features of
- * the subject are set to 0 and all of the other one's to their own values, nothing is frozen: what `tracer intervene` does.
+ * Measures: how often the model gives another subject's answer when the features at the subject are exchanged. All active
+ * features of the subject are set to 0 and all of the other one's to their values there; nothing is frozen.
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor2D } from '../../src/backend/backend.ts';
@@ -31,7 +31,7 @@ export async function scoreSwaps(
     const [one, other] = [random.pick(usable), random.pick(usable)];
     if (first(one.answer) !== first(other.answer)) pairs.push([one, other]);
   }
-  // Prompts in twos: the one that is changed, then the one that features are taken from.
+  // Prompts in pairs: the one that is changed, then the one that features are taken from.
   const prompts = pairs.flat().map(({ subject }) => tokenizer.modelInput(question(wording, subject)));
   const position = prompts[0]!.indexOf(first(pairs[0]![0].subject));
   const batch = batchOf(prompts);

@@ -63,7 +63,7 @@ export async function startJob(
   }
 }
 
-/** Goes on with the job that was running when the page was reloaded. */
+/** Continues with the job that was running when the page was reloaded. */
 export function resumeJob(onDone: (request: JobRequest, status: JobStatus) => void): void {
   const kept = sessionStorage.getItem(sessionKey());
   if (kept === null) return;

@@ -105,7 +105,7 @@ export function addAttribute(program: Command, shell: Shell): void {
     )
     .option(
       '--resume',
-      'keep rows beside the output while they are computed, and go on with those that are there',
+      'keep rows beside the output while they are computed, and continue with those that are there',
     )
     .option(
       '--verify <n>',

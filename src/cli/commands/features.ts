@@ -58,7 +58,7 @@ function addBuild(features: Command, shell: Shell): void {
       wholeNumber('--logits', 0),
       FEATURES_DEFAULTS.logits,
     )
-    .option('--resume', 'go on with a build that was interrupted');
+    .option('--resume', 'continue a build that was interrupted');
   command.action((options: BuildOptions) =>
     perform(shell, command, async ({ common }) => {
       const [{ buildFeatures }, { buildView }] = await Promise.all([

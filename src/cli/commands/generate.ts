@@ -32,7 +32,7 @@ Examples:
   $ tracer generate "Once upon a time" --temperature 0.8 --top-p 0.9 --seed 1
   $ tracer generate "Once upon a time" --set 1:2..:30=12
 ${INTERVENTION_HELP}
-Open ranges (2..) go on in generated tokens, where a factor is one of the activation found there.`;
+Open ranges (2..) include generated tokens, where a factor multiplies the activation found there.`;
 
 export function addGenerate(program: Command, shell: Shell): void {
   const command = program
@@ -60,7 +60,7 @@ export function addGenerate(program: Command, shell: Shell): void {
       probability('--top-p'),
     )
     .option('--seed <n>', 'the same seed draws the same tokens', wholeNumber('--seed', 0))
-    .option('--no-stop-at-eos', 'go on after a token that ends texts')
+    .option('--no-stop-at-eos', 'continue after a token that ends texts')
     .option('--stop <text>', 'end when the continuation contains this text (repeatable)', collect);
   withInterventionFlags(command)
     .option('--output <file>', 'write logits, activations and tokens to a safetensors file')

@@ -134,7 +134,7 @@ export interface InspectFeatureResult extends Subject {
   readonly bias: number;
   readonly promotes: readonly TokenEffectResult[];
   readonly suppresses: readonly TokenEffectResult[];
-  /** Present when somebody wrote one, else when its page has an automatic one. */
+  /** The label that a person wrote, else the automatic one of its page; absent without both. */
   readonly label?: {
     readonly text: string;
     readonly origin: 'edited' | 'automatic';

@@ -5,7 +5,7 @@ import { plainRotaryBase } from '../config-rope.ts';
 import type { AttentionType, TransformerConfig } from '../config.ts';
 import type { Family } from '../family.ts';
 
-/** Far above every model; more means a damaged file, and each layer has a place in several lists. */
+/** Far above every model; more means a damaged file, for which large lists would be allocated. */
 const MOST_LAYERS = 10_000;
 
 const positiveInteger = v.pipe(v.number(), v.integer(), v.minValue(1));

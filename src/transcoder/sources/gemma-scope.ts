@@ -1,4 +1,4 @@
-/** Transcoder sources: Gemma Scope's `params.npz`, `W_enc` the other way round, [d_model, d_transcoder]. */
+/** Transcoder sources: Gemma Scope's `params.npz`, with `W_enc` transposed, [d_model, d_transcoder]. */
 import type { TensorFile } from '../../formats/tensor-file.ts';
 import { required, type LayerSource } from './source.ts';
 

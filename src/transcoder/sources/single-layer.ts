@@ -1,10 +1,10 @@
-/** Transcoder sources: one file a layer, `W_enc` [d_transcoder, d_model] and friends (`layer_<i>.safetensors`). */
+/** Transcoder sources: one file a layer (`layer_<i>.safetensors`), with `W_enc` [d_transcoder, d_model]. */
 import type { TensorFile } from '../../formats/tensor-file.ts';
 import { optional, required, type LayerSource } from './source.ts';
 
 const THRESHOLD = 'activation_function.threshold';
 
-/** A TopK set may carry its k as a tensor of its own; other keys than these are not looked at. */
+/** Other tensors than these are ignored: a TopK set may have one for its k. */
 export function singleLayer(file: TensorFile, layer: number, hasThresholds: boolean): LayerSource {
   const W_enc = required(file, 'W_enc');
   return {

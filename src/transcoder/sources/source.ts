@@ -28,7 +28,7 @@ export interface LayerSource {
   readonly W_skip: Located | null;
 }
 
-/** A tensor if it is there, with any shape. Throws `BadFileError` when it is there in a type that is none of a weight. */
+/** A tensor if it is there, with any shape. Throws `BadFileError` when its type is not a type of weights. */
 export function optional(file: TensorFile, key: string): Located | null {
   const info = file.tensors.get(key);
   return info ? { file, info: weightInfo(file.name, info) } : null;

@@ -1,4 +1,4 @@
-/** Measures: what is wanted of each. */
+/** Measures: the target of each measure, and whether it is met. */
 import type { Evaluation } from './evaluate.ts';
 
 export interface Verdict {
@@ -41,13 +41,14 @@ const COMPLETENESS = 0.9;
 
 export function judge({ answers, fidelity, swaps, graphs, continuations }: Evaluation): Verdict[] {
   const verdicts: Verdict[] = [];
-  const least = (name: string, found: number, bar: number): void => {
-    verdicts.push({ name, found: rounded(found), wanted: `at least ${bar}`, isMet: found >= bar });
+  const least = (name: string, found: number, target: number): void => {
+    verdicts.push({ name, found: rounded(found), wanted: `at least ${target}`, isMet: found >= target });
   };
-  const most = (name: string, found: number, bar: number): void => {
-    verdicts.push({ name, found: rounded(found), wanted: `at most ${bar}`, isMet: found <= bar });
+  const most = (name: string, found: number, target: number): void => {
+    verdicts.push({ name, found: rounded(found), wanted: `at most ${target}`, isMet: found <= target });
   };
-  for (const [name, bar] of Object.entries(ANSWERS)) least(`answers, ${name}`, answers[name]!.model, bar);
+  for (const [name, target] of Object.entries(ANSWERS))
+    least(`answers, ${name}`, answers[name]!.model, target);
   const heldOut = 'two-hop, held-out cities';
   least(`answers, ${heldOut}, all MLPs replaced`, answers[heldOut]!.replaced, HELD_OUT_REPLACED);
   for (const [layer, { explained_variance, L0, dead }] of fidelity.layers.entries()) {
@@ -56,7 +57,8 @@ export function judge({ answers, fidelity, swaps, graphs, continuations }: Evalu
     most(`dead features in percent, layer ${layer}`, dead, DEAD);
   }
   least('loss recovered with all MLPs replaced', fidelity.recovered, RECOVERED);
-  for (const [name, bar] of Object.entries(SWAPS)) least(`swaps of 40, ${name}`, swaps[name]!.swapped, bar);
+  for (const [name, target] of Object.entries(SWAPS))
+    least(`swaps of 40, ${name}`, swaps[name]!.swapped, target);
   for (const { prompt, replacement, completeness } of graphs) {
     least(`replacement score, ${prompt}`, replacement, REPLACEMENT);
     least(`completeness score, ${prompt}`, completeness, COMPLETENESS);
@@ -66,7 +68,7 @@ export function judge({ answers, fidelity, swaps, graphs, continuations }: Evalu
   return verdicts;
 }
 
-const WORD = /\b[A-Za-z]+\b(?!>)/g; // <eos> is none
+const WORD = /\b[A-Za-z]+\b(?!>)/g; // <eos> is no word
 
 const DECIMALS = 1e4;
 
