@@ -44,6 +44,7 @@ inline int64_t rowsPerTask(int64_t rows, int64_t unit) {
 
 namespace plain {
 #define TRACER_WIDTH 4
+#define TRACER_MANY_X INT64_MAX
 #define TRACER_DOT_W 2
 #define TRACER_DOT_X 4
 #define TRACER_SUM_X 6
@@ -60,6 +61,7 @@ namespace plain {
 #endif
 namespace avx2 {
 #define TRACER_WIDTH 8
+#define TRACER_MANY_X 128
 #define TRACER_DOT_W 3
 #define TRACER_DOT_X 4
 #define TRACER_SUM_X 6
@@ -76,6 +78,7 @@ namespace avx2 {
 #endif
 namespace avx512 {
 #define TRACER_WIDTH 16
+#define TRACER_MANY_X 256
 #define TRACER_DOT_W 4
 #define TRACER_DOT_X 6
 #define TRACER_SUM_X 12
