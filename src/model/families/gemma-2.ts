@@ -1,9 +1,12 @@
 /** Model, family: Gemma 2. What its config.json says, with the defaults of Hugging Face's Gemma2Config, and its keys. */
 import * as v from 'valibot';
+import { BLOCK_NORMS, type BlockSpec } from '../block-spec.ts';
 import { readFields, refuseConfig, type ConfigDocument } from '../config-file.ts';
 import { plainRotaryBase } from '../config-rope.ts';
 import type { AttentionType, TransformerConfig } from '../config.ts';
+import { decoderNaming } from '../decoder-naming.ts';
 import type { Family } from '../family.ts';
+import { sameRotary } from '../rope.ts';
 
 /** Far above every model; more means a damaged file, for which large lists would be allocated. */
 const MOST_LAYERS = 10_000;
@@ -40,31 +43,23 @@ type Fields = v.InferOutput<typeof Fields>;
 
 const FAMILY: Family = {
   architecture: 'Gemma2ForCausalLM',
-  act_fn: 'gelu_pytorch_tanh',
-  normGainOffset: 1,
   defaultEndTokens: [1],
-  weights: {
-    prefix: 'model.',
-    W_E: 'model.embed_tokens.weight',
-    W_U: 'lm_head.weight',
-    ln_final: 'model.norm.weight',
-    block: (layer) => {
-      const at = `model.layers.${layer}`;
-      return {
-        ln1: `${at}.input_layernorm.weight`,
-        W_Q: `${at}.self_attn.q_proj.weight`,
-        W_K: `${at}.self_attn.k_proj.weight`,
-        W_V: `${at}.self_attn.v_proj.weight`,
-        W_O: `${at}.self_attn.o_proj.weight`,
-        ln1_post: `${at}.post_attention_layernorm.weight`,
-        ln2: `${at}.pre_feedforward_layernorm.weight`,
-        W_gate: `${at}.mlp.gate_proj.weight`,
-        W_in: `${at}.mlp.up_proj.weight`,
-        W_out: `${at}.mlp.down_proj.weight`,
-        ln2_post: `${at}.post_feedforward_layernorm.weight`,
-      };
-    },
-  },
+  naming: decoderNaming({
+    ln1: 'input_layernorm',
+    ln1_post: 'post_attention_layernorm',
+    ln2: 'pre_feedforward_layernorm',
+    ln2_post: 'post_feedforward_layernorm',
+  }),
+};
+
+const BLOCK: BlockSpec = {
+  norm: { kind: 'rms', gainOffset: 1 },
+  norms: BLOCK_NORMS,
+  residual: 'sequential',
+  biased: [],
+  qkNorm: 'none',
+  mlp: 'gated',
+  act_fn: 'gelu_pytorch_tanh',
 };
 
 /** `model_type` of config.json. */
@@ -90,11 +85,13 @@ export function readGemma2(document: ConfigDocument, name: string): TransformerC
     d_mlp: fields.intermediate_size,
     d_vocab: fields.vocab_size,
     n_ctx: fields.max_position_embeddings,
+    block: BLOCK,
     eps: fields.rms_norm_eps,
-    rotary_base: plainRotaryBase(name, fields, {
+    positions: 'rotary',
+    rotary: sameRotary(fields.head_dim, plainRotaryBase(name, fields, {
       known: [...LAYER_TYPES.keys()],
       used: [...LAYER_TYPES].filter(([, type]) => attn_types.includes(type)).map(([key]) => key),
-    }),
+    })),
     attn_scale: Math.sqrt(fields.query_pre_attn_scalar),
     attn_types,
     window_size: sliding_window,
@@ -112,8 +109,8 @@ const OLD_ACTIVATIONS = [...ACTIVATIONS, 'gelu'];
 function checkActivation(name: string, { hidden_activation, hidden_act }: Fields): void {
   const [key, found, known] = hidden_activation
     ? (['hidden_activation', hidden_activation, ACTIVATIONS] as const)
-    : (['hidden_act', hidden_act ?? FAMILY.act_fn, OLD_ACTIVATIONS] as const);
-  if (!known.includes(found)) refuseConfig(name, key, found, `"${FAMILY.act_fn}" for ${GEMMA_2}`);
+    : (['hidden_act', hidden_act ?? BLOCK.act_fn, OLD_ACTIVATIONS] as const);
+  if (!known.includes(found)) refuseConfig(name, key, found, `"${BLOCK.act_fn}" for ${GEMMA_2}`);
 }
 
 function checkHeads(name: string, fields: Fields): void {
