@@ -69,7 +69,8 @@ export class LinearModel {
     const divisors = this.pass.activations.get<Tensor2D>(blockHook(layer, 'ln2.hook_scale'));
     return {
       scale: tf.reshape<tf.Rank.R1>(tf.reciprocal(divisors), [-1]),
-      back: (g) => (feature_input_hook === 'mlp.hook_in' ? ln2.linearTransposed(g) : ln2.normalizedTransposed(g)),
+      back: (g) =>
+        feature_input_hook === 'mlp.hook_in' ? ln2.linearTransposed(g) : ln2.normalizedTransposed(g),
     };
   }
 }

@@ -104,7 +104,9 @@ export class Check implements Disposable {
     using pass = await this.frozen.run(await this.writtenBy(source));
     const value = await this.read(row, pass);
     // Biases make the frozen model affine: an effect is the difference to the pass of nothing.
-    return isAffine(this.replacement.model.config.block) ? value - (await this.read(row, await this.unwritten())) : value;
+    return isAffine(this.replacement.model.config.block)
+      ? value - (await this.read(row, await this.unwritten()))
+      : value;
   }
 
   /** The pass of nothing, once. */

@@ -31,7 +31,8 @@ export function decoderNaming(norms: Readonly<Partial<Record<BlockNorm, string>>
         places[matrixPath(name)] = { key: `${at}.${MODULES[name]}.weight` };
         places[biasPath(name)] = { key: `${at}.${MODULES[name]}.bias` };
       }
-      for (const [norm, module] of Object.entries(norms)) places[`${norm}.w`] = { key: `${at}.${module}.weight` };
+      for (const [norm, module] of Object.entries(norms))
+        places[`${norm}.w`] = { key: `${at}.${module}.weight` };
       return places;
     },
   };

@@ -87,7 +87,13 @@ export function hookNames(config: HookedConfig, output: OutputSite = 'hook_mlp_o
   for (let layer = 0; layer < config.n_layers; layer++) {
     for (const site of sites) names.push(blockHook(layer, site));
   }
-  return [...names, 'ln_final.hook_scale', 'ln_final.hook_normalized', 'unembed.hook_pre', 'unembed.hook_post'];
+  return [
+    ...names,
+    'ln_final.hook_scale',
+    'ln_final.hook_normalized',
+    'unembed.hook_pre',
+    'unembed.hook_post',
+  ];
 }
 
 /** Whether a hook stands before the first block. */

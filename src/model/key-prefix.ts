@@ -42,7 +42,10 @@ function renamed({ prefix: own, model, block }: Naming, prefix: string, file: Te
     Object.fromEntries(
       Object.entries(places).map(([parameter, place]): [string, Place] => [
         parameter,
-        { ...place, key: parameter === HEAD ? headKey(place.key, prefix, file) : prefix + place.key.slice(own.length) },
+        {
+          ...place,
+          key: parameter === HEAD ? headKey(place.key, prefix, file) : prefix + place.key.slice(own.length),
+        },
       ]),
     );
   return { prefix, model: inFile(model), block: (layer) => inFile(block(layer)) };

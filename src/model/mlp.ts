@@ -9,7 +9,13 @@ import { blockHook } from './hooks.ts';
 import { project } from './project.ts';
 
 /** Output [pos, d_model] of the MLP of a layer, before the post norm, of normalised inputs x [pos, d_model]. */
-export function mlp(x: Tensor2D, weights: HeldBlock, layer: number, spec: BlockSpec, hooks: HookPoints): Tensor2D {
+export function mlp(
+  x: Tensor2D,
+  weights: HeldBlock,
+  layer: number,
+  spec: BlockSpec,
+  hooks: HookPoints,
+): Tensor2D {
   const isGated = spec.mlp === 'gated';
   const pre = hooks.at(blockHook(layer, 'mlp.hook_pre'), project(x, weights, isGated ? 'W_gate' : 'W_in'));
   let post = (): Tensor2D => activate(spec.act_fn, pre);

@@ -78,7 +78,8 @@ function blockParameters(config: TransformerConfig): [path: string, shape: reado
   const shapes = matrixShapes(config);
   const list: [string, readonly number[]][] = [];
   const addNorm = (name: (typeof block.norms)[number]): void => {
-    if (block.norms.includes(name)) for (const part of normParts(config)) list.push([`${name}.${part}`, [d_model]]);
+    if (block.norms.includes(name))
+      for (const part of normParts(config)) list.push([`${name}.${part}`, [d_model]]);
   };
   const addMatrix = (name: BlockMatrix): void => {
     list.push([matrixPath(name), shapes[name]]);

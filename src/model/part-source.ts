@@ -8,7 +8,11 @@ import type { Part, Place } from './parameters.ts';
 const PIECE_BYTES = 4 * 2 ** 20;
 
 /** The matrix at a place of a checkpoint, whose header was checked. */
-export function placedSource(file: TensorFile, info: WeightInfo, { part, isTransposed }: Place): WeightSource {
+export function placedSource(
+  file: TensorFile,
+  info: WeightInfo,
+  { part, isTransposed }: Place,
+): WeightSource {
   const whole = weightSource(file, info, isTransposed);
   if (!part) return whole;
   return part.axis === 0 ? partOfRows(whole, part) : partOfColumns(whole, part);
@@ -35,7 +39,8 @@ function partOfRows(whole: WeightSource, part: Part): WeightSource {
     ...rest,
     shape: [size, columns],
     // Only rows that follow each other can be used where they lie.
-    ...(location && isOneRun && { location: { ...location, offset: location.offset + part.offset * rowBytes } }),
+    ...(location &&
+      isOneRun && { location: { ...location, offset: location.offset + part.offset * rowBytes } }),
     async readInto(target, { start, stop }) {
       let filled = 0;
       for (const run of runs(part, start, stop)) {
@@ -46,7 +51,10 @@ function partOfRows(whole: WeightSource, part: Part): WeightSource {
     },
     readRows: (indices) =>
       whole.readRows(
-        Array.from(indices, (at) => Math.floor(at / part.length) * part.stride + part.offset + (at % part.length)),
+        Array.from(
+          indices,
+          (at) => Math.floor(at / part.length) * part.stride + part.offset + (at % part.length),
+        ),
       ),
   };
 }

@@ -20,10 +20,7 @@ export interface ScaledFrequencies {
 }
 
 /** @param divisors base^(2i / dim) of each pair */
-export function scaledFrequencies(
-  divisors: Float64Array,
-  scaling: RotaryScaling | null,
-): ScaledFrequencies {
+export function scaledFrequencies(divisors: Float64Array, scaling: RotaryScaling | null): ScaledFrequencies {
   if (!scaling) return { frequencies: null, factor: 1 };
   switch (scaling.kind) {
     case 'linear':

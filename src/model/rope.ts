@@ -59,7 +59,10 @@ export function rotate(x: Tensor3D, { cos, sin }: RotaryTable): Tensor3D {
   const [rotated, rest] =
     dim === d_head
       ? [x, null]
-      : [tf.slice<tf.Rank.R3, Tensor3D>(x, [0, 0, 0], [n, heads, dim]), tf.slice<tf.Rank.R3, Tensor3D>(x, [0, 0, dim])];
+      : [
+          tf.slice<tf.Rank.R3, Tensor3D>(x, [0, 0, 0], [n, heads, dim]),
+          tf.slice<tf.Rank.R3, Tensor3D>(x, [0, 0, dim]),
+        ];
   const [first, second] = tf.split(rotated, 2, 2) as [Tensor3D, Tensor3D];
   return tf.concat(
     [

@@ -31,7 +31,8 @@ export async function tokenEffects(
   });
   try {
     const values = await effects.data<'float32'>();
-    const bad = firstNonFinite(values) < 0 ? undefined : await findNotFinite(file, [final.key, unembedding.key]);
+    const bad =
+      firstNonFinite(values) < 0 ? undefined : await findNotFinite(file, [final.key, unembedding.key]);
     if (bad !== undefined) throw notFinite(file.name, bad);
     return values;
   } finally {

@@ -62,7 +62,10 @@ export class ReplacementModel implements Disposable {
 
   /** Runs the model over token ids; errors as `Transformer.forward`. */
   async forward(tokens: ArrayLike<number>, options: ForwardOptions = {}): Promise<ForwardResult> {
-    return await this.model.forward(tokens, { ...options, output: this.transcoders.config.feature_output_hook });
+    return await this.model.forward(tokens, {
+      ...options,
+      output: this.transcoders.config.feature_output_hook,
+    });
   }
 
   /** Runs the model with the caching hooks and encodes each feature input as soon as it is there. */

@@ -40,7 +40,12 @@ export function modelParameters(config: TransformerConfig, random: Random, start
 
 /** Models are trained with RMS norms, rotary positions and without biases. */
 function checkTrained({ block, positions }: TransformerConfig): void {
-  if (block.norm.kind === 'rms' && block.biased.length === 0 && block.qkNorm === 'none' && positions === 'rotary')
+  if (
+    block.norm.kind === 'rms' &&
+    block.biased.length === 0 &&
+    block.qkNorm === 'none' &&
+    positions === 'rotary'
+  )
     return;
   throw new Error('models with layer norms, biases, norms of queries or learned positions are not trained');
 }
@@ -74,7 +79,12 @@ export function modelOfVariables(config: TransformerConfig, variables: Variables
     };
   });
   const { model } = places;
-  return { config, W_E: variables.get(model['embed.W_E']!.key), blocks, ln_final: norm(model['ln_final.w']!) };
+  return {
+    config,
+    W_E: variables.get(model['embed.W_E']!.key),
+    blocks,
+    ln_final: norm(model['ln_final.w']!),
+  };
 }
 
 /** A weight whose gradient is wanted; `Weight`s of a backend are frozen. */

@@ -2,8 +2,7 @@
 import { UsageError, unreachable } from '../../errors.ts';
 import type { CheckpointWeight } from '../../model/checkpoint.ts';
 import type { WeightInfo } from '../../backend/weight-source.ts';
-import { hookNames, hookShape, matchHooks, type HookName, type OutputSite } from '../../model/hooks.ts';
-import type { TransformerConfig } from '../../model/config.ts';
+import { hookNames, hookShape, matchHooks, type HookName } from '../../model/hooks.ts';
 import { nearest } from '../../nearest.ts';
 import type { Located } from '../../transcoder/sources/source.ts';
 import { describeLayer } from '../load/load.ts';
@@ -117,7 +116,7 @@ async function layerView(
   opened: OpenedSubject,
   layer: number,
 ): Promise<Omit<InspectLayerResult, 'model' | 'transcoders'>> {
-  const { checkpoint, set } = opened;
+  const { set } = opened;
   const source = set.layers[layer]!;
   const parts = [source.W_enc, source.W_dec, source.b_enc, source.b_dec, source.threshold, source.W_skip];
   return {

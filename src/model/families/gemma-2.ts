@@ -88,10 +88,13 @@ export function readGemma2(document: ConfigDocument, name: string): TransformerC
     block: BLOCK,
     eps: fields.rms_norm_eps,
     positions: 'rotary',
-    rotary: sameRotary(fields.head_dim, plainRotaryBase(name, fields, {
-      known: [...LAYER_TYPES.keys()],
-      used: [...LAYER_TYPES].filter(([, type]) => attn_types.includes(type)).map(([key]) => key),
-    })),
+    rotary: sameRotary(
+      fields.head_dim,
+      plainRotaryBase(name, fields, {
+        known: [...LAYER_TYPES.keys()],
+        used: [...LAYER_TYPES].filter(([, type]) => attn_types.includes(type)).map(([key]) => key),
+      }),
+    ),
     attn_scale: Math.sqrt(fields.query_pre_attn_scalar),
     attn_types,
     window_size: sliding_window,
