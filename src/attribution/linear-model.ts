@@ -22,6 +22,11 @@ export class LinearModel {
     this.pass = pass;
   }
 
+  /** Attention and MLP of a block both read hook_resid_pre. */
+  get isParallel(): boolean {
+    return this.replacement.model.config.block.residual === 'parallel';
+  }
+
   /** From vectors [n, d_model] at the output of the final norm to gradients at the last hook_resid_post, last position. */
   fromFinalNorm(vectors: Tensor2D): Tensor2D {
     const { weights } = this.replacement.model;

@@ -6,11 +6,17 @@ import { nearest } from '../nearest.ts';
 import type { ConfigDocument } from './config-file.ts';
 import type { TransformerConfig } from './config.ts';
 import { GEMMA_2, readGemma2 } from './families/gemma-2.ts';
+import { GPT_2, readGpt2 } from './families/gpt-2.ts';
+import { GPT_NEOX, readGptNeox } from './families/gpt-neox.ts';
+import { LLAMA_LIKE } from './families/llama.ts';
 import { refuseQuantised } from './quantised.ts';
 
 /** By `model_type` of config.json. */
 const FAMILIES: Readonly<Record<string, (document: ConfigDocument, name: string) => TransformerConfig>> = {
   [GEMMA_2]: readGemma2,
+  ...Object.fromEntries(LLAMA_LIKE),
+  [GPT_2]: readGpt2,
+  [GPT_NEOX]: readGptNeox,
 };
 
 const Document = v.looseObject({ model_type: v.string() });

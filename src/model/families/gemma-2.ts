@@ -7,12 +7,14 @@ import type { AttentionType, TransformerConfig } from '../config.ts';
 import { decoderNaming } from '../decoder-naming.ts';
 import type { Family } from '../family.ts';
 import { sameRotary } from '../rope.ts';
-
-/** Far above every model; more means a damaged file, for which large lists would be allocated. */
-const MOST_LAYERS = 10_000;
-
-const positiveInteger = v.pipe(v.number(), v.integer(), v.minValue(1));
-const positive = v.pipe(v.number(), v.gtValue(0));
+import {
+  LAYER_TYPES,
+  MOST_LAYERS,
+  positive,
+  positiveInteger,
+  readHeads,
+  readLayerTypes,
+} from './decoder-fields.ts';
 
 /** In its old form (no `layer_types`, `hidden_act`) and its new one (`rope_parameters`). */
 const Fields = v.object({
@@ -69,7 +71,7 @@ export const GEMMA_2 = 'gemma2';
 export function readGemma2(document: ConfigDocument, name: string): TransformerConfig {
   const fields = readFields(name, document, Fields);
   checkActivation(name, fields);
-  checkHeads(name, fields);
+  const heads = readHeads(name, fields);
   const attn_types = attentionTypes(name, fields);
   const { sliding_window, sliding_window_size } = fields;
   // The name of the first releases: it may repeat the window.
@@ -79,9 +81,7 @@ export function readGemma2(document: ConfigDocument, name: string): TransformerC
     family: FAMILY,
     n_layers: fields.num_hidden_layers,
     d_model: fields.hidden_size,
-    n_heads: fields.num_attention_heads,
-    n_kv_heads: fields.num_key_value_heads,
-    d_head: fields.head_dim,
+    ...heads,
     d_mlp: fields.intermediate_size,
     d_vocab: fields.vocab_size,
     n_ctx: fields.max_position_embeddings,
@@ -116,37 +116,14 @@ function checkActivation(name: string, { hidden_activation, hidden_act }: Fields
   if (!known.includes(found)) refuseConfig(name, key, found, `"${BLOCK.act_fn}" for ${GEMMA_2}`);
 }
 
-function checkHeads(name: string, fields: Fields): void {
-  const { num_attention_heads, num_key_value_heads, head_dim } = fields;
-  if (num_attention_heads % num_key_value_heads !== 0) {
-    const expected = `a divisor of num_attention_heads = ${num_attention_heads}`;
-    refuseConfig(name, 'num_key_value_heads', num_key_value_heads, expected);
-  }
-  if (head_dim % 2 !== 0)
-    refuseConfig(name, 'head_dim', head_dim, 'an even number: rotary embeddings pair its halves');
-}
-
-/** What `layer_types` may say. */
-const LAYER_TYPES: ReadonlyMap<string, AttentionType> = new Map([
-  ['sliding_attention', 'local'],
-  ['full_attention', 'global'],
-]);
-
 /** Every second layer sees all keys. */
 const PATTERN = 2;
 
 function attentionTypes(name: string, fields: Fields): AttentionType[] {
-  const { num_hidden_layers: n, layer_types, sliding_window_pattern } = fields;
-  if (layer_types) {
-    if (layer_types.length !== n) refuseConfig(name, 'layer_types', layer_types, `${n} entries, one a layer`);
-    const expected = [...LAYER_TYPES.keys()].map((type) => `"${type}"`).join(' or ');
-    return layer_types.map(
-      (type, i) => LAYER_TYPES.get(type) ?? refuseConfig(name, `layer_types[${i}]`, type, expected),
-    );
-  }
+  const { layer_types, sliding_window_pattern } = fields;
   // A key of Gemma 3, where it is not read either beside `layer_types`.
-  if ((sliding_window_pattern ?? PATTERN) !== PATTERN)
+  if (!layer_types && (sliding_window_pattern ?? PATTERN) !== PATTERN)
     refuseConfig(name, 'sliding_window_pattern', sliding_window_pattern, `${PATTERN}, or layer_types`);
   // Layer 0 is local (Hugging Face's Gemma2Config; TransformerLens' built-in table has it the other way round).
-  return Array.from({ length: n }, (_, layer) => ((layer + 1) % PATTERN === 0 ? 'global' : 'local'));
+  return readLayerTypes(name, fields, (layer) => ((layer + 1) % PATTERN === 0 ? 'global' : 'local'));
 }
