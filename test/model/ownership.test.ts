@@ -43,7 +43,9 @@ async function withModel(device: TestDevice, work: (model: Transformer) => Promi
   await work(model);
 }
 
-const NAMES = hookNames(transformerConfig({ model_type: 'gemma2', max_position_embeddings: 64, ...CONFIG }, 'config.json'));
+const NAMES = hookNames(
+  transformerConfig({ model_type: 'gemma2', max_position_embeddings: 64, ...CONFIG }, 'config.json'),
+);
 
 async function numbers(tensor: Tensor): Promise<number[]> {
   return Array.from(await tensor.data());
