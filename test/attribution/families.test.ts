@@ -20,7 +20,7 @@ describe.each(TEST_DEVICES)('attribution of other families on %s', (device) => {
       const tokens = prompts(fixture)[entry.prompt as PromptName].token_ids;
       const { options } = entry;
       await openBackend(device);
-    const before = tf.memory().numTensors;
+      const before = tf.memory().numTensors;
       {
         using loaded = await loadFixture(device, fixture, entry.set);
         using result = await attribute(loaded.replacement, loaded.tokenizer, tokens, {

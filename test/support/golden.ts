@@ -13,6 +13,7 @@ export const FAMILY_FIXTURES = {
   'families/mistral': ['plt-jumprelu'],
   'families/gpt2': ['plt-jumprelu'],
   'families/gpt-neox': ['plt-jumprelu'],
+  'families/gemma3': ['plt-jumprelu'],
 } as const;
 export type FamilyFixture = keyof typeof FAMILY_FIXTURES;
 export const FAMILIES = Object.keys(FAMILY_FIXTURES) as FamilyFixture[];

@@ -28,11 +28,13 @@ export async function loadFixture(
   const opened = await openSet(files, await readSetConfig(files), checkpoint.config);
   const model = await loadTransformer(backend, checkpoint, { budget });
   const replacement = new ReplacementModel(model, await loadSet(backend, opened, { budget }), budget);
-  const tokenizer = fixture.startsWith("families/") ? ({ tokenStrings: (ids: number[]) => ids.map(String) } as unknown as Tokenizer) : await loadTokenizer({
-    tokenizerJson: goldenPath(fixture, 'model', 'tokenizer.json'),
-    tokenizerConfig: goldenPath(fixture, 'model', 'tokenizer_config.json'),
-    specialTokensMap: goldenPath(fixture, 'model', 'special_tokens_map.json'),
-  });
+  const tokenizer = fixture.startsWith('families/')
+    ? ({ tokenStrings: (ids: number[]) => ids.map(String) } as unknown as Tokenizer)
+    : await loadTokenizer({
+        tokenizerJson: goldenPath(fixture, 'model', 'tokenizer.json'),
+        tokenizerConfig: goldenPath(fixture, 'model', 'tokenizer_config.json'),
+        specialTokensMap: goldenPath(fixture, 'model', 'special_tokens_map.json'),
+      });
   return {
     replacement,
     tokenizer,

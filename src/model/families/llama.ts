@@ -1,9 +1,9 @@
 /**
- * Model, families: Llama and those built like it (Qwen 2, Qwen 3, Mistral): two RMS norms a block, a gated MLP with SiLU,
+ * Model, families: Llama and those built like it (Qwen 2, Qwen 3, Mistral, OLMo 2): two RMS norms a block, a gated MLP with SiLU,
  * rotary positions. What their config.json says, with the defaults of their classes in transformers.
  */
 import * as v from 'valibot';
-import { type BlockMatrix, type BlockSpec } from '../block-spec.ts';
+import { BLOCK_NORMS, type BlockMatrix, type BlockNorm, type BlockSpec } from '../block-spec.ts';
 import { readFields, type ConfigDocument, type NeutralValues } from '../config-file.ts';
 import { rotaryChoice } from '../config-rope.ts';
 import type { AttentionType, TransformerConfig } from '../config.ts';
@@ -39,6 +39,8 @@ interface Member {
   readonly scalings: readonly RotaryScaling['kind'][];
   readonly endTokens: readonly number[];
   readonly qkNorm: BlockSpec['qkNorm'];
+  /** The module of each norm. */
+  readonly norms: Readonly<Partial<Record<BlockNorm, string>>>;
   biased(fields: Fields): readonly BlockMatrix[];
   /** The keys that a query sees, and of which layers; null: all. */
   window(fields: Fields): { readonly size: number; typeOf(layer: number): AttentionType } | null;
@@ -61,7 +63,21 @@ function qwenWindow({
 }
 const DEFAULT_WINDOW_LAYERS = 28;
 
+const BEFORE = { ln1: 'input_layernorm', ln2: 'post_attention_layernorm' } as const;
+const AFTER = { ln1_post: 'post_attention_layernorm', ln2_post: 'post_feedforward_layernorm' } as const;
+
 const MEMBERS: readonly Member[] = [
+  {
+    architecture: 'Olmo2ForCausalLM',
+    model_type: 'olmo2',
+    eps: 1e-5,
+    scalings: [],
+    endTokens: [],
+    qkNorm: 'all',
+    norms: AFTER,
+    biased: ({ attention_bias }) => (attention_bias ? ATTENTION : []),
+    window: () => null,
+  },
   {
     architecture: 'LlamaForCausalLM',
     model_type: 'llama',
@@ -69,6 +85,7 @@ const MEMBERS: readonly Member[] = [
     scalings: ['llama3', 'linear'],
     endTokens: [2],
     qkNorm: 'none',
+    norms: BEFORE,
     biased: ({ attention_bias, mlp_bias }) => [
       ...(attention_bias ? ATTENTION : []),
       ...(mlp_bias ? MLP : []),
@@ -82,6 +99,7 @@ const MEMBERS: readonly Member[] = [
     scalings: [],
     endTokens: [],
     qkNorm: 'none',
+    norms: BEFORE,
     biased: () => QUERY_KEY_VALUE,
     window: qwenWindow,
   },
@@ -92,6 +110,7 @@ const MEMBERS: readonly Member[] = [
     scalings: [],
     endTokens: [],
     qkNorm: 'head',
+    norms: BEFORE,
     biased: ({ attention_bias }) => (attention_bias ? ATTENTION : []),
     window: qwenWindow,
   },
@@ -102,6 +121,7 @@ const MEMBERS: readonly Member[] = [
     scalings: [],
     endTokens: [2],
     qkNorm: 'none',
+    norms: BEFORE,
     biased: () => [],
     window: ({ sliding_window }) => (sliding_window ? { size: sliding_window, typeOf: () => 'local' } : null),
   },
@@ -114,8 +134,6 @@ export const LLAMA_LIKE: readonly (readonly [
   model_type: string,
   read: (document: ConfigDocument, name: string) => TransformerConfig,
 ])[] = MEMBERS.map((member) => [member.model_type, (document, name) => readMember(member, document, name)]);
-
-const naming = decoderNaming({ ln1: 'input_layernorm', ln2: 'post_attention_layernorm' });
 
 function readMember(member: Member, document: ConfigDocument, name: string): TransformerConfig {
   const fields = readFields(name, document, Fields, member.neutral);
@@ -130,7 +148,11 @@ function readMember(member: Member, document: ConfigDocument, name: string): Tra
     member.scalings,
   );
   return {
-    family: { architecture: member.architecture, defaultEndTokens: member.endTokens, naming },
+    family: {
+      architecture: member.architecture,
+      defaultEndTokens: member.endTokens,
+      naming: decoderNaming(member.norms),
+    },
     n_layers: fields.num_hidden_layers,
     d_model: fields.hidden_size,
     ...heads,
@@ -139,7 +161,7 @@ function readMember(member: Member, document: ConfigDocument, name: string): Tra
     n_ctx: fields.max_position_embeddings,
     block: {
       norm: { kind: 'rms', gainOffset: 0 },
-      norms: ['ln1', 'ln2'],
+      norms: BLOCK_NORMS.filter((norm) => norm in member.norms),
       residual: 'sequential',
       biased: member.biased(fields),
       qkNorm: member.qkNorm,
