@@ -8,6 +8,7 @@ import { readSetConfig } from '../../src/transcoder/open.ts';
 import { openBackend, TEST_DEVICES } from '../support/backends.ts';
 import {
   FAMILIES,
+  HOOKED_FAMILIES,
   FAMILY_FIXTURES,
   folder,
   goldenPath,
@@ -51,7 +52,7 @@ describe.each(TEST_DEVICES)('families on %s', (device) => {
   });
 });
 
-describe.each(FAMILIES)('the hooks of %s', (fixture) => {
+describe.each(HOOKED_FAMILIES())('the hooks of %s', (fixture) => {
   it('are those of the reference, with its shapes', async () => {
     const golden = readGoldenJson<Record<string, number[]>>(fixture, 'expected', 'replacement-hooks.json');
     const names = Object.keys(golden).map((name) => name.replace('.old_mlp.', '.'));

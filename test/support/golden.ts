@@ -16,6 +16,8 @@ export const FAMILY_FIXTURES = {
   'families/gemma3': ['plt-jumprelu'],
 } as const;
 export type FamilyFixture = keyof typeof FAMILY_FIXTURES;
+/** Families whose hooked model has a table of all hooks. */
+export const HOOKED_FAMILIES = (): FamilyFixture[] => FAMILIES.filter((each) => each !== 'families/gemma3');
 export const FAMILIES = Object.keys(FAMILY_FIXTURES) as FamilyFixture[];
 export type Fixture = (typeof FIXTURES)[number] | FamilyFixture;
 
