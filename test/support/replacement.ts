@@ -29,7 +29,7 @@ export async function loadFixture(
   const model = await loadTransformer(backend, checkpoint, { budget });
   const replacement = new ReplacementModel(model, await loadSet(backend, opened, { budget }), budget);
   const tokenizer = fixture.startsWith('families/')
-    ? ({ tokenStrings: (ids: number[]) => ids.map(String) } as unknown as Tokenizer)
+    ? withoutTexts()
     : await loadTokenizer({
         tokenizerJson: goldenPath(fixture, 'model', 'tokenizer.json'),
         tokenizerConfig: goldenPath(fixture, 'model', 'tokenizer_config.json'),
@@ -44,4 +44,10 @@ export async function loadFixture(
       checkpoint[Symbol.dispose]();
     },
   };
+}
+
+/** For families whose tokenizer is not read yet: prompts and targets are given as ids, and texts of tokens are not compared. */
+function withoutTexts(): Tokenizer {
+  const tokenStrings = (ids: readonly number[]): string[] => ids.map(String);
+  return { tokenStrings } as Partial<Tokenizer> as Tokenizer;
 }
