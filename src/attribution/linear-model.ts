@@ -85,7 +85,7 @@ interface InputMap {
   /** 1 / divisor of the norm, [pos]; null without one. */
   readonly scale: Tensor1D | null;
   /** [n, d_model] both. */
-  back(g: Tensor2D): Tensor2D;
+  readonly back: (g: Tensor2D) => Tensor2D;
 }
 
 /** What of an MLP is not constant: the skip of its transcoder. Dispose it after use. */

@@ -2,9 +2,10 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor2D, Tensor3D } from '../backend/backend.ts';
 import type { HookPoints } from './activation-cache.ts';
-import type { HeldBlock } from './block.ts';
+import type { HeldBlock } from './held-block.ts';
 import type { BlockMatrix } from './block-spec.ts';
-import type { AttentionType, TransformerConfig } from './config.ts';
+import type { TransformerConfig } from './config.ts';
+import type { AttentionType } from './block-spec.ts';
 import { blockHook, type OutputSite } from './hooks.ts';
 import type { Norm } from './norm.ts';
 import { project } from './project.ts';

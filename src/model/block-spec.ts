@@ -18,6 +18,9 @@ export type NormKind =
 export const BLOCK_MATRICES = ['W_Q', 'W_K', 'W_V', 'W_O', 'W_gate', 'W_in', 'W_out'] as const;
 export type BlockMatrix = (typeof BLOCK_MATRICES)[number];
 
+/** Whether the queries of a layer see a window of keys, or all. */
+export type AttentionType = 'local' | 'global';
+
 export interface BlockSpec {
   /** Of all norms, the final one included. */
   readonly norm: NormKind;

@@ -1,25 +1,11 @@
 /** Model: one layer, from hook_resid_pre to hook_resid_post. */
 import * as tf from '@tensorflow/tfjs-core';
-import type { HeldWeight, Tensor1D, Tensor2D } from '../backend/backend.ts';
+import type { Tensor2D } from '../backend/backend.ts';
 import { attention, type PassContext, type PastKeysValues } from './attention.ts';
-import type { BlockMatrix, BlockNorm } from './block-spec.ts';
+import type { BlockNorm } from './block-spec.ts';
+import type { HeldBlock } from './held-block.ts';
 import { blockHook, type OutputSite } from './hooks.ts';
 import { mlp } from './mlp.ts';
-import type { Norm } from './norm.ts';
-
-/** What of a block's parameters is not a matrix. */
-export interface BlockVectors {
-  readonly norms: Readonly<Partial<Record<BlockNorm, Norm>>>;
-  /** Of queries and keys, before rotation. */
-  readonly qkNorms: { readonly q: Norm; readonly k: Norm } | null;
-  /** By matrix; that of W_V is part of that of W_O, since patterns sum to one. */
-  readonly biases: Readonly<Partial<Record<BlockMatrix, Tensor1D>>>;
-}
-
-/** Parameters of a block, ready to be used. */
-export interface HeldBlock extends BlockVectors {
-  readonly matrices: Readonly<Partial<Record<BlockMatrix, HeldWeight>>>;
-}
 
 /** The residual stream [pos, d_model] after one layer. */
 export function block(

@@ -1,9 +1,7 @@
 /** Model: the configuration that a forward pass needs, read and checked once from config.json. */
-import type { BlockSpec } from './block-spec.ts';
+import type { AttentionType, BlockSpec } from './block-spec.ts';
 import type { Family } from './family.ts';
 import type { Rotary } from './rope.ts';
-
-export type AttentionType = 'local' | 'global';
 
 /** Dimensions and constants of a transformer, in TransformerLens' terms. */
 export interface TransformerConfig {

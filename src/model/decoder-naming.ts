@@ -1,6 +1,7 @@
 /** Model: the keys that most families share since Llama: `model.layers.3.self_attn.q_proj.weight`. */
 import { BLOCK_MATRICES, type BlockMatrix, type BlockNorm } from './block-spec.ts';
-import { biasPath, matrixPath, type Naming, type Place } from './parameters.ts';
+import { biasPath, matrixPath } from './parameters.ts';
+import type { Naming, Place } from './naming.ts';
 
 const MODULES: Readonly<Record<BlockMatrix, string>> = {
   W_Q: 'self_attn.q_proj',

@@ -1,5 +1,5 @@
 /** Model: what is said of a family beside the description of its blocks (`block-spec.ts`). */
-import type { Naming } from './parameters.ts';
+import type { Naming } from './naming.ts';
 
 export interface Family {
   /** `architectures` of config.json. */

@@ -4,7 +4,7 @@
  */
 import { BadFileError } from '../errors.ts';
 import type { TensorFile } from '../formats/tensor-file.ts';
-import type { Naming, Place, Places } from './parameters.ts';
+import type { Naming, Place, Places } from './naming.ts';
 
 /**
  * The family's names with the prefix that the file uses: the prefix of the embedding's key is that of all keys. The family's

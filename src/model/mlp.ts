@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor2D } from '../backend/backend.ts';
 import type { HookPoints } from './activation-cache.ts';
 import { activate } from './activation-functions.ts';
-import type { HeldBlock } from './block.ts';
+import type { HeldBlock } from './held-block.ts';
 import type { BlockSpec } from './block-spec.ts';
 import { blockHook } from './hooks.ts';
 import { project } from './project.ts';

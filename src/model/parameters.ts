@@ -1,35 +1,7 @@
 /** Model: the parameters that a configuration calls for, in TransformerLens' terms, and where a checkpoint has each of them. */
 import { BLOCK_MATRICES, matricesOf, type BlockMatrix } from './block-spec.ts';
 import type { TransformerConfig } from './config.ts';
-
-/** A part of a fused tensor: `length` entries of an axis from `offset` on, and again after every `stride`. */
-export interface Part {
-  readonly axis: 0 | 1;
-  readonly offset: number;
-  readonly length: number;
-  readonly stride: number;
-}
-
-/** Where a checkpoint has a parameter. */
-export interface Place {
-  readonly key: string;
-  /** The tensor is stored [input, output]. */
-  readonly isTransposed?: boolean;
-  /** Of the stored tensor, before it is turned. */
-  readonly part?: Part;
-}
-
-/** Places by parameter, such as `attn.W_Q` of a block. */
-export type Places = Readonly<Record<string, Place>>;
-
-/** Where checkpoints of a model have its parameters. */
-export interface Naming {
-  /** What all keys but that of W_U begin with. */
-  readonly prefix: string;
-  /** `embed.W_E`, `pos_embed.W_pos`, `ln_final.w`, `ln_final.b`, `unembed.W_U`. */
-  readonly model: Places;
-  readonly block: (layer: number) => Places;
-}
+import type { Naming, Place } from './naming.ts';
 
 /** A parameter that a configuration calls for. */
 export interface Parameter {

@@ -2,7 +2,7 @@
 import type { WeightSource } from '../backend/backend.ts';
 import { weightSource, type WeightInfo } from '../backend/weight-source.ts';
 import type { RowRange, TensorFile } from '../formats/tensor-file.ts';
-import type { Part, Place } from './parameters.ts';
+import type { Part, Place } from './naming.ts';
 
 /** Rows of a fused tensor are read in pieces of about this size where only some of their columns are wanted. */
 const PIECE_BYTES = 4 * 2 ** 20;

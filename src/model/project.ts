@@ -1,7 +1,7 @@
 /** Model: a product with a matrix of a block, and its bias where it has one. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor2D } from '../backend/backend.ts';
-import type { HeldBlock } from './block.ts';
+import type { HeldBlock } from './held-block.ts';
 import type { BlockMatrix } from './block-spec.ts';
 
 /** x · Wᵀ + b for x [n, input], [n, output]. */

@@ -1,7 +1,7 @@
 /** Model: rotary position embedding, first half of the rotated entries of a head paired with the second half. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor3D } from '../backend/backend.ts';
-import type { AttentionType } from './config.ts';
+import type { AttentionType } from './block-spec.ts';
 import { scaledFrequencies, type RotaryScaling } from './rope-scaling.ts';
 
 /** Rotation of queries and keys. */

@@ -1,11 +1,12 @@
 /** Training: the parameters of a transformer at their random start, and the same block code over them as in a run. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { HeldWeight, Tensor1D, Tensor2D } from '../backend/backend.ts';
-import type { HeldBlock } from '../model/block.ts';
+import type { HeldBlock } from '../model/held-block.ts';
 import type { TransformerConfig } from '../model/config.ts';
 import { matricesOf } from '../model/block-spec.ts';
 import { normOf, type Norm } from '../model/norm.ts';
-import { matrixPath, parametersOf, type Place } from '../model/parameters.ts';
+import { matrixPath, parametersOf } from '../model/parameters.ts';
+import type { Place } from '../model/naming.ts';
 import type { Parameter, Variables } from './parameters.ts';
 import type { Random } from '../random.ts';
 

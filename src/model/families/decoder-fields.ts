@@ -1,7 +1,7 @@
 /** Model, families: fields that most families since Llama have in common, and what they say. */
 import * as v from 'valibot';
 import { refuseConfig } from '../config-file.ts';
-import type { AttentionType } from '../config.ts';
+import type { AttentionType } from '../block-spec.ts';
 
 /** Far above every model; more means a damaged file, for which large lists would be allocated. */
 export const MOST_LAYERS = 10_000;

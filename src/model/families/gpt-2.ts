@@ -3,7 +3,8 @@ import * as v from 'valibot';
 import { BLOCK_MATRICES, type BlockSpec } from '../block-spec.ts';
 import { readFields, refuseConfig, type ConfigDocument } from '../config-file.ts';
 import type { TransformerConfig } from '../config.ts';
-import { biasPath, matrixPath, type Naming, type Part, type Place } from '../parameters.ts';
+import { biasPath, matrixPath } from '../parameters.ts';
+import type { Naming, Part, Place } from '../naming.ts';
 import { checkActivation, MOST_LAYERS, nullable, positive, positiveInteger } from './decoder-fields.ts';
 
 const Fields = v.object({

@@ -4,7 +4,8 @@ import { BLOCK_MATRICES } from '../block-spec.ts';
 import { readFields, refuseConfig, type ConfigDocument } from '../config-file.ts';
 import { plainRotaryBase } from '../config-rope.ts';
 import type { TransformerConfig } from '../config.ts';
-import { biasPath, matrixPath, type Naming, type Part, type Place } from '../parameters.ts';
+import { biasPath, matrixPath } from '../parameters.ts';
+import type { Naming, Part, Place } from '../naming.ts';
 import { sameRotary } from '../rope.ts';
 import { checkActivation, DecoderFields, LAYER_TYPES, nullable, positive } from './decoder-fields.ts';
 
