@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { EXIT } from '../../src/errors.ts';
 import { openCheckpoint, weightFiles } from '../../src/model/checkpoint.ts';
+import { weightInfo } from '../../src/model/weight-info.ts';
 import { refusalOf } from '../formats/support.ts';
 import { PAGES, POINTER } from '../formats/saved-instead.ts';
 import {
@@ -332,6 +333,24 @@ describe('A quantised checkpoint is called that, and one that is not is asked fo
       expect(byConfig.hint).toContain('Name a checkpoint that is not quantised');
       editJson(join(copy.model, 'config.json'), (value) => delete value[key]);
     }
+  });
+
+  it.each([
+    ['F64', 'Convert it to one of these types.'],
+    ['C64', 'Convert it to one of these types.'],
+    ['F4_E2M1', /^Convert it .*checkpoint that is not quantised/],
+  ])('which %s does not make it: its hint is to convert', (dtype, hint) => {
+    const info = { name: W_Q, dtype, shape: [1], byteLength: 8 };
+    const refusal = (owner: 'checkpoint' | 'transcoder set'): unknown => {
+      try {
+        return weightInfo('x.safetensors', info, owner);
+      } catch (error) {
+        return error;
+      }
+    };
+    const matches = typeof hint === 'string' ? hint : expect.stringMatching(hint);
+    expect(refusal('checkpoint')).toMatchObject({ code: 'tensor_dtype', hint: matches });
+    expect(refusal('transcoder set')).toHaveProperty('hint', expect.not.stringContaining('checkpoint'));
   });
 
   it('which an empty or absent field does not make it', async () => {
