@@ -3,6 +3,7 @@ import * as v from 'valibot';
 import { BadFileError, TracerError, UsageError } from '../../errors.ts';
 import { parseJson } from '../../formats/json.ts';
 import { readText } from '../../formats/parsed-text.ts';
+import { savedInstead } from '../../formats/saved-instead.ts';
 import { foldedName, hashedFileName, slugFileName } from '../../graph/slug.ts';
 
 /** Far more than any list that can be processed; a larger file is most likely the wrong one. */
@@ -35,6 +36,10 @@ export async function readPromptList(file: string): Promise<PromptLine[]> {
   for (const [i, content] of text.split('\n').entries()) {
     if (content.trim() !== '') lines.push(readLine(file, i + 1, content, taken));
   }
+  // A page or a pointer would have an error for each of its lines.
+  const instead =
+    lines.every((line) => 'error' in line) && savedInstead(file, text, 'one JSON object a line');
+  if (instead) throw instead;
   if (lines.length > 0) return lines;
   throw new UsageError({
     code: 'no_prompts',
