@@ -2,6 +2,7 @@
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { BadFileError, NotFoundError } from '../errors.ts';
+import { jsonObject, jsonRecord } from './json-object.ts';
 import type { ByteSource } from './byte-source.ts';
 import { readJson } from './json.ts';
 import { isSafePath, pathInside } from './safe-path.ts';
@@ -10,7 +11,7 @@ import { shownName } from './shown.ts';
 import type { TensorFile } from './tensor-file.ts';
 import { tensorMissing } from './tensor-reader.ts';
 
-const indexSchema = v.object({ weight_map: v.record(v.string(), v.string()) });
+const indexSchema = jsonObject({ weight_map: jsonRecord(v.string(), v.string()) });
 
 export interface ShardedFile extends TensorFile {
   /** The shard that holds a tensor: its path beside the index, and how errors name it. Undefined where none does. */

@@ -100,6 +100,17 @@ describe('a continuation ends', () => {
     },
   );
 
+  it('not where generation_config.json is a list', async () => {
+    const model = modelWith(1);
+    writeFileSync(path.join(model, 'generation_config.json'), '[1, 2]');
+    const { exitCode, error } = await generate(model);
+    expect(exitCode).toBe(4);
+    expect(error).toMatchObject({ code: 'bad_field' });
+    expect(error!.message).toContain(
+      'generation_config.json: the whole document: expected Object, found Array',
+    );
+  });
+
   it.each([
     ['of one token', ['--stop', ' he'], UNTIL_HE, 'oror he'],
     ['over two tokens', ['--stop', 'or h'], UNTIL_HE, 'oror he'],

@@ -126,6 +126,15 @@ describe('A sharded checkpoint', () => {
     expect(error.message).toContain('weight_map.a');
   });
 
+  it.each(['{"weight_map": []}', '{"weight_map": ["a"]}', '[]'])(
+    'refuses an index with a list: %s',
+    async (text) => {
+      using model = copyOfModel();
+      model.editIndex(() => text);
+      expect(await refusalOf(openSharded(model.index))).toMatchObject({ exitCode: 4, code: 'bad_field' });
+    },
+  );
+
   it('opens shards with the function given, keeps its errors for who needs what they hide, and closes what was open', async () => {
     const asked: string[] = [];
     let closed = 0;

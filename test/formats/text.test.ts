@@ -3,29 +3,18 @@ import fc from 'fast-check';
 import { truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
-import { BadFileError, EXIT, NotFoundError, TracerError } from '../../src/errors.ts';
+import { BadFileError, EXIT, NotFoundError } from '../../src/errors.ts';
 import { memorySource } from '../../src/formats/byte-source.ts';
 import { parseJson, readJson } from '../../src/formats/json.ts';
 import { parseYaml, readYaml } from '../../src/formats/yaml.ts';
 import { PAGES, POINTER } from './saved-instead.ts';
-import { gemmaScopePath, GOLDEN, refusalOf, temporaryFolder } from './support.ts';
+import { gemmaScopePath, GOLDEN, refusal, refusalOf, temporaryFolder } from './support.ts';
 
 const setSchema = v.object({
   model_name: v.string(),
   model_kind: v.picklist(['transcoder_set', 'cross_layer_transcoder']),
   transcoders: v.optional(v.array(v.string())),
 });
-
-/** What `work` throws, which has to be a `TracerError`. */
-function refusal(work: () => unknown): TracerError {
-  try {
-    work();
-  } catch (error) {
-    expect(error).toBeInstanceOf(TracerError);
-    return error as TracerError;
-  }
-  throw new Error('nothing was refused');
-}
 
 describe('JSON and YAML files', () => {
   it('are read into the type of the schema', async () => {

@@ -1,6 +1,7 @@
 /** Engine: a list of prompts in a file, one JSON object a line. A line that cannot be used is reported with its number. */
 import * as v from 'valibot';
 import { BadFileError, TracerError, UsageError } from '../../errors.ts';
+import { jsonObject } from '../../formats/json-object.ts';
 import { parseJson } from '../../formats/json.ts';
 import { readText } from '../../formats/parsed-text.ts';
 import { savedInstead } from '../../formats/saved-instead.ts';
@@ -9,7 +10,7 @@ import { foldedName, hashedFileName, slugFileName } from '../../graph/slug.ts';
 /** Far more than any list that can be processed; a larger file is most likely the wrong one. */
 const LARGEST_LIST_BYTES = 2 ** 30;
 
-const LineSchema = v.object({ slug: v.string(), prompt: v.string() });
+const LineSchema = jsonObject({ slug: v.string(), prompt: v.string() });
 
 export type PromptLine = { readonly line: number; readonly slug: string | null } & (
   NamedPrompt | { readonly error: TracerError }
