@@ -89,7 +89,10 @@ export async function generateIn(session: Session, request: GenerateRequest): Pr
     (request.stopAtEos ?? true) && endTokens.length === 0
       ? ['no token ends the text: the files of the model name no eos_token_id']
       : [];
-  const noted = note([...promptNotes([{ input: request.input, tokens }], tokenizer), ...withoutEnd], onProgress);
+  const noted = note(
+    [...promptNotes([{ input: request.input, tokens }], tokenizer), ...withoutEnd],
+    onProgress,
+  );
   const checked = checkInterventions(session, tokens.length, request, onProgress, maxNewTokens - 1);
   using plan = await planInterventions(session, checked);
   const phase = { kind: 'progress', phase: 'forward', message: `Reading ${tokens.length} tokens` } as const;
