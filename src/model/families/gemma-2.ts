@@ -1,5 +1,6 @@
 /** Model, family: Gemma 2. What its config.json says, with the defaults of Hugging Face's Gemma2Config, and its keys. */
 import * as v from 'valibot';
+import { jsonObject } from '../../formats/json-object.ts';
 import { readFields, refuseConfig, type ConfigDocument } from '../config-file.ts';
 import { plainRotaryBase } from '../config-rope.ts';
 import type { AttentionType, TransformerConfig } from '../config.ts';
@@ -12,7 +13,7 @@ const positiveInteger = v.pipe(v.number(), v.integer(), v.minValue(1));
 const positive = v.pipe(v.number(), v.gtValue(0));
 
 /** In its old form (no `layer_types`, `hidden_act`) and its new one (`rope_parameters`). */
-const Fields = v.object({
+const Fields = jsonObject({
   hidden_size: positiveInteger,
   num_hidden_layers: v.pipe(positiveInteger, v.maxValue(MOST_LAYERS)),
   num_attention_heads: positiveInteger,
