@@ -1,13 +1,21 @@
 /** Benchmark: the real command line in a process of its own. */
 import { spawn } from 'node:child_process';
 import path from 'node:path';
+import { pathToFileURL } from 'node:url';
 
 const BINARY = path.join(import.meta.dirname, '..', 'bin', 'tracer.js');
 
-/** Runs `tracer` and waits for it. Throws with what it wrote on stderr when it fails. */
-export async function tracer(args) {
+/**
+ * Runs `tracer` and waits for it. Throws with what it wrote on stderr when it fails.
+ * @param options `preload`: a module that is loaded first; `env`: further variables
+ */
+export async function tracer(args, { preload, env = {} } = {}) {
   const startMs = performance.now();
-  const child = spawn(process.execPath, [BINARY, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const first = preload ? ['--import', pathToFileURL(preload).href] : [];
+  const child = spawn(process.execPath, [...first, BINARY, ...args], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
+  });
   const [out, err] = [[], []];
   child.stdout.on('data', (bytes) => out.push(bytes));
   child.stderr.on('data', (bytes) => err.push(bytes));
@@ -24,8 +32,8 @@ export async function tracer(args) {
 }
 
 /** As `tracer`, with the `data` of its JSON answer. */
-export async function tracerData(args) {
-  const { wallSeconds, stdout } = await tracer([...args, '--json', '--quiet']);
+export async function tracerData(args, options) {
+  const { wallSeconds, stdout } = await tracer([...args, '--json', '--quiet'], options);
   return { wallSeconds, data: JSON.parse(stdout).data };
 }
 

@@ -1,5 +1,4 @@
 /** Attribution, step 4 of 4: all phases in the order of the paper (Ameisen et al. 2025), from a prompt to a graph's data. */
-import type { Arithmetic } from '../backend/backend.ts';
 import { yieldToEventLoop } from '../backend/event-loop.ts';
 import { MemoryBudget } from '../backend/budget.ts';
 import { FEATURE_FIELDS } from '../graph/graph.ts';
@@ -19,8 +18,6 @@ import { TokenSources } from './token-sources.ts';
 
 export interface AttributionOptions extends SelectionOptions {
   readonly targets: TargetChoice;
-  /** Of products with parameters; default float32. */
-  readonly arithmetic?: Arithmetic;
   readonly signal?: AbortSignal;
   /** Rows done of rows wanted; the number wanted is an upper bound until the last round. */
   readonly onProgress?: (done: number, wanted: number) => void;
@@ -70,7 +67,7 @@ export async function attribute(
   tokens: readonly number[],
   options: AttributionOptions,
 ): Promise<Attribution & Disposable> {
-  const { signal, checkFinite, arithmetic } = options;
+  const { signal, checkFinite } = options;
   using pass = await FrozenPass.of(replacement, tokens, { firstPosition: ignoredPositions(tokens), signal });
   const { features } = pass;
   const logits = await pass.lastLogits();
@@ -80,7 +77,7 @@ export async function attribute(
   try {
     const allColumns = RowColumns.ofAll(features.indices, replacement.model.config.n_layers, tokens.length);
     const n_active = allColumns.n_features;
-    const linear = new LinearModel(replacement, pass, arithmetic);
+    const linear = new LinearModel(replacement, pass);
     using tokenSources = TokenSources.of(linear, pass, replacement.budget);
     const isNeededOnce = isRankedOnce(options, n_active);
     using sources = new Sources(

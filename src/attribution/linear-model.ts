@@ -4,7 +4,7 @@
  * linear map of what it reads; here are those maps, one at a time.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import type { Arithmetic, HeldWeight, Tensor1D, Tensor2D, Tensor3D } from '../backend/backend.ts';
+import type { HeldWeight, Tensor1D, Tensor2D, Tensor3D } from '../backend/backend.ts';
 import { blockHook } from '../model/hooks.ts';
 import { rmsNorm } from '../model/norm.ts';
 import type { ReplacementModel } from '../replacement/replacement-model.ts';
@@ -16,14 +16,11 @@ export class LinearModel {
   readonly d_model: number;
   private readonly replacement: ReplacementModel;
   private readonly pass: FrozenPass;
-  private readonly arithmetic: Arithmetic;
 
-  /** With bfloat16, products with parameters are those of the backend's arithmetic; edges are float32 either way. */
-  constructor(replacement: ReplacementModel, pass: FrozenPass, arithmetic: Arithmetic = 'float32') {
+  constructor(replacement: ReplacementModel, pass: FrozenPass) {
     this.d_model = replacement.model.config.d_model;
     this.replacement = replacement;
     this.pass = pass;
-    this.arithmetic = arithmetic;
   }
 
   /** From vectors [n, d_model] at the output of the final norm to gradients at the last hook_resid_post, last position. */
@@ -51,7 +48,7 @@ export class LinearModel {
   async attention(layer: number): Promise<AttentionMap> {
     const pattern = this.pass.patterns[layer]!.acquire();
     try {
-      return new AttentionMap(await this.replacement.folded.attention(layer, this.arithmetic), pattern);
+      return new AttentionMap(await this.replacement.folded.attention(layer), pattern);
     } catch (error) {
       pattern[Symbol.dispose]();
       throw error;

@@ -1,5 +1,6 @@
 /** What the rest of `tracer` knows of a backend: TF.js tensors, parameters behind `Weight`, and how much is held. */
 import type * as tfjs from '@tensorflow/tfjs-core';
+import type { FileLocation } from '../formats/byte-source.ts';
 
 export type Tensor = tfjs.Tensor;
 export type Tensor1D = tfjs.Tensor1D;
@@ -28,6 +29,8 @@ export interface Weight extends Disposable {
   readonly storedBytes: number;
   /** Bytes held in memory now. */
   readonly heldBytes: number;
+  /** Products take it as it is stored. Else they may make a float32 copy each time, so that one is worth keeping where it is used often. */
+  readonly isMultipliedAsStored: boolean;
   /**
    * The weight ready to be used, at once when it is held already, else after reading it.
    * Dispose it after use: `using W_O = await weight.acquire();`
@@ -67,6 +70,8 @@ export interface MatrixSource {
    * `target` any more, also when it failed.
    */
   readInto(target: Uint8Array, rows: { readonly start: number; readonly stop: number }): Promise<void>;
+  /** Where the stored bytes lie, row after row, when that is a file of this machine which stays open meanwhile. */
+  readonly location?: FileLocation | undefined;
   /** All stored bytes, where they are in memory already. They are used where they lie, and must not change meanwhile. */
   readonly bytes?: Uint8Array;
 }
@@ -85,6 +90,8 @@ export interface Backend {
   /** Version of the engine below TF.js, such as `TensorFlow 2.21.0`. */
   readonly version: string;
   readonly arithmetic: Arithmetic;
+  /** Instructions of its products on stored weights (`amx`, `avx512`, `avx2`, `plain`); null where the engine's own serve. */
+  readonly kernel: string | null;
   /** Reads the stored bytes now and keeps them in memory as they are stored. */
   loadWeight(source: WeightSource): Promise<Weight>;
   /** As `loadWeight`, but nothing is read before the first `acquire`; `rows` reads those rows alone, where it can. */

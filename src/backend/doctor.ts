@@ -20,6 +20,8 @@ export interface BackendFinding {
   readonly ok: boolean;
   /** `TensorFlow 2.21.0`; null when it does not work. */
   readonly version: string | null;
+  /** Instructions of its products on stored weights; null where the engine's own products serve. */
+  readonly kernel: string | null;
   /** Why it does not work. */
   readonly reason: string | null;
   /** What would help. */
@@ -128,8 +130,11 @@ export async function examine(options: DoctorOptions = {}): Promise<DoctorReport
 
 async function tryBackend(device: Device, signal?: AbortSignal): Promise<BackendFinding> {
   const probe = await probeDevice(device, { signal });
-  if (probe.ok) return { device, ok: true, version: probe.version, reason: null, hint: null };
-  return { device, ok: false, version: null, reason: probe.reason, hint: probe.hint ?? null };
+  if (probe.ok) {
+    const { version, kernel } = probe;
+    return { device, ok: true, version, kernel, reason: null, hint: null };
+  }
+  return { device, ok: false, version: null, kernel: null, reason: probe.reason, hint: probe.hint ?? null };
 }
 
 async function describeTool(

@@ -18,6 +18,8 @@ export type Orientation = 'stored' | 'transposed';
  * transpose of a logical one is known to `weight.ts` and `loan.ts`. No axis of an operand is empty, and shapes and indices fit.
  */
 export interface Engine<S extends Storage = Storage> {
+  /** Products take matrices of every type as they are stored, without a float32 copy. */
+  readonly multipliesAsStored: boolean;
   /** Reads a stored matrix into memory of the engine. */
   store(source: MatrixSource, lifetime: Lifetime): Promise<S>;
   /** x · stored or x · storedᵀ in float32, without gradient. x is float32; the result belongs to the caller. */

@@ -1,12 +1,14 @@
 /** `tracer setup`: a current TensorFlow library, linked to TF.js, in the user's data folder. */
+import { existsSync } from 'node:fs';
 import { mkdir, readdir, rename, rm, statfs } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { ExhaustedError, NotFoundError, TracerError, EXIT } from '../errors.ts';
 import { acquireLock } from '../formats/lock.ts';
 import { requireCudaDriver } from './cuda.ts';
-import { bindingPackage, buildAddons, findCompiler } from './install/addon.ts';
+import { bindingPackage, buildBinding, findCompiler } from './install/addon.ts';
 import { glibcVersion, isSetUp, tensorflowFolder, TENSORFLOW_VERSION } from './install/folder.ts';
 import type { NativeDevice } from './install/folder.ts';
+import { buildProducts, hasHeaders, productsFile } from './install/products.ts';
 import { unpackWheels } from './install/unpack.ts';
 import { fetchWheels, findPython } from './install/wheels.ts';
 import { wheelsFor } from './install/pinned.ts';
@@ -38,6 +40,10 @@ export interface SetupReport {
   readonly alreadySetUp: boolean;
   /** `TensorFlow 2.21.0`. */
   readonly version: string;
+  /** Instructions of products on stored weights, as `Backend.kernel`; null where TensorFlow's own serve. */
+  readonly kernel: string | null;
+  /** Why the addon for such products could not be built; TensorFlow works without it. */
+  readonly kernelFailure?: string;
   readonly seconds: number;
 }
 
@@ -58,15 +64,13 @@ export async function setUpTensorflow(options: SetupOptions = {}): Promise<Setup
   bindingPackage();
   const folder = tensorflowFolder(device, options.dataDir);
 
-  const there = await versionOf(device, folder, tell, signal); // not built yet, or broken: undefined
+  // Not built yet, of an older version, or broken: then it is built.
+  const there = hasProducts(device, folder) ? await verified(device, folder, tell, signal) : undefined;
   const result = there ?? (await buildAlone(device, folder, tell, signal));
   return { device, folder, ...result, seconds: (performance.now() - startMs) / 1000 };
 }
 
-interface Outcome {
-  readonly version: string;
-  readonly alreadySetUp: boolean;
-}
+type Outcome = Omit<SetupReport, 'device' | 'folder' | 'seconds'>;
 
 /** Waits until no other process builds, and builds unless that one has done it. */
 async function buildAlone(
@@ -80,12 +84,33 @@ async function buildAlone(
     signal,
     onWait: () => tell({ phase: 'wait', message: 'another setup is at work; waiting for it' }),
   });
-  const there = await versionOf(device, folder, tell, signal);
-  return there ?? { version: await buildInPlace(device, folder, tell, signal), alreadySetUp: false };
+  const there = await verified(device, folder, tell, signal);
+  if (there && hasProducts(device, folder)) return there;
+  if (there && hasHeaders(folder)) return await completed(device, folder, tell, signal);
+  try {
+    return await buildInPlace(device, folder, tell, signal);
+  } catch (error) {
+    // What an older version set up goes on to serve.
+    if (there && error instanceof TracerError) return { ...there, kernelFailure: error.message };
+    throw error;
+  }
+}
+
+/** What another version set up, with the addon of this one. */
+async function completed(
+  device: NativeDevice,
+  folder: string,
+  tell: Tell,
+  signal?: AbortSignal,
+): Promise<Outcome> {
+  const kernelFailure = await addProducts(device, folder, tell, signal);
+  const found = await verified(device, folder, tell, signal);
+  if (!found) throw unusable(`what lies in ${folder} stopped working`);
+  return { ...found, alreadySetUp: false, ...(kernelFailure !== undefined && { kernelFailure }) };
 }
 
 /** Undefined when nothing is there, or when what is there does not work and has to be built again. */
-async function versionOf(
+async function verified(
   device: NativeDevice,
   folder: string,
   tell: Tell,
@@ -94,33 +119,83 @@ async function versionOf(
   if (!isSetUp(folder)) return undefined;
   tell({ phase: 'verify', message: `checking ${folder} with one product` });
   const probe = await probeDevice(device, { folder, signal });
-  return probe.ok ? { version: probe.version, alreadySetUp: true } : undefined;
+  return probe.ok ? { version: probe.version, kernel: probe.kernel, alreadySetUp: true } : undefined;
+}
+
+/** Products on a CUDA device are TensorFlow's own. */
+function hasProducts(device: NativeDevice, folder: string): boolean {
+  return device === 'cuda' || existsSync(productsFile(folder));
+}
+
+/**
+ * Builds the addon for products on stored weights and tries it. Where that fails it is not there afterwards, and the reason is
+ * returned: TensorFlow's own products serve.
+ */
+async function addProducts(
+  device: NativeDevice,
+  folder: string,
+  tell: Tell,
+  signal?: AbortSignal,
+): Promise<string | undefined> {
+  if (hasProducts(device, folder)) return undefined;
+  tell({ phase: 'build', message: 'building products on stored weights' });
+  try {
+    await buildProducts(await findCompiler(signal), folder, signal);
+  } catch (error) {
+    if (!(error instanceof TracerError)) throw error;
+    return error.message;
+  }
+  const probe = await probeDevice(device, { folder, signal });
+  if (probe.ok) return undefined;
+  await rm(productsFile(folder));
+  return probe.reason;
 }
 
 /** Builds in a folder of its own, which is renamed once one product was computed and found right. */
-async function buildInPlace(device: NativeDevice, folder: string, tell: Tell, signal?: AbortSignal) {
+async function buildInPlace(
+  device: NativeDevice,
+  folder: string,
+  tell: Tell,
+  signal?: AbortSignal,
+): Promise<Outcome> {
   await removeRemains(folder);
   const buildFolder = `${folder}.partial-${process.pid}`;
   try {
-    await build(device, buildFolder, tell, signal);
+    const kernelFailure = await build(device, buildFolder, tell, signal);
     tell({ phase: 'verify', message: 'multiplying once and comparing with the exact result' });
     const probe = await probeDevice(device, { folder: buildFolder, signal });
     if (!probe.ok) {
-      throw new TracerError(EXIT.unexpected, {
-        code: 'tensorflow_check',
-        message: `TensorFlow ${TENSORFLOW_VERSION} is linked but does not work here: ${probe.reason}`,
-        hint: 'tracer uses wasm.',
-      });
+      throw unusable(probe.reason);
     }
     await rm(folder, { recursive: true, force: true }); // a broken one, kept until its replacement was ready
     await rename(buildFolder, folder);
-    return probe.version;
+    const { version, kernel } = probe;
+    return {
+      version,
+      kernel,
+      alreadySetUp: false,
+      ...(kernelFailure !== undefined && { kernelFailure }),
+    };
   } finally {
     await rm(buildFolder, { recursive: true, force: true });
   }
 }
 
-async function build(device: NativeDevice, buildFolder: string, tell: Tell, signal?: AbortSignal) {
+function unusable(reason: string): TracerError {
+  return new TracerError(EXIT.unexpected, {
+    code: 'tensorflow_check',
+    message: `TensorFlow ${TENSORFLOW_VERSION} is linked but does not work here: ${reason}`,
+    hint: 'tracer uses wasm.',
+  });
+}
+
+/** Resolves to the reason why the addon for products on stored weights could not be built, where it could not. */
+async function build(
+  device: NativeDevice,
+  buildFolder: string,
+  tell: Tell,
+  signal?: AbortSignal,
+): Promise<string | undefined> {
   tell({ phase: 'check', message: 'looking for Python, a C++ compiler and free disk' });
   const python = await findPython(signal);
   const compiler = await findCompiler(signal);
@@ -140,9 +215,9 @@ async function build(device: NativeDevice, buildFolder: string, tell: Tell, sign
   await unpackWheels(python, fetched, buildFolder, signal);
   await rm(downloads, { recursive: true });
 
-  tell({ phase: 'build', message: `building the addons with ${compiler}` });
-  await buildAddons(compiler, buildFolder, signal);
-  await rm(join(buildFolder, 'tensorflow', 'include'), { recursive: true });
+  tell({ phase: 'build', message: `building the binding with ${compiler}` });
+  await buildBinding(compiler, buildFolder, signal);
+  return await addProducts(device, buildFolder, tell, signal);
 }
 
 type Tell = (progress: SetupProgress) => void;

@@ -7,7 +7,7 @@ import { lastLines, runCommand } from './install/command.ts';
 const PROBE = fileURLToPath(new URL('../../dist/backend/probe.js', import.meta.url));
 
 export type ProbeResult =
-  | { readonly ok: true; readonly version: string }
+  | { readonly ok: true; readonly version: string; readonly kernel: string | null }
   | { readonly ok: false; readonly reason: string; readonly hint: string | undefined };
 
 /** Opens the device and compares one product with its exact result. `folder`: instead of the one in the data folder. */

@@ -40,6 +40,7 @@ export function weightSource(
     shape: shape as [number, number],
     dtype: WEIGHT_TYPES[dtype],
     transposed,
+    location: file.location(name),
     readInto: (target, rows) => file.readInto(name, target, rows),
     readRows: (indices) => file.readRows(name, indices),
   };

@@ -61,6 +61,10 @@ class StoredWeight<S extends Storage> implements Weight, Lender<S> {
     return this.held?.heldBytes ?? 0;
   }
 
+  get isMultipliedAsStored(): boolean {
+    return this.engine.multipliesAsStored;
+  }
+
   async acquire(): Promise<HeldWeight> {
     this.nLoans += 1;
     try {

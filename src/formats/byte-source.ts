@@ -6,12 +6,23 @@ import { messageOf, notAFile, openingError } from './system-errors.ts';
 
 const [fstat, open, read] = [promisify(fstatOf), promisify(openAt), promisify(readAt)];
 
+/** A place in an open file of this machine. */
+export interface FileLocation {
+  readonly path: string;
+  /** Of the open file: it is the one whose header was checked, also when another was put under its path. */
+  readonly descriptor: number;
+  /** Bytes from its start. */
+  readonly offset: number;
+}
+
 /** Where the bytes of a file come from: a local disk, or a server that answers range requests. */
 export interface ByteSource extends Disposable {
   /** How errors name it: a path or an address. */
   readonly name: string;
   /** Total length in bytes. */
   readonly size: number;
+  /** Where its first byte lies; undefined for what is not a file of this machine. */
+  readonly location?: FileLocation | undefined;
   /** Fills `target` with the bytes from `offset` on. Throws `BadFileError` when the source ends before. */
   read(offset: number, target: Uint8Array): Promise<void>;
 }
@@ -82,6 +93,10 @@ class FileSource implements ByteSource {
     this.name = name;
     this.size = size;
     this.#fd = fd;
+  }
+
+  get location(): FileLocation {
+    return { path: this.name, descriptor: this.#fd, offset: 0 };
   }
 
   async read(offset: number, target: Uint8Array): Promise<void> {

@@ -43,6 +43,8 @@ export async function openSafetensors(sourceOrPath: ByteSource | string): Promis
       name: source.name,
       metadata: parseMetadata(source.name, metadata),
       tensors: new Map(placed.map(({ begin: _begin, end: _end, ...info }) => [info.name, info])),
+      location: ({ name }) =>
+        source.location && { ...source.location, offset: dataStart + places.get(name)! },
       readRuns: ({ name }, runs) => {
         const start = dataStart + places.get(name)!;
         return readInBatches(runs, (offset, target) => source.read(start + offset, target));

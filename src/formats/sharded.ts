@@ -113,6 +113,7 @@ function joined(
     faultFor,
     read: async (tensor, rows) => ownerOf(tensor).read(tensor, rows),
     readInto: async (tensor, target, rows) => ownerOf(tensor).readInto(tensor, target, rows),
+    location: (tensor) => ownerOf(tensor).location(tensor),
     readRows: async (tensor, indices) => ownerOf(tensor).readRows(tensor, indices),
     readVectors: async (tensor, indices) => ownerOf(tensor).readVectors(tensor, indices),
     [Symbol.dispose]: () => shards.forEach((shard) => shard[Symbol.dispose]()),

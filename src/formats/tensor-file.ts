@@ -1,4 +1,5 @@
 /** Named arrays in a file, whatever its format: the headers are known, the bytes are read when asked for. */
+import type { FileLocation } from './byte-source.ts';
 
 /** Storage types that can be read, in the spelling of safetensors. */
 export type StorageType =
@@ -39,6 +40,8 @@ export interface TensorFile extends Disposable {
   read(name: string, rows?: RowRange): Promise<Uint8Array>;
   /** As `read`, into memory of the caller: `target.length` must be the exact number of bytes. */
   readInto(name: string, target: Uint8Array, rows?: RowRange): Promise<void>;
+  /** Where the bytes of a tensor lie, row after row; undefined unless they are in a file of this machine as they are read. */
+  location(name: string): FileLocation | undefined;
   /** Rows picked by index, one after the other in the order given; repeated indices are allowed. */
   readRows(name: string, indices: ArrayLike<number>): Promise<Uint8Array>;
   /**

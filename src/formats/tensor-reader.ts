@@ -1,7 +1,7 @@
 /** Files, step 3, shared by all formats once a header is checked: from a tensor's name and rows to a range of its bytes. */
 import { BadFileError, ExhaustedError } from '../errors.ts';
 import { nearest } from '../nearest.ts';
-import { allDone } from './byte-source.ts';
+import { allDone, type FileLocation } from './byte-source.ts';
 import { readable } from './dtype.ts';
 import type { ReadableTensor, RowRange, TensorFile, TensorInfo } from './tensor-file.ts';
 
@@ -10,6 +10,8 @@ export interface TensorBytes extends Disposable {
   readonly name: string;
   readonly metadata: Readonly<Record<string, string>>;
   readonly tensors: ReadonlyMap<string, TensorInfo>;
+  /** As `TensorFile.location`. */
+  location?(info: TensorInfo): FileLocation | undefined;
   /** Fills runs of whole rows of one tensor. */
   readRuns(info: ReadableTensor, runs: readonly ByteRun[]): Promise<void>;
 }
@@ -39,6 +41,7 @@ export function tensorFile(file: TensorBytes): TensorFile {
     metadata: file.metadata,
     tensors: file.tensors,
     readInto,
+    location: (name) => file.location?.(tensorInfo(file, name)),
     async read(name, rows) {
       const info = readableInfo(name);
       const target = allocate(rowBytes(file, info, rows).byteLength, `${file.name}: tensor ${name}`);

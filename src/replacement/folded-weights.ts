@@ -3,7 +3,7 @@
  * attention folded in, and the mean row of the unembedding.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import type { Arithmetic, HeldWeight, Tensor2D, Weight } from '../backend/backend.ts';
+import type { HeldWeight, Tensor2D, Weight } from '../backend/backend.ts';
 import type { MemoryBudget } from '../backend/budget.ts';
 import { Recomputable } from '../backend/recomputable.ts';
 import { rmsNorm, type Norm } from '../model/norm.ts';
@@ -44,11 +44,16 @@ export class FoldedWeights implements Disposable {
   }
 
   /**
-   * In float32 these are matrices of their own, 28 MB a layer of Gemma-2-2B. In bfloat16 the weights stay as they are stored,
-   * and norms are applied beside the product.
+   * Weights that are multiplied as they are stored stay so, and norms are applied beside the product. Of others a float32 matrix
+   * with its norm folded in is kept, 28 MB a layer of Gemma-2-2B.
    */
-  async attention(layer: number, arithmetic: Arithmetic): Promise<FoldedAttention> {
-    if (arithmetic === 'bfloat16') return await this.beside(layer);
+  async attention(layer: number): Promise<FoldedAttention> {
+    const { W_O, W_V } = this.model.weights.blocks[layer]!;
+    const asStored = W_O.isMultipliedAsStored && W_V.isMultipliedAsStored;
+    return asStored ? await this.beside(layer) : await this.folded(layer);
+  }
+
+  private async folded(layer: number): Promise<FoldedAttention> {
     const loan = await this.layers[layer]!.acquire();
     const { W_O, W_V } = loan.value;
     return { W_O, W_V, [Symbol.dispose]: () => loan[Symbol.dispose]() };

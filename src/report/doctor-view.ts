@@ -17,10 +17,14 @@ function backendTable(backends: readonly BackendFinding[], screen: Screen): stri
     return [
       backend.device,
       verdict(backend.ok, screen),
-      printableLines(backend.ok ? (backend.version ?? '') : why),
+      printableLines(backend.ok ? versionText(backend) : why),
     ];
   });
   return table([{ title: 'device' }, { title: 'works' }, { title: 'version, or why not' }], rows, screen);
+}
+
+function versionText({ version, kernel }: BackendFinding): string {
+  return [version, kernel && `${kernel} products`].filter(Boolean).join(', ');
 }
 
 function machineFacts({ node, system, processor, memory }: DoctorReport, screen: Screen): string {

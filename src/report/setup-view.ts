@@ -11,6 +11,8 @@ export type SetupResult =
       readonly folder: string;
       /** `TensorFlow 2.21.0` */
       readonly version: string;
+      /** Instructions of products on stored weights; null where TensorFlow's own serve. */
+      readonly kernel: string | null;
       readonly already_set_up: boolean;
       readonly seconds: number;
     }
@@ -37,6 +39,7 @@ export function setupView(result: SetupResult, screen: Screen): string {
     [
       ['linked', { text: printable(result.version), paint: screen.paint.green }],
       ['device', result.device],
+      ['products', result.kernel === null ? "TensorFlow's own" : `on stored weights, ${result.kernel}`],
       ['folder', printable(result.folder)],
       ['work', result.already_set_up ? 'it was there and works' : 'built and checked with one product'],
       ['time', formatDuration(result.seconds * MS_PER_SECOND)],

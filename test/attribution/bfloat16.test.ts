@@ -29,7 +29,6 @@ describe('attribution in bfloat16 arithmetic', () => {
     const { graph } = await readGolden('tiny-b', 'graph-plt-jumprelu-p2');
     using result = await attribute(replacement, exact.tokenizer, prompts('tiny-b').p2.token_ids, {
       targets: { kind: 'tokens', ids: [...graph.logit_token_ids] },
-      arithmetic: 'bfloat16',
       maxFeatureNodes: 0,
       batchSize: 64,
       updateInterval: 4,

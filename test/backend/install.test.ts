@@ -1,13 +1,14 @@
 /** What `tracer setup` says where something is missing, and that it leaves nothing half done. */
 import { spawnSync } from 'node:child_process';
-import { chmodSync, readdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { ExhaustedError, NetworkError, NotFoundError } from '../../src/errors.ts';
 import { findCudaDriver } from '../../src/backend/cuda.ts';
 import { setUpTensorflow, type SetupOptions } from '../../src/backend/install.ts';
 import { runCommand } from '../../src/backend/install/command.ts';
-import { isSetUp, tensorflowFolder } from '../../src/backend/install/folder.ts';
+import { ADDON_FILE, GATE_FILE, isSetUp, tensorflowFolder } from '../../src/backend/install/folder.ts';
+import { hasHeaders, productsFile } from '../../src/backend/install/products.ts';
 import { probeDevice } from '../../src/backend/probing.ts';
 import { environment, scratchFolder } from '../support/scratch.ts';
 
@@ -110,6 +111,45 @@ async function refusedSetup(options: SetupOptions & { dataDir: string }): Promis
       expect(phases).toEqual(['verify']);
     },
   );
+});
+
+/** What an older version set up: TensorFlow without the addon for products on stored weights. */
+function withoutProducts(dataDir: string): string {
+  const whole = tensorflowFolder('cpu');
+  const folder = tensorflowFolder('cpu', dataDir);
+  mkdirSync(folder, { recursive: true });
+  for (const name of ['tensorflow', ADDON_FILE, GATE_FILE])
+    symlinkSync(join(whole, name), join(folder, name));
+  return folder;
+}
+
+const isComplete = isSetUp(tensorflowFolder('cpu')) && hasHeaders(tensorflowFolder('cpu'));
+
+describe('the addon for products on stored weights', () => {
+  itIf(isComplete, 'TensorFlow is not set up', 'may fail to build: TensorFlow works without', async () => {
+    using scratch = scratchFolder();
+    const folder = withoutProducts(scratch.path);
+    const compiler = join(scratch.path, 'compiler');
+    writeFileSync(compiler, '#!/bin/sh\n[ "$1" = --version ] && exit 0\necho "no such header" >&2\nexit 1\n');
+    chmodSync(compiler, 0o755);
+    using _compiler = environment({ CXX: compiler });
+    const report = await setUpTensorflow({ dataDir: scratch.path });
+    expect(report).toMatchObject({ version: 'TensorFlow 2.21.0', kernel: null });
+    expect(report.kernelFailure).toMatch(/could not build products-.*\n.*no such header/s);
+    expect(readdirSync(folder).filter((name) => name.startsWith('products-'))).toEqual([]);
+    expect(await probeDevice('cpu', { folder })).toMatchObject({ ok: true, kernel: null });
+  });
+
+  itIf(isComplete, 'TensorFlow is not set up', 'is added to what another version set up', async () => {
+    using scratch = scratchFolder();
+    const folder = withoutProducts(scratch.path);
+    const report = await setUpTensorflow({ dataDir: scratch.path });
+    expect(report).toMatchObject({ version: 'TensorFlow 2.21.0', alreadySetUp: false });
+    expect(['plain', 'avx2', 'avx512', 'amx']).toContain(report.kernel);
+    expect(report.kernelFailure).toBeUndefined();
+    expect(existsSync(productsFile(folder))).toBe(true);
+    expect(await setUpTensorflow({ dataDir: scratch.path })).toMatchObject({ alreadySetUp: true });
+  });
 });
 
 describe('a device that is tried in a process of its own', () => {

@@ -11,6 +11,7 @@ interface CountedStorage extends Storage {
 
 /** An engine whose readings end when `endReading` or `failReading` is called. */
 class CountingEngine implements Engine<CountedStorage> {
+  readonly multipliesAsStored = false;
   readonly storages: CountedStorage[] = [];
   private readonly readings: {
     resolve: (storage: CountedStorage) => void;

@@ -6,8 +6,10 @@ import { lineOf, plain } from './shown.ts';
 
 describe('the view of setup', () => {
   it('says what is linked, or that wasm remains', () => {
-    const linked = { linked: true, device: 'cpu', folder: '/data', version: 'TensorFlow 2.21.0', already_set_up: true, seconds: 1.4 } as const;
+    const linked = { linked: true, device: 'cpu', folder: '/data', version: 'TensorFlow 2.21.0', kernel: 'avx2', already_set_up: true, seconds: 1.4 } as const;
     expect(lineOf(setupView(linked, plain), 'linked')).toEqual(['linked', 'TensorFlow 2.21.0']);
+    expect(lineOf(setupView(linked, plain), 'products')).toEqual(['products', 'on stored weights, avx2']);
+    expect(lineOf(setupView({ ...linked, kernel: null }, plain), 'products')).toEqual(['products', "TensorFlow's own"]);
     const refused = { linked: false, device: 'cpu', code: 'python_missing', message: 'python3 was not found', hint: 'Install it.' } as const;
     const text = setupView(refused, plain);
     expect(text).toContain('wasm');
@@ -23,8 +25,16 @@ describe('the view of doctor', () => {
     processor: { model: 'Some CPU', cores: 2, bfloat16_instructions: [] },
     memory: { total_bytes: 2 ** 35, available_bytes: 2 ** 34, limit_bytes: 2 ** 33 },
     backends: [
-      { device: 'cuda', ok: false, version: null, reason: 'no driver was found', hint: 'Install it.' },
-      { device: 'wasm', ok: true, version: 'TF.js wasm 4.22.0', reason: null, hint: null },
+      {
+        device: 'cuda',
+        ok: false,
+        version: null,
+        kernel: null,
+        reason: 'no driver was found',
+        hint: 'Install it.',
+      },
+      { device: 'cpu', ok: true, version: 'TensorFlow 2.21.0', kernel: 'amx', reason: null, hint: null },
+      { device: 'wasm', ok: true, version: 'TF.js wasm 4.22.0', kernel: null, reason: null, hint: null },
     ],
     cuda: {
       driver_version: null,
@@ -45,13 +55,14 @@ describe('the view of doctor', () => {
     const text = doctorView(report, plain);
     expect(lineOf(text, 'cuda')).toEqual(['cuda', 'no', 'no driver was found']);
     expect(lineOf(text, 'Install it.')).toEqual(['Install it.']);
+    expect(lineOf(text, 'cpu')).toEqual(['cpu', 'yes', 'TensorFlow 2.21.0, amx products']);
     expect(lineOf(text, 'wasm')).toEqual(['wasm', 'yes', 'TF.js wasm 4.22.0']);
     expect(lineOf(text, 'Python with pip')).toEqual(['Python with pip', 'python3 (pip 23)']);
     expect(lineOf(text, 'C++ compiler')).toEqual(['C++ compiler', 'not found']);
     expect(lineOf(text, 'memory')).toEqual(['memory', '16.0 GiB free of 32.0 GiB, limited to 8.00 GiB']);
     expect(lineOf(text, 'Hugging Face token')).toEqual(['Hugging Face token', 'present, from HF_TOKEN']);
     expect(text).toContain('- the folder /data may not be written');
-    expect(text).toMatch(/tracer works here, with wasm\.$/);
+    expect(text).toMatch(/tracer works here, with cpu, wasm\.$/);
   });
 
   it('says so when nothing works', () => {

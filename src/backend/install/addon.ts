@@ -42,19 +42,25 @@ export function bindingPackage(): string {
   }
 }
 
-/** Compiles both addons into `folder`, beside the unpacked `tensorflow/`. */
-export async function buildAddons(compiler: string, folder: string, signal?: AbortSignal): Promise<void> {
+/** Compiles the binding and its gate into `folder`, beside the unpacked `tensorflow/`. */
+export async function buildBinding(compiler: string, folder: string, signal?: AbortSignal): Promise<void> {
   const sources = join(bindingPackage(), 'binding');
   const libraries = join(folder, 'tensorflow');
   const binding = [`-I${join(libraries, 'include')}`]
     .concat([join(sources, 'tfjs_backend.cc'), join(sources, 'tfjs_binding.cc')])
     .concat([`-L${libraries}`, '-l:libtensorflow_cc.so.2', '-l:libtensorflow_framework.so.2'])
     .concat(['-Wl,-rpath,$ORIGIN/tensorflow']);
-  await compile(compiler, binding, join(folder, ADDON_FILE), signal);
-  await compile(compiler, [GATE_SOURCE], join(folder, GATE_FILE), signal);
+  await compileAddon(compiler, binding, join(folder, ADDON_FILE), signal);
+  await compileAddon(compiler, [GATE_SOURCE], join(folder, GATE_FILE), signal);
 }
 
-async function compile(compiler: string, args: readonly string[], output: string, signal?: AbortSignal) {
+/** Compiles a shared library against Node's headers. Throws `TracerError` with what the compiler said. */
+export async function compileAddon(
+  compiler: string,
+  args: readonly string[],
+  output: string,
+  signal?: AbortSignal,
+): Promise<void> {
   const { include_dir: nodeHeaders } = require('node-api-headers') as { include_dir: string };
   const finished = await runCommand(
     compiler,

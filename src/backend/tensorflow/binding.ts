@@ -2,12 +2,16 @@
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
+import { BadFileError } from '../../errors.ts';
 import type { Tensor } from '../backend.ts';
 import { ADDON_FILE, GATE_FILE } from '../install/folder.ts';
 
 /** TensorFlow's number for bfloat16 and float16; TF.js has no name for them (tensorflow/core/framework/types.proto). */
 const DT_BFLOAT16 = 14;
 const DT_HALF = 19;
+
+/** What the addon of stored products says of a mapped file that was cut off (native/products/addon.cc). */
+const CUT_FILE = /TRACER_CUT_FILE (.*)/s;
 
 /** An attribute of a raw op. */
 export interface OpAttribute {
@@ -144,6 +148,40 @@ export class RawOps {
     const result = this.one('ConcatV2', attributes, [...ids, axis]);
     this.delete(axis);
     return result;
+  }
+
+  /** A scalar of int32. */
+  integer(value: number): number {
+    return this.binding.createTensor([], this.binding.TF_INT32, Int32Array.of(value));
+  }
+
+  /** x · stored, or x · storedᵀ, of a matrix that the addon of stored products knows by number. */
+  storedProduct(x: number, handleId: number, transpose: boolean): number {
+    return this.stored('TracerProduct', [this.bool('flag', transpose)], [x, handleId]);
+  }
+
+  /** Rows or columns of such a matrix by index, as float32. */
+  storedGather(indices: Int32Array, handleId: number, axis: 'rows' | 'columns'): number {
+    const indexId = this.binding.createTensor([indices.length], this.binding.TF_INT32, indices);
+    const result = this.stored('TracerGather', [this.bool('flag', axis === 'columns')], [indexId, handleId]);
+    this.delete(indexId);
+    return result;
+  }
+
+  /** Throws `BadFileError` when a mapped file lost its end: what was computed from it is wrong. */
+  private stored(name: string, attributes: readonly OpAttribute[], inputs: readonly number[]): number {
+    try {
+      return this.one(name, attributes, inputs);
+    } catch (cause) {
+      const path = CUT_FILE.exec((cause as Error).message)?.[1];
+      if (path === undefined) throw cause;
+      throw new BadFileError({
+        code: 'file_truncated',
+        message: `${path} became shorter while it was in use`,
+        hint: 'Something else wrote into the file. Fetch it again, and start again.',
+        cause,
+      });
+    }
   }
 
   sum(ids: readonly number[]): number {

@@ -17,6 +17,7 @@ export function tensorflowEngine(options: TensorflowOptions): Engine<StoredMatri
   const tensor = (id: number, shape: [number, number]): Tensor2D =>
     kernels.createOutputTensor({ id, shape, dtype: raw.FLOAT }) as Tensor2D;
   return {
+    multipliesAsStored: arithmetic === 'bfloat16',
     async store(source, lifetime) {
       return new StoredMatrix(raw, await memory.read(source, lifetime));
     },

@@ -24,6 +24,7 @@ export async function openWasm(): Promise<Backend> {
     device: 'wasm',
     version: `TF.js wasm ${wasm.version_wasm}`,
     arithmetic: 'float32',
+    kernel: null,
     ...weightsOf(wasmEngine()),
   };
 }

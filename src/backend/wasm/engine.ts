@@ -15,6 +15,7 @@ const BLOCK_NUMBERS = 2 * 1024 * 1024;
 export function wasmEngine(): Engine<HostMatrix> {
   const memory = new HostMemory((byteLength) => new Uint8Array(byteLength));
   return {
+    multipliesAsStored: false,
     store: (source, lifetime) => memory.read(source, lifetime),
     product: (x, stored, orientation) =>
       orientation === 'stored' ? timesStored(x, stored) : timesTransposed(x, stored),

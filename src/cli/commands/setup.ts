@@ -32,8 +32,12 @@ export function addSetup(program: Command, shell: Shell): void {
           signal: shell.signal,
           onPhase: (progress) => report(eventOf(progress)),
         });
-        const { folder, version, seconds, alreadySetUp } = done;
-        result = { linked: true, device, folder, version, already_set_up: alreadySetUp, seconds };
+        const { folder, version, kernel, kernelFailure, seconds, alreadySetUp } = done;
+        if (kernelFailure !== undefined) {
+          const message = `Products on stored weights are TensorFlow's own, which are slower: ${kernelFailure}`;
+          report({ kind: 'warning', message });
+        }
+        result = { linked: true, device, folder, version, kernel, already_set_up: alreadySetUp, seconds };
       } catch (error) {
         if (demanded !== undefined || shell.signal.aborted || !isRefusal(error)) throw error;
         const { code, message, hint } = error;

@@ -149,7 +149,6 @@ async function trace(
   try {
     using attribution = await attributeTokens(replacement, tokenizer, tokens, {
       targets,
-      arithmetic: backend.arithmetic,
       maxFeatureNodes: options.maxFeatureNodes ?? ATTRIBUTE_DEFAULTS.maxFeatureNodes,
       batchSize: options.batchSize ?? ATTRIBUTE_DEFAULTS.batchSize,
       updateInterval: options.updateInterval ?? ATTRIBUTE_DEFAULTS.updateInterval,

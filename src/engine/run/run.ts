@@ -17,7 +17,7 @@ import type { RunRequest } from './types.ts';
 import type { NextTokenResult, SavedFileResult } from '../result.ts';
 import type { FeatureResult, RunResult } from './types.ts';
 import { openSession, type Session } from '../session.ts';
-import { peakRssBytes } from '../stopwatch.ts';
+import { peakRssBytes, Stopwatch } from '../stopwatch.ts';
 import { writtenFile } from '../written-file.ts';
 
 /** The name under which `saveActivations` writes the logits; not a hook. */
@@ -74,10 +74,10 @@ export async function runIn(session: Session, request: RunRequest): Promise<RunR
   if (features) await session.checkFinite(features.values, 'the activations of features');
   const repeats_ms: number[] = [];
   for (let i = 0; i < (request.repeat ?? 0); i++) {
-    const startMs = performance.now();
-    const again = await pass();
+    const watch = new Stopwatch();
+    const again = await watch.time('repeat', pass);
     again.forward[Symbol.dispose]();
-    repeats_ms.push(performance.now() - startMs);
+    repeats_ms.push(watch.timings_ms['repeat']!);
   }
   const files: SavedFileResult[] = [];
   if (saved && names) files.push(await saveActivations(saved.file, names, result, model, request.signal));

@@ -1,0 +1,77 @@
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { TEST_DEVICES } from '../support/backends.ts';
+
+const run = promisify(execFile);
+const CHILD = fileURLToPath(new URL('../support/products-child.mjs', import.meta.url));
+const CUT_CHILD = fileURLToPath(new URL('../support/cut-file-child.mjs', import.meta.url));
+/** Of the rounding errors of TensorFlow's own float32 products, which depend on the order of summation. */
+const LARGEST_RATIO = 1.5;
+/** Half a unit in the last place for each of 300 additions: no float32 sum may be worse. */
+const LARGEST_ERROR = 300 * 2 ** -24;
+
+interface Found {
+  readonly worst: number;
+  readonly hash: string;
+}
+
+async function products(kernel: string, threads = ''): Promise<Found> {
+  const env = { ...process.env, NODE_OPTIONS: '', TRACER_KERNEL: kernel, TRACER_THREADS: threads };
+  const { stdout } = await run(process.execPath, [CHILD], { env });
+  return JSON.parse(stdout) as Found;
+}
+
+const describeNative = TEST_DEVICES.includes('cpu') ? describe : describe.skip;
+
+describeNative('products on stored weights', () => {
+  let own: Found;
+  beforeAll(async () => {
+    own = await products('tensorflow');
+    expect(own.worst).toBeLessThan(LARGEST_ERROR);
+  });
+
+  it.each(['plain', 'avx2', 'avx512', 'amx'])("are as exact as TensorFlow's with %s", async (kernel) => {
+    const { worst } = await products(kernel);
+    expect(worst).toBeGreaterThan(0);
+    expect(worst).toBeLessThan(LARGEST_RATIO * own.worst);
+  });
+
+  it('are the same numbers whatever the number of threads, and from run to run', async () => {
+    const [one, two, again] = [
+      await products('native', '1'),
+      await products('native', '2'),
+      await products('native', '2'),
+    ];
+    expect(two.hash).toBe(one.hash);
+    expect(again.hash).toBe(one.hash);
+  });
+
+  it('refuse a kernel that does not exist', async () => {
+    await expect(products('sse')).rejects.toThrow(
+      /TRACER_KERNEL is 'sse', expected one of native, tensorflow, plain/,
+    );
+  });
+});
+
+describeNative('a mapped file', () => {
+  it('that becomes shorter is an error that names it, and the process goes on', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'tracer-mapped-'));
+    const path = join(folder, 'w.safetensors');
+    try {
+      const env = { ...process.env, NODE_OPTIONS: '', TRACER_KERNEL: 'native' };
+      const { stdout } = await run(process.execPath, [CUT_CHILD, path], { env });
+      expect(JSON.parse(stdout)).toEqual({
+        before: 1024,
+        message: `${path} became shorter while it was in use`,
+        after: 1024,
+      });
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
