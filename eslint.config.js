@@ -80,6 +80,13 @@ const SPREAD_INTO_CALL = {
   message: 'A list of any length is not spread into arguments: loop over it, or reduce it.',
 };
 
+/** In JSON and YAML a list is no object. */
+const LISTS_AS_OBJECTS = {
+  selector:
+    "CallExpression[callee.object.name='v'][callee.property.name=/^(object|looseObject|strictObject|objectWithRest|record)$/]",
+  message: 'Valibot takes a list for an object: use the schemas of src/formats/json-object.ts.',
+};
+
 export default tseslint.config(
   { ignores: ['dist/', 'dist-training/', 'node_modules/', 'test/fixtures/', 'bench/checkpoints/'] },
   js.configs.recommended,
@@ -144,11 +151,12 @@ export default tseslint.config(
   },
   {
     files: ['src/**/*.ts'],
-    ignores: ['src/backend/**'],
+    ignores: ['src/backend/**', 'src/formats/json-object.ts'],
     rules: {
       'no-restricted-syntax': [
         'error',
         SPREAD_INTO_CALL,
+        LISTS_AS_OBJECTS,
         {
           selector: 'CallExpression[callee.property.name=/^(dataSync|arraySync)$/]',
           message:

@@ -52,7 +52,9 @@ const SUGGESTION = /\n\(Did you mean (.+)\?\)$/;
 const CHOICES = /Allowed choices are (.+)\.$/;
 const GIVEN_VALUE = /value '([^']*)' is invalid/;
 const UNKNOWN_OPTION = /^unknown option '(.*)'$/s;
-/** `-x`, `--top`, `--top=5`. A text that begins with a hyphen mostly has spaces or other signs. */
+/** `--top`, `--top=5`: hardly a prompt. A text that begins with a hyphen mostly has spaces or other signs. */
+const LONG_FLAG = /^--[a-z][a-z0-9-]*(?:=\S*)?$/i;
+/** `-x`, `--top=a b`: a flag or a prompt. */
 const FLAG = /^--?[a-z][a-z0-9-]*(?:=.*)?$/i;
 
 /** commander's `error: unknown option '--tpo'\n(Did you mean --top?)`, code `commander.unknownOption`. */
@@ -73,14 +75,14 @@ function fromCommander(error: CommanderError, command: TypedCommand): Failure {
   };
 }
 
-/** An unknown flag may also be a prompt: without a similar flag, the hint names both. */
+/** An unknown flag may also be a prompt: the hint names both, unless one of them is unlikely. */
 function hintFor(
   option: string | undefined,
   suggestion: string | undefined,
   { line, takesPrompt }: TypedCommand,
 ): string {
   const hint = suggestion === undefined ? `See \`${line} --help\`.` : `Did you mean '${suggestion}'?`;
-  if (option === undefined || !takesPrompt) return hint;
+  if (option === undefined || !takesPrompt || LONG_FLAG.test(option)) return hint;
   const isFlag = FLAG.test(option);
   if (isFlag && suggestion !== undefined) return hint;
   const dashes = `A prompt that begins with '-' needs \`--\` in front, behind all flags: ${line} -- "-1 + 1 =".`;

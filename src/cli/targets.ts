@@ -2,6 +2,7 @@
 import * as v from 'valibot';
 import type { TargetChoice } from '../attribution/targets.ts';
 import { UsageError } from '../errors.ts';
+import { jsonObject } from '../formats/json-object.ts';
 
 export interface TargetFlags {
   readonly maxNLogits: number;
@@ -13,7 +14,7 @@ export interface TargetFlags {
 }
 
 const DirectionsFile = v.array(
-  v.object({ token_str: v.string(), prob: v.number(), vec: v.array(v.number()) }),
+  jsonObject({ token_str: v.string(), prob: v.number(), vec: v.array(v.number()) }),
 );
 
 /** Throws `UsageError` for several of them, and what `readJson` throws for a file of directions. */

@@ -16,14 +16,25 @@ export interface ReadPrompt {
   readonly line?: number;
 }
 
-/** Reports the notes, and returns them for the result. Token ids are used as given, so there are no notes on them. */
+/** Reports the notes on prompts, and returns them for the result. */
 export function notePrompts(
   prompts: readonly ReadPrompt[],
   tokenizer: Tokenizer,
   onProgress: CommonOptions['onProgress'],
 ): Noted {
+  return note(promptNotes(prompts, tokenizer), onProgress);
+}
+
+/** Reports notes, and returns them for the result. */
+export function note(notes: readonly string[], onProgress: CommonOptions['onProgress']): Noted {
+  for (const message of notes) onProgress?.({ kind: 'note', message });
+  return notes.length === 0 ? {} : { notes };
+}
+
+/** Token ids are used as given, so there are no notes on them. */
+export function promptNotes(prompts: readonly ReadPrompt[], tokenizer: Tokenizer): readonly string[] {
   const texts = prompts.filter(({ input }) => 'prompt' in input);
-  if (texts.length === 0) return {};
+  if (texts.length === 0) return [];
   const [bos] = tokenizer.tokenStrings([tokenizer.bosId]);
   const notes: string[] = [];
   for (const { tokens, line } of texts) {
@@ -39,6 +50,5 @@ export function notePrompts(
       `the tokenizer's template is not followed: it makes ${otherTemplate} of a text ($A); ${bos} is put in front, and nothing else`,
     );
   }
-  for (const message of notes) onProgress?.({ kind: 'note', message });
-  return notes.length === 0 ? {} : { notes };
+  return notes;
 }

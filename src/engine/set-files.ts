@@ -1,5 +1,6 @@
 /** Engine: the weight files of a transcoder set: its own, and those that it lists from elsewhere. */
 import { isAbsolute, relative, resolve, sep } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { BadFileError, NotFoundError } from '../errors.ts';
 import { openFileSource, type ByteSource } from '../formats/byte-source.ts';
 import { pathInside } from '../formats/safe-path.ts';
@@ -17,6 +18,8 @@ import type { SetConfig } from '../transcoder/set-config.ts';
 import type { FileResult } from './load/types.ts';
 import { holds, hubSource, listedFile, named, type NamedFiles } from './named-files.ts';
 
+const URL_SCHEME = /^(?:[a-z][a-z0-9+.-]*:\/\/|file:\/)/i;
+
 /**
  * The configuration with each file of its list in its plain spelling: inside the set as a path of the set, elsewhere on this
  * disk as an absolute path, on the Hub as an address. Throws `BadFileError` when a set from the Hub names a file of this disk.
@@ -28,15 +31,29 @@ export function placedConfig(
 ): SetConfig {
   const place = (entry: string): string => {
     if (isAddress(entry)) return entry;
-    if (reference.kind === 'local') return placeOnDisk(entry, reference.path);
-    return pathInside(entry) ?? refuseOutside(entry, setName);
+    if (reference.kind === 'local') return placeOnDisk(entry, reference.path, setName);
+    return (URL_SCHEME.test(entry) ? undefined : pathInside(entry)) ?? refuseOutside(entry, setName);
   };
   return { ...config, transcoders: config.transcoders?.map(place) ?? null };
 }
 
-function placeOnDisk(entry: string, folder: string): string {
-  const path = resolve(folder, entry);
+function placeOnDisk(entry: string, folder: string, setName: string): string {
+  const path = resolve(folder, URL_SCHEME.test(entry) ? pathOfUrl(entry, setName) : entry);
   return pathInside(relative(folder, path).split(sep).join('/')) ?? path;
+}
+
+/** The path of a `file:` URL. Throws `BadFileError` for another URL, or one that names no file of this machine. */
+function pathOfUrl(url: string, setName: string): string {
+  try {
+    return fileURLToPath(url);
+  } catch (cause) {
+    throw new BadFileError({
+      code: 'bad_set_config',
+      message: `${SET_CONFIG_FILE} of ${setName}: transcoders names ${JSON.stringify(url)}, expected a path, a file: URL of this machine or an address hf://owner/name/path`,
+      hint: 'Fetch the file and write its path.',
+      cause,
+    });
+  }
 }
 
 function refuseOutside(entry: string, setName: string): never {

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { rm } from 'node:fs/promises';
 import * as v from 'valibot';
 import { BadFileError } from '../errors.ts';
+import { jsonObject, jsonRecord } from '../formats/json-object.ts';
 import { parseJson } from '../formats/json.ts';
 import { openSafetensors } from '../formats/safetensors.ts';
 import { writeSafetensors, type TensorToWrite } from '../formats/safetensors-writer.ts';
@@ -44,8 +45,8 @@ const START: BuildProgress = {
 };
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
-const Progress = v.object({
-  place: v.object({ offset: count, line: count }),
+const Progress = jsonObject({
+  place: jsonObject({ offset: count, line: count }),
   n_windows_of_document: count,
   n_documents: count,
   n_windows: count,
@@ -184,7 +185,7 @@ function checkFingerprint(file: TensorFile, expected: BuildFingerprint): void {
       'Give --output another folder.',
     );
   }
-  const found = parseJson(file.name, file.metadata['fingerprint'] ?? '', v.record(v.string(), v.string()));
+  const found = parseJson(file.name, file.metadata['fingerprint'] ?? '', jsonRecord(v.string(), v.string()));
   for (const [name, value] of Object.entries(expected)) {
     if (found[name] === value) continue;
     refuse(

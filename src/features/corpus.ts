@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import * as v from 'valibot';
 import { BadFileError } from '../errors.ts';
+import { jsonObject } from '../formats/json-object.ts';
 import { openFileSource, type ByteSource } from '../formats/byte-source.ts';
 import { parseJson } from '../formats/json.ts';
 
@@ -30,7 +31,7 @@ export interface CorpusPosition {
   readonly line: number;
 }
 
-const JsonLine = v.object({ text: v.string() });
+const JsonLine = jsonObject({ text: v.string() });
 
 /** An opened corpus. Dispose it, or take it with `using`. */
 export class Corpus implements Disposable {

@@ -7,6 +7,7 @@ import { join, resolve } from 'node:path';
 import * as v from 'valibot';
 import { dataFolder } from '../backend/install/folder.ts';
 import { NotFoundError, UsageError } from '../errors.ts';
+import { jsonObject, jsonRecord } from '../formats/json-object.ts';
 import { writeFileAtomic } from '../formats/atomic.ts';
 import { readJson } from '../formats/json.ts';
 import { acquireLock } from '../formats/lock.ts';
@@ -28,15 +29,18 @@ export interface EditedLabel {
 }
 
 const Key = v.pipe(v.string(), v.regex(/^\d+_\d+$/, 'LAYER_FEATURE is expected'));
-const LabelsFile = v.object({
+const LabelsFile = jsonObject({
   format: v.literal(FORMAT),
   format_version: v.literal(FORMAT_VERSION),
   /** The `scan` of the set that the labels belong to. */
   set: v.string(),
-  labels: v.record(Key, v.string()),
+  labels: jsonRecord(Key, v.string()),
 });
 /** What can be imported: a file of labels, or the mapping alone. */
-const Importable = v.union([v.object({ labels: v.record(Key, v.string()) }), v.record(Key, v.string())]);
+const Importable = v.union([
+  jsonObject({ labels: jsonRecord(Key, v.string()) }),
+  jsonRecord(Key, v.string()),
+]);
 
 /** `TRACER_LABELS_DIR`, else `labels` in the user's data folder. */
 export function labelsFolder(): string {

@@ -51,23 +51,23 @@ function notJson(name: string, text: string, firstLine: number, cause: unknown):
   });
 }
 
-/** The first number that Python writes and JSON does not have, if nothing else keeps the text from being JSON. */
+const CLOSING: Readonly<Record<string, string>> = { '{': '}', '[': ']' };
+
+/** The first number that Python writes and JSON does not have, if nothing before it keeps the text from being JSON. */
 function findPythonNumber(text: string): { readonly word: string; readonly at: number } | undefined {
-  const sign = /"|-?\b(?:NaN|Infinity)\b/g;
-  let first: { word: string; at: number } | undefined;
-  let json = '';
-  let copied = 0;
+  const sign = /["{}[\]]|-?\b(?:NaN|Infinity)\b/g;
+  const open: string[] = [];
   for (let match = sign.exec(text); match; match = sign.exec(text)) {
     const [word] = match;
-    if (word === '"') {
-      sign.lastIndex = endOfString(text, match.index);
-      continue;
+    if (word === '"') sign.lastIndex = endOfString(text, match.index);
+    else if (word === '}' || word === ']') open.pop();
+    else if (Object.hasOwn(CLOSING, word)) open.push(CLOSING[word]!);
+    else {
+      const whole = `${text.slice(0, match.index)}null${open.reverse().join('')}`;
+      return isJson(whole) ? { word, at: match.index } : undefined;
     }
-    first ??= { word, at: match.index };
-    json += `${text.slice(copied, match.index)}null`;
-    copied = sign.lastIndex;
   }
-  return first && isJson(json + text.slice(copied)) ? first : undefined;
+  return undefined;
 }
 
 function isJson(text: string): boolean {

@@ -2,28 +2,33 @@
 import { dirname, join } from 'node:path';
 import * as v from 'valibot';
 import { BadFileError, NotFoundError } from '../errors.ts';
+import { jsonObject, jsonRecord } from './json-object.ts';
 import type { ByteSource } from './byte-source.ts';
 import { readJson } from './json.ts';
-import { pathInside } from './safe-path.ts';
+import { isSafePath, pathInside } from './safe-path.ts';
 import { openSafetensors } from './safetensors.ts';
 import { shownName } from './shown.ts';
 import type { TensorFile } from './tensor-file.ts';
 import { tensorMissing } from './tensor-reader.ts';
 
-const indexSchema = v.object({ weight_map: v.record(v.string(), v.string()) });
+const indexSchema = jsonObject({ weight_map: jsonRecord(v.string(), v.string()) });
 
 export interface ShardedFile extends TensorFile {
   /** The shard that holds a tensor: its path beside the index, and how errors name it. Undefined where none does. */
   readonly shardOf: (tensor: string) => { readonly path: string; readonly fileName: string } | undefined;
-  /** Why a shard that may have a tensor could not be opened, first the one that the index names; undefined where all are open. */
+  /**
+   * Why a tensor is in no shard: the fault of a shard that may have it, first of the one that the index names, or that the
+   * index names one that lacks it. Undefined for a tensor that the index does not list, where all shards are open.
+   */
   readonly faultFor: (tensor: string) => Error | undefined;
 }
 
 /**
  * Opens the shards of an index; `openShard` gets their paths relative to the index. The index only says which files to open:
  * a tensor may lie in another shard than the index says. A tensor that is listed but in no shard is an error only when it is
- * read, and a shard that cannot be opened matters only for tensors that no other shard has.
- * Throws `NotFoundError` without an index, `BadFileError` for a damaged one and for a shard outside its folder.
+ * read, and a shard that cannot be opened matters only for tensors that no other shard has. A tensor that is listed outside
+ * the folder counts as missing: that path is not opened, and the index is refused when the tensor is read.
+ * Throws `NotFoundError` without an index, `BadFileError` for a damaged one.
  */
 export async function openSharded(
   index: ByteSource | string,
@@ -32,11 +37,16 @@ export async function openSharded(
   const indexName = typeof index === 'string' ? index : index.name;
   const { weight_map } = await readJson(index, indexSchema);
   const listed = new Map(
-    Object.entries(weight_map).map(([tensor, path]) => [tensor, shardPath(indexName, path)]),
+    Object.entries(weight_map).map(([tensor, path]) => [tensor, pathInside(path) ?? path]),
   );
   const open = openShard ?? (async (path) => openBeside(indexName, path));
   const paths = [...new Set(listed.values())];
-  const openings = await Promise.allSettled(paths.map((path) => open(path)));
+  const openings = await Promise.allSettled(
+    paths.map(async (path) => {
+      if (!isSafePath(path)) throw outside(indexName, path);
+      return await open(path);
+    }),
+  );
   const shards = new Map<string, TensorFile>();
   const faults = new Map<string, Error>();
   for (const [i, opening] of openings.entries()) {
@@ -47,10 +57,8 @@ export async function openSharded(
 }
 
 /** An index from elsewhere must not lead out of its folder. */
-function shardPath(indexName: string, path: string): string {
-  const inside = pathInside(path);
-  if (inside !== undefined) return inside;
-  throw new BadFileError({
+function outside(indexName: string, path: string): BadFileError {
+  return new BadFileError({
     code: 'shard_name',
     message: `${indexName} names the shard ${shownName(path)}; expected a path inside its folder`,
     hint: 'The index is damaged, or not to be trusted.',
@@ -81,8 +89,14 @@ function joined(
   const tensors = new Map(
     [...owners].map(([tensor, path]) => [tensor, shards.get(path)!.tensors.get(tensor)!]),
   );
-  const faultFor = (tensor: string): Error | undefined =>
-    faults.get(listed.get(tensor) ?? '') ?? [...faults.values()][0];
+  // A shard outside the folder is never opened, so it cannot have what the index does not say to be there.
+  const [unopened] = [...faults].filter(([path]) => isSafePath(path)).map(([, fault]) => fault);
+  const faultFor = (tensor: string): Error | undefined => {
+    const path = listed.get(tensor);
+    if (path === undefined) return unopened;
+    const shard = shards.get(path);
+    return shard ? (unopened ?? notInShards(name, tensor, shard.name)) : faults.get(path);
+  };
   const ownerOf = (tensor: string): TensorFile => {
     const path = owners.get(tensor);
     if (path === undefined) throw faultFor(tensor) ?? tensorMissing({ name, tensors }, tensor);
@@ -106,15 +120,25 @@ function joined(
   };
 }
 
-/** For each tensor of any shard the one to read it from: where several have it, the one that the index names. */
+function notInShards(name: string, tensor: string, shard: string): BadFileError {
+  return new BadFileError({
+    code: 'missing_tensor',
+    message: `${name} says that ${tensor} is in ${shard}, but neither that shard nor any other has it: index and shards are of different versions`,
+    hint: 'Fetch the index and all its shards again, from the same commit.',
+  });
+}
+
+/** For each tensor the shard to read it from: where several have it, the one that the index names. */
 function ownersOf(
   listed: ReadonlyMap<string, string>,
   shards: ReadonlyMap<string, TensorFile>,
 ): Map<string, string> {
   const owners = new Map<string, string>();
   for (const [path, { tensors }] of shards) {
-    for (const tensor of tensors.keys())
-      if (!owners.has(tensor) || listed.get(tensor) === path) owners.set(tensor, path);
+    for (const tensor of tensors.keys()) {
+      const place = listed.get(tensor) ?? path;
+      if (isSafePath(place) && (!owners.has(tensor) || place === path)) owners.set(tensor, path);
+    }
   }
   return owners;
 }

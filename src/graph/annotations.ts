@@ -6,6 +6,7 @@
 import path from 'node:path';
 import * as v from 'valibot';
 import { NotFoundError } from '../errors.ts';
+import { jsonObject, jsonRecord } from '../formats/json-object.ts';
 import { writeFileAtomic, type AtomicOptions } from '../formats/atomic.ts';
 import { readJson } from '../formats/json.ts';
 import { placeOfNode, type ViewerGraph, type ViewerNode } from './neuronpedia.ts';
@@ -31,12 +32,12 @@ const label = v.pipe(v.string(), v.maxLength(LIMITS.label));
 const supernode = v.pipe(v.array(label), v.minLength(1), v.maxLength(LIMITS.pinned));
 
 /** Schema of the file and of a request. Missing fields are empty. */
-export const annotationsSchema: v.GenericSchema<unknown, Annotations> = v.object({
+export const annotationsSchema: v.GenericSchema<unknown, Annotations> = jsonObject({
   pinnedIds: v.optional(v.pipe(v.array(id), v.maxLength(LIMITS.pinned)), []),
   supernodes: v.optional(v.pipe(v.array(supernode), v.maxLength(LIMITS.pinned)), []),
   clickedId: v.optional(id, ''),
   sg_pos: v.optional(v.pipe(v.string(), v.maxLength(LIMITS.positions)), ''),
-  clerps: v.optional(v.pipe(v.record(id, label), v.maxEntries(LIMITS.pinned)), {}),
+  clerps: v.optional(v.pipe(jsonRecord(id, label), v.maxEntries(LIMITS.pinned)), {}),
   notes: v.optional(v.pipe(v.string(), v.maxLength(LIMITS.notes)), ''),
 });
 

@@ -2,13 +2,14 @@
 
 import * as v from 'valibot';
 import { BadFileError } from '../errors.ts';
+import { jsonObject } from '../formats/json-object.ts';
 import type { Provenance } from './graph.ts';
 
 const UNKNOWN = 'unknown';
 const text = v.optional(v.string(), UNKNOWN);
 const textOrNull = v.optional(v.nullable(v.string()), null);
 const source = v.optional(
-  v.object({
+  jsonObject({
     name: text,
     revision: textOrNull,
     config_sha256: textOrNull,
@@ -22,7 +23,7 @@ const options = v.custom<Readonly<Record<string, unknown>>>(
 );
 
 /** Every field may be missing: a graph can be used without its provenance. Types are checked. */
-export const provenanceSchema = v.object({
+export const provenanceSchema = jsonObject({
   tracer_version: text,
   model: source,
   transcoders: source,

@@ -5,6 +5,7 @@
 import path from 'node:path';
 import * as v from 'valibot';
 import { BadFileError } from '../errors.ts';
+import { jsonObject, jsonRecord, looseJsonObject } from '../formats/json-object.ts';
 import { parseJson } from '../formats/json.ts';
 import { readText } from '../formats/parsed-text.ts';
 import type { JsonValue } from './graph.ts';
@@ -31,7 +32,7 @@ const finiteOrNull = v.pipe(
 const place = v.pipe(v.number(), v.integer(), v.minValue(0), v.maxValue(LARGEST_PLACE));
 const share = v.pipe(v.number(), v.minValue(0), v.maxValue(1));
 
-const Node = v.object({
+const Node = jsonObject({
   node_id: v.pipe(v.string(), v.nonEmpty()),
   feature: v.nullish(v.number(), -1),
   layer: v.pipe(v.union([v.string(), v.number()]), v.transform(String), v.regex(LAYER)),
@@ -44,10 +45,10 @@ const Node = v.object({
   influence: finiteOrNull,
   activation: finiteOrNull,
 });
-const Link = v.object({ source: v.string(), target: v.string(), weight: v.pipe(v.number(), v.finite()) });
+const Link = jsonObject({ source: v.string(), target: v.string(), weight: v.pipe(v.number(), v.finite()) });
 const Strings = v.array(v.string());
-const Viewer = v.object({
-  metadata: v.object({
+const Viewer = jsonObject({
+  metadata: jsonObject({
     slug: orEmpty,
     // Neuronpedia has written lists of sets here.
     scan: v.pipe(
@@ -60,23 +61,25 @@ const Viewer = v.object({
     node_threshold: v.nullish(share),
     schema_version: v.nullish(v.number(), 1),
     info: v.nullish(
-      v.looseObject({
-        generator: v.nullish(v.looseObject({ name: v.nullish(v.string()), version: v.nullish(v.string()) })),
+      looseJsonObject({
+        generator: v.nullish(
+          looseJsonObject({ name: v.nullish(v.string()), version: v.nullish(v.string()) }),
+        ),
         create_time_ms: v.nullish(v.number()),
       }),
     ),
     generation_settings: v.nullish(
-      v.record(
+      jsonRecord(
         v.string(),
         v.custom<JsonValue>(() => true),
       ),
     ),
     pruning_settings: v.nullish(
-      v.looseObject({ node_threshold: v.nullish(share), edge_threshold: v.nullish(share) }),
+      looseJsonObject({ node_threshold: v.nullish(share), edge_threshold: v.nullish(share) }),
     ),
   }),
   qParams: v.nullish(
-    v.looseObject({
+    looseJsonObject({
       pinnedIds: v.nullish(v.union([v.string(), Strings])),
       supernodes: v.nullish(v.array(Strings)),
       clickedId: v.nullish(v.string()),

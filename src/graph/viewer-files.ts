@@ -6,11 +6,12 @@ import { writeFileAtomic, type AtomicOptions } from '../formats/atomic.ts';
 import { readJson } from '../formats/json.ts';
 import { acquireLock } from '../formats/lock.ts';
 import { NotFoundError } from '../errors.ts';
+import { looseJsonObject } from '../formats/json-object.ts';
 import type { ViewerGraph, ViewerMetadata } from './neuronpedia.ts';
 import { viewerSlug } from './slug.ts';
 
 export const GRAPH_LIST_FILE = 'graph-metadata.json';
-const metadataSchema = v.looseObject({ graphs: v.array(v.looseObject({ slug: v.string() })) });
+const metadataSchema = looseJsonObject({ graphs: v.array(looseJsonObject({ slug: v.string() })) });
 
 export interface ViewerFiles {
   /** The graph's file. */

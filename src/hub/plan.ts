@@ -53,12 +53,7 @@ export async function planSnapshot(
   if (!(asked instanceof TracerError)) return asked;
   if (await request.isEnough(known)) return useCachedPlan(known, asked, client);
   if (!(asked instanceof NetworkError)) throw asked;
-  try {
-    return await planFromHub(request, cache, await askHub(request, client, options, known), client);
-  } catch (error) {
-    if (!(error instanceof NetworkError) || !holdsWanted(known, selection)) throw error;
-    return useCachedPlan(known, error, client);
-  }
+  return planFromHub(request, cache, await askHub(request, client, options, known), client);
 }
 
 /** The plan that follows from the Hub's answer to one short try; the refusal where it refuses or does not answer. */

@@ -5,12 +5,13 @@ import { fileURLToPath } from 'node:url';
 import * as v from 'valibot';
 import { BadFileError, NotFoundError, UsageError } from '../errors.ts';
 import { messageOf } from '../formats/system-errors.ts';
+import { jsonRecord, strictJsonObject } from '../formats/json-object.ts';
 import { nearest } from '../nearest.ts';
 import { checkRevision, type HubReference, type LocalReference, parseReference } from './reference.ts';
 
 export type PresetKind = 'models' | 'transcoders';
 
-const PresetFile = v.strictObject({
+const PresetFile = strictJsonObject({
   /** One line for lists and help. */
   description: v.string(),
   /** Other names for the same thing. */
@@ -24,7 +25,7 @@ const PresetFile = v.strictObject({
   /** For a transcoder set: the preset of the model that it was made for. */
   model: v.optional(v.string()),
   /** For a set that lists files of other repositories without a revision: which one is meant, by repository. */
-  linked: v.optional(v.record(v.string(), v.string())),
+  linked: v.optional(jsonRecord(v.string(), v.string())),
 });
 
 export interface Preset {

@@ -8,6 +8,9 @@ const CERTIFICATE_FAULT = /CERT|SELF_SIGNED|UNABLE_TO_VERIFY|ERR_TLS/;
 /** undici's messages for a tunnel that a proxy did not open, and for status 407 to a request without a tunnel. */
 const PROXY_STATUS = /Proxy response \((\d+)\)|Proxy Authentication Required \((407)\)/;
 
+/** `fetch` has an error without a message for status 407 to a request that went through no proxy. */
+const NO_REASON = 'no reason given; perhaps status 407, which only a proxy should answer';
+
 /** The error for a fault of `fetch` or of a body; any other error is returned unchanged. */
 export function networkFault(
   error: unknown,
@@ -27,7 +30,7 @@ export function networkFault(
   const [, tunnel, plain] = PROXY_STATUS.exec(textOf(cause, 'message') ?? '') ?? [];
   const status = tunnel ?? plain;
   if (proxy && status !== undefined) return proxyRefusal(Number(status), host, proxy, error);
-  const code = textOf(cause, 'code') ?? textOf(cause, 'message') ?? 'no reason given';
+  const code = textOf(cause, 'code') ?? textOf(cause, 'message') ?? NO_REASON;
   if (!CERTIFICATE_FAULT.test(code)) {
     return new PassingFault(`the connection to ${host}${through} failed (${code})`, { cause: error });
   }
@@ -65,7 +68,8 @@ function firstCause(error: unknown): unknown {
   return cause === undefined ? error : firstCause(cause);
 }
 
+/** Undefined for an empty text too. */
 function textOf(cause: unknown, field: 'code' | 'message'): string | undefined {
   const value: unknown = typeof cause === 'object' && cause !== null ? Reflect.get(cause, field) : undefined;
-  return typeof value === 'string' ? value : undefined;
+  return typeof value === 'string' && value !== '' ? value : undefined;
 }

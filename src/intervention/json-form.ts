@@ -1,19 +1,20 @@
 /** Interventions, step 1 of 4: their JSON form, as files and the lines of a batch have it. */
 import * as v from 'valibot';
 import { BadFileError, UsageError } from '../errors.ts';
+import { jsonObject } from '../formats/json-object.ts';
 import { readJson } from '../formats/json.ts';
 import type { Change, Intervention } from './intervention.ts';
 import { parseIntervention } from './text-form.ts';
 
 const Integer = v.pipe(v.number(), v.integer());
 
-const Range = v.object({
+const Range = jsonObject({
   start: v.optional(v.nullable(Integer)),
   stop: v.optional(v.nullable(Integer)),
 });
 
 const Entry = v.pipe(
-  v.object({
+  jsonObject({
     layer: Integer,
     pos: v.union([Integer, Range]),
     feature: Integer,

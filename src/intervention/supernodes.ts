@@ -1,6 +1,7 @@
 /** Interventions, step 1 of 4: groups of features as graph viewers save them, `[name, ids…]`, scaled together. */
 import * as v from 'valibot';
 import { UsageError } from '../errors.ts';
+import { jsonObject } from '../formats/json-object.ts';
 import { parseFeatureId } from '../graph/feature-id.ts';
 import { nearest } from '../nearest.ts';
 import { readJson } from '../formats/json.ts';
@@ -26,8 +27,8 @@ const Groups = v.array(Group);
 const SupernodeFile = v.union([
   Groups,
   Group,
-  v.object({ supernodes: Groups }),
-  v.object({ qParams: v.object({ supernodes: Groups }) }),
+  jsonObject({ supernodes: Groups }),
+  jsonObject({ qParams: jsonObject({ supernodes: Groups }) }),
 ]);
 
 /** Throws `NotFoundError` without the file, `UsageError` for a file without groups. */

@@ -85,7 +85,7 @@ function checkWeight(parameter: Parameter, { file, placeOf, faultFor }: OpenedWe
   if (!found) throw faultFor(key) ?? missingWeight(file, key, shape);
   const place = placeOf(key);
   // The type is checked first: quantised weights have other shapes too, and a message about shapes would mislead.
-  const info = weightInfo(place.fileName, found);
+  const info = weightInfo(place.fileName, found, 'checkpoint');
   if (info.shape.join() !== shape.join()) {
     throw new BadFileError({
       code: 'tensor_shape',

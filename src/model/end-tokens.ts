@@ -1,6 +1,7 @@
 /** Model, for generation: the tokens that end a text, from the same places as transformers' `generate` takes them. */
 import * as v from 'valibot';
 import { BadFileError } from '../errors.ts';
+import { jsonObject } from '../formats/json-object.ts';
 import { readJson } from '../formats/json.ts';
 import { shown } from '../formats/shown.ts';
 import { CONFIG_FILE } from './checkpoint.ts';
@@ -10,7 +11,7 @@ import type { FileSet } from './file-set.ts';
 export const GENERATION_CONFIG_FILE = 'generation_config.json';
 
 const FIELD = 'eos_token_id';
-const EosFile = v.object({ [FIELD]: v.optional(v.unknown()) });
+const EosFile = jsonObject({ [FIELD]: v.optional(v.unknown()) });
 
 /**
  * Only `generation_config.json` counts where a checkpoint has one, even if it names no token; else `config.json`, and where

@@ -1,6 +1,7 @@
 /** Model: the families that are known, one row each: the function that reads the config.json of the family. */
 import * as v from 'valibot';
 import { BadFileError } from '../errors.ts';
+import { looseJsonObject } from '../formats/json-object.ts';
 import { checkSchema } from '../formats/parsed-text.ts';
 import { nearest } from '../nearest.ts';
 import type { ConfigDocument } from './config-file.ts';
@@ -24,7 +25,7 @@ const FAMILIES: Readonly<Record<string, (document: ConfigDocument, name: string)
   [GPT_NEOX]: readGptNeox,
 };
 
-const Document = v.looseObject({ model_type: v.string() });
+const Document = looseJsonObject({ model_type: v.string() });
 
 /**
  * Turns the content of `config.json` into a configuration; `name` is what errors call it. Throws `BadFileError` for a family

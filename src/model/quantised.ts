@@ -3,9 +3,13 @@ import { BadFileError } from '../errors.ts';
 import type { TensorFile } from '../formats/tensor-file.ts';
 import { valueText, type ConfigDocument } from './config-file.ts';
 
-/** The hint for a quantised checkpoint. */
-export const NOT_QUANTISED =
-  'Name a checkpoint that is not quantised, or one that was converted back to float32, float16 or bfloat16.';
+/** What weights belong to, as hints name it. */
+export type WeightOwner = 'checkpoint' | 'transcoder set';
+
+/** The hint for a quantised checkpoint or set. */
+export function notQuantised(owner: WeightOwner): string {
+  return `Name a ${owner} that is not quantised, or one that was converted back to float32, float16 or bfloat16.`;
+}
 
 /** Keys of config.json: of transformers, of MLX, and of older files of compressed-tensors. */
 const CONFIG_KEYS = ['quantization_config', 'quantization', 'compression_config'];
@@ -17,7 +21,7 @@ export function refuseQuantised(document: ConfigDocument, name: string): void {
   throw new BadFileError({
     code: 'quantised',
     message: `${name} says that the checkpoint is quantised: ${key} is ${valueText(document[key])}`,
-    hint: NOT_QUANTISED,
+    hint: notQuantised('checkpoint'),
   });
 }
 
@@ -55,7 +59,7 @@ export function missingWeight(file: TensorFile, key: string, shape: readonly num
     return new BadFileError({
       code: 'missing_tensor',
       message: `${instead}: the checkpoint is quantised`,
-      hint: NOT_QUANTISED,
+      hint: notQuantised('checkpoint'),
     });
   }
   return new BadFileError({

@@ -2,7 +2,7 @@
 import type { WeightInfo } from '../backend/weight-source.ts';
 import { BadFileError } from '../errors.ts';
 import type { TensorInfo } from '../formats/tensor-file.ts';
-import { isPackedType, NOT_QUANTISED } from './quantised.ts';
+import { isPackedType, notQuantised, type WeightOwner } from './quantised.ts';
 
 const WEIGHT_TYPES: readonly string[] = ['F32', 'F16', 'BF16'] satisfies WeightInfo['dtype'][];
 
@@ -10,13 +10,23 @@ function isWeight(info: TensorInfo): info is WeightInfo {
   return WEIGHT_TYPES.includes(info.dtype);
 }
 
+/** Other types in which a tensor holds the numbers themselves. */
+const CONVERTIBLE_TYPES: readonly string[] = ['F64', 'C64'];
+
 /** The tensor, with the type of a weight. Throws `BadFileError` that names the tensor and says whether it is quantised. */
-export function weightInfo(fileName: string, info: TensorInfo): WeightInfo {
+export function weightInfo(fileName: string, info: TensorInfo, owner: WeightOwner): WeightInfo {
   if (isWeight(info)) return info;
   const isPacked = isPackedType(info.dtype);
   throw new BadFileError({
     code: 'tensor_dtype',
     message: `${fileName}: ${info.name} is stored as ${info.dtype}${isPacked ? ', so it is quantised' : ''}; known are ${WEIGHT_TYPES.join(', ')}`,
-    hint: isPacked ? NOT_QUANTISED : `Convert it to one of these types. ${NOT_QUANTISED}`,
+    hint: hintFor(info.dtype, owner),
   });
+}
+
+function hintFor(dtype: string, owner: WeightOwner): string {
+  const convert = 'Convert it to one of these types.';
+  if (isPackedType(dtype)) return notQuantised(owner);
+  // Of a type that is not known at all, both may be right.
+  return CONVERTIBLE_TYPES.includes(dtype) ? convert : `${convert} ${notQuantised(owner)}`;
 }

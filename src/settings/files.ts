@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import * as v from 'valibot';
 import { BadFileError } from '../errors.ts';
+import { jsonRecord } from '../formats/json-object.ts';
 import { writeFileAtomic } from '../formats/atomic.ts';
 import { readJson } from '../formats/json.ts';
 import { userFolder } from '../formats/user-folders.ts';
@@ -16,10 +17,7 @@ const JSON_INDENT = 2;
 
 type JsonObject = Readonly<Record<string, unknown>>;
 
-const anyObject: v.GenericSchema<unknown, JsonObject> = v.pipe(
-  v.record(v.string(), v.unknown()),
-  v.check((value) => !Array.isArray(value), 'expected an object, found a list'),
-);
+const anyObject: v.GenericSchema<unknown, JsonObject> = jsonRecord(v.string(), v.unknown());
 
 /** The nearest `tracer.config.json` in `folder` or above it. */
 export function findProjectFile(folder: string): string | undefined {

@@ -5,6 +5,7 @@
  * Format: the serialised `Tokenizer` of Hugging Face's `tokenizers` library.
  */
 import * as v from 'valibot';
+import { jsonObject, jsonRecord } from '../formats/json-object.ts';
 import { checkSchema, type Schema } from '../formats/parsed-text.ts';
 
 const NonEmptyText = v.pipe(v.string(), v.minLength(1));
@@ -23,7 +24,7 @@ function steps<Step>(field: string, step: Schema<Step>, depth = 0): Schema<Step[
   );
   const sequence = (): Schema<Step[]> =>
     v.pipe(
-      v.object({ [field]: v.array(steps(field, step, depth + 1)) }),
+      jsonObject({ [field]: v.array(steps(field, step, depth + 1)) }),
       v.transform((found) => found[field]!.flat()),
     );
   return v.lazy((input) => (hasType(input, 'Sequence') && depth < DEEPEST_SEQUENCE ? sequence() : one));
@@ -41,39 +42,39 @@ function hasType(step: unknown, type: string): boolean {
   return typeof step === 'object' && step !== null && 'type' in step && step.type === type;
 }
 
-const Replace = v.object({
+const Replace = jsonObject({
   type: v.literal('Replace'),
-  pattern: v.object({ String: NonEmptyText }),
+  pattern: jsonObject({ String: NonEmptyText }),
   content: v.string(),
 });
 
-const Split = v.object({
+const Split = jsonObject({
   type: v.literal('Split'),
-  pattern: v.object({ String: NonEmptyText }),
+  pattern: jsonObject({ String: NonEmptyText }),
   behavior: v.literal('MergedWithPrevious'),
   invert: v.literal(false),
 });
 
 const TemplatePiece = v.union([
-  v.object({ SpecialToken: v.object({ id: v.string() }) }),
-  v.object({ Sequence: v.object({ id: v.string() }) }),
+  jsonObject({ SpecialToken: jsonObject({ id: v.string() }) }),
+  jsonObject({ Sequence: jsonObject({ id: v.string() }) }),
 ]);
 
-const Template = v.object({
+const Template = jsonObject({
   type: v.literal('TemplateProcessing'),
   single: v.array(TemplatePiece),
-  special_tokens: v.nullish(v.record(v.string(), v.object({ ids: v.array(TokenId) })), {}),
+  special_tokens: v.nullish(jsonRecord(v.string(), jsonObject({ ids: v.array(TokenId) })), {}),
 });
 
 /** Any other processor is accepted: no computation depends on the tokens that a file puts around a text. */
-const OtherProcessor = v.object({ type: v.string() });
+const OtherProcessor = jsonObject({ type: v.string() });
 
 const PostProcessor = v.lazy((step) => (hasType(step, 'TemplateProcessing') ? Template : OtherProcessor));
 
 const DecoderStep = v.variant('type', [
   Replace,
-  v.object({ type: v.literal('ByteFallback') }),
-  v.object({ type: v.literal('Fuse') }),
+  jsonObject({ type: v.literal('ByteFallback') }),
+  jsonObject({ type: v.literal('Fuse') }),
 ]);
 
 /** The only order that is supported: bytes are searched in the replaced pieces, and fused pieces cannot be separated again. */
@@ -90,7 +91,7 @@ const Decoder = v.pipe(
   ),
 );
 
-const AddedTokenSchema = v.object({
+const AddedTokenSchema = jsonObject({
   id: TokenId,
   content: NonEmptyText,
   single_word: v.boolean(),
@@ -100,7 +101,7 @@ const AddedTokenSchema = v.object({
   special: v.boolean(),
 });
 
-const Model = v.object({
+const Model = jsonObject({
   type: v.literal('BPE'),
   unk_token: v.nullish(v.string(), null),
   fuse_unk: v.nullish(v.boolean(), false),
@@ -111,7 +112,7 @@ const Model = v.object({
   end_of_word_suffix: offOr(''),
 });
 
-const RulesSchema = v.object({
+const RulesSchema = jsonObject({
   normalizer: stepsIfAny('normalizers', Replace),
   pre_tokenizer: stepsIfAny('pretokenizers', Split),
   post_processor: stepsIfAny('processors', PostProcessor),

@@ -1,11 +1,12 @@
 /** Tokenizer, step 5: which tokens are declared special, from `tokenizer_config.json` and `special_tokens_map.json`. */
 import * as v from 'valibot';
 import { BadFileError } from '../errors.ts';
+import { jsonObject, jsonRecord } from '../formats/json-object.ts';
 import { checkSchema } from '../formats/parsed-text.ts';
 
-const TokenName = v.union([v.string(), v.object({ content: v.string() })]);
+const TokenName = v.union([v.string(), jsonObject({ content: v.string() })]);
 const Role = v.nullish(TokenName);
-const NamedTokens = v.nullish(v.union([v.array(TokenName), v.record(v.string(), TokenName)]));
+const NamedTokens = v.nullish(v.union([v.array(TokenName), jsonRecord(v.string(), TokenName)]));
 
 const ROLES = {
   bos_token: Role,
@@ -18,7 +19,7 @@ const ROLES = {
 };
 type RoleName = keyof typeof ROLES;
 
-const Declaration = v.object({
+const Declaration = jsonObject({
   ...ROLES,
   additional_special_tokens: NamedTokens,
   extra_special_tokens: NamedTokens,

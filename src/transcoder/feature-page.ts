@@ -5,6 +5,7 @@
 import { gunzipSync } from 'node:zlib';
 import * as v from 'valibot';
 import { BadFileError } from '../errors.ts';
+import { jsonObject, jsonRecord } from '../formats/json-object.ts';
 import { parseJson } from '../formats/json.ts';
 import { bytesInstead } from '../formats/saved-instead.ts';
 import { isSafePath } from '../formats/safe-path.ts';
@@ -20,7 +21,7 @@ const LARGEST_INDEX_BYTES = 256 * MIB;
 const LARGEST_PAGE_BYTES = 64 * MIB;
 
 const strings = v.array(v.string());
-const Example = v.object({
+const Example = jsonObject({
   tokens: strings,
   /** Activation at each token. */
   tokens_acts_list: v.array(v.number()),
@@ -28,13 +29,13 @@ const Example = v.object({
   train_token_ind: v.optional(v.number(), 0),
 });
 /** A short description that is computed by rules and not written by a person. */
-const Label = v.object({
+const Label = jsonObject({
   text: v.string(),
   /** Share of the activation that the description covers, on sentences that it was not made from. */
   share: v.number(),
   automatic: v.literal(true),
 });
-const Page = v.object({
+const Page = jsonObject({
   index: v.optional(v.number()),
   label: v.optional(v.nullable(Label), null),
   act_min: v.optional(v.number(), 0),
@@ -47,7 +48,7 @@ const Page = v.object({
   top_logits: v.optional(strings, () => []),
   bottom_logits: v.optional(strings, () => []),
   examples_quantiles: v.optional(
-    v.array(v.object({ quantile_name: v.string(), examples: v.array(Example) })),
+    v.array(jsonObject({ quantile_name: v.string(), examples: v.array(Example) })),
     () => [],
   ),
 });
@@ -69,9 +70,9 @@ function isOffsets(value: unknown): value is number[] {
   return true;
 }
 
-const Index = v.record(
+const Index = jsonRecord(
   v.string(),
-  v.object({
+  jsonObject({
     filename: v.pipe(v.string(), v.check(isSafePath, 'a file name leads out of the folder')),
     offsets: v.custom<number[]>(
       isOffsets,

@@ -1,13 +1,14 @@
 /** Transcoder: the configuration of a set, from `config.yaml`, checked once. */
 import * as v from 'valibot';
 import { BadFileError } from '../errors.ts';
+import { jsonObject, looseJsonObject } from '../formats/json-object.ts';
 import type { BlockSite, OutputSite } from '../model/hooks.ts';
 import { nearest } from '../nearest.ts';
 
 /** An entry of the list as circuit-tracer wrote it until mid-2025; the path alone came after it. */
-const Entry = v.object({ layer: v.pipe(v.number(), v.integer(), v.minValue(0)), filepath: v.string() });
+const Entry = jsonObject({ layer: v.pipe(v.number(), v.integer(), v.minValue(0)), filepath: v.string() });
 
-export const SetConfigFile = v.object({
+export const SetConfigFile = jsonObject({
   model_kind: v.optional(v.picklist(['transcoder_set', 'cross_layer_transcoder'])),
   feature_input_hook: v.string(),
   feature_output_hook: v.string(),
@@ -15,7 +16,7 @@ export const SetConfigFile = v.object({
   scan: v.optional(v.nullable(v.union([v.string(), v.array(v.string())]))),
   activation: v.optional(v.nullable(v.string())),
   k: v.optional(v.nullable(v.pipe(v.number(), v.integer(), v.minValue(1)))),
-  transcoders: v.optional(v.nullable(v.array(v.union([v.string(), v.looseObject({})])))),
+  transcoders: v.optional(v.nullable(v.array(v.union([v.string(), looseJsonObject({})])))),
 });
 
 /** The value of `activation`; JumpReLU takes its thresholds from the files. */

@@ -1,5 +1,6 @@
 /** Viewer: what the list of graphs shows of a file, read from its header or metadata only. */
 import * as v from 'valibot';
+import { jsonObject } from '../formats/json-object.ts';
 import { parseJson, readJson } from '../formats/json.ts';
 import { openSafetensors } from '../formats/safetensors.ts';
 import type { GraphEntry } from './api.ts';
@@ -7,21 +8,21 @@ import type { GraphEntry } from './api.ts';
 export type Description = Pick<GraphEntry, 'kind' | 'prompt' | 'scan' | 'created_ms' | 'problem'>;
 
 const text = v.fallback(v.string(), '');
-const Metadata = v.object({
+const Metadata = jsonObject({
   slug: text,
   prompt: text,
   scan: text,
-  info: v.fallback(v.object({ create_time_ms: v.fallback(v.nullable(v.number()), null) }), {
+  info: v.fallback(jsonObject({ create_time_ms: v.fallback(v.nullable(v.number()), null) }), {
     create_time_ms: null,
   }),
 });
 type Metadata = v.InferOutput<typeof Metadata>;
 
-const GraphList = v.object({ graphs: v.array(Metadata) });
-const Provenance = v.object({ prompt: text, scan: text, created: text });
+const GraphList = jsonObject({ graphs: v.array(Metadata) });
+const Provenance = jsonObject({ prompt: text, scan: text, created: text });
 /** Enough to tell a viewer file from other JSON; the rest is checked when the graph is opened. */
 const ViewerFile = v.union([
-  v.object({ metadata: Metadata, nodes: v.array(v.unknown()), links: v.array(v.unknown()) }),
+  jsonObject({ metadata: Metadata, nodes: v.array(v.unknown()), links: v.array(v.unknown()) }),
   v.pipe(
     v.unknown(),
     v.transform(() => null),

@@ -10,8 +10,12 @@ export const LOOPBACK = '127.0.0.1';
 const EVERY_ADDRESS = ['0.0.0.0', '::', '[::]'];
 /** A name or an address, and optionally a port. */
 const HOST_HEADER = /^(?:[a-z0-9_.-]+|\[[0-9a-f:.]+\])(?::\d*)?$/i;
-/** RFC 6761 reserves `localhost` and all names below it for the machine itself. */
-const LOOPBACK_NAME = /^(?:(?:[^.]+\.)*localhost|127(?:\.\d+){3}|\[::1\])$/;
+/**
+ * RFC 6761 reserves `localhost` and all names below it for the machine itself. The last form is 127.x.x.x as an IPv4-mapped
+ * address of IPv6 (RFC 4291, 2.5.5.2).
+ */
+const LOOPBACK_NAME =
+  /^(?:(?:[^.]+\.)*localhost|127(?:\.\d+){3}|\[::1\]|\[::ffff:7f[0-9a-f]{2}:[0-9a-f]{1,4}\])$/;
 
 /** A host as it is written in a URL: IPv6 addresses in brackets. */
 export function urlHost(host: string): string {
@@ -25,11 +29,14 @@ export function reachableName(host: string): string {
   return outer?.address ?? LOOPBACK;
 }
 
-/** The name in a `Host` header, as the URL parser normalises it and without the port; null for a malformed header. */
+/**
+ * The name in a `Host` header, as the URL parser normalises it, without the port and the dot of the DNS root; null for a
+ * malformed header.
+ */
 export function hostName(header: string | undefined): string | null {
   if (header === undefined || !HOST_HEADER.test(header)) return null;
   const address = `http://${header}`;
-  return URL.canParse(address) ? new URL(address).hostname : null;
+  return URL.canParse(address) ? new URL(address).hostname.replace(/\.$/, '') : null;
 }
 
 /**
@@ -74,8 +81,9 @@ function machineAddresses() {
 function allowedName(text: string): string {
   const address = `http://${urlHost(text)}/`;
   const url = URL.canParse(address) ? new URL(address) : null;
-  if (url !== null && url.port === '' && url.href === `http://${url.hostname}/` && hostName(url.hostname)) {
-    return url.hostname;
+  if (url !== null && url.port === '' && url.href === `http://${url.hostname}/`) {
+    const name = hostName(url.hostname);
+    if (name) return name;
   }
   throw new UsageError({
     code: 'bad_value',

@@ -2,8 +2,9 @@
 import type { Context } from 'hono';
 import * as v from 'valibot';
 import { BadFileError, UsageError } from '../errors.ts';
+import { strictJsonObject } from '../formats/json-object.ts';
 import { parseJson } from '../formats/json.ts';
-import { checkSchema, type Schema } from '../formats/parsed-text.ts';
+import type { Schema } from '../formats/parsed-text.ts';
 import { PRUNE_DEFAULTS } from '../graph/prune.ts';
 import { isFileName } from '../graph/slug.ts';
 import type { JobRequest } from './api.ts';
@@ -28,17 +29,17 @@ const NewSlug = v.pipe(
 );
 
 export const JobSchema: Schema<JobRequest> = v.variant('kind', [
-  v.strictObject({
+  strictJsonObject({
     kind: v.literal('trace'),
     prompt: v.string(),
     slug: v.exactOptional(NewSlug),
   }),
-  v.strictObject({
+  strictJsonObject({
     kind: v.literal('steer'),
     slug: v.string(),
     changes: v.pipe(
       v.array(
-        v.strictObject({
+        strictJsonObject({
           layer: Count,
           position: Count,
           feature: Count,
@@ -50,7 +51,7 @@ export const JobSchema: Schema<JobRequest> = v.variant('kind', [
     ),
     freeze_attention: v.exactOptional(v.boolean()),
   }),
-  v.strictObject({
+  strictJsonObject({
     kind: v.literal('ablate'),
     slug: v.string(),
     source: NodeId,
@@ -58,8 +59,8 @@ export const JobSchema: Schema<JobRequest> = v.variant('kind', [
   }),
 ]);
 
-export const PinnedSchema = v.strictObject({ pinnedIds: v.array(NodeId) });
-export const LabelSchema = v.strictObject({ text: v.string() });
+export const PinnedSchema = strictJsonObject({ pinnedIds: v.array(NodeId) });
+export const LabelSchema = strictJsonObject({ text: v.string() });
 
 /** The body of a request. Throws for what is not JSON, and `UsageError` naming the field that does not fit. */
 export async function readBody<T>(context: Context, schema: Schema<T>): Promise<T> {
@@ -73,9 +74,7 @@ export async function readBody<T>(context: Context, schema: Schema<T>): Promise<
   const bytes = await context.req.arrayBuffer();
   try {
     const text = new TextDecoder('utf-8', { fatal: true }).decode(bytes);
-    const body = parseJson(BODY, text, v.unknown());
-    // The schemas would accept a list as an object without fields.
-    return checkSchema(BODY, Array.isArray(body) ? null : body, schema);
+    return parseJson(BODY, text, schema);
   } catch (error) {
     if (error instanceof BadFileError) throw badBody(error.code, error.message, error);
     throw badBody('not_utf8', 'the body is not valid UTF-8', error);

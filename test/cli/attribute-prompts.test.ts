@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, w
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { readGraph } from '../../src/graph/files.ts';
+import { POINTER } from '../formats/saved-instead.ts';
 import { goldenPath } from '../support/golden.ts';
 import { envelope, tracer, type Finished } from './start.ts';
 
@@ -117,6 +118,29 @@ describe('tracer attribute --prompts', () => {
       expect(existsSync(path.join(graphDir, `${slug}.json`))).toBe(true);
     }
     expect((await prompts(file, ...args)).data).toMatchObject({ n_done: 0, n_skipped: slugs.length });
+  });
+
+  it.each([
+    ['a Git LFS pointer', POINTER],
+    ['an HTML page', '<!DOCTYPE html>\n<html>\n<body>Sign in</body>\n</html>\n'],
+  ])('has one error for %s under the name of the list', async (what, content) => {
+    const file = path.join(folder, 'saved.jsonl');
+    writeFileSync(file, content);
+    const finished = await prompts(file, '--output', path.join(folder, 'saved'));
+    expect(finished.exitCode).toBe(4);
+    const { error } = envelope(finished);
+    expect(error).toMatchObject({ code: 'unknown_format' });
+    expect(error!.message).toBe(`${file} is ${what}; expected one JSON object a line`);
+  });
+
+  it('does the good prompts of a list that begins as a page does', async () => {
+    const file = list('begins.jsonl', '<html>', GOOD[0]!);
+    const { data, exitCode } = await prompts(file, '--output', path.join(folder, 'begins'));
+    expect(exitCode).toBe(4);
+    expect(data.prompts.map(({ slug, ok }) => [slug, ok])).toEqual([
+      [null, false],
+      ['one', true],
+    ]);
   });
 
   it('tells what is wrong with a prompt, goes on, and exits with the code of the first', async () => {

@@ -41,6 +41,7 @@ interface GenerateData {
   readonly continuation: string;
   readonly stopped_at: string;
   readonly stopped_by: string | null;
+  readonly notes?: string[];
 }
 
 function generate(model: string, ...flags: string[]): Promise<Result> {
@@ -78,9 +79,12 @@ describe('a continuation ends', () => {
   it('not at a token that only config.json names, where generation_config.json is there', async () => {
     const { newTokens } = await generate(modelWith(1, [1, HE]));
     expect(newTokens).toEqual(TO_THE_LIMIT);
-    const { newTokens: none, stderr } = await generate(modelWith(null, [1, HE]));
+    const { newTokens: none, stderr, data } = await generate(modelWith(null, [1, HE]));
     expect(none).toEqual(TO_THE_LIMIT);
     expect(stderr).toContain('note: no token ends the text');
+    expect(data.notes).toEqual(['no token ends the text: the files of the model name no eos_token_id']);
+    expect((await generate(modelWith(1))).data.notes).toBeUndefined();
+    expect((await generate(modelWith(null), '--no-stop-at-eos')).data.notes).toBeUndefined();
   });
 
   it.each(['<eos>', -1, [1, 560], 1.5])(
@@ -95,6 +99,17 @@ describe('a continuation ends', () => {
       expect((await generate(model, '--no-stop-at-eos')).newTokens).toEqual(TO_THE_LIMIT);
     },
   );
+
+  it('not where generation_config.json is a list', async () => {
+    const model = modelWith(1);
+    writeFileSync(path.join(model, 'generation_config.json'), '[1, 2]');
+    const { exitCode, error } = await generate(model);
+    expect(exitCode).toBe(4);
+    expect(error).toMatchObject({ code: 'bad_field' });
+    expect(error!.message).toContain(
+      'generation_config.json: the whole document: expected Object, found Array',
+    );
+  });
 
   it.each([
     ['of one token', ['--stop', ' he'], UNTIL_HE, 'oror he'],

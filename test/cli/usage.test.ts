@@ -88,7 +88,16 @@ describe('a mistake in the line', () => {
       },
     );
 
-    it.each(['-x', '--foo', '--foo=bar baz'])(
+    it.each(['--foo', '--foo=5', '--frobnicate'])(
+      'that is a flag in form is not taken for a prompt: %s',
+      async (flag) => {
+        const { message, hint } = envelope(await tracer([command, 'Hi', flag, '--json'])).error!;
+        expect(message).toBe(`unknown option '${flag}'`);
+        expect(hint).toBe(`See \`tracer ${command} --help\`.`);
+      },
+    );
+
+    it.each(['-x', '--foo=bar baz'])(
       'that may be a flag or a prompt is answered for both: %s',
       async (prompt) => {
         const { hint } = envelope(await tracer([command, prompt, '--json'])).error!;

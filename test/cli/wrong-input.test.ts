@@ -638,7 +638,7 @@ describe('a transcoder set is refused', () => {
         }),
       code: 'tensor_dtype',
       says: ['layer_1.safetensors', 'b_dec', 'U32', 'quantised'],
-      next: 'not quantised',
+      next: 'Name a transcoder set that is not quantised',
     },
     {
       title: 'with a tensor missing',

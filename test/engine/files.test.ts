@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
+import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from '@jest/globals';
 import { load } from '../../src/engine/load/load.ts';
 import { openSubject } from '../../src/engine/session.ts';
@@ -118,6 +119,8 @@ describe('A model on the Hub', () => {
     goldenPath('tiny-a', 'transcoders', 'plt-jumprelu', LAYERS[0]!),
     '..',
     '',
+    'file:///etc/layer_0.safetensors',
+    'https://huggingface.co/owner/name/layer_0.safetensors',
   ])(
     // prettier-ignore
     'is refused with a set that leaves its folder (%j)',
@@ -143,6 +146,10 @@ describe('A set in a folder', () => {
   const objects = (order: readonly number[], path: (name: string) => string): string =>
     `[${order.map((layer) => `{id: x, layer: ${layer}, filepath: '${path(LAYERS[layer]!)}'}`).join(', ')}]`;
   const cases: [string, (copy: FixtureCopy) => string][] = [
+    [
+      'file: URLs',
+      (copy) => `[${LAYERS.map((name) => pathToFileURL(join(copy.set, name)).href).join(', ')}]`,
+    ],
     ['./', () => `[${LAYERS.map((name) => `./${name}`).join(', ')}]`],
     [
       'detours',
@@ -195,6 +202,19 @@ describe('A set in a folder', () => {
       expect(error).toMatchObject({ exitCode: EXIT.notFound, code: 'missing_transcoder' });
       expect(error.message).toContain(entry.replace(/^\.\.\//, ''));
       expect(existsSync(entry)).toBe(false);
+    },
+  );
+
+  it.each(['https://elsewhere.example/layer_1.safetensors', 'file://elsewhere.example/layer_1.safetensors'])(
+    'is refused with a URL that is no file of this machine, as it was written: %s',
+    async (entry) => {
+      using copy = copyFixture('tiny-a');
+      list(copy, `[${LAYERS[0]}, '${entry}', ${LAYERS[2]}, ${LAYERS[3]}]`);
+      const error = await refusalOf(
+        openSubject({ model: copy.model, transcoders: copy.set }, { dryRun: true }),
+      );
+      expect(error).toMatchObject({ exitCode: EXIT.badFile, code: 'bad_set_config' });
+      expect(error.message).toContain(`transcoders names "${entry}"`);
     },
   );
 

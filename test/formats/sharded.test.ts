@@ -89,15 +89,32 @@ describe('A sharded checkpoint', () => {
     expect(file.faultFor('nobody.has.this')).toBeUndefined();
   });
 
+  it('says that index and shards differ where no shard has what the index lists', async () => {
+    using model = copyOfModel();
+    model.editIndex((text) => text.replace('"model.norm.weight"', '"model.norm.other"'));
+    using file = await openSharded(model.index);
+    const error = await refusalOf(file.read('model.norm.other'));
+    expect(error).toMatchObject({ exitCode: EXIT.badFile, code: 'missing_tensor' });
+    expect(error.message).toContain(`model.norm.other is in ${model.pathOf(shardName(3))}`);
+    expect(error.message).toContain('different versions');
+  });
+
   it.each(['../secret.safetensors', '/etc/passwd', '..', 'a\\b', ''])(
-    'refuses the shard name %p',
+    'never opens the shard name %p, and refuses it to whoever reads what it is to have',
     async (name) => {
       using model = copyOfModel();
       model.editIndex((text) => text.replace(/("model.norm.weight": )"[^"]*"/, `$1${JSON.stringify(name)}`));
-      expect(await refusalOf(openSharded(model.index))).toMatchObject({
-        exitCode: EXIT.badFile,
-        code: 'shard_name',
+      const asked: string[] = [];
+      using file = await openSharded(model.index, async (path) => {
+        asked.push(path);
+        return await openSafetensors(model.pathOf(path));
       });
+      expect(asked.sort()).toEqual([1, 2, 3].map(shardName));
+      expect(file.tensors.size).toBe(34);
+      const error = await refusalOf(file.read('model.norm.weight'));
+      expect(error).toMatchObject({ exitCode: EXIT.badFile, code: 'shard_name' });
+      expect(file.faultFor('model.norm.weight')).toBe(error);
+      expect(file.faultFor('nobody.lists.this')).toBeUndefined();
     },
   );
 
@@ -108,6 +125,15 @@ describe('A sharded checkpoint', () => {
     expect(error).toMatchObject({ exitCode: EXIT.badFile, code: 'bad_field' });
     expect(error.message).toContain('weight_map.a');
   });
+
+  it.each(['{"weight_map": []}', '{"weight_map": ["a"]}', '[]'])(
+    'refuses an index with a list: %s',
+    async (text) => {
+      using model = copyOfModel();
+      model.editIndex(() => text);
+      expect(await refusalOf(openSharded(model.index))).toMatchObject({ exitCode: 4, code: 'bad_field' });
+    },
+  );
 
   it('opens shards with the function given, keeps its errors for who needs what they hide, and closes what was open', async () => {
     const asked: string[] = [];

@@ -28,6 +28,17 @@ export function temporaryFolder(): Disposable & { readonly path: string } {
 
 export const bytesOf = (path: string) => new Uint8Array(readFileSync(path));
 
+/** What `work` throws, which has to be a `TracerError`. */
+export function refusal(work: () => unknown): TracerError {
+  try {
+    work();
+  } catch (error) {
+    expect(error).toBeInstanceOf(TracerError);
+    return error as TracerError;
+  }
+  throw new Error('nothing was refused');
+}
+
 /** Waits for a refusal and returns it; anything but a `TracerError` fails the test. */
 export async function refusalOf(work: Promise<unknown>): Promise<TracerError> {
   const error = await work.then(

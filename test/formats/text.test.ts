@@ -3,29 +3,18 @@ import fc from 'fast-check';
 import { truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import * as v from 'valibot';
-import { BadFileError, EXIT, NotFoundError, TracerError } from '../../src/errors.ts';
+import { BadFileError, EXIT, NotFoundError } from '../../src/errors.ts';
 import { memorySource } from '../../src/formats/byte-source.ts';
 import { parseJson, readJson } from '../../src/formats/json.ts';
 import { parseYaml, readYaml } from '../../src/formats/yaml.ts';
 import { PAGES, POINTER } from './saved-instead.ts';
-import { gemmaScopePath, GOLDEN, refusalOf, temporaryFolder } from './support.ts';
+import { gemmaScopePath, GOLDEN, refusal, refusalOf, temporaryFolder } from './support.ts';
 
 const setSchema = v.object({
   model_name: v.string(),
   model_kind: v.picklist(['transcoder_set', 'cross_layer_transcoder']),
   transcoders: v.optional(v.array(v.string())),
 });
-
-/** What `work` throws, which has to be a `TracerError`. */
-function refusal(work: () => unknown): TracerError {
-  try {
-    work();
-  } catch (error) {
-    expect(error).toBeInstanceOf(TracerError);
-    return error as TracerError;
-  }
-  throw new Error('nothing was refused');
-}
 
 describe('JSON and YAML files', () => {
   it('are read into the type of the schema', async () => {
@@ -118,6 +107,10 @@ describe('Numbers of Python that JSON does not have', () => {
     ['{"a": "NaN, \\" NaN",\n"b": -Infinity}', '-Infinity', 'line 2, column 6'],
     ['{"a": "Infinity",\r\n "b": NaN, "c": Infinity}', 'NaN', 'line 2, column 7'],
     ['NaN', 'NaN', 'line 1, column 1'],
+    // Before another mistake, or where the text ends.
+    ['{"a": NaN, }', 'NaN', 'line 1, column 7'],
+    ['{"a": [{"b": -Infinity x', '-Infinity', 'line 1, column 14'],
+    ['{"a": {}, "b": [1, [2], Infinity,]} }', 'Infinity', 'line 1, column 25'],
   ];
   it.each(texts)('are named with their place: %j', (text, word, place) => {
     const error = refusal(() => parseJson('config.json', text, v.unknown()));
@@ -133,14 +126,20 @@ describe('Numbers of Python that JSON does not have', () => {
     expect(error.message).toContain('line 7, column 7 has NaN');
   });
 
-  it.each(['{"a": "NaN"', '{"a": NaN, }', '{"a": NaNs}', '{"a": "NaN', '{"a": nan}'])(
-    'are not blamed for other mistakes: %s',
-    (text) => {
-      const error = refusal(() => parseJson('config.json', text, v.unknown()));
-      expect(error).toMatchObject({ code: 'json_syntax' });
-      expect(error.message).not.toContain('Python');
-    },
-  );
+  const others = [
+    '{"a": "NaN"',
+    '{"a": NaNs}',
+    '{"a": "NaN',
+    '{"a": nan}',
+    '{"a" 1, "b": NaN}',
+    '{NaN: 1}',
+    '[1}, NaN]',
+  ];
+  it.each(others)('are not blamed for other mistakes: %s', (text) => {
+    const error = refusal(() => parseJson('config.json', text, v.unknown()));
+    expect(error).toMatchObject({ code: 'json_syntax' });
+    expect(error.message).not.toContain('Python');
+  });
 });
 
 describe('A page or a pointer that was saved as a text file', () => {

@@ -134,7 +134,8 @@ describe('reading viewer files', () => {
       /links\[0\]\.weight/,
     ],
     ['a position that no prompt has', { ...minimal, nodes: [{ ...node, ctx_idx: 1e9 }] }, /ctx_idx/],
-    ['something else', [], /field metadata/],
+    ['something else', {}, /field metadata/],
+    ['a list', [], /the whole document: expected Object, found Array/],
   ])('refuses %s and says where', (_, value, message) => {
     expect(() => open(value)).toThrow(BadFileError);
     expect(() => open(value)).toThrow(message);

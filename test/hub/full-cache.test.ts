@@ -2,7 +2,7 @@
 import { createServer } from 'node:net';
 import type { AddressInfo } from 'node:net';
 import { describe, expect, it } from '@jest/globals';
-import { NetworkError, NotFoundError } from '../../src/errors.ts';
+import { NetworkError } from '../../src/errors.ts';
 import { HubClient, resolveFiles, resolveUris, type ResolveFilesOptions } from '../../src/hub/resolve.ts';
 import { readHubEnvironment } from '../../src/hub/environment.ts';
 import type { Fault } from '../support/hub-faults.ts';
@@ -141,14 +141,17 @@ describe('With something missing in the cache, the refusal stays', () => {
     ['401', status(401), 3],
     ['404', status(404), 3],
     ['503', status(503), 69],
+    ['silence', { kind: 'silence' }, 69],
   ])('as it is, when the files that are there are not enough: %s', async (_, fault, exitCode) => {
     const { hub } = await startFull();
     await using _hub = hub;
     hub.server.inject('hub ', fault, 1000);
-    const [uris, client] = [[`hf://${LINKED}/l0/params.npz`, `hf://${LINKED}/l1/params.npz`], hub.client()];
+    const client = hub.client({ stallMs: SHORT_TRY_MS, shortTryMs: SHORT_TRY_MS });
+    const uris = [`hf://${LINKED}/l0/params.npz`, `hf://${LINKED}/l1/params.npz`];
     expect(await errorOf(resolveUris(uris, { client }))).toMatchObject({ exitCode });
     const isEnough = (): boolean => false;
-    if (exitCode === 3) expect(await errorOf(fetchModel(client, { isEnough }))).toBeInstanceOf(NotFoundError);
+    expect(await errorOf(fetchModel(client, { isEnough }))).toMatchObject({ exitCode });
+    expect(hub.notices.filter((text) => text.includes('from the cache'))).toEqual([]);
   });
 
   it('and a fault that passes is got over, since nothing stands in for what is missing', async () => {

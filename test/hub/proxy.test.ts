@@ -228,6 +228,15 @@ describe('Through a proxy', () => {
   });
 });
 
+it('a server that answers 407 although it is no proxy has a reason in its error', async () => {
+  await using hub = await HubFixture.start();
+  hub.server.commit(REPO, FILES);
+  hub.server.inject('hub ', { kind: 'status', status: 407 }, 1000);
+  const error = await errorOf(fetchThrough(hub, {}));
+  expect(error).toMatchObject({ exitCode: 69, code: 'network_failed' });
+  expect(error).toHaveProperty('message', expect.stringMatching(/failed \([^)]*407[^)]*\)/));
+});
+
 it('SOCKS5 proxies are spoken to, and look names up themselves', async () => {
   await using hub = await HubFixture.start();
   hub.server.commit(REPO, FILES);

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { EXIT } from '../../src/errors.ts';
 import { openCheckpoint, weightFiles } from '../../src/model/checkpoint.ts';
+import { weightInfo } from '../../src/model/weight-info.ts';
 import { refusalOf } from '../formats/support.ts';
 import { PAGES, POINTER } from '../formats/saved-instead.ts';
 import {
@@ -104,6 +105,8 @@ describe('A sharded checkpoint is read wherever its tensors are', () => {
       'with all tensors in other shards than the index says',
       { index: (map) => Object.keys(map).forEach((key) => (map[key] = otherShard(map[key]!))) },
     ],
+    ['with a tied output matrix outside its folder', { index: (map) => (map[head] = '../x.safetensors') }],
+    ['with rotary tables at an absolute path', { index: (map) => (map[inv_freq] = '/x.safetensors') }],
     ['with a tensor that the index does not list', { index: (map) => delete map[W_Q] }],
     ['in a folder below', { paths: [`shards/${SHARDS[0]}`, `shards/${SHARDS[1]}`] }],
     ['in two folders', { paths: [`a/${SHARDS[0]}`, `b/c/${SHARDS[1]}`] }],
@@ -150,12 +153,18 @@ describe('A sharded checkpoint is read wherever its tensors are', () => {
 });
 
 describe('A sharded checkpoint is refused', () => {
+  const place = (copy: FixtureCopy, key: string, path: string | undefined): void =>
+    editJson(index(copy), (value) => ((value['weight_map'] as Record<string, unknown>)[key] = path));
+  const without = (copy: FixtureCopy, key: string): void =>
+    SHARDS.forEach((name) => editTensors(join(copy.model, name), (tensors) => tensors.delete(key)));
+
   it.each([
     ['without a shard that has what is needed', (copy: FixtureCopy) => rmSync(join(copy.model, SHARDS[1])), EXIT.notFound, 'missing_shard', SHARDS[1]], // prettier-ignore
     ['with a page instead of a shard', (copy: FixtureCopy) => writeFileSync(join(copy.model, SHARDS[1]), PAGES[0]![1]), EXIT.badFile, 'unknown_format', 'an HTML page'], // prettier-ignore
-    ['without a tensor that is needed', (copy: FixtureCopy) => SHARDS.forEach((name) => editTensors(join(copy.model, name), (tensors) => tensors.delete(W_Q))), EXIT.badFile, 'missing_tensor', W_Q], // prettier-ignore
-    ['with a shard outside its folder, needed or not', (copy: FixtureCopy) => editJson(index(copy), (value) => ((value['weight_map'] as Record<string, string>)['lm_head.weight'] = 'a/../../x')), EXIT.badFile, 'shard_name', 'a/../../x'], // prettier-ignore
-    ['with an absolute path', (copy: FixtureCopy) => editJson(index(copy), (value) => ((value['weight_map'] as Record<string, string>)[W_E] = join(copy.model, SHARDS[0]))), EXIT.badFile, 'shard_name', SHARDS[0]], // prettier-ignore
+    ['without a tensor that is needed and listed', (copy: FixtureCopy) => without(copy, W_Q), EXIT.badFile, 'missing_tensor', W_Q], // prettier-ignore
+    ['without a tensor that is needed and not listed', (copy: FixtureCopy) => (place(copy, W_Q, undefined), without(copy, W_Q)), EXIT.badFile, 'missing_tensor', W_Q], // prettier-ignore
+    ['with what is needed in a shard outside its folder', (copy: FixtureCopy) => place(copy, W_Q, 'a/../../x'), EXIT.badFile, 'shard_name', 'a/../../x'], // prettier-ignore
+    ['with an absolute path', (copy: FixtureCopy) => place(copy, W_E, join(copy.model, SHARDS[0])), EXIT.badFile, 'shard_name', SHARDS[0]], // prettier-ignore
   ] as const)('%s', async (_, damage, exitCode, code, says) => {
     using copy = copyFixture('tiny-a');
     shard(copy.model);
@@ -163,6 +172,18 @@ describe('A sharded checkpoint is refused', () => {
     const error = await refusalOf(openCheckpoint(folder(copy.model)));
     expect(error).toMatchObject({ exitCode, code });
     expect(error.message).toContain(says);
+  });
+
+  it('with the shard that its index names for a tensor that none has', async () => {
+    using copy = copyFixture('tiny-a');
+    shard(copy.model, { index: (map) => (map[W_Q] = SHARDS[1]) });
+    without(copy, W_Q);
+    const error = await refusalOf(openCheckpoint(folder(copy.model)));
+    expect(error).toMatchObject({ exitCode: EXIT.badFile, code: 'missing_tensor' });
+    expect(error.message).toContain(`${W_Q} is in ${join(copy.model, SHARDS[1])}`);
+    expect(error.message).toContain('different versions');
+    expect(error.hint).toContain('again');
+    expect(error.hint).not.toContain('config.json');
   });
 });
 
@@ -312,6 +333,24 @@ describe('A quantised checkpoint is called that, and one that is not is asked fo
       expect(byConfig.hint).toContain('Name a checkpoint that is not quantised');
       editJson(join(copy.model, 'config.json'), (value) => delete value[key]);
     }
+  });
+
+  it.each([
+    ['F64', 'Convert it to one of these types.'],
+    ['C64', 'Convert it to one of these types.'],
+    ['F4_E2M1', /^Convert it .*checkpoint that is not quantised/],
+  ])('which %s does not make it: its hint is to convert', (dtype, hint) => {
+    const info = { name: W_Q, dtype, shape: [1], byteLength: 8 };
+    const refusal = (owner: 'checkpoint' | 'transcoder set'): unknown => {
+      try {
+        return weightInfo('x.safetensors', info, owner);
+      } catch (error) {
+        return error;
+      }
+    };
+    const matches = typeof hint === 'string' ? hint : expect.stringMatching(hint);
+    expect(refusal('checkpoint')).toMatchObject({ code: 'tensor_dtype', hint: matches });
+    expect(refusal('transcoder set')).toHaveProperty('hint', expect.not.stringContaining('checkpoint'));
   });
 
   it('which an empty or absent field does not make it', async () => {

@@ -137,7 +137,12 @@ describe('a foreign name for this server', () => {
     '127.0.0.1.elsewhere.example',
     '127.0.0.1.nip.io:8000',
     'notlocalhost',
-    'localhost.',
+    'elsewhere.example.',
+    'localhost.elsewhere.example.',
+    'localhost..',
+    '[::ffff:8000:1]',
+    '[::ffff:a7f:1]',
+    '[::7f00:1]',
     '128.0.0.1',
     '0.0.0.0',
     '[::]',
@@ -154,7 +159,6 @@ describe('a foreign name for this server', () => {
     'user@localhost',
     '%6cocalhost',
     'localhost,elsewhere.example',
-    '[::ffff:127.0.0.1]',
   ];
 
   it.each(foreign)('is refused: Host "%s"', async (host) => {
@@ -199,6 +203,12 @@ describe('a foreign name for this server', () => {
       'lab.localhost',
       'a.b.localhost',
       '[::1]',
+      // A final dot says that a name is complete: in DNS it is the same name.
+      'localhost.',
+      'lab.localhost.',
+      // 127.x.x.x as an address of IPv6, in the spelling that browsers send.
+      '[::ffff:7f00:1]',
+      '[::ffff:7f03:201]',
     ];
     for (const name of names) {
       for (const port of ['', `:${opened.viewer.port}`, ':9000', ':80', ':443']) {

@@ -279,16 +279,20 @@ describe('the names that a server answers to', () => {
     for (const host of [undefined, '127.0.0.1', '192.0.2.7', '0.0.0.0', '::1']) {
       expect(answers(host, [], 'localhost:9000')).toBe(true);
       expect(answers(host, [], '[::1]')).toBe(true);
+      expect(answers(host, [], '[::ffff:127.0.0.1]:9000')).toBe(true);
+      expect(answers(host, [], '[::ffff:127.0.0.1.nip.io]')).toBe(false);
     }
   });
 
   it('are those of a reverse proxy that were named, and none below or above them', () => {
-    const allowed = ['Hub.Example.org', 'bücher.example', '2001:db8::5'];
+    const allowed = ['Hub.Example.org', 'bücher.example', '2001:db8::5', 'lab.example.'];
     for (const header of [
       'hub.example.org',
       'HUB.example.org:8443',
       'xn--bcher-kva.example',
       '[2001:db8::5]',
+      'hub.example.org.',
+      'lab.example:8443',
     ]) {
       expect(answers(undefined, allowed, header)).toBe(true);
     }
@@ -297,6 +301,7 @@ describe('the names that a server answers to', () => {
       'x.hub.example.org',
       'hub.example.org.evil.example',
       'hub-example.org',
+      'example.org.',
     ]) {
       expect(answers(undefined, allowed, header)).toBe(false);
     }

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { isDeepStrictEqual } from 'node:util';
 import * as v from 'valibot';
 import { BadFileError, NotFoundError, UsageError } from '../../errors.ts';
+import { jsonObject } from '../../formats/json-object.ts';
 import { checkWritable, FILE_EXISTS, refuseExisting, type AtomicOptions } from '../../formats/atomic.ts';
 import { parseJson, readJson } from '../../formats/json.ts';
 import { openSafetensors } from '../../formats/safetensors.ts';
@@ -157,9 +158,9 @@ export async function finishedFiles(
   return files.length === 0 ? undefined : await Promise.all(files.map(writtenFile));
 }
 
-const ListSchema = v.object({
+const ListSchema = jsonObject({
   graphs: v.array(
-    v.object({
+    jsonObject({
       slug: v.string(),
       scan: v.optional(v.string()),
       prompt: v.optional(v.string()),

@@ -1,14 +1,16 @@
 /** Engine: a list of prompts in a file, one JSON object a line. A line that cannot be used is reported with its number. */
 import * as v from 'valibot';
 import { BadFileError, TracerError, UsageError } from '../../errors.ts';
+import { jsonObject } from '../../formats/json-object.ts';
 import { parseJson } from '../../formats/json.ts';
 import { readText } from '../../formats/parsed-text.ts';
+import { savedInstead } from '../../formats/saved-instead.ts';
 import { foldedName, hashedFileName, slugFileName } from '../../graph/slug.ts';
 
 /** Far more than any list that can be processed; a larger file is most likely the wrong one. */
 const LARGEST_LIST_BYTES = 2 ** 30;
 
-const LineSchema = v.object({ slug: v.string(), prompt: v.string() });
+const LineSchema = jsonObject({ slug: v.string(), prompt: v.string() });
 
 export type PromptLine = { readonly line: number; readonly slug: string | null } & (
   NamedPrompt | { readonly error: TracerError }
@@ -35,6 +37,10 @@ export async function readPromptList(file: string): Promise<PromptLine[]> {
   for (const [i, content] of text.split('\n').entries()) {
     if (content.trim() !== '') lines.push(readLine(file, i + 1, content, taken));
   }
+  // A page or a pointer would have an error for each of its lines.
+  const instead =
+    lines.every((line) => 'error' in line) && savedInstead(file, text, 'one JSON object a line');
+  if (instead) throw instead;
   if (lines.length > 0) return lines;
   throw new UsageError({
     code: 'no_prompts',

@@ -13,7 +13,7 @@ import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { GENERATE_DEFAULTS, type GenerateRequest, type GenerateResult } from './types.ts';
 import { checkInterventions, frozenResult, planInterventions } from '../intervene/prepare.ts';
 import { observedTensors, tokenResults } from '../intervene/intervene.ts';
-import { notePrompts } from '../prompt-notes.ts';
+import { note, promptNotes } from '../prompt-notes.ts';
 import type { SavedFileResult } from '../result.ts';
 import { tokensOf } from '../run/run.ts';
 import { openSession, type Session } from '../session.ts';
@@ -85,11 +85,14 @@ export async function generateIn(session: Session, request: GenerateRequest): Pr
   }
   const { config, files: modelFiles } = session.subject.model;
   const { tokens, endTokens, endings } = await prepare(request, tokenizer, config, modelFiles);
-  const noted = notePrompts([{ input: request.input, tokens }], tokenizer, onProgress);
-  if ((request.stopAtEos ?? true) && endTokens.length === 0) {
-    const message = 'no token ends the text: the files of the model name no eos_token_id';
-    onProgress?.({ kind: 'note', message });
-  }
+  const withoutEnd =
+    (request.stopAtEos ?? true) && endTokens.length === 0
+      ? ['no token ends the text: the files of the model name no eos_token_id']
+      : [];
+  const noted = note(
+    [...promptNotes([{ input: request.input, tokens }], tokenizer), ...withoutEnd],
+    onProgress,
+  );
   const checked = checkInterventions(session, tokens.length, request, onProgress, maxNewTokens - 1);
   using plan = await planInterventions(session, checked);
   const phase = { kind: 'progress', phase: 'forward', message: `Reading ${tokens.length} tokens` } as const;

@@ -1,6 +1,7 @@
 /** Engine, verb `intervene`, for many prompts with one load; a file of cases can test a claimed circuit. */
 import * as v from 'valibot';
 import { UsageError, TracerError } from '../../errors.ts';
+import { strictJsonObject } from '../../formats/json-object.ts';
 import { parseJson } from '../../formats/json.ts';
 import { readText } from '../../formats/parsed-text.ts';
 import { changedPass, originalPass } from '../../intervention/intervene.ts';
@@ -25,7 +26,7 @@ const LARGEST_BATCH_BYTES = 64 * 2 ** 20;
 
 const Texts = v.union([v.string(), v.array(v.string())]);
 
-const Line = v.strictObject({
+const Line = strictJsonObject({
   name: v.optional(v.string()),
   prompt: v.optional(v.string()),
   tokens: v.optional(v.array(v.number())),

@@ -1,10 +1,10 @@
 /** Model, family: Gemma 2. What its config.json says, with the defaults of Hugging Face's Gemma2Config, and its keys. */
 import * as v from 'valibot';
-import { BLOCK_NORMS, type BlockSpec } from '../block-spec.ts';
+import { BLOCK_NORMS, type AttentionType, type BlockSpec } from '../block-spec.ts';
+import { jsonObject } from '../../formats/json-object.ts';
 import { readFields, refuseConfig, type ConfigDocument } from '../config-file.ts';
 import { plainRotaryBase } from '../config-rope.ts';
 import type { TransformerConfig } from '../config.ts';
-import type { AttentionType } from '../block-spec.ts';
 import { decoderNaming } from '../decoder-naming.ts';
 import type { Family } from '../family.ts';
 import { sameRotary } from '../rope.ts';
@@ -18,7 +18,7 @@ import {
 } from './decoder-fields.ts';
 
 /** In its old form (no `layer_types`, `hidden_act`) and its new one (`rope_parameters`). */
-const Fields = v.object({
+const Fields = jsonObject({
   hidden_size: positiveInteger,
   num_hidden_layers: v.pipe(positiveInteger, v.maxValue(MOST_LAYERS)),
   num_attention_heads: positiveInteger,

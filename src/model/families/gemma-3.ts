@@ -3,6 +3,7 @@
  * the defaults of transformers' Gemma3TextConfig: published files of the larger models leave out most keys.
  */
 import * as v from 'valibot';
+import { jsonObject } from '../../formats/json-object.ts';
 import { BLOCK_NORMS, type BlockSpec } from '../block-spec.ts';
 import { readFields, refuseConfig, type ConfigDocument } from '../config-file.ts';
 import { rotaryChoice, type RopeFields } from '../config-rope.ts';
@@ -22,7 +23,7 @@ import {
   readLayerTypes,
 } from './decoder-fields.ts';
 
-const Fields = v.object({
+const Fields = jsonObject({
   ...DecoderFields,
   hidden_size: v.optional(DecoderFields.hidden_size, 2304),
   num_hidden_layers: v.optional(DecoderFields.num_hidden_layers, 26),

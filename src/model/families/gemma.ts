@@ -1,5 +1,6 @@
 /** Model, family: Gemma (the first): two norms a block, all keys in every layer, no caps. */
 import * as v from 'valibot';
+import { jsonObject } from '../../formats/json-object.ts';
 import { readFields, type ConfigDocument } from '../config-file.ts';
 import { plainRotaryBase } from '../config-rope.ts';
 import type { TransformerConfig } from '../config.ts';
@@ -15,7 +16,7 @@ import {
   readLayerTypes,
 } from './decoder-fields.ts';
 
-const Fields = v.object({
+const Fields = jsonObject({
   ...DecoderFields,
   rms_norm_eps: v.optional(positive, 1e-6),
   hidden_activation: nullable(v.string()),

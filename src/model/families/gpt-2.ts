@@ -1,5 +1,6 @@
 /** Model, family: GPT-2: layer norms, learned positions, a plain MLP, biases everywhere, queries, keys and values in one matrix. */
 import * as v from 'valibot';
+import { jsonObject } from '../../formats/json-object.ts';
 import { BLOCK_MATRICES, type BlockSpec } from '../block-spec.ts';
 import { readFields, refuseConfig, type ConfigDocument } from '../config-file.ts';
 import type { TransformerConfig } from '../config.ts';
@@ -7,7 +8,7 @@ import { biasPath, matrixPath } from '../parameters.ts';
 import type { Naming, Part, Place } from '../naming.ts';
 import { checkActivation, MOST_LAYERS, nullable, positive, positiveInteger } from './decoder-fields.ts';
 
-const Fields = v.object({
+const Fields = jsonObject({
   n_embd: positiveInteger,
   n_layer: v.pipe(positiveInteger, v.maxValue(MOST_LAYERS)),
   n_head: positiveInteger,

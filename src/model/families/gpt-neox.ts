@@ -1,5 +1,6 @@
 /** Model, family: GPT-NeoX (Pythia): layer norms, parallel blocks, a part of each head rotated, queries, keys and values in one matrix. */
 import * as v from 'valibot';
+import { jsonObject } from '../../formats/json-object.ts';
 import { BLOCK_MATRICES } from '../block-spec.ts';
 import { readFields, refuseConfig, type ConfigDocument } from '../config-file.ts';
 import { plainRotaryBase } from '../config-rope.ts';
@@ -9,7 +10,7 @@ import type { Naming, Part, Place } from '../naming.ts';
 import { sameRotary } from '../rope.ts';
 import { checkActivation, DecoderFields, LAYER_TYPES, nullable, positive } from './decoder-fields.ts';
 
-const Fields = v.object({
+const Fields = jsonObject({
   hidden_size: DecoderFields.hidden_size,
   num_hidden_layers: DecoderFields.num_hidden_layers,
   num_attention_heads: DecoderFields.num_attention_heads,

@@ -3,6 +3,7 @@
  * rotary positions. What their config.json says, with the defaults of their classes in transformers.
  */
 import * as v from 'valibot';
+import { jsonObject } from '../../formats/json-object.ts';
 import { BLOCK_NORMS, type BlockMatrix, type BlockNorm, type BlockSpec } from '../block-spec.ts';
 import { readFields, type ConfigDocument, type NeutralValues } from '../config-file.ts';
 import { rotaryChoice } from '../config-rope.ts';
@@ -21,7 +22,7 @@ import {
   readLayerTypes,
 } from './decoder-fields.ts';
 
-const Fields = v.object({
+const Fields = jsonObject({
   ...DecoderFields,
   rms_norm_eps: nullable(positive),
   attention_bias: nullable(v.boolean()),

@@ -31,7 +31,7 @@ export interface LayerSource {
 /** A tensor if it is there, with any shape. Throws `BadFileError` when its type is not a type of weights. */
 export function optional(file: TensorFile, key: string): Located | null {
   const info = file.tensors.get(key);
-  return info ? { file, info: weightInfo(file.name, info) } : null;
+  return info ? { file, info: weightInfo(file.name, info, 'transcoder set') } : null;
 }
 
 /** A tensor that has to be there. Throws `BadFileError` naming it. */
