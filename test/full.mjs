@@ -7,10 +7,16 @@ import { join } from 'node:path';
 
 const RUN = join(import.meta.dirname, 'run.mjs');
 const KERNELS = ['tensorflow', 'plain', 'avx2', 'avx512', 'amx'];
-const GOLDEN = ['test/cli/golden', 'test/cli/attribute.test', 'test/attribution/golden', 'test/model/forward'];
+const GOLDEN = [
+  'test/cli/golden',
+  'test/cli/attribute.test',
+  'test/attribution/golden',
+  'test/model/forward',
+];
 
 function run(args, env = {}) {
-  return spawnSync(process.execPath, [RUN, ...args], { stdio: 'inherit', env: { ...process.env, ...env } }).status;
+  return spawnSync(process.execPath, [RUN, ...args], { stdio: 'inherit', env: { ...process.env, ...env } })
+    .status;
 }
 
 let failed = run([]) !== 0;
