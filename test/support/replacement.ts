@@ -28,13 +28,11 @@ export async function loadFixture(
   const opened = await openSet(files, await readSetConfig(files), checkpoint.config);
   const model = await loadTransformer(backend, checkpoint, { budget });
   const replacement = new ReplacementModel(model, await loadSet(backend, opened, { budget }), budget);
-  const tokenizer = fixture.startsWith('families/')
-    ? withoutTexts()
-    : await loadTokenizer({
-        tokenizerJson: goldenPath(fixture, 'model', 'tokenizer.json'),
-        tokenizerConfig: goldenPath(fixture, 'model', 'tokenizer_config.json'),
-        specialTokensMap: goldenPath(fixture, 'model', 'special_tokens_map.json'),
-      });
+  const tokenizer = await loadTokenizer({
+    tokenizerJson: goldenPath(fixture, 'model', 'tokenizer.json'),
+    tokenizerConfig: goldenPath(fixture, 'model', 'tokenizer_config.json'),
+    specialTokensMap: goldenPath(fixture, 'model', 'special_tokens_map.json'),
+  });
   return {
     replacement,
     tokenizer,
@@ -44,10 +42,4 @@ export async function loadFixture(
       checkpoint[Symbol.dispose]();
     },
   };
-}
-
-/** For families whose tokenizer is not read yet: prompts and targets are given as ids, and texts of tokens are not compared. */
-function withoutTexts(): Tokenizer {
-  const tokenStrings = (ids: readonly number[]): string[] => ids.map(String);
-  return { tokenStrings } as Partial<Tokenizer> as Tokenizer;
 }

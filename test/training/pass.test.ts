@@ -5,7 +5,7 @@ import { loadTransformer } from '../../src/model/load.ts';
 import { matricesOf } from '../../src/model/block-spec.ts';
 import { batchOf } from '../../src/training/batch.ts';
 import { capturingPass } from '../../src/training/capture.ts';
-import { modelOfVariables, modelParameters, type BatchModel } from '../../src/training/model-parameters.ts';
+import { modelOfVariables, modelParameters } from '../../src/training/model-parameters.ts';
 import { Variables } from '../../src/training/parameters.ts';
 import { NO_HOOKS, predictionLoss, residualOf } from '../../src/training/pass.ts';
 import { Random } from '../../src/random.ts';
@@ -30,7 +30,7 @@ describe.each(FIXTURES)('a batch of prompts of different length through %s', (fi
             async (name) => [name, await stored.matrices[name]!.acquire()] as const,
           ),
         );
-        return { ...stored, matrices: Object.fromEntries(acquired) } as BatchModel['blocks'][number];
+        return { ...stored, matrices: Object.fromEntries(acquired) };
       }),
     );
     const W_E = await model.weights.W_E.rows(Int32Array.from({ length: model.config.d_vocab }, (_, i) => i));
