@@ -1,0 +1,27 @@
+/**
+ * `npm run test:full`: `npm test`, then the golden data once more with each way to multiply (`TRACER_KERNEL`). Instructions that the
+ * processor lacks are replaced by the best that it has, so such a run says nothing new.
+ */
+import { spawnSync } from 'node:child_process';
+import { join } from 'node:path';
+
+const RUN = join(import.meta.dirname, 'run.mjs');
+const KERNELS = ['tensorflow', 'plain', 'avx2', 'avx512', 'amx'];
+const GOLDEN = [
+  'test/cli/golden',
+  'test/cli/attribute.test',
+  'test/attribution/golden',
+  'test/model/forward',
+];
+
+function run(args, env = {}) {
+  return spawnSync(process.execPath, [RUN, ...args], { stdio: 'inherit', env: { ...process.env, ...env } })
+    .status;
+}
+
+let failed = run([]) !== 0;
+for (const kernel of KERNELS) {
+  console.log(`\nGolden data with TRACER_KERNEL=${kernel}`);
+  failed = run(GOLDEN, { TRACER_KERNEL: kernel }) !== 0 || failed;
+}
+process.exitCode = failed ? 1 : 0;
