@@ -81,10 +81,8 @@ export async function transcoderStep(
       ...curveOf(run, 'transcoders'),
     });
   } finally {
-    for (const { ln1, ln1_post, ln2, ln2_post } of model.blocks) {
-      for (const gain of [ln1, ln1_post, ln2, ln2_post]) gain.dispose();
-    }
-    model.ln_final.dispose();
+    const norms = [...model.blocks.flatMap((block) => Object.values(block.norms)), model.ln_final];
+    for (const { parameters } of norms) parameters.w.dispose();
   }
 }
 

@@ -57,7 +57,11 @@ class Pool {
     }
     wake_.notify_all();
     takeTasks();
-    while (running_.load(std::memory_order_acquire) != 0) relax();
+    // Where other programs have the processor, a worker may not be running: then it gets the time that waiting would take.
+    for (int i = 0; running_.load(std::memory_order_acquire) != 0; i++) {
+      if (i < kSpins) relax();
+      else std::this_thread::yield();
+    }
   }
 
  private:

@@ -5,6 +5,7 @@ import { yieldToEventLoop } from '../backend/event-loop.ts';
 import { FEATURE_FIELDS } from '../graph/graph.ts';
 import type { RowColumns } from '../graph/row-columns.ts';
 import type { ReplacementModel } from '../replacement/replacement-model.ts';
+import type { AttentionMap } from './attention-map.ts';
 import type { FrozenPass } from './frozen-pass.ts';
 import type { LinearModel } from './linear-model.ts';
 import { RowSums } from './row-sums.ts';
@@ -47,17 +48,22 @@ export async function logitRows(context: BackwardContext, { vectors }: LogitBatc
   const last = pass.n_pos - 1;
   const top = columns.n_layers - 1;
   let g = linear.fromFinalNorm(vectors);
+  let beside: Tensor2D | undefined;
   try {
     for await (const { firstPosition, at } of sources.blocks(top, last, last + 1)) {
       await rows.addDotsAt(at[last - firstPosition]!, g, 0);
     }
     using skip = await linear.skip(top);
-    if (skip) g = replace(g, (at) => tf.add(at, skip.backAt(last, at)));
+    if (skip && linear.isParallel) beside = skip.backAt(last, g);
+    else if (skip) g = replace(g, (at) => tf.add(at, skip.backAt(last, at)));
   } catch (error) {
     g.dispose();
     throw error;
   }
-  await propagate(context, pass.n_pos, rows, [{ layer: top, positions: new Int32Array(n).fill(last), g }]);
+  const positions = new Int32Array(n).fill(last);
+  await propagate(context, pass.n_pos, rows, [
+    { layer: top, positions, g, passesAttention: true, ...(beside && { beside }) },
+  ]);
   return rows.values;
 }
 
@@ -78,12 +84,13 @@ export async function featureRows(context: BackwardContext, batch: FeatureBatch)
         layer,
         members.map((feature) => field(feature, 2)),
       );
-      starts.push({ layer, positions, g: linear.fromFeatureInput(layer, encoder, positions) });
+      const g = linear.fromFeatureInput(layer, encoder, positions);
+      starts.push({ layer, positions, g, passesAttention: !linear.isParallel });
       encoder.dispose();
       start = stop;
     }
   } catch (error) {
-    for (const { g } of starts) g.dispose();
+    for (const start of starts) disposeStart(start);
     throw error;
   }
   const rows = new RowSums(batch.features.length, context.columns);
@@ -91,12 +98,16 @@ export async function featureRows(context: BackwardContext, batch: FeatureBatch)
   return rows.values;
 }
 
-/** Gradients of rows that start at hook_resid_mid of a layer, each at one position. */
+/** Gradients of rows that start at hook_resid_mid of a layer, in a parallel block at hook_resid_pre, each at one position. */
 interface RowStart {
   readonly layer: number;
   readonly positions: Int32Array;
   /** [n, d_model] */
   readonly g: Tensor2D;
+  /** Whether they go back through the attention of the layer too: what features of a parallel block read is before it. */
+  readonly passesAttention: boolean;
+  /** In a parallel block, what goes back through the skip of the layer, [n, d_model]. */
+  readonly beside?: Tensor2D;
 }
 
 /**
@@ -111,6 +122,7 @@ async function propagate(
   starts: readonly RowStart[],
 ): Promise<void> {
   let g: Tensor3D | undefined; // at hook_resid_post of `layer`, [n_pos, rows so far, d_model]
+  let skipped: Tensor3D | undefined; // of a parallel block, what goes back through its skip
   const pending = [...starts];
   try {
     for (let layer = pending[0]?.layer ?? -1; layer >= 0; layer--) {
@@ -120,7 +132,8 @@ async function propagate(
       if (g) {
         for await (const block of sources.blocks(layer, 0, n_pos)) await rows.addDots(block, g);
         using skip = await linear.skip(layer);
-        if (skip) g = replace(g, (at) => tf.add(at, skip.back(at)));
+        if (skip && linear.isParallel) skipped = skip.back(g);
+        else if (skip) g = replace(g, (at) => tf.add(at, skip.back(at)));
       }
       if (layer === 0 && tokenSources) {
         using tokens = await tokenSources.acquire(columns);
@@ -128,22 +141,45 @@ async function propagate(
         if (starting) await rows.addDotsAtOwn(tokens, starting.g, starting.positions, g?.shape[1] ?? 0);
       } else {
         using attention = await linear.attention(layer);
-        if (g) g = replace(g, (at) => tf.add(at, attention.back(at)));
+        if (g) {
+          const beside = skipped;
+          g = replace(g, (at) => tf.addN([at, attention.back(at), ...(beside ? [beside] : [])]));
+          skipped = dispose(skipped);
+        }
         if (starting) {
-          const { positions, g: own } = starting;
-          const moved = tf.tidy(() =>
-            tf.add<Tensor3D>(attention.backAt(positions, n_pos, own), atPositions(positions, n_pos, own)),
-          );
+          const moved = started(starting, attention, n_pos);
           g = g ? joined(g, moved) : moved;
         }
       }
-      if (starting) pending.shift()!.g.dispose();
+      if (starting) disposeStart(pending.shift()!);
     }
     if (g && !tokenSources) await rows.addTokenDots(pass.tokenVectors, g);
   } finally {
     g?.dispose();
-    for (const { g: unused } of pending) unused.dispose();
+    skipped?.dispose();
+    for (const unused of pending) disposeStart(unused);
   }
+}
+
+/** What a start is at hook_resid_pre of its layer, [n_pos, n, d_model]. */
+function started(
+  { positions, g, beside, passesAttention }: RowStart,
+  attention: AttentionMap,
+  n_pos: number,
+): Tensor3D {
+  return tf.tidy(() => {
+    const own = atPositions(positions, n_pos, beside ? tf.add<Tensor2D>(g, beside) : g);
+    return passesAttention ? tf.add<Tensor3D>(attention.backAt(positions, n_pos, g), own) : own;
+  });
+}
+
+function disposeStart({ g, beside }: RowStart): void {
+  g.dispose();
+  beside?.dispose();
+}
+
+function dispose(tensor: Tensor3D | undefined): undefined {
+  tensor?.dispose();
 }
 
 /** g [n, d_model] put at its positions among zeros, [n_pos, n, d_model]. */

@@ -3,13 +3,14 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor2D, Tensor3D } from '../backend/backend.ts';
 import type { ActivationCache } from '../model/activation-cache.ts';
 import type { TransformerConfig } from '../model/config.ts';
-import { blockHook, type BlockNorm, type HookName } from '../model/hooks.ts';
+import type { BlockNorm } from '../model/block-spec.ts';
+import { blockHook, type HookName } from '../model/hooks.ts';
 import type { ForwardResult } from '../model/transformer.ts';
 import { HeldPattern } from '../replacement/held-pattern.ts';
 import type { ActiveFeatures, ReplacementModel } from '../replacement/replacement-model.ts';
 
-/** Norms between the residual stream and what features read or attention writes. Those behind MLPs are part of constants. */
-const FROZEN_NORMS: readonly BlockNorm[] = ['ln1', 'ln1_post', 'ln2'];
+/** Norms between the residual stream and what features read or attention writes. That behind an MLP is part of a constant. */
+const BEFORE_MLP: readonly BlockNorm[] = ['ln1', 'ln1_post', 'ln2'];
 
 /** [n_kv_heads, q_pos, group, k_pos]: pattern / (ln1_post divisor of q · ln1 divisor of k). */
 export type DividedPattern = tf.Tensor4D;
@@ -53,11 +54,12 @@ export class FrozenPass implements Disposable {
   ): Promise<FrozenPass> {
     const { config } = replacement.model;
     const layers = Array.from({ length: config.n_layers }, (_, layer) => layer);
-    const divisors: (readonly [ln1: Tensor2D, ln1_post: Tensor2D])[] = []; // by layer; they stay the pass's
+    const frozenNorms = BEFORE_MLP.filter((norm) => config.block.norms.includes(norm));
+    const divisors: Divisors[] = []; // by layer; they stay the pass's
     const patterns = layers.map(
       (layer) =>
         new HeldPattern(config, layer, tokens.length, replacement.budget, (pattern) =>
-          divided(pattern, ...divisors[layer]!, config),
+          divided(pattern, divisors[layer]!, config),
         ),
     );
     const mlpHooks = layers.flatMap((layer) => [replacement.inputHook(layer), replacement.outputHook(layer)]);
@@ -65,16 +67,15 @@ export class FrozenPass implements Disposable {
       ...(['hook_embed', 'ln_final.hook_scale'] as const),
       ...mlpHooks,
       ...patterns.flatMap(({ hooks }) => hooks),
-      ...layers.flatMap((layer) => FROZEN_NORMS.map((norm) => blockHook(layer, `${norm}.hook_scale`))),
+      ...layers.flatMap((layer) => frozenNorms.map((norm) => blockHook(layer, `${norm}.hook_scale`))),
     ]);
     try {
       const { forward, features } = await replacement.run(tokens, {
         capture: (name) => captured.has(name),
         afterLayer: (layer, activations) => {
-          divisors[layer] = [
-            activations.get(blockHook(layer, 'ln1.hook_scale')),
-            activations.get(blockHook(layer, 'ln1_post.hook_scale')),
-          ];
+          const divisorOf = (norm: 'ln1' | 'ln1_post'): Tensor2D | null =>
+            frozenNorms.includes(norm) ? activations.get(blockHook(layer, `${norm}.hook_scale`)) : null;
+          divisors[layer] = { ln1: divisorOf('ln1'), ln1_post: divisorOf('ln1_post') };
           patterns[layer]!.takeFrom(activations);
           return Promise.resolve();
         },
@@ -122,17 +123,20 @@ export class FrozenPass implements Disposable {
   }
 }
 
+/** Divisors of the norms around attention, [pos, 1]; null where there is no norm. */
+interface Divisors {
+  readonly ln1: Tensor2D | null;
+  readonly ln1_post: Tensor2D | null;
+}
+
 function divided(
   pattern: Tensor3D,
-  ln1: Tensor2D,
-  ln1_post: Tensor2D,
+  { ln1, ln1_post }: Divisors,
   { n_heads, n_kv_heads }: TransformerConfig,
 ): DividedPattern {
   const n_pos = pattern.shape[1];
-  const quotient = tf.div(
-    tf.div(pattern, tf.reshape(ln1_post, [1, n_pos, 1])),
-    tf.reshape(ln1, [1, 1, n_pos]),
-  );
+  const byQuery = ln1_post ? tf.div<Tensor3D>(pattern, tf.reshape(ln1_post, [1, n_pos, 1])) : pattern;
+  const quotient = ln1 ? tf.div<Tensor3D>(byQuery, tf.reshape(ln1, [1, 1, n_pos])) : byQuery;
   const grouped = tf.reshape<tf.Rank.R4>(quotient, [n_kv_heads, n_heads / n_kv_heads, n_pos, n_pos]);
   return tf.transpose<DividedPattern>(grouped, [0, 2, 1, 3]);
 }

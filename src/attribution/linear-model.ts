@@ -6,7 +6,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { HeldWeight, Tensor1D, Tensor2D, Tensor3D } from '../backend/backend.ts';
 import { blockHook } from '../model/hooks.ts';
-import { rmsNorm } from '../model/norm.ts';
 import type { ReplacementModel } from '../replacement/replacement-model.ts';
 import { AttentionMap } from './attention-map.ts';
 import type { FrozenPass } from './frozen-pass.ts';
@@ -23,24 +22,30 @@ export class LinearModel {
     this.pass = pass;
   }
 
+  /** Attention and MLP of a block both read hook_resid_pre. */
+  get isParallel(): boolean {
+    return this.replacement.model.config.block.residual === 'parallel';
+  }
+
   /** From vectors [n, d_model] at the output of the final norm to gradients at the last hook_resid_post, last position. */
   fromFinalNorm(vectors: Tensor2D): Tensor2D {
-    const { weights, config } = this.replacement.model;
+    const { weights } = this.replacement.model;
     const divisors = this.pass.activations.get<Tensor2D>('ln_final.hook_scale');
     return tf.tidy(() =>
       tf.div<Tensor2D>(
-        rmsNorm(weights.ln_final, config.eps).linearTransposed(vectors),
+        weights.ln_final.linearTransposed(vectors),
         tf.slice(divisors, [this.pass.n_pos - 1, 0], [1, 1]),
       ),
     );
   }
 
-  /** From encoder rows [n, d_model] at the feature input of `layer` to gradients at its hook_resid_mid. */
+  /** From encoder rows [n, d_model] at the feature input of `layer` to gradients at what its norm reads, or at hook_resid_mid. */
   fromFeatureInput(layer: number, rows: Tensor2D, positions: Int32Array): Tensor2D {
     return tf.tidy(() => {
-      const scale = this.inputScale(layer);
-      if (!scale) return rows.clone();
-      return tf.mul<Tensor2D>(rows, tf.reshape(tf.gather(scale, tf.tensor1d(positions, 'int32')), [-1, 1]));
+      const { scale, back } = this.inputMap(layer);
+      const moved = back(rows);
+      if (!scale) return moved;
+      return tf.mul<Tensor2D>(moved, tf.reshape(tf.gather(scale, tf.tensor1d(positions, 'int32')), [-1, 1]));
     });
   }
 
@@ -58,37 +63,51 @@ export class LinearModel {
   /** The skip of a layer, from hook_resid_mid to the output of its MLP; null without one. Dispose it after use. */
   async skip(layer: number): Promise<SkipMap | null> {
     const W_skip = await this.replacement.transcoders.acquireSkip(layer);
-    return W_skip && new SkipMap(W_skip, () => this.inputScale(layer));
+    return W_skip && new SkipMap(W_skip, () => this.inputMap(layer));
   }
 
-  /** 1 / ln2 divisor, [pos], where features read the normalised residual; null where they read the residual itself. */
-  private inputScale(layer: number): Tensor1D | null {
-    if (this.replacement.transcoders.config.feature_input_hook !== 'ln2.hook_normalized') return null;
+  /** How the feature input of a layer depends on the residual stream. Called inside a tidy. */
+  private inputMap(layer: number): InputMap {
+    const { feature_input_hook } = this.replacement.transcoders.config;
+    const ln2 = this.replacement.model.weights.blocks[layer]!.norms.ln2;
+    if (feature_input_hook === 'hook_resid_mid' || !ln2) return { scale: null, back: (g) => g.clone() };
     const divisors = this.pass.activations.get<Tensor2D>(blockHook(layer, 'ln2.hook_scale'));
-    return tf.reshape<tf.Rank.R1>(tf.reciprocal(divisors), [-1]);
+    return {
+      scale: tf.reshape<tf.Rank.R1>(tf.reciprocal(divisors), [-1]),
+      back: (g) =>
+        feature_input_hook === 'mlp.hook_in' ? ln2.linearTransposed(g) : ln2.normalizedTransposed(g),
+    };
   }
+}
+
+/** From gradients at a feature input to gradients at the residual stream: `back`, then times `scale` at each position. */
+interface InputMap {
+  /** 1 / divisor of the norm, [pos]; null without one. */
+  readonly scale: Tensor1D | null;
+  /** [n, d_model] both. */
+  readonly back: (g: Tensor2D) => Tensor2D;
 }
 
 /** What of an MLP is not constant: the skip of its transcoder. Dispose it after use. */
 export class SkipMap implements Disposable {
   private readonly W_skip: HeldWeight;
-  private readonly inputScale: () => Tensor1D | null;
+  private readonly inputMap: () => InputMap;
 
-  /** Takes over `W_skip`; `inputScale` is called inside a tidy. */
-  constructor(W_skip: HeldWeight, inputScale: () => Tensor1D | null) {
+  /** Takes over `W_skip`; `inputMap` is called inside a tidy. */
+  constructor(W_skip: HeldWeight, inputMap: () => InputMap) {
     this.W_skip = W_skip;
-    this.inputScale = inputScale;
+    this.inputMap = inputMap;
   }
 
   /** From gradients at the MLP's output to gradients at hook_resid_mid, [pos, n, d_model] both. */
   back(g: Tensor3D): Tensor3D {
     return tf.tidy(() => {
       const [n_pos, n, d_model] = g.shape;
+      const { scale, back } = this.inputMap();
       const skipped = tf.reshape<tf.Rank.R3>(
-        this.W_skip.matMul(tf.reshape(g, [n_pos * n, d_model])),
+        back(this.W_skip.matMul(tf.reshape(g, [n_pos * n, d_model]))),
         g.shape,
       );
-      const scale = this.inputScale();
       if (!scale) return skipped;
       return tf.mul<Tensor3D>(skipped, tf.reshape(tf.slice1d(scale, 0, n_pos), [n_pos, 1, 1]));
     });
@@ -97,8 +116,8 @@ export class SkipMap implements Disposable {
   /** As `back`, for gradients [n, d_model] at one position. */
   backAt(position: number, g: Tensor2D): Tensor2D {
     return tf.tidy(() => {
-      const skipped = this.W_skip.matMul(g);
-      const scale = this.inputScale();
+      const { scale, back } = this.inputMap();
+      const skipped = back(this.W_skip.matMul(g));
       return scale ? tf.mul<Tensor2D>(skipped, tf.slice1d(scale, position, 1)) : skipped;
     });
   }

@@ -4,6 +4,8 @@ import type { Tensor, Tensor2D } from '../backend/backend.ts';
 import { MemoryBudget } from '../backend/budget.ts';
 import { yieldToEventLoop } from '../backend/event-loop.ts';
 import { FEATURE_FIELDS } from '../graph/graph.ts';
+import { isAffine } from '../model/block-spec.ts';
+import type { ForwardResult } from '../model/transformer.ts';
 import type { ReplacementModel } from '../replacement/replacement-model.ts';
 import { ignoredPositions } from '../tokenizer/bos.ts';
 import type { Attribution } from './attribute.ts';
@@ -23,6 +25,7 @@ export class Check implements Disposable {
   /** What is written by no node: decoder biases, MLPs at positions that are left out, features left out. */
   private readonly constants: Written;
   private readonly signal: AbortSignal | undefined;
+  private nothing: Promise<ForwardResult> | undefined;
   private readonly ignored: number;
   private readonly n_selected: number;
   /** Nodes, which are the columns. */
@@ -99,7 +102,17 @@ export class Check implements Disposable {
   /** What a source changes at a target. */
   async measure(row: number, source: number): Promise<number> {
     using pass = await this.frozen.run(await this.writtenBy(source));
-    return await this.read(row, pass);
+    const value = await this.read(row, pass);
+    // Biases make the frozen model affine: an effect is the difference to the pass of nothing.
+    return isAffine(this.replacement.model.config.block)
+      ? value - (await this.read(row, await this.unwritten()))
+      : value;
+  }
+
+  /** The pass of nothing, once. */
+  private unwritten(): Promise<ForwardResult> {
+    this.nothing ??= this.frozen.run({ mlpOut: new Map() });
+    return this.nothing;
   }
 
   /** How far each row is from what it has to sum to. */
@@ -194,6 +207,11 @@ export class Check implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    // It is over when its measurement is, also when that has failed.
+    void this.nothing?.then(
+      (pass) => pass[Symbol.dispose](),
+      () => undefined,
+    );
     this.frozen[Symbol.dispose]();
   }
 }

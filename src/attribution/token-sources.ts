@@ -29,7 +29,10 @@ export class TokenSources implements Disposable {
     this.vectors = vectors;
   }
 
-  /** Null where they would be too large: then rows are taken backwards. This depends on the prompt's length alone. */
+  /**
+   * Null where they would be too large, which depends on the prompt's length alone, and in a model of parallel blocks, whose first
+   * MLP does not read what the first attention adds: then rows are taken backwards.
+   */
   static of(
     linear: LinearModel,
     pass: FrozenPass,
@@ -38,7 +41,7 @@ export class TokenSources implements Disposable {
   ): TokenSources | null {
     const { n_pos } = pass;
     const bytes = ((n_pos * (n_pos + 1)) / 2) * linear.d_model * FLOAT32_BYTES;
-    if (bytes > largestBytes) return null;
+    if (bytes > largestBytes || linear.isParallel) return null;
     return new TokenSources(new Recomputable(budget, bytes, () => compute(linear, pass)));
   }
 

@@ -40,7 +40,7 @@ export async function* decoderTokens(
       Int32Array.from({ length: n }, (_, i) => start + i),
     );
     const effects = tf.tidy(() =>
-      logitEffects(unembedding, tf.mul(tf.tensor2d(written, [n, config.d_model]), weights.ln_final)),
+      logitEffects(unembedding, weights.ln_final.linear(tf.tensor2d(written, [n, config.d_model]))),
     );
     let values: Float32Array;
     try {

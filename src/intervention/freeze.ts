@@ -2,7 +2,8 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { HeldWeight, Tensor2D } from '../backend/backend.ts';
 import { UsageError } from '../errors.ts';
-import { blockHook, NORMS, type Edit, type HookName } from '../model/hooks.ts';
+import { blockHook, type Edit, type HookedConfig, type HookName } from '../model/hooks.ts';
+import { divisorSites } from '../model/block-spec.ts';
 import type { ForwardOptions, ForwardResult } from '../model/transformer.ts';
 import { isPatternHook, patternHook, type HeldPattern } from '../replacement/held-pattern.ts';
 import type { ReplacementModel } from '../replacement/replacement-model.ts';
@@ -53,10 +54,10 @@ export class Freeze {
   }
 
   /** Values that keep what the original pass gave them, outputs of MLPs left out. */
-  constantHooks(n_layers: number): HookName[] {
+  constantHooks({ n_layers, block }: HookedConfig): HookName[] {
     const layers = Array.from({ length: n_layers }, (_, layer) => layer);
     const patterns = layers.map((layer) => blockHook(layer, 'attn.hook_pattern'));
-    const divisors = layers.flatMap((layer) => NORMS.map((norm) => blockHook(layer, `${norm}.hook_scale`)));
+    const divisors = layers.flatMap((layer) => divisorSites(block).map((site) => blockHook(layer, site)));
     return [
       ...(this.patterns ? patterns : []),
       ...(this.divisors ? [...divisors, 'ln_final.hook_scale' as const] : []),
@@ -82,9 +83,10 @@ export function frozenEdits(
   { activations, patterns }: OriginalPass,
   freeze: Freeze,
 ): FrozenEdits {
-  const { n_layers } = replacement.model.config;
+  const { config } = replacement.model;
+  const { n_layers } = config;
   const edits = new Map<HookName, Edit>();
-  for (const name of freeze.constantHooks(n_layers)) {
+  for (const name of freeze.constantHooks(config)) {
     if (!isPatternHook(name)) edits.set(name, () => activations.get(name));
   }
   for (const [layer, pattern] of patterns.entries()) {

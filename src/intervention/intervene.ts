@@ -31,7 +31,7 @@ export async function originalPass(
   // What a skip adds is told from the change of its input.
   const withSkip = held.filter((layer) => replacement.transcoders.layers[layer]!.W_skip);
   const names = new Set<HookName>([
-    ...freeze.constantHooks(config.n_layers).filter((name) => !isPatternHook(name)),
+    ...freeze.constantHooks(config).filter((name) => !isPatternHook(name)),
     ...patterns.flatMap(({ hooks }) => hooks),
     ...inputHooks(replacement, inputLayers),
     ...withSkip.map((layer) => replacement.inputHook(layer)),

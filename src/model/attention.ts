@@ -1,18 +1,16 @@
 /** Model: grouped-query attention of one layer, local or global. */
 import * as tf from '@tensorflow/tfjs-core';
-import type { HeldWeight, Tensor2D, Tensor3D } from '../backend/backend.ts';
+import type { Tensor2D, Tensor3D } from '../backend/backend.ts';
 import type { HookPoints } from './activation-cache.ts';
-import type { AttentionType, TransformerConfig } from './config.ts';
-import { blockHook } from './hooks.ts';
+import type { HeldBlock } from './held-block.ts';
+import type { BlockMatrix } from './block-spec.ts';
+import type { TransformerConfig } from './config.ts';
+import type { AttentionType } from './block-spec.ts';
+import { blockHook, type OutputSite } from './hooks.ts';
+import type { Norm } from './norm.ts';
+import { project } from './project.ts';
 import { rotate, type RotaryTable } from './rope.ts';
 import { softCap } from './soft-cap.ts';
-
-export interface AttentionWeights {
-  readonly W_Q: HeldWeight;
-  readonly W_K: HeldWeight;
-  readonly W_V: HeldWeight;
-  readonly W_O: HeldWeight;
-}
 
 /** Rotated keys and values of earlier tokens of one layer, each [pos, n_kv_heads, d_head]. */
 export interface PastKeysValues {
@@ -24,7 +22,8 @@ export interface PastKeysValues {
 export interface PassContext {
   readonly config: TransformerConfig;
   readonly hooks: HookPoints;
-  readonly rotary: RotaryTable;
+  /** One table an attention type; null without rotation. */
+  readonly rotary: Readonly<Record<AttentionType, RotaryTable>> | null;
   /** 1 where a query may see a key, [1, q_pos, k_pos]; one mask an attention type. */
   readonly masks: Readonly<Record<AttentionType, Tensor3D>>;
   /**
@@ -32,6 +31,8 @@ export interface PassContext {
    * masks are those of one, and attention scores and patterns are [sequences · n_heads, q_pos, k_pos]. For training.
    */
   readonly sequences?: number;
+  /** What features write to: the hook behind it is called. `hook_mlp_out` when left out. */
+  readonly output?: OutputSite;
   /** Called with the keys and values of the pass, of all positions so far; they stay the pass's. */
   readonly onKeysValues?: (layer: number, keys: Tensor3D, values: Tensor3D) => void;
 }
@@ -39,21 +40,25 @@ export interface PassContext {
 /** Attention output [pos, d_model], before the post norm, of normalised inputs x [pos, d_model]. */
 export function attention(
   x: Tensor2D,
-  weights: AttentionWeights,
+  weights: HeldBlock,
   layer: number,
   context: PassContext,
   past?: PastKeysValues,
 ): Tensor2D {
-  const { config, hooks, rotary } = context;
+  const { config, hooks } = context;
   const { n_heads, n_kv_heads, d_head } = config;
   const n = x.shape[0];
-  const project = (weight: HeldWeight, heads: number): Tensor3D =>
-    tf.reshape(weight.matMul(x, { transpose: true }), [n, heads, d_head]);
-  const q = hooks.at(blockHook(layer, 'attn.hook_q'), project(weights.W_Q, n_heads));
-  const k = hooks.at(blockHook(layer, 'attn.hook_k'), project(weights.W_K, n_kv_heads));
-  const v = hooks.at(blockHook(layer, 'attn.hook_v'), project(weights.W_V, n_kv_heads));
-  const rotatedQ = hooks.at(blockHook(layer, 'attn.hook_rot_q'), rotate(q, rotary));
-  const rotatedK = hooks.at(blockHook(layer, 'attn.hook_rot_k'), rotate(k, rotary));
+  const heads = (name: BlockMatrix, count: number): Tensor3D =>
+    tf.reshape(project(x, weights, name), [n, count, d_head]);
+  const q = hooks.at(blockHook(layer, 'attn.hook_q'), heads('W_Q', n_heads));
+  const k = hooks.at(blockHook(layer, 'attn.hook_k'), heads('W_K', n_kv_heads));
+  const v = hooks.at(blockHook(layer, 'attn.hook_v'), heads('W_V', n_kv_heads));
+  const { qkNorms } = weights;
+  const normedQ = qkNorms ? normedHeads(q, qkNorms.q, layer, 'q_norm', context) : q;
+  const normedK = qkNorms ? normedHeads(k, qkNorms.k, layer, 'k_norm', context) : k;
+  const rotary = context.rotary?.[config.attn_types[layer]!];
+  const rotatedQ = rotary ? hooks.at(blockHook(layer, 'attn.hook_rot_q'), rotate(normedQ, rotary)) : normedQ;
+  const rotatedK = rotary ? hooks.at(blockHook(layer, 'attn.hook_rot_k'), rotate(normedK, rotary)) : normedK;
   const keys = past ? tf.concat([past.keys, rotatedK], 0) : rotatedK; // [k_pos, n_kv_heads, d_head]
   const values = past ? tf.concat([past.values, v], 0) : v;
   context.onKeysValues?.(layer, keys, values);
@@ -75,7 +80,24 @@ export function attention(
   const bySequence = tf.reshape<tf.Rank.R4>(mixed, [sequences, n_heads, nQueries, d_head]);
   const z = tf.reshape<tf.Rank.R3>(tf.transpose(bySequence, [0, 2, 1, 3]), [n, n_heads, d_head]); // [pos, head, d_head]
   const hookedZ = hooks.at(blockHook(layer, 'attn.hook_z'), z);
-  return weights.W_O.matMul(tf.reshape<tf.Rank.R2>(hookedZ, [n, n_heads * d_head]), { transpose: true });
+  return project(tf.reshape<tf.Rank.R2>(hookedZ, [n, n_heads * d_head]), weights, 'W_O');
+}
+
+/** Queries or keys [pos, heads, d_head] normed, each head by itself or all heads of a position together. */
+function normedHeads(
+  x: Tensor3D,
+  norm: Norm,
+  layer: number,
+  name: 'q_norm' | 'k_norm',
+  { config, hooks }: PassContext,
+): Tensor3D {
+  const [n, heads, d_head] = x.shape;
+  const rows: [number, number] = config.block.qkNorm === 'head' ? [n * heads, d_head] : [n, heads * d_head];
+  const normed = norm.forward(tf.reshape<tf.Rank.R2>(x, rows), hooks, {
+    scale: blockHook(layer, `attn.${name}.hook_scale`),
+    normalized: blockHook(layer, `attn.${name}.hook_normalized`),
+  });
+  return tf.reshape(normed, x.shape);
 }
 
 /**

@@ -5,27 +5,27 @@ import { BadFileError, NotFoundError } from '../errors.ts';
 import { readJson } from '../formats/json.ts';
 import type { TensorFile } from '../formats/tensor-file.ts';
 import type { TransformerConfig } from './config.ts';
-import { expectedWeights, type ExpectedWeight } from './expected-weights.ts';
+import { parametersOf, storedShape, type Parameter } from './parameters.ts';
+import type { Naming } from './naming.ts';
 import { transformerConfig } from './families.ts';
 import { lacks, type FileSet } from './file-set.ts';
-import { namesInFile } from './key-prefix.ts';
+import { namingInFile } from './key-prefix.ts';
 import { missingWeight } from './quantised.ts';
 import { weightInfo } from './weight-info.ts';
-import type { WeightNames } from './weight-names.ts';
 import { openWeights, type OpenedWeights, type WeightPlace } from './weights-file.ts';
 
 export const CONFIG_FILE = 'config.json';
 
 /** A parameter and where it lies. */
-export interface CheckpointWeight extends ExpectedWeight, WeightPlace {
+export interface CheckpointWeight extends Parameter, WeightPlace {
+  /** Key in the checkpoint. */
+  readonly key: string;
   readonly info: WeightInfo;
 }
 
 /** An opened checkpoint: every parameter that the configuration calls for is there, in the right shape and a known type. */
 export interface Checkpoint extends Disposable {
   readonly config: TransformerConfig;
-  /** Keys as this checkpoint spells them. */
-  readonly names: WeightNames;
   readonly file: TensorFile;
   readonly weights: readonly CheckpointWeight[];
   /** The index, if that is where the shards were found. */
@@ -42,20 +42,22 @@ export async function openCheckpoint(files: FileSet): Promise<Checkpoint> {
   const opened = await openWeights(files);
   const { file, index } = opened;
   try {
-    const isComplete = (names: WeightNames): boolean =>
-      expectedWeights(config, names).every(({ key }) => file.tensors.has(key));
-    const names = namesInFile(config.family.weights, file, isComplete);
-    const weights = expectedWeights(config, names).map((expected) => checkWeight(expected, opened));
-    return { config, names, file, weights, index, [Symbol.dispose]: () => file[Symbol.dispose]() };
+    const isComplete = (naming: Naming): boolean =>
+      parametersOf(config, naming).every(({ place }) => file.tensors.has(place.key));
+    const naming = namingInFile(config.family.naming, file, isComplete);
+    const weights = parametersOf(config, naming).map((parameter) => checkWeight(parameter, opened));
+    return { config, file, weights, index, [Symbol.dispose]: () => file[Symbol.dispose]() };
   } catch (error) {
     file[Symbol.dispose]();
     throw error;
   }
 }
 
-/** The tensor that holds a parameter under its key in the file. */
-export function weightAt({ weights }: Checkpoint, key: string): WeightInfo {
-  return weights.find((weight) => weight.key === key)!.info;
+/** A parameter by name, such as `ln_final.w`. */
+export function weightOf({ weights }: Checkpoint, parameter: string): CheckpointWeight {
+  const found = weights.find((weight) => weight.parameter === parameter);
+  if (!found) throw new Error(`the model has no parameter ${parameter}`);
+  return found;
 }
 
 /** The files that hold parameters, each once. */
@@ -76,8 +78,9 @@ export async function readConfig(files: FileSet): Promise<TransformerConfig> {
   return transformerConfig(await readJson(source, v.unknown()), source.name);
 }
 
-function checkWeight(expected: ExpectedWeight, { file, placeOf, faultFor }: OpenedWeights): CheckpointWeight {
-  const { key, shape } = expected;
+function checkWeight(parameter: Parameter, { file, placeOf, faultFor }: OpenedWeights): CheckpointWeight {
+  const { key } = parameter.place;
+  const shape = storedShape(parameter.shape, parameter.place);
   const found = file.tensors.get(key);
   if (!found) throw faultFor(key) ?? missingWeight(file, key, shape);
   const place = placeOf(key);
@@ -90,5 +93,5 @@ function checkWeight(expected: ExpectedWeight, { file, placeOf, faultFor }: Open
       hint: 'Does config.json belong to these weights?',
     });
   }
-  return { ...expected, ...place, info };
+  return { ...parameter, ...place, key, info };
 }

@@ -2,7 +2,9 @@
  * Model, reading config.json: plain rotary embeddings. They are described by `rope_theta`, by `rope_scaling` (transformers 4)
  * or by `rope_parameters` (transformers 5), the last two with one object for all layers or one for each type of layer.
  */
+import { isDeepStrictEqual } from 'node:util';
 import { refuseConfig, valueText } from './config-file.ts';
+import type { RotaryScaling } from './rope-scaling.ts';
 
 export interface LayerTypes {
   /** All that the family has. */
@@ -88,9 +90,72 @@ function plainBase(name: string, key: string, part: Readonly<Record<string, unkn
       `${expected}: of rotations, only plain ones are computed (all of ${key}: ${valueText(part)})`,
     );
   }
+  const base = ownBase(name, key, part);
+  return base === undefined ? [] : [{ key: `${key}.rope_theta`, base }];
+}
+
+function ownBase(name: string, key: string, part: Readonly<Record<string, unknown>>): number | undefined {
   const base = part['rope_theta'];
-  if (base === undefined || base === null) return [];
+  if (base === undefined || base === null) return undefined;
   if (typeof base !== 'number' || !(base > 0))
     return refuseConfig(name, `${key}.rope_theta`, base, 'a positive number');
-  return [{ key: `${key}.rope_theta`, base }];
+  return base;
+}
+
+export interface RotaryChoice {
+  readonly base: number;
+  readonly scaling: RotaryScaling | null;
+}
+
+/** The keys of a scaling, all of them positive numbers. */
+const SCALING_KEYS = {
+  linear: ['factor'],
+  llama3: ['factor', 'low_freq_factor', 'high_freq_factor', 'original_max_position_embeddings'],
+} as const satisfies Readonly<Record<RotaryScaling['kind'], readonly string[]>>;
+
+/** As `plainRotaryBase`, for families whose rotation may be scaled in one of these ways, the same in all layers. */
+export function rotaryChoice(
+  name: string,
+  fields: RopeFields,
+  layerTypes: LayerTypes,
+  kinds: readonly RotaryScaling['kind'][],
+): RotaryChoice {
+  const given = (['rope_scaling', 'rope_parameters'] as const)
+    .filter((key) => fields[key] !== undefined && fields[key] !== null)
+    .map((key) => ({ key, part: asObject(name, key, fields[key]) }));
+  const scaled = given.flatMap(({ key, part }) => {
+    const kind = kinds.find((each) => each === (part['rope_type'] ?? part['type']));
+    return kind ? [{ key, part, scaling: readScaling(name, key, kind, part) }] : [];
+  });
+  const [first] = scaled;
+  if (!first) return { base: plainRotaryBase(name, fields, layerTypes), scaling: null };
+  const other = given.find(({ part }) => !isDeepStrictEqual(part, first.part));
+  if (other) refuseConfig(name, other.key, other.part, `the same as ${first.key}`);
+  return { base: ownBase(name, first.key, first.part) ?? fields.rope_theta, scaling: first.scaling };
+}
+
+function readScaling(
+  name: string,
+  key: string,
+  kind: RotaryScaling['kind'],
+  part: Readonly<Record<string, unknown>>,
+): RotaryScaling {
+  const wanted: readonly string[] = SCALING_KEYS[kind];
+  for (const [field, value] of Object.entries(part)) {
+    const isKnown = wanted.includes(field) || ['rope_type', 'type', 'rope_theta', NOT_USED].includes(field);
+    if (!isKnown && value !== null && !PLAIN_VALUES[field]?.includes(value))
+      refuseConfig(name, `${key}.${field}`, value, `nothing beside ${wanted.join(', ')} for "${kind}"`);
+  }
+  for (const field of wanted) {
+    const value = part[field];
+    if (typeof value !== 'number' || !(value > 0))
+      refuseConfig(name, `${key}.${field}`, value, 'a positive number');
+  }
+  const { low_freq_factor: low, high_freq_factor: high } = part;
+  if (kind === 'llama3' && (low as number) >= (high as number))
+    refuseConfig(name, `${key}.high_freq_factor`, high, `more than low_freq_factor = ${String(low)}`);
+  return {
+    kind,
+    ...Object.fromEntries(wanted.map((field) => [field, part[field]])),
+  } as unknown as RotaryScaling;
 }

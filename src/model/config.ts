@@ -1,7 +1,7 @@
 /** Model: the configuration that a forward pass needs, read and checked once from config.json. */
+import type { AttentionType, BlockSpec } from './block-spec.ts';
 import type { Family } from './family.ts';
-
-export type AttentionType = 'local' | 'global';
+import type { Rotary } from './rope.ts';
 
 /** Dimensions and constants of a transformer, in TransformerLens' terms. */
 export interface TransformerConfig {
@@ -15,9 +15,13 @@ export interface TransformerConfig {
   readonly d_vocab: number;
   /** Longest prompt, in tokens. */
   readonly n_ctx: number;
+  readonly block: BlockSpec;
   readonly eps: number;
-  readonly rotary_base: number;
-  /** Attention scores are divided by this: sqrt(query_pre_attn_scalar). */
+  /** How positions enter: by rotating queries and keys, or as vectors added to the embedding. */
+  readonly positions: 'rotary' | 'learned';
+  /** By attention type; null without rotation. */
+  readonly rotary: Readonly<Record<AttentionType, Rotary>> | null;
+  /** Attention scores are divided by this, the square root of d_head in most families. */
   readonly attn_scale: number;
   /** One entry a layer. */
   readonly attn_types: readonly AttentionType[];

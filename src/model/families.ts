@@ -6,12 +6,23 @@ import { checkSchema } from '../formats/parsed-text.ts';
 import { nearest } from '../nearest.ts';
 import type { ConfigDocument } from './config-file.ts';
 import type { TransformerConfig } from './config.ts';
+import { GEMMA, readGemma } from './families/gemma.ts';
 import { GEMMA_2, readGemma2 } from './families/gemma-2.ts';
+import { readGemma3, readGemma3Text } from './families/gemma-3.ts';
+import { GPT_2, readGpt2 } from './families/gpt-2.ts';
+import { GPT_NEOX, readGptNeox } from './families/gpt-neox.ts';
+import { LLAMA_LIKE } from './families/llama.ts';
 import { refuseQuantised } from './quantised.ts';
 
 /** By `model_type` of config.json. */
 const FAMILIES: Readonly<Record<string, (document: ConfigDocument, name: string) => TransformerConfig>> = {
+  [GEMMA]: readGemma,
   [GEMMA_2]: readGemma2,
+  gemma3: readGemma3,
+  gemma3_text: readGemma3Text,
+  ...Object.fromEntries(LLAMA_LIKE),
+  [GPT_2]: readGpt2,
+  [GPT_NEOX]: readGptNeox,
 };
 
 const Document = looseJsonObject({ model_type: v.string() });

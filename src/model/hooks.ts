@@ -2,8 +2,10 @@
 import { UsageError } from '../errors.ts';
 import type { Tensor } from '../backend/backend.ts';
 import { nearest } from '../nearest.ts';
+import { BLOCK_NORMS, type BlockSpec } from './block-spec.ts';
+import type { TransformerConfig } from './config.ts';
 
-/** Places inside a block, in the order of a pass. */
+/** Places inside a block, in the order of a pass; which of them exist depends on the model. */
 export const BLOCK_SITES = {
   hook_resid_pre: '[pos, d_model]',
   'ln1.hook_scale': '[pos, 1]',
@@ -11,6 +13,10 @@ export const BLOCK_SITES = {
   'attn.hook_q': '[pos, n_heads, d_head]',
   'attn.hook_k': '[pos, n_kv_heads, d_head]',
   'attn.hook_v': '[pos, n_kv_heads, d_head]',
+  'attn.q_norm.hook_scale': '[pos * n_heads, 1]',
+  'attn.q_norm.hook_normalized': '[pos * n_heads, d_head]',
+  'attn.k_norm.hook_scale': '[pos * n_kv_heads, 1]',
+  'attn.k_norm.hook_normalized': '[pos * n_kv_heads, d_head]',
   'attn.hook_rot_q': '[pos, n_heads, d_head]',
   'attn.hook_rot_k': '[pos, n_kv_heads, d_head]',
   'attn.hook_attn_scores': '[n_heads, q_pos, k_pos]',
@@ -27,6 +33,7 @@ export const BLOCK_SITES = {
   'mlp.hook_pre_linear': '[pos, d_mlp]',
   'mlp.hook_post': '[pos, d_mlp]',
   'mlp.hook_out': '[pos, d_model]',
+  'mlp.hook_out.hook_out_grad': '[pos, d_model]',
   'ln2_post.hook_scale': '[pos, 1]',
   'ln2_post.hook_normalized': '[pos, d_model]',
   hook_mlp_out: '[pos, d_model]',
@@ -34,9 +41,10 @@ export const BLOCK_SITES = {
   hook_resid_post: '[pos, d_model]',
 } as const;
 
-/** Places outside the blocks. `hook_embed` comes first, the others after the last block. */
+/** Places outside the blocks, before them and after them. */
 export const MODEL_SITES = {
   hook_embed: '[pos, d_model]',
+  hook_pos_embed: '[pos, d_model]',
   'ln_final.hook_scale': '[pos, 1]',
   'ln_final.hook_normalized': '[pos, d_model]',
   'unembed.hook_pre': '[pos, d_model]',
@@ -47,21 +55,50 @@ export type BlockSite = keyof typeof BLOCK_SITES;
 export type ModelSite = keyof typeof MODEL_SITES;
 export type HookName = ModelSite | `blocks.${number}.${BlockSite}`;
 
-export const NORMS = ['ln1', 'ln1_post', 'ln2', 'ln2_post'] as const;
-export type BlockNorm = (typeof NORMS)[number];
-
 export function blockHook(layer: number, site: BlockSite): HookName {
   return `blocks.${layer}.${site}`;
 }
 
-/** All hook names of a model in the order of a pass. */
-export function hookNames(n_layers: number): HookName[] {
+/** What features may write to. Behind it stands a hook at which the gradient of the output can be read. */
+export type OutputSite = 'hook_mlp_out' | 'mlp.hook_out';
+
+/** What decides which hooks a model has. */
+export type HookedConfig = Pick<TransformerConfig, 'n_layers' | 'block' | 'positions'>;
+
+/** The places that blocks of a model have, in the order of a pass. */
+function blockSites({ block, positions }: HookedConfig, output: OutputSite): BlockSite[] {
+  const exists = (site: BlockSite): boolean => {
+    const norm = BLOCK_NORMS.find((each) => site.startsWith(`${each}.`));
+    if (norm) return block.norms.includes(norm);
+    if (site.startsWith('attn.hook_rot_')) return positions === 'rotary';
+    if (/^attn\.[qk]_norm\./.test(site)) return block.qkNorm !== 'none';
+    if (site.endsWith('.hook_out_grad')) return site === `${output}.hook_out_grad`;
+    if (site === 'hook_resid_mid') return block.residual === 'sequential';
+    return site !== 'mlp.hook_pre_linear' || block.mlp === 'gated';
+  };
+  return (Object.keys(BLOCK_SITES) as BlockSite[]).filter(exists);
+}
+
+/** All hook names of a model in the order of a pass. @param output what the features of its set write to */
+export function hookNames(config: HookedConfig, output: OutputSite = 'hook_mlp_out'): HookName[] {
   const names: HookName[] = ['hook_embed'];
-  for (let layer = 0; layer < n_layers; layer++) {
-    for (const site of Object.keys(BLOCK_SITES) as BlockSite[]) names.push(blockHook(layer, site));
+  if (config.positions === 'learned') names.push('hook_pos_embed');
+  const sites = blockSites(config, output);
+  for (let layer = 0; layer < config.n_layers; layer++) {
+    for (const site of sites) names.push(blockHook(layer, site));
   }
-  for (const site of Object.keys(MODEL_SITES) as ModelSite[]) if (site !== 'hook_embed') names.push(site);
-  return names;
+  return [
+    ...names,
+    'ln_final.hook_scale',
+    'ln_final.hook_normalized',
+    'unembed.hook_pre',
+    'unembed.hook_post',
+  ];
+}
+
+/** Whether a hook stands before the first block. */
+export function isBeforeBlocks(name: HookName): boolean {
+  return name === 'hook_embed' || name === 'hook_pos_embed';
 }
 
 /** The layer that a hook is in; null outside the blocks. */
@@ -71,9 +108,12 @@ export function layerOfHook(name: HookName): number | null {
 }
 
 /** The shape of a hook as text, such as `[pos, d_model]`. */
-export function hookShape(name: HookName): string {
+export function hookShape(name: HookName, { qkNorm }: Pick<BlockSpec, 'qkNorm'>): string {
   const site = name.replace(/^blocks\.\d+\./, '');
-  return site in BLOCK_SITES ? BLOCK_SITES[site as BlockSite] : MODEL_SITES[site as ModelSite];
+  if (!(site in BLOCK_SITES)) return MODEL_SITES[site as ModelSite];
+  const shape = BLOCK_SITES[site as BlockSite];
+  // Norms of all heads together have a row a position.
+  return qkNorm === 'all' ? shape.replace(/^\[pos \* (\w+), d_head\]$/, '[pos, $1 * d_head]') : shape;
 }
 
 /**
@@ -82,10 +122,11 @@ export function hookShape(name: HookName): string {
  */
 export function matchHooks(
   patterns: readonly string[],
-  n_layers: number,
+  config: HookedConfig,
   extra: readonly string[] = [],
+  output?: OutputSite,
 ): Set<string> {
-  const names: string[] = [...hookNames(n_layers), ...extra];
+  const names: string[] = [...hookNames(config, output), ...extra];
   const matched = new Set<string>();
   for (const pattern of patterns) {
     const plain = pattern.replaceAll('.old_mlp.', '.');
@@ -95,7 +136,7 @@ export function matchHooks(
       const near = nearest(plain, names);
       throw new UsageError({
         code: 'unknown_hook',
-        message: `no hook matches '${pattern}' in a model of ${n_layers} layers`,
+        message: `no hook matches '${pattern}' in this model of ${config.n_layers} layers`,
         hint: near
           ? `Did you mean '${near}'? \`tracer inspect --hooks\` lists all names.`
           : '`tracer inspect --hooks` lists all names; `*` stands for any text.',

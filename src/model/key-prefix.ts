@@ -4,49 +4,51 @@
  */
 import { BadFileError } from '../errors.ts';
 import type { TensorFile } from '../formats/tensor-file.ts';
-import type { WeightNames } from './weight-names.ts';
+import type { Naming, Place, Places } from './naming.ts';
 
 /**
  * The family's names with the prefix that the file uses: the prefix of the embedding's key is that of all keys. The family's
  * own prefix comes first, then one under which the model is complete. Throws `BadFileError` when there are several of those;
  * without any, a prefix under which there is at least the embedding is used, for the message that says what is missing.
  */
-export function namesInFile(
-  names: WeightNames,
+export function namingInFile(
+  naming: Naming,
   file: TensorFile,
-  isComplete: (names: WeightNames) => boolean,
-): WeightNames {
+  isComplete: (naming: Naming) => boolean,
+): Naming {
   const keys = [...file.tensors.keys()];
-  if (keys.includes(names.W_E)) return names;
-  const bare = names.W_E.slice(names.prefix.length);
+  const { key: embedding } = naming.model['embed.W_E']!;
+  if (keys.includes(embedding)) return naming;
+  const bare = embedding.slice(naming.prefix.length);
   const found = keys
     .filter((key) => key === bare || key.endsWith(`.${bare}`))
-    .map((key) => renamed(names, key.slice(0, -bare.length), file));
+    .map((key) => renamed(naming, key.slice(0, -bare.length), file));
   const complete = found.filter(isComplete);
   if (complete.length > 1) {
     throw new BadFileError({
       code: 'several_models',
-      message: `${file.name} holds ${complete.length} models, under ${complete.map(({ prefix }) => `'${prefix}'`).join(' and ')}, and none under '${names.prefix}'`,
+      message: `${file.name} holds ${complete.length} models, under ${complete.map(({ prefix }) => `'${prefix}'`).join(' and ')}, and none under '${naming.prefix}'`,
       hint: 'Save the wanted model alone in a file.',
     });
   }
-  return complete[0] ?? found[0] ?? names;
+  return complete[0] ?? found[0] ?? naming;
 }
 
-function renamed(names: WeightNames, prefix: string, file: TensorFile): WeightNames {
-  const inFile = (key: string): string => prefix + key.slice(names.prefix.length);
-  return {
-    prefix,
-    W_E: inFile(names.W_E),
-    W_U: headKey(names.W_U, prefix, file),
-    ln_final: inFile(names.ln_final),
-    block: (layer) => {
-      const block = names.block(layer);
-      return Object.fromEntries(
-        Object.entries(block).map(([name, key]) => [name, inFile(key)]),
-      ) as typeof block;
-    },
-  };
+/** The output matrix lies outside the bare model, so its key has not the prefix. */
+const HEAD = 'unembed.W_U';
+
+function renamed({ prefix: own, model, block }: Naming, prefix: string, file: TensorFile): Naming {
+  const inFile = (places: Places): Places =>
+    Object.fromEntries(
+      Object.entries(places).map(([parameter, place]): [string, Place] => [
+        parameter,
+        {
+          ...place,
+          key: parameter === HEAD ? headKey(place.key, prefix, file) : prefix + place.key.slice(own.length),
+        },
+      ]),
+    );
+  return { prefix, model: inFile(model), block: (layer) => inFile(block(layer)) };
 }
 
 /** The key of the output matrix, under the prefix or the prefix without some of its last parts: the longest that exists. */

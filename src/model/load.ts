@@ -2,12 +2,16 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Backend, Tensor1D, Weight } from '../backend/backend.ts';
 import { MemoryBudget } from '../backend/budget.ts';
-import { weightSource } from '../backend/weight-source.ts';
+import { storedBytes } from '../backend/weight-source.ts';
 import { firstNonFinite, widen } from '../formats/dtype.ts';
-import { weightAt, type Checkpoint } from './checkpoint.ts';
+import { matricesOf, type BlockMatrix, type NormKind } from './block-spec.ts';
+import { weightOf, type Checkpoint } from './checkpoint.ts';
+import type { TransformerConfig } from './config.ts';
+import { normOf, type Norm } from './norm.ts';
 import { notFinite } from './not-finite.ts';
-import { Transformer, type BlockWeights } from './transformer.ts';
-import { BLOCK_GAINS, BLOCK_MATRICES, type BlockGain, type BlockMatrix } from './weight-names.ts';
+import { biasPath, matrixPath } from './parameters.ts';
+import { partOfVector, placedSource } from './part-source.ts';
+import { Transformer, type BlockMatrices, type BlockWeights } from './transformer.ts';
 
 export interface LoadOptions {
   /** Bytes of parameters that may stay in memory. */
@@ -26,59 +30,110 @@ export async function loadTransformer(
   checkpoint: Checkpoint,
   options: LoadOptions = {},
 ): Promise<Transformer> {
-  const { config, names, file } = checkpoint;
+  const { config, file } = checkpoint;
   const budget = options.budget ?? new MemoryBudget();
   const totalBytes = checkpoint.weights.reduce((sum, weight) => sum + weight.info.byteLength, 0);
   const owned: Disposable[] = [];
   let doneBytes = 0;
   const progress = (bytes: number): void => options.onProgress?.((doneBytes += bytes), totalBytes);
 
-  const matrix = async (key: string): Promise<Weight> => {
+  const matrix = async (parameter: string): Promise<Weight> => {
     options.signal?.throwIfAborted();
-    const info = weightAt(checkpoint, key);
-    const source = weightSource(file, info);
-    const weight = budget.take(info.byteLength)
-      ? await backend.loadWeight(source)
-      : backend.streamWeight(source);
+    const { info, place } = weightOf(checkpoint, parameter);
+    const source = placedSource(file, info, place);
+    const bytes = storedBytes(source);
+    const weight = budget.take(bytes) ? await backend.loadWeight(source) : backend.streamWeight(source);
     owned.push(weight);
-    progress(info.byteLength);
+    progress(bytes);
     return weight;
   };
-  const gain = async (key: string): Promise<Tensor1D> => {
+  const numbers = async (parameter: string): Promise<Float32Array> => {
+    const { key, info, place } = weightOf(checkpoint, parameter);
     const stored = await file.read(key);
-    const values = widen(stored, weightAt(checkpoint, key).dtype);
+    const values = widen(stored, info.dtype);
     if (firstNonFinite(values) >= 0) throw notFinite(file.name, key);
-    const offset = config.family.normGainOffset;
-    const tensor = tf.tensor1d(values.map((w) => w + offset));
-    owned.push({ [Symbol.dispose]: () => tensor.dispose() });
     progress(stored.byteLength);
+    return partOfVector(values, place.part);
+  };
+  const kept = (values: Float32Array): Tensor1D => {
+    const tensor = tf.tensor1d(values);
+    owned.push({ [Symbol.dispose]: () => tensor.dispose() });
     return tensor;
   };
+  const norm = async (at: string, kind: NormKind = config.block.norm): Promise<Norm> => {
+    const offset = kind.kind === 'rms' ? kind.gainOffset : 0;
+    const w = kept((await numbers(`${at}.w`)).map((value) => value + offset));
+    const b = kind.kind === 'layer' ? kept(await numbers(`${at}.b`)) : undefined;
+    return normOf(kind, { w, b }, config.eps);
+  };
   const block = async (layer: number): Promise<BlockWeights> => {
-    const keys = names.block(layer);
+    const at = `blocks.${layer}`;
+    const spec = config.block;
     // All at once: reads from the page cache run in parallel.
     const matrices = await allSettled(
-      BLOCK_MATRICES.map(async (name) => [name, await matrix(keys[name])] as const),
+      matricesOf(spec).map(async (name) => [name, await matrix(`${at}.${matrixPath(name)}`)] as const),
     );
-    const gains = await allSettled(BLOCK_GAINS.map(async (name) => [name, await gain(keys[name])] as const));
+    const norms = await allSettled(
+      spec.norms.map(async (name) => [name, await norm(`${at}.${name}`)] as const),
+    );
+    const biases = await allSettled(
+      spec.biased.map(async (name) => [name, await numbers(`${at}.${biasPath(name)}`)] as const),
+    );
+    const ofMatrices = Object.fromEntries(matrices) as unknown as BlockMatrices;
+    const qkKind: NormKind = spec.norm.kind === 'rms' ? spec.norm : { kind: 'rms', gainOffset: 0 };
     return {
-      ...(Object.fromEntries(matrices) as Record<BlockMatrix, Weight>),
-      ...(Object.fromEntries(gains) as Record<BlockGain, Tensor1D>),
+      matrices: ofMatrices,
+      norms: Object.fromEntries(norms),
+      qkNorms:
+        spec.qkNorm === 'none'
+          ? null
+          : { q: await norm(`${at}.attn.q_norm`, qkKind), k: await norm(`${at}.attn.k_norm`, qkKind) },
+      biases: await usedBiases(ofMatrices.W_O, Object.fromEntries(biases), config, kept),
     };
   };
 
   try {
-    const W_E = await matrix(names.W_E);
-    const W_U = config.tie_word_embeddings ? W_E : await matrix(names.W_U);
+    const W_E = await matrix('embed.W_E');
+    const W_pos = config.positions === 'learned' ? await matrix('pos_embed.W_pos') : null;
+    const W_U = config.tie_word_embeddings ? W_E : await matrix('unembed.W_U');
     const blocks: BlockWeights[] = [];
     for (let layer = 0; layer < config.n_layers; layer++) blocks.push(await block(layer));
-    const ln_final = await gain(names.ln_final);
+    const ln_final = await norm('ln_final');
     const dispose = (): void => owned.forEach((one) => one[Symbol.dispose]());
-    return new Transformer(config, { W_E, W_U, ln_final, blocks, [Symbol.dispose]: dispose });
+    return new Transformer(config, { W_E, W_pos, W_U, ln_final, blocks, [Symbol.dispose]: dispose });
   } catch (error) {
     for (const one of owned) one[Symbol.dispose]();
     throw error;
   }
+}
+
+/**
+ * Biases as they are used: that of W_V becomes part of that of W_O, as in TransformerLens. A pattern sums to one, so that what
+ * the bias adds to every value passes through attention unchanged.
+ */
+async function usedBiases(
+  W_O: Weight,
+  { W_V: b_V, ...biases }: Readonly<Partial<Record<BlockMatrix, Float32Array>>>,
+  { n_heads, n_kv_heads, d_head }: TransformerConfig,
+  kept: (values: Float32Array) => Tensor1D,
+): Promise<BlockWeights['biases']> {
+  const used: Partial<Record<BlockMatrix, Tensor1D>> = {};
+  for (const [name, values] of Object.entries(biases)) {
+    if (name !== 'W_O' || !b_V) used[name as BlockMatrix] = kept(values);
+  }
+  if (!b_V) return used;
+  const group = n_heads / n_kv_heads;
+  const ofHeads = Float32Array.from({ length: n_heads * d_head }, (_, i) => {
+    const head = Math.floor(i / d_head);
+    return b_V[Math.floor(head / group) * d_head + (i % d_head)]!;
+  });
+  using held = await W_O.acquire();
+  const added = tf.tidy(() => held.matMul(tf.tensor2d(ofHeads, [1, ofHeads.length]), { transpose: true }));
+  const output = await added.data<'float32'>();
+  added.dispose();
+  const own = biases.W_O;
+  used.W_O = kept(own ? output.map((value, i) => value + own[i]!) : output);
+  return used;
 }
 
 /** Waits for all before it throws, so that no work continues in the background and everything made can be disposed. */

@@ -1,10 +1,11 @@
 /** Model: the effect of a direction of the residual stream on the logits, on the direct path. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Backend, HeldWeight, Tensor2D } from '../backend/backend.ts';
-import { weightSource } from '../backend/weight-source.ts';
 import { firstNonFinite, widen } from '../formats/dtype.ts';
-import { weightAt, type Checkpoint } from './checkpoint.ts';
+import { weightOf, type Checkpoint } from './checkpoint.ts';
+import { normOf } from './norm.ts';
 import { findNotFinite, notFinite } from './not-finite.ts';
+import { placedSource } from './part-source.ts';
 
 /**
  * How much each logit (before the cap) grows, relative to the mean over the vocabulary, when `direction` [d_model] is added
@@ -17,17 +18,21 @@ export async function tokenEffects(
   direction: Float32Array,
 ): Promise<Float32Array> {
   const { config, file } = checkpoint;
-  const { W_E, W_U, ln_final } = checkpoint.names;
-  const unembedding = config.tie_word_embeddings ? W_E : W_U;
-  const gain = widen(await file.read(ln_final), weightAt(checkpoint, ln_final).dtype);
-  const offset = config.family.normGainOffset;
-  const normed = direction.map((value, i) => value * (gain[i]! + offset));
-  using weight = backend.streamWeight(weightSource(file, weightAt(checkpoint, unembedding)));
+  const unembedding = weightOf(checkpoint, config.tie_word_embeddings ? 'embed.W_E' : 'unembed.W_U');
+  const final = weightOf(checkpoint, 'ln_final.w');
+  const { norm } = config.block;
+  const offset = norm.kind === 'rms' ? norm.gainOffset : 0;
+  const gain = widen(await file.read(final.key), final.info.dtype).map((value) => value + offset);
+  using weight = backend.streamWeight(placedSource(file, unembedding.info, unembedding.place));
   using held = await weight.acquire();
-  const effects = tf.tidy(() => logitEffects(held, tf.tensor2d(normed, [1, config.d_model])));
+  const effects = tf.tidy(() => {
+    const ln_final = normOf(norm, { w: tf.tensor1d(gain) }, config.eps);
+    return logitEffects(held, ln_final.linear(tf.tensor2d(direction, [1, config.d_model])));
+  });
   try {
     const values = await effects.data<'float32'>();
-    const bad = firstNonFinite(values) < 0 ? undefined : await findNotFinite(file, [ln_final, unembedding]);
+    const bad =
+      firstNonFinite(values) < 0 ? undefined : await findNotFinite(file, [final.key, unembedding.key]);
     if (bad !== undefined) throw notFinite(file.name, bad);
     return values;
   } finally {

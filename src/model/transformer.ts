@@ -1,27 +1,36 @@
 /** Model: the forward pass, from token ids to logits. */
 import * as tf from '@tensorflow/tfjs-core';
-import type { HeldWeight, Tensor1D, Tensor2D, Weight } from '../backend/backend.ts';
+import type { HeldWeight, Tensor2D, Weight } from '../backend/backend.ts';
 import { yieldToEventLoop } from '../backend/event-loop.ts';
 import { ActivationCache, hookPoints, type HookPoints } from './activation-cache.ts';
 import { attentionMask, type PassContext, type PastKeysValues } from './attention.ts';
-import { block, type HeldBlock } from './block.ts';
+import { block } from './block.ts';
+import type { BlockVectors } from './held-block.ts';
+import { matricesOf, type BlockMatrix } from './block-spec.ts';
 import { checkTokens } from './check-tokens.ts';
 import type { TransformerConfig } from './config.ts';
-import { hookNames, layerOfHook, type RunHooks } from './hooks.ts';
+import type { AttentionType } from './block-spec.ts';
+import { hookNames, isBeforeBlocks, layerOfHook, type OutputSite, type RunHooks } from './hooks.ts';
 import type { KeyValueCache } from './kv-cache.ts';
-import { rmsNorm } from './norm.ts';
-import { rotaryTable } from './rope.ts';
+import type { Norm } from './norm.ts';
+import { rotaryTable, type Rotary, type RotaryTable } from './rope.ts';
 import { softCap } from './soft-cap.ts';
-import { BLOCK_MATRICES, type BlockGain, type BlockMatrix } from './weight-names.ts';
 
 /** Parameters of a block as they are stored; `acquire` makes the matrices usable. */
-export type BlockWeights = Readonly<Record<BlockMatrix, Weight> & Record<BlockGain, Tensor1D>>;
+export interface BlockWeights extends BlockVectors {
+  readonly matrices: BlockMatrices;
+}
+
+/** `W_gate` is missing in a plain MLP. */
+export type BlockMatrices = Readonly<Record<Exclude<BlockMatrix, 'W_gate'>, Weight> & { W_gate?: Weight }>;
 
 export interface TransformerWeights extends Disposable {
   readonly W_E: Weight;
   /** The embedding itself when it is tied. */
   readonly W_U: Weight;
-  readonly ln_final: Tensor1D;
+  /** Learned positions [n_ctx, d_model]; null where positions are rotations. */
+  readonly W_pos: Weight | null;
+  readonly ln_final: Norm;
   readonly blocks: readonly BlockWeights[];
 }
 
@@ -34,6 +43,8 @@ export interface ForwardOptions extends RunHooks {
   readonly logits?: 'all' | 'last' | 'none';
   /** Keys and values of earlier tokens; those of this pass are added. */
   readonly cache?: KeyValueCache;
+  /** What the features of a set write to: the hook behind it is called. `hook_mlp_out` when left out. */
+  readonly output?: OutputSite;
   /** Called before each layer. What it returns is disposed when the layer has run: weights that its edits need. */
   readonly beforeLayer?: (layer: number) => Promise<Disposable | null>;
   /** Called after each layer with what was captured so far, of which it may take values that are not needed any longer. */
@@ -71,23 +82,24 @@ export class Transformer implements Disposable {
     const n = tokens.length;
     const activations = new ActivationCache();
     const hooks = hookPoints(options, activations);
-    using rotary = rotaryTable(first, n, config.d_head, config.rotary_base);
+    using rotary = rotaryTables(first, n, config);
     const masks = {
       local: attentionMask(first, n, 'local', config.window_size),
       global: attentionMask(first, n, 'global', config.window_size),
     };
-    const { n_layers, hasEnd } = extentOf(options, config.n_layers);
+    const { n_layers, hasEnd } = extentOf(options, config);
     let residual: Tensor2D | undefined;
     try {
-      residual = await this.embed(tokens, hooks);
+      residual = await this.embed(tokens, first, hooks);
       for (let layer = 0; layer < n_layers; layer++) {
         await yieldToEventLoop();
         options.signal?.throwIfAborted();
         const context: PassContext = {
           config,
           hooks,
-          rotary,
+          rotary: rotary.tables,
           masks,
+          ...(options.output && { output: options.output }),
           ...(options.cache && { onKeysValues: (l, keys, values) => options.cache!.put(l, keys, values) }),
         };
         {
@@ -119,13 +131,23 @@ export class Transformer implements Disposable {
     }
   }
 
-  /** Rows of the embedding as they enter the residual stream, [pos, d_model]. */
-  async embed(tokens: ArrayLike<number>, hooks?: HookPoints): Promise<Tensor2D> {
-    const rows = await this.weights.W_E.rows(Int32Array.from(tokens));
-    return disposing(rows, () => {
+  /** What tokens at positions from `first` on bring into the residual stream, [pos, d_model]. */
+  async embed(tokens: ArrayLike<number>, first = 0, hooks?: HookPoints): Promise<Tensor2D> {
+    const { W_E, W_pos } = this.weights;
+    const rows = await W_E.rows(Int32Array.from(tokens));
+    const embedded = disposing(rows, () => {
       const scaled: Tensor2D = tf.mul(rows, this.config.embed_scale);
       return hooks ? hooks.at('hook_embed', scaled) : scaled;
     });
+    if (!W_pos) return embedded;
+    try {
+      const positions = await W_pos.rows(Int32Array.from(tokens, (_, i) => first + i));
+      return disposing(positions, () =>
+        tf.add<Tensor2D>(embedded, hooks ? hooks.at('hook_pos_embed', positions) : positions),
+      );
+    } finally {
+      embedded.dispose();
+    }
   }
 
   private async runBlock(
@@ -137,14 +159,13 @@ export class Transformer implements Disposable {
     const stored = this.weights.blocks[layer]!;
     const acquired: HeldWeight[] = [];
     try {
-      const matrices = {} as Record<BlockMatrix, HeldWeight>;
-      for (const name of BLOCK_MATRICES) {
-        matrices[name] = await stored[name].acquire();
-        acquired.push(matrices[name]);
+      const matrices: Partial<Record<BlockMatrix, HeldWeight>> = {};
+      for (const name of matricesOf(this.config.block)) {
+        const held = await stored.matrices[name]!.acquire();
+        matrices[name] = held;
+        acquired.push(held);
       }
-      const { ln1, ln1_post, ln2, ln2_post } = stored;
-      const held: HeldBlock = { ...matrices, ln1, ln1_post, ln2, ln2_post };
-      return disposing(residual, () => block(residual, held, layer, context, past));
+      return disposing(residual, () => block(residual, { ...stored, matrices }, layer, context, past));
     } finally {
       for (const weight of acquired) weight[Symbol.dispose]();
     }
@@ -158,7 +179,7 @@ export class Transformer implements Disposable {
     const { config, weights } = this;
     using W_U = which === 'none' ? null : await weights.W_U.acquire();
     return tf.tidy(() => {
-      const normalized = rmsNorm(weights.ln_final, config.eps).forward(residual, hooks, {
+      const normalized = weights.ln_final.forward(residual, hooks, {
         scale: 'ln_final.hook_scale',
         normalized: 'ln_final.hook_normalized',
       });
@@ -178,13 +199,37 @@ export class Transformer implements Disposable {
 
 /** How much of the model a pass has to run: the number of layers, and whether the final norm and unembedding are needed. */
 function extentOf(
-  { logits, cache, edits, capture }: ForwardOptions,
-  n_layers: number,
+  { logits, cache, edits, capture, output }: ForwardOptions,
+  config: TransformerConfig,
 ): { n_layers: number; hasEnd: boolean } {
+  const { n_layers } = config;
   if (logits !== 'none' || cache) return { n_layers, hasEnd: true };
-  const last = hookNames(n_layers).findLast((name) => edits?.has(name) || capture?.(name));
-  const layer = last === undefined || last === 'hook_embed' ? -1 : layerOfHook(last);
+  const last = hookNames(config, output).findLast((name) => edits?.has(name) || capture?.(name));
+  const layer = last === undefined || isBeforeBlocks(last) ? -1 : layerOfHook(last);
   return layer === null ? { n_layers, hasEnd: true } : { n_layers: layer + 1, hasEnd: false };
+}
+
+/** One table for each attention type of the model; layers of the same rotation share one. */
+function rotaryTables(first: number, n: number, { rotary, attn_types }: TransformerConfig): RotaryTables {
+  if (!rotary) return { tables: null, [Symbol.dispose]: () => undefined };
+  const made = new Map<Rotary, RotaryTable>();
+  const tableOf = (type: AttentionType): RotaryTable => {
+    const spec = rotary[attn_types.includes(type) ? type : attn_types[0]!];
+    const table = made.get(spec) ?? rotaryTable(first, n, spec);
+    made.set(spec, table);
+    return table;
+  };
+  const tables = { local: tableOf('local'), global: tableOf('global') };
+  return {
+    tables,
+    [Symbol.dispose]() {
+      for (const table of made.values()) table[Symbol.dispose]();
+    },
+  };
+}
+
+interface RotaryTables extends Disposable {
+  readonly tables: PassContext['rotary'];
 }
 
 /** Numbers of the last row of a matrix, [d_vocab]. */

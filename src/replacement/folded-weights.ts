@@ -6,7 +6,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { HeldWeight, Tensor2D, Weight } from '../backend/backend.ts';
 import type { MemoryBudget } from '../backend/budget.ts';
 import { Recomputable } from '../backend/recomputable.ts';
-import { rmsNorm, type Norm } from '../model/norm.ts';
+import type { Norm } from '../model/norm.ts';
 import type { Transformer } from '../model/transformer.ts';
 
 const FLOAT32_BYTES = 4;
@@ -22,6 +22,10 @@ export interface FoldedAttention extends Disposable {
   readonly W_V: Projection;
 }
 
+type LinearNorm = Pick<Norm, 'linear' | 'linearTransposed'>;
+
+const NO_NORM: LinearNorm = { linear: (x) => x.clone(), linearTransposed: (g) => g.clone() };
+
 /** Belongs to a session. What its memory budget has no room for is computed again for each use, to the same numbers. */
 export class FoldedWeights implements Disposable {
   private readonly model: Transformer;
@@ -31,7 +35,7 @@ export class FoldedWeights implements Disposable {
   constructor(model: Transformer, budget: MemoryBudget) {
     this.model = model;
     this.layers = model.weights.blocks.map(
-      ({ W_O, W_V }, layer) =>
+      ({ matrices: { W_O, W_V } }, layer) =>
         new Recomputable(budget, wideBytes(W_O) + wideBytes(W_V), () => this.fold(layer)),
     );
     const meanBytes = model.config.d_model * FLOAT32_BYTES;
@@ -48,7 +52,7 @@ export class FoldedWeights implements Disposable {
    * with its norm folded in is kept, 28 MB a layer of Gemma-2-2B.
    */
   async attention(layer: number): Promise<FoldedAttention> {
-    const { W_O, W_V } = this.model.weights.blocks[layer]!;
+    const { W_O, W_V } = this.model.weights.blocks[layer]!.matrices;
     const asStored = W_O.isMultipliedAsStored && W_V.isMultipliedAsStored;
     return asStored ? await this.beside(layer) : await this.folded(layer);
   }
@@ -65,14 +69,14 @@ export class FoldedWeights implements Disposable {
     return loan.value.matrix.clone();
   }
 
-  private norms(layer: number): { ln1: Norm; ln1_post: Norm } {
-    const { ln1, ln1_post } = this.model.weights.blocks[layer]!;
-    const { eps } = this.model.config;
-    return { ln1: rmsNorm(ln1, eps), ln1_post: rmsNorm(ln1_post, eps) };
+  /** The norms around attention; the identity where a block has none. */
+  private norms(layer: number): { ln1: LinearNorm; ln1_post: LinearNorm } {
+    const { ln1 = NO_NORM, ln1_post = NO_NORM } = this.model.weights.blocks[layer]!.norms;
+    return { ln1, ln1_post };
   }
 
   private async fold(layer: number): Promise<FoldedAttention> {
-    const { W_O, W_V } = this.model.weights.blocks[layer]!;
+    const { W_O, W_V } = this.model.weights.blocks[layer]!.matrices;
     const { ln1, ln1_post } = this.norms(layer);
     const output = await changed(W_O, (wide) => ln1_post.linear(wide, 0));
     try {
@@ -92,7 +96,7 @@ export class FoldedWeights implements Disposable {
   }
 
   private async beside(layer: number): Promise<FoldedAttention> {
-    const stored = this.model.weights.blocks[layer]!;
+    const stored = this.model.weights.blocks[layer]!.matrices;
     const { ln1, ln1_post } = this.norms(layer);
     const W_O = await stored.W_O.acquire();
     try {

@@ -3,7 +3,7 @@
  * model is linear in the residual stream; the configuration summary prints this table, attribution follows it backwards.
  */
 import type { TransformerConfig } from '../model/config.ts';
-import { blockHook, NORMS, type BlockSite, type HookName } from '../model/hooks.ts';
+import { blockHook, type BlockSite, type HookName } from '../model/hooks.ts';
 
 export interface GradientFlow {
   /** The first value that has a gradient; everything before it is constant, all parameters included. */
@@ -17,18 +17,18 @@ export interface GradientFlow {
   readonly constantExceptSkipAt: readonly HookName[];
 }
 
-const STOPPED_BLOCK_SITES: readonly BlockSite[] = [
-  'attn.hook_pattern',
-  ...NORMS.map((norm): BlockSite => `${norm}.hook_scale`),
-];
-
 /** The table for a model whose features write to `feature_output_hook`. */
 export function gradientFlow(config: TransformerConfig, feature_output_hook: BlockSite): GradientFlow {
   const layers = Array.from({ length: config.n_layers }, (_, layer) => layer);
+  // Norms of queries and keys only shape patterns, which are constant.
+  const stopped: readonly BlockSite[] = [
+    'attn.hook_pattern',
+    ...config.block.norms.map((norm): BlockSite => `${norm}.hook_scale`),
+  ];
   return {
     enabledAt: ['hook_embed'],
     stoppedAt: [
-      ...layers.flatMap((layer) => STOPPED_BLOCK_SITES.map((site) => blockHook(layer, site))),
+      ...layers.flatMap((layer) => stopped.map((site) => blockHook(layer, site))),
       'ln_final.hook_scale',
     ],
     constantExceptSkipAt: layers.map((layer) => blockHook(layer, feature_output_hook)),

@@ -11,6 +11,12 @@ import { blockHook, type HookName } from '../model/hooks.ts';
 const FLOAT32_BYTES = 4;
 const SITE = 'attn.hook_pattern';
 
+/** Queries and keys as they are multiplied. */
+const QUERIES_AND_KEYS = {
+  rotary: ['attn.hook_rot_q', 'attn.hook_rot_k'],
+  learned: ['attn.hook_q', 'attn.hook_k'],
+} as const;
+
 export function patternHook(layer: number): HookName {
   return blockHook(layer, SITE);
 }
@@ -51,7 +57,7 @@ export class HeldPattern<Form extends Tensor = Tensor3D> implements Disposable {
     const isKept = isCounted || bytes <= (n_heads + n_kv_heads) * d_head * n_pos * FLOAT32_BYTES;
     this.hooks = isKept
       ? [patternHook(layer)]
-      : [blockHook(layer, 'attn.hook_rot_q'), blockHook(layer, 'attn.hook_rot_k')];
+      : QUERIES_AND_KEYS[config.positions].map((site) => blockHook(layer, site));
     this.config = config;
     this.layer = layer;
     this.budget = budget;

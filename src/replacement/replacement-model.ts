@@ -62,7 +62,10 @@ export class ReplacementModel implements Disposable {
 
   /** Runs the model over token ids; errors as `Transformer.forward`. */
   async forward(tokens: ArrayLike<number>, options: ForwardOptions = {}): Promise<ForwardResult> {
-    return await this.model.forward(tokens, options);
+    return await this.model.forward(tokens, {
+      ...options,
+      output: this.transcoders.config.feature_output_hook,
+    });
   }
 
   /** Runs the model with the caching hooks and encodes each feature input as soon as it is there. */
@@ -71,7 +74,7 @@ export class ReplacementModel implements Disposable {
     for (let layer = 0; layer < this.model.config.n_layers; layer++) inputs.add(this.inputHook(layer));
     const isWanted = (name: HookName): boolean => options.capture?.(name) ?? false;
     const parts: LayerFeatures[] = [];
-    const forward = await this.model.forward(tokens, {
+    const forward = await this.forward(tokens, {
       ...options,
       capture: (name) => inputs.has(name) || isWanted(name),
       afterLayer: async (layer, activations) => {

@@ -1,6 +1,5 @@
 /** Replacement: the facts of the configuration summary, counted from the model and its tables. */
 import type { BlockSite } from '../model/hooks.ts';
-import { BLOCK_MATRICES } from '../model/weight-names.ts';
 import type { ReplacementModel } from './replacement-model.ts';
 
 export interface ConfigurationSummary {
@@ -18,9 +17,9 @@ export interface ConfigurationSummary {
 }
 
 export function summarize({ model, transcoders, flow }: ReplacementModel): ConfigurationSummary {
-  const { W_E, W_U, blocks } = model.weights;
-  const weights = new Set([W_E, W_U]);
-  for (const block of blocks) for (const name of BLOCK_MATRICES) weights.add(block[name]);
+  const { W_E, W_pos, W_U, blocks } = model.weights;
+  const weights = new Set([W_E, W_U, ...(W_pos ? [W_pos] : [])]);
+  for (const { matrices } of blocks) for (const weight of Object.values(matrices)) weights.add(weight);
   for (const { W_enc, W_skip } of transcoders.layers) {
     weights.add(W_enc);
     if (W_skip) weights.add(W_skip);

@@ -2,8 +2,9 @@
  * Tokenizer, step 3: added tokens are cut out of the text before anything is merged. The longest one that starts first
  * wins, as in the `tokenizers` library.
  */
-import { replaceAll } from './rules.ts';
-import type { AddedToken, ReplaceRule, Rules } from './rules.ts';
+import { normalize } from './normalizer.ts';
+import type { NormalizerRules } from './normalizer.ts';
+import type { AddedToken, Rules } from './rules.ts';
 
 // Rust's \w and \s, which the library uses; JavaScript's own classes know fewer characters (and U+FEFF as a space).
 const WORD = /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]/u;
@@ -15,7 +16,7 @@ export type Span = string | number;
 export class AddedTokens {
   readonly #asWritten: Matcher;
   readonly #normalized: Matcher;
-  readonly #normalizer: readonly ReplaceRule[];
+  readonly #normalizer: NormalizerRules;
 
   constructor(rules: Rules) {
     this.#normalizer = rules.normalizer;
@@ -26,7 +27,7 @@ export class AddedTokens {
     this.#normalized = new Matcher(
       tokens
         .filter((token) => token.normalized)
-        .map((token) => [replaceAll(token.content, this.#normalizer), token]),
+        .map((token) => [normalize(token.content, this.#normalizer), token]),
     );
   }
 
@@ -35,7 +36,7 @@ export class AddedTokens {
     return this.#asWritten
       .split(text)
       .flatMap((span) =>
-        typeof span === 'number' ? [span] : this.#normalized.split(replaceAll(span, this.#normalizer)),
+        typeof span === 'number' ? [span] : this.#normalized.split(normalize(span, this.#normalizer)),
       );
   }
 }

@@ -4,6 +4,12 @@ import { unreachable } from '../errors.ts';
 /** Whether BOS is put in front always, or only where the text does not begin with a declared special token. */
 export type BosRule = 'always' | 'unless_special_first';
 
+/**
+ * What a user may ask for: `auto` is the token that the tokenizer's files name and the rule of the command, `none` puts nothing
+ * in front; anything else is the text of a token that is put in front unless the prompt begins with it.
+ */
+export type BosChoice = 'auto' | 'none' | (string & {});
+
 /** The reference tokenizes in two ways; a prompt that starts with `<bos>` or `<start_of_turn>` differs between them. */
 export const BOS_RULES = {
   modelInput: 'always',

@@ -2,8 +2,10 @@
 import { UsageError } from '../errors.ts';
 import { AddedTokens } from './added-tokens.ts';
 import { BOS_RULES, withBos } from './bos.ts';
+import type { BosChoice, BosRule } from './bos.ts';
 import { Bpe } from './bpe.ts';
 import { Decoder } from './decoder.ts';
+import { PreTokenizer } from './pre-tokenizer.ts';
 import type { Rules } from './rules.ts';
 import type { SpecialTokens } from './special-tokens.ts';
 import { pieceOf, vocabularySize } from './tables.ts';
@@ -22,8 +24,7 @@ export class BpeTokenizer implements Tokenizer {
   readonly #special: SpecialTokens;
   readonly #tables: BpeTables;
   readonly #addedTokens: AddedTokens;
-  /** The text is split at these before merging, at one after the other; each part has its separator at the end. */
-  readonly #separators: readonly string[];
+  readonly #preTokenizer: PreTokenizer;
   readonly #bpe: Bpe;
   readonly #decoder: Decoder;
 
@@ -36,29 +37,32 @@ export class BpeTokenizer implements Tokenizer {
     this.#special = special;
     this.#tables = tables;
     this.#addedTokens = new AddedTokens(rules);
-    this.#separators = rules.pre_tokenizer.map(({ pattern }) => pattern.String);
+    this.#preTokenizer = new PreTokenizer(rules.pre_tokenizer);
     this.#bpe = new Bpe(tables, rules, file);
     // By `tokenizer.json` and not by declaration: `<mask>` is left out too when special tokens are.
     const skipped = new Set(rules.added_tokens.filter((token) => token.special).map((token) => token.id));
-    this.#decoder = new Decoder(rules.decoder, (id, { skipSpecialTokens }) =>
+    this.#decoder = new Decoder(rules.decoder, special, (id, { skipSpecialTokens }) =>
       skipSpecialTokens && skipped.has(id) ? undefined : pieceOf(tables, id),
     );
   }
 
   encode(text: string): number[] {
     const ids: number[] = [];
-    for (const span of this.#addedTokens.split(text.replace(LONE_SURROGATE, '\ufffd'))) {
+    this.#addedTokens.split(text.replace(LONE_SURROGATE, '\ufffd')).forEach((span, i) => {
       if (typeof span === 'number') ids.push(span);
-      else for (const part of this.#parts(span)) for (const id of this.#bpe.encode(part)) ids.push(id);
-    }
+      else {
+        for (const part of this.#preTokenizer.split(span, i === 0))
+          for (const id of this.#bpe.encode(part)) ids.push(id);
+      }
+    });
     return ids;
   }
 
-  modelInput(text: string): number[] {
-    return withBos(this.encode(text), BOS_RULES.modelInput, this.#special);
+  modelInput(text: string, bos: BosChoice = 'auto'): number[] {
+    return this.#withFirst(text, BOS_RULES.modelInput, bos);
   }
 
-  attributionInput(text: string): number[] {
+  attributionInput(text: string, bos: BosChoice = 'auto'): number[] {
     if (text === '') {
       throw new UsageError({
         code: 'empty_prompt',
@@ -66,7 +70,7 @@ export class BpeTokenizer implements Tokenizer {
         hint: 'Attribution needs at least one token: give a text.',
       });
     }
-    return withBos(this.encode(text), BOS_RULES.attributionInput, this.#special);
+    return this.#withFirst(text, BOS_RULES.attributionInput, bos);
   }
 
   singleToken(text: string): number {
@@ -96,17 +100,11 @@ export class BpeTokenizer implements Tokenizer {
     return Array.from(ids, (id) => pieceOf(this.#tables, id) ?? '');
   }
 
-  #parts(text: string): string[] {
-    return this.#separators.reduce(
-      (parts, separator) => parts.flatMap((part) => splitAt(part, separator)),
-      [text],
-    );
+  #withFirst(text: string, rule: BosRule, bos: BosChoice): number[] {
+    const ids = this.encode(text);
+    if (bos === 'none') return ids;
+    if (bos === 'auto') return withBos(ids, rule, this.#special);
+    const bosId = this.singleToken(bos);
+    return withBos(ids, 'unless_special_first', { bosId, ids: new Set([bosId]) });
   }
-}
-
-function splitAt(text: string, separator: string): string[] {
-  const parts = text.split(separator);
-  return parts
-    .map((part, i) => (i + 1 < parts.length ? part + separator : part))
-    .filter((part) => part !== '');
 }

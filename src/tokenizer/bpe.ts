@@ -2,7 +2,7 @@
 import { BadFileError } from '../errors.ts';
 import { MinHeap } from './min-heap.ts';
 import type { Rules } from './rules.ts';
-import { findSorted, idOfPiece, pieceOf, vocabularySize } from './tables.ts';
+import { findSorted, idOfPiece, idOfWord, pieceOf, vocabularySize } from './tables.ts';
 import type { BpeTables } from './tables.ts';
 
 const N_BYTES = 256;
@@ -20,8 +20,6 @@ export class Bpe {
   readonly #unknownId: number | undefined;
   /** Ids of the 256 byte pieces, `NONE` where the vocabulary lacks one; undefined without byte fallback. */
   readonly #byteIds: Int32Array | undefined;
-  /** Whole words that are taken as they are (`ignore_merges`). */
-  readonly #wholeWords: ReadonlyMap<string, number> | undefined;
 
   constructor(tables: BpeTables, rules: Rules, file: string) {
     const { model } = rules;
@@ -36,11 +34,11 @@ export class Bpe {
       });
     }
     this.#byteIds = model.byte_fallback ? findBytePieces(tables) : undefined;
-    this.#wholeWords = model.ignore_merges ? listVocabulary(tables, rules) : undefined;
   }
 
   encode(text: string): number[] {
-    const whole = this.#wholeWords?.get(text);
+    // Empty tables, without `ignore_merges`, have no word.
+    const whole = idOfWord(this.#tables, text);
     return whole === undefined ? this.#merge(this.#symbols(text)) : [whole];
   }
 
@@ -124,13 +122,5 @@ function findBytePieces(tables: BpeTables): Int32Array {
     const byte = bytes.get(pieceOf(tables, id)!);
     if (byte !== undefined) ids[byte] = id;
   }
-  return ids;
-}
-
-/** The vocabulary without added tokens: one that was not cut out of the text (`single_word`) must not match as a word. */
-function listVocabulary(tables: BpeTables, rules: Rules): Map<string, number> {
-  const ids = new Map<string, number>();
-  for (let id = 0; id < vocabularySize(tables); id++) ids.set(pieceOf(tables, id)!, id);
-  for (const { content } of rules.added_tokens) ids.delete(content);
   return ids;
 }

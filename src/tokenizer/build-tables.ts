@@ -9,13 +9,18 @@ import type { BpeTables } from './tables.ts';
  * gaps, and for merges that are malformed, named twice, or have pieces that are not in the vocabulary.
  */
 export function buildTables(
-  model: { readonly vocab?: unknown; readonly merges?: unknown },
+  model: { readonly vocab?: unknown; readonly merges?: unknown; readonly ignore_merges?: unknown },
   addedTokens: readonly AddedToken[],
   file: string,
 ): BpeTables {
   const ids = readVocabulary(model.vocab, file);
   const pieces = piecesInOrder(ids, addedTokens, file);
-  return { ...packPieces(pieces), ...charTable(ids), ...mergeTable(model.merges, ids, pieces.length, file) };
+  return {
+    ...packPieces(pieces),
+    ...charTable(ids),
+    ...mergeTable(model.merges, ids, pieces.length, file),
+    wordIds: model.ignore_merges === true ? wordTable(ids) : new Uint32Array(),
+  };
 }
 
 function damaged(file: string, field: string, problem: string): BadFileError {
@@ -96,6 +101,11 @@ function charTable(ids: ReadonlyMap<string, number>): Pick<BpeTables, 'charPoint
     charPoints: Uint32Array.from(chars, ([point]) => point),
     charIds: Uint32Array.from(chars, ([, id]) => id),
   };
+}
+
+function wordTable(ids: ReadonlyMap<string, number>): Uint32Array {
+  // Without a function, `sort` compares UTF-16 units, as `<` does in the look-up.
+  return Uint32Array.from([...ids.keys()].sort(), (word) => ids.get(word)!);
 }
 
 function mergeTable(

@@ -21,7 +21,7 @@ export interface CompiledTokenizer {
 /** Reads as another number on a machine of the other byte order. */
 const MAGIC = 0x7472746b;
 /** To be raised with every change of the layout, the rules, the tables, or what is checked when they are built. */
-const VERSION = 2;
+const VERSION = 3;
 const WORD_BYTES = Uint32Array.BYTES_PER_ELEMENT;
 const HASH_BYTES = 32;
 const N_WORDS = 4;
@@ -35,6 +35,7 @@ const TABLES = [
   ['mergeRights', Uint32Array],
   ['mergeRanks', Uint32Array],
   ['mergeResults', Uint32Array],
+  ['wordIds', Uint32Array],
   ['pieceBytes', Uint8Array],
 ] as const;
 type TableName = (typeof TABLES)[number][0];

@@ -1,24 +1,36 @@
 /** Tokenizer, decoding: pieces to text, all at once or one by one. */
-import { replaceAll } from './rules.ts';
-import type { ReplaceRule, Rules } from './rules.ts';
+import { bytesOfPiece } from './byte-level.ts';
+import { cleanUp, settledLength } from './clean-up.ts';
+import type { DecoderRules } from './decoder-rules.ts';
+import { replaceAll } from './normalizer.ts';
 import type { DecodeOptions, DecodeStream } from './tokenizer.ts';
 
 const BYTE_PIECE = /^<0x([0-9A-Fa-f]{2})>$/;
 const REPLACEMENT_CHARACTER = '\ufffd';
 // A byte-order mark in the middle of a text is a character like any other.
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+const lossyUtf8 = new TextDecoder('utf-8', { ignoreBOM: true });
 
 /** Where pieces come from: undefined for ids outside the vocabulary and for those that are left out. */
 type PieceOf = (id: number, options: DecodeOptions) => string | undefined;
 
+/** Turns what it is given, one by one, into text. */
+interface Stage {
+  push(item: string): string;
+  /** What would come out if `rest` were the last that is given; nothing changes. */
+  peek(rest: string): string;
+  /** The same, after which nothing is kept. */
+  end(rest: string): string;
+}
+
 export class Decoder {
-  readonly #replacements: readonly ReplaceRule[];
-  readonly #byteFallback: boolean;
+  readonly #rules: DecoderRules;
+  readonly #cleansUp: boolean;
   readonly #pieceOf: PieceOf;
 
-  constructor(rules: Rules['decoder'], pieceOf: PieceOf) {
-    this.#replacements = rules.filter((step) => step.type === 'Replace');
-    this.#byteFallback = rules.some((step) => step.type === 'ByteFallback');
+  constructor(rules: DecoderRules, { cleansUp }: { readonly cleansUp: boolean }, pieceOf: PieceOf) {
+    this.#rules = rules;
+    this.#cleansUp = cleansUp;
     this.#pieceOf = pieceOf;
   }
 
@@ -30,23 +42,56 @@ export class Decoder {
   }
 
   stream(options: DecodeOptions = {}): DecodeStream {
-    // Whether a run of bytes is text can only be said at its end: with one wrong byte, none of it is.
-    let bytes: number[] = [];
-    const end = () => {
-      const text = textOfBytes(bytes);
-      bytes = [];
-      return text;
+    const [first, ...others] = this.#stages();
+    return {
+      push: (id) => {
+        const piece = this.#pieceOf(id, options);
+        if (piece === undefined) return '';
+        return others.reduce((text, stage) => stage.push(text), first.push(piece));
+      },
+      pending: () => others.reduce((text, stage) => stage.peek(text), first.peek('')),
+      end: () => others.reduce((text, stage) => stage.end(text), first.end('')),
     };
-    const push = (id: number) => {
-      const piece = this.#pieceOf(id, options);
-      if (piece === undefined) return '';
-      const text = replaceAll(piece, this.#replacements);
-      const byte = this.#byteFallback ? BYTE_PIECE.exec(text)?.[1] : undefined;
-      if (byte === undefined) return end() + text;
-      bytes.push(Number.parseInt(byte, 16));
-      return '';
-    };
-    return { push, pending: () => textOfBytes(bytes), end };
+  }
+
+  #stages(): [Stage, ...Stage[]] {
+    const strips = this.#rules.filter((step) => step.type === 'Strip').map((step) => new Strip(step));
+    return [
+      this.#rules.some((step) => step.type === 'ByteLevel') ? new ByteLevel() : new Pieces(this.#rules),
+      ...strips,
+      ...(this.#cleansUp ? [new CleanUp()] : []),
+    ];
+  }
+}
+
+/** Pieces that are text, and those that are one byte (byte fallback). */
+class Pieces implements Stage {
+  readonly #replacements;
+  readonly #byteFallback: boolean;
+  // Whether a run of bytes is text can only be said at its end: with one wrong byte, none of it is.
+  #bytes: number[] = [];
+
+  constructor(rules: DecoderRules) {
+    this.#replacements = rules.filter((step) => step.type === 'Replace');
+    this.#byteFallback = rules.some((step) => step.type === 'ByteFallback');
+  }
+
+  push(piece: string): string {
+    const text = replaceAll(piece, this.#replacements);
+    const byte = this.#byteFallback ? BYTE_PIECE.exec(text)?.[1] : undefined;
+    if (byte === undefined) return this.end(text);
+    this.#bytes.push(Number.parseInt(byte, 16));
+    return '';
+  }
+
+  peek(rest: string): string {
+    return textOfBytes(this.#bytes) + rest;
+  }
+
+  end(rest: string): string {
+    const text = this.peek(rest);
+    this.#bytes = [];
+    return text;
   }
 }
 
@@ -57,5 +102,99 @@ function textOfBytes(bytes: readonly number[]): string {
     return strictUtf8.decode(Uint8Array.from(bytes));
   } catch {
     return REPLACEMENT_CHARACTER.repeat(bytes.length);
+  }
+}
+
+/** Pieces of a byte-level vocabulary. Bytes that are not UTF-8 become replacement characters, as the standard says. */
+class ByteLevel implements Stage {
+  #bytes: number[] = [];
+
+  push(piece: string): string {
+    for (const byte of bytesOfPiece(piece)) this.#bytes.push(byte);
+    return this.#take(this.#bytes.length - unfinished(this.#bytes));
+  }
+
+  peek(rest: string): string {
+    return lossyUtf8.decode(Uint8Array.from(this.#bytes)) + rest;
+  }
+
+  end(rest: string): string {
+    return this.#take(this.#bytes.length) + rest;
+  }
+
+  #take(n: number): string {
+    const text = lossyUtf8.decode(Uint8Array.from(this.#bytes.slice(0, n)));
+    this.#bytes = this.#bytes.slice(n);
+    return text;
+  }
+}
+
+/** Bytes at the end that may be the beginning of a character. */
+function unfinished(bytes: readonly number[]): number {
+  for (let n = 1; n <= Math.min(LONGEST_BEGINNING, bytes.length); n++) {
+    const byte = bytes[bytes.length - n]!;
+    if (byte >= FIRST_LEAD) return lengthOf(byte) > n ? n : 0;
+    if (byte < FIRST_CONTINUATION) return 0;
+  }
+  return 0;
+}
+
+const LONGEST_BEGINNING = 3;
+const FIRST_CONTINUATION = 0x80;
+const FIRST_LEAD = 0xc0;
+const FIRST_OF_THREE = 0xe0;
+const FIRST_OF_FOUR = 0xf0;
+
+function lengthOf(lead: number): number {
+  if (lead < FIRST_OF_THREE) return 2;
+  return lead < FIRST_OF_FOUR ? 3 : LONGEST_BEGINNING + 1;
+}
+
+/** Takes a character away from the beginning of the text, up to `start` times. */
+class Strip implements Stage {
+  readonly #content: string;
+  #left: number;
+
+  constructor({ content, start }: { readonly content: string; readonly start: number }) {
+    this.#content = content;
+    this.#left = start;
+  }
+
+  push(text: string): string {
+    const stripped = this.peek(text);
+    const taken = (text.length - stripped.length) / this.#content.length;
+    this.#left = stripped === '' ? this.#left - taken : 0;
+    return stripped;
+  }
+
+  peek(rest: string): string {
+    let at = 0;
+    for (let i = 0; i < this.#left && rest.startsWith(this.#content, at); i++) at += this.#content.length;
+    return rest.slice(at);
+  }
+
+  end(rest: string): string {
+    return this.push(rest);
+  }
+}
+
+class CleanUp implements Stage {
+  #held = '';
+
+  push(text: string): string {
+    const all = this.#held + text;
+    const settled = settledLength(all);
+    this.#held = all.slice(settled);
+    return cleanUp(all.slice(0, settled));
+  }
+
+  peek(rest: string): string {
+    return cleanUp(this.#held + rest);
+  }
+
+  end(rest: string): string {
+    const text = this.peek(rest);
+    this.#held = '';
+    return text;
   }
 }

@@ -17,6 +17,8 @@ export interface BpeTables {
   readonly mergeRights: Uint32Array;
   readonly mergeRanks: Uint32Array;
   readonly mergeResults: Uint32Array;
+  /** Ids of `model.vocab` in the order of their pieces (by UTF-16 units), for `ignore_merges`; empty without it. */
+  readonly wordIds: Uint32Array;
 }
 
 /** Index of `value` in `sorted`, between `from` and `to` (excluded); -1 when it is not there. */
@@ -40,6 +42,20 @@ export function pieceOf(tables: BpeTables, id: number): string | undefined {
   if (start === undefined || end === undefined) return undefined;
   const { buffer, byteOffset } = tables.pieceBytes;
   return Buffer.from(buffer, byteOffset + start, end - start).toString('utf8');
+}
+
+/** Id of a word of `model.vocab`, where the tokenizer has `ignore_merges`. */
+export function idOfWord(tables: BpeTables, word: string): number | undefined {
+  const { wordIds } = tables;
+  let [from, to] = [0, wordIds.length];
+  while (from < to) {
+    const middle = (from + to) >>> 1;
+    const found = pieceOf(tables, wordIds[middle]!)!;
+    if (found === word) return wordIds[middle];
+    if (found < word) from = middle + 1;
+    else to = middle;
+  }
+  return undefined;
 }
 
 /** Searches all pieces one by one: meant for a few names, each looked up once. */

@@ -1,4 +1,5 @@
 /** Tokenizer, the interface: text to token ids and back, with the reference's two rules about the beginning-of-sequence token. */
+import type { BosChoice } from './bos.ts';
 
 export interface DecodeOptions {
   /** Leaves out the tokens that `tokenizer.json` marks special; `<mask>` is among them. Default false. */
@@ -18,6 +19,7 @@ export interface DecodeStream {
 export interface Tokenizer {
   /** Ids run from 0 to `vocabularySize - 1`, without gaps. */
   readonly vocabularySize: number;
+  /** What is put in front of a prompt: BOS, or what stands for it where none is declared (Qwen: EOS). */
   readonly bosId: number;
   readonly eosId: number;
   /** Ids declared special (`additional_special_tokens`, bos, eos, pad, unk). `<mask>` is not one of them. */
@@ -26,13 +28,16 @@ export interface Tokenizer {
   readonly otherTemplate: string | null;
   /** Ids of the text alone: nothing put in front. */
   encode(text: string): number[];
-  /** What a forward pass reads: BOS in front, always, and nothing else, whatever the files put around a text. */
-  modelInput(text: string): number[];
   /**
-   * What attribution reads: BOS in front unless the first id is a special token already.
-   * Throws `UsageError` when the text is empty.
+   * What a forward pass reads: BOS in front, always, and nothing else, whatever the files put around a text; `bos` says
+   * otherwise.
    */
-  attributionInput(text: string): number[];
+  modelInput(text: string, bos?: BosChoice): number[];
+  /**
+   * What attribution reads: BOS in front unless the first id is a special token already; `bos` says otherwise.
+   * Throws `UsageError` when the text is empty, or `bos` is not one token.
+   */
+  attributionInput(text: string, bos?: BosChoice): number[];
   /** The id of a text that is exactly one token without BOS. Throws `UsageError` that shows how it splits. */
   singleToken(text: string): number;
   /** Ids outside the vocabulary (a model may have more rows than its tokenizer has tokens) give no text. */

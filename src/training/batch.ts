@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { attentionMask, type PassContext } from '../model/attention.ts';
 import type { HookPoints } from '../model/activation-cache.ts';
 import type { TransformerConfig } from '../model/config.ts';
-import { rotaryTable } from '../model/rope.ts';
+import { rotaryTable, type Rotary, type RotaryTable } from '../model/rope.ts';
 
 /** Rows padded at their end to one length; under causal attention no token depends on the padding. */
 export interface Batch {
@@ -50,12 +50,16 @@ export function batchOf(rows: readonly ArrayLike<number>[]): Batch {
 /** Masks and angles of a batch. Called inside a tidy, which owns them. */
 export function batchContext(config: TransformerConfig, batch: Batch, hooks: HookPoints): PassContext {
   const { n_rows, length } = batch;
-  const { cos, sin } = rotaryTable(0, length, config.d_head, config.rotary_base);
+  const repeated = (rotary: Rotary): RotaryTable => {
+    const { cos, sin } = rotaryTable(0, length, rotary);
+    return { cos: tf.tile(cos, [n_rows, 1, 1]), sin: tf.tile(sin, [n_rows, 1, 1]), [Symbol.dispose]() {} };
+  };
+  const { rotary } = config;
   return {
     config,
     hooks,
     sequences: n_rows,
-    rotary: { cos: tf.tile(cos, [n_rows, 1, 1]), sin: tf.tile(sin, [n_rows, 1, 1]), [Symbol.dispose]() {} },
+    rotary: rotary && { local: repeated(rotary.local), global: repeated(rotary.global) },
     masks: {
       local: attentionMask(0, length, 'local', config.window_size),
       global: attentionMask(0, length, 'global', config.window_size),

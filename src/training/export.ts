@@ -23,7 +23,7 @@ export async function writeModel(
   vocabulary: Int32Array,
   d_vocab: number,
 ): Promise<void> {
-  const embedding = config.family.weights.W_E;
+  const { key: embedding } = config.family.naming.model['embed.W_E']!;
   const tensors = parameters.map(({ name, shape, values }): TensorToWrite => {
     if (name !== embedding) return bfloat16(name, shape, values);
     const { d_model } = config;

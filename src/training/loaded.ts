@@ -1,7 +1,7 @@
 /** Training: a loaded model and its transcoders in the form that a batch pass uses, to measure many prompts at once. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { HeldWeight } from '../backend/backend.ts';
-import { BLOCK_MATRICES, type BlockMatrix } from '../model/weight-names.ts';
+import { matricesOf, type BlockMatrix } from '../model/block-spec.ts';
 import type { ReplacementModel } from '../replacement/replacement-model.ts';
 import type { BatchModel } from './model-parameters.ts';
 import type { LayerTranscoder } from './transcoder-parameters.ts';
@@ -20,10 +20,13 @@ export async function holdSubject({ model, transcoders }: ReplacementModel): Pro
   const acquired: HeldWeight[] = [];
   const blocks = [];
   for (const stored of weights.blocks) {
-    const matrices = {} as Record<BlockMatrix, HeldWeight>;
-    for (const name of BLOCK_MATRICES) acquired.push((matrices[name] = await stored[name].acquire()));
-    const { ln1, ln1_post, ln2, ln2_post } = stored;
-    blocks.push({ ...matrices, ln1, ln1_post, ln2, ln2_post });
+    const matrices: Partial<Record<BlockMatrix, HeldWeight>> = {};
+    for (const name of matricesOf(config.block)) {
+      const held = await stored.matrices[name]!.acquire();
+      matrices[name] = held;
+      acquired.push(held);
+    }
+    blocks.push({ ...stored, matrices });
   }
   const all = (n: number): Int32Array => Int32Array.from({ length: n }, (_, i) => i);
   const W_E = await weights.W_E.rows(all(config.d_vocab));

@@ -1,10 +1,12 @@
 /** Training: the parameters of a transformer at their random start, and the same block code over them as in a run. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { HeldWeight, Tensor1D, Tensor2D } from '../backend/backend.ts';
-import type { HeldBlock } from '../model/block.ts';
+import type { HeldBlock } from '../model/held-block.ts';
 import type { TransformerConfig } from '../model/config.ts';
-import { expectedWeights } from '../model/expected-weights.ts';
-import { BLOCK_GAINS, BLOCK_MATRICES, type BlockGain, type BlockMatrix } from '../model/weight-names.ts';
+import { matricesOf } from '../model/block-spec.ts';
+import { normOf, type Norm } from '../model/norm.ts';
+import { matrixPath, parametersOf } from '../model/parameters.ts';
+import type { Place } from '../model/naming.ts';
 import type { Parameter, Variables } from './parameters.ts';
 import type { Random } from '../random.ts';
 
@@ -18,17 +20,15 @@ export interface ModelStart {
  * (stored as the family stores them). `config.d_vocab` is the number of tokens that are trained.
  */
 export function modelParameters(config: TransformerConfig, random: Random, start: ModelStart): Parameter[] {
-  return expectedWeights(config).map(({ key, shape }) => {
+  checkTrained(config);
+  const { norm } = config.block;
+  const gain = norm.kind === 'rms' ? 1 - norm.gainOffset : 1;
+  return parametersOf(config).map(({ parameter, place: { key }, shape }) => {
     const size = shape.reduce((product, n) => product * n, 1);
     if (shape.length === 1) {
-      return {
-        name: key,
-        shape,
-        values: new Float32Array(size).fill(1 - config.family.normGainOffset),
-        decays: false,
-      };
+      return { name: key, shape, values: new Float32Array(size).fill(gain), decays: false };
     }
-    const isEmbedding = key === config.family.weights.W_E;
+    const isEmbedding = parameter === 'embed.W_E';
     return {
       name: key,
       shape,
@@ -39,28 +39,53 @@ export function modelParameters(config: TransformerConfig, random: Random, start
   });
 }
 
+/** Models are trained with RMS norms, rotary positions and without biases. */
+function checkTrained({ block, positions }: TransformerConfig): void {
+  if (
+    block.norm.kind === 'rms' &&
+    block.biased.length === 0 &&
+    block.qkNorm === 'none' &&
+    positions === 'rotary'
+  )
+    return;
+  throw new Error('models with layer norms, biases, norms of queries or learned positions are not trained');
+}
+
 /** What a pass over a batch uses. */
 export interface BatchModel {
   readonly config: TransformerConfig;
   readonly W_E: Tensor2D;
   readonly blocks: readonly HeldBlock[];
-  readonly ln_final: Tensor1D;
+  readonly ln_final: Norm;
 }
 
 /** The model of the variables as they are now. Called inside a tidy. */
 export function modelOfVariables(config: TransformerConfig, variables: Variables): BatchModel {
-  const { weights, normGainOffset } = config.family;
-  const gain = (key: string): Tensor1D => tf.add(variables.get<Tensor1D>(key), normGainOffset);
+  const { block: spec, eps } = config;
+  const places = config.family.naming;
+  const offset = spec.norm.kind === 'rms' ? spec.norm.gainOffset : 0;
+  const norm = ({ key }: Place): Norm =>
+    normOf(spec.norm, { w: tf.add(variables.get<Tensor1D>(key), offset) }, eps);
   const blocks = Array.from({ length: config.n_layers }, (_, layer): HeldBlock => {
-    const keys = weights.block(layer);
-    const matrices = BLOCK_MATRICES.map((name) => [name, heldVariable(variables.get(keys[name]))] as const);
-    const gains = BLOCK_GAINS.map((name) => [name, gain(keys[name])] as const);
+    const at = places.block(layer);
+    const matrices = matricesOf(spec).map(
+      (name) => [name, heldVariable(variables.get(at[matrixPath(name)]!.key))] as const,
+    );
+    const norms = spec.norms.map((name) => [name, norm(at[`${name}.w`]!)] as const);
     return {
-      ...(Object.fromEntries(matrices) as Record<BlockMatrix, HeldWeight>),
-      ...(Object.fromEntries(gains) as Record<BlockGain, Tensor1D>),
+      matrices: Object.fromEntries(matrices),
+      norms: Object.fromEntries(norms),
+      qkNorms: null,
+      biases: {},
     };
   });
-  return { config, W_E: variables.get(weights.W_E), blocks, ln_final: gain(weights.ln_final) };
+  const { model } = places;
+  return {
+    config,
+    W_E: variables.get(model['embed.W_E']!.key),
+    blocks,
+    ln_final: norm(model['ln_final.w']!),
+  };
 }
 
 /** A weight whose gradient is wanted; `Weight`s of a backend are frozen. */

@@ -3,7 +3,6 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor2D } from '../backend/backend.ts';
 import type { HookPoints } from '../model/activation-cache.ts';
 import { block } from '../model/block.ts';
-import { rmsNorm } from '../model/norm.ts';
 import { batchContext, type Batch } from './batch.ts';
 import { cappedCrossEntropy, crossEntropy } from './cross-entropy.ts';
 import type { BatchModel } from './model-parameters.ts';
@@ -41,7 +40,7 @@ export function predictionLoss(model: BatchModel, residual: Tensor2D, wanted: Pr
 export function unembedded(model: BatchModel, residual: Tensor2D, places: Int32Array): Tensor2D {
   const { config } = model;
   const chosen: Tensor2D = tf.gather(residual, tf.tensor1d(places, 'int32'));
-  const normalized = rmsNorm(model.ln_final, config.eps).forward(chosen, NO_HOOKS, {
+  const normalized = model.ln_final.forward(chosen, NO_HOOKS, {
     scale: 'ln_final.hook_scale',
     normalized: 'ln_final.hook_normalized',
   });

@@ -3,6 +3,7 @@ import { BadFileError, NotFoundError } from '../errors.ts';
 import type { TensorFile } from '../formats/tensor-file.ts';
 import { openTensorFile } from '../formats/open-tensor-file.ts';
 import { readYaml } from '../formats/yaml.ts';
+import type { BlockSpec } from '../model/block-spec.ts';
 import { lacks, type FileSet } from '../model/file-set.ts';
 import { SetConfigFile, setConfig, type SetConfig } from './set-config.ts';
 import { crossLayer, decoderFile, encoderFile } from './sources/cross-layer.ts';
@@ -12,10 +13,11 @@ import { expectShape, type LayerSource } from './sources/source.ts';
 
 export const SET_CONFIG_FILE = 'config.yaml';
 
-/** Dimensions of the model that a set has to match. */
+/** What of the model a set has to match. */
 export interface ModelShape {
   readonly n_layers: number;
   readonly d_model: number;
+  readonly block: Pick<BlockSpec, 'norms' | 'residual'>;
 }
 
 /** An opened set: one source a layer, all shapes checked. */
@@ -58,6 +60,7 @@ function layerFile(layer: number): string {
  * `BadFileError` for a set of another width or depth, naming the tensor, the shape expected and the shape found.
  */
 export async function openSet(files: FileSet, config: SetConfig, model: ModelShape): Promise<OpenedSet> {
+  checkHooks(files.name, config, model);
   checkDepth(files, config, model);
   const hasThresholds = config.activation === null || config.activation.kind === 'jumprelu';
   const opened = new Map<string, TensorFile>();
@@ -112,6 +115,27 @@ function perLayer(file: TensorFile, layer: number, hasThresholds: boolean): Laye
   return isGemmaScope(file)
     ? gemmaScope(file, layer, hasThresholds)
     : singleLayer(file, layer, hasThresholds);
+}
+
+/** Refuses a set whose features read or write where this model has no such value, or one that is not the MLP's output yet. */
+function checkHooks(
+  name: string,
+  { feature_input_hook: input, feature_output_hook: output }: SetConfig,
+  { block: { norms, residual } }: ModelShape,
+): void {
+  const refuse = (field: string, found: string, why: string): never => {
+    throw new BadFileError({
+      code: 'set_hook',
+      message: `${name}: ${field} is ${found}, but ${why}`,
+      hint: 'Was this set made for another model?',
+    });
+  };
+  if (input === 'hook_resid_mid' && residual === 'parallel')
+    refuse('feature_input_hook', input, 'the blocks of the model are parallel and have none');
+  if (input === 'ln2.hook_normalized' && !norms.includes('ln2'))
+    refuse('feature_input_hook', input, 'the blocks of the model have no norm before the MLP');
+  if (output === 'mlp.hook_out' && norms.includes('ln2_post'))
+    refuse('feature_output_hook', output, 'the model has a norm behind it; features write hook_mlp_out');
 }
 
 /**

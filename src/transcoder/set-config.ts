@@ -2,7 +2,7 @@
 import * as v from 'valibot';
 import { BadFileError } from '../errors.ts';
 import { jsonObject, looseJsonObject } from '../formats/json-object.ts';
-import type { BlockSite } from '../model/hooks.ts';
+import type { BlockSite, OutputSite } from '../model/hooks.ts';
 import { nearest } from '../nearest.ts';
 
 /** An entry of the list as circuit-tracer wrote it until mid-2025; the path alone came after it. */
@@ -29,7 +29,7 @@ export interface SetConfig {
   readonly kind: 'transcoder_set' | 'cross_layer_transcoder';
   /** Where features read and write, as sites of a block (`ln2.hook_normalized`, `hook_mlp_out`). */
   readonly feature_input_hook: BlockSite;
-  readonly feature_output_hook: 'hook_mlp_out';
+  readonly feature_output_hook: OutputSite;
   /** The model that the set says it was made for; may be empty. */
   readonly model_name: string;
   /** The name under which feature pages are looked up, when the set gives one. */
@@ -43,7 +43,8 @@ export interface SetConfig {
 const KINDS = '"transcoder_set" or "cross_layer_transcoder"';
 
 /** Sites for which the backward pass has a rule (golden README, section 5). */
-const INPUT_SITES: readonly BlockSite[] = ['ln2.hook_normalized', 'hook_resid_mid'];
+const INPUT_SITES: readonly BlockSite[] = ['ln2.hook_normalized', 'mlp.hook_in', 'hook_resid_mid'];
+const OUTPUT_SITES: readonly OutputSite[] = ['hook_mlp_out', 'mlp.hook_out'];
 
 /** Checks the content of `config.yaml`; `name` is for the message of the `BadFileError` that it throws. */
 export function setConfig(file: v.InferOutput<typeof SetConfigFile>, name: string): SetConfig {
@@ -65,11 +66,12 @@ export function setConfig(file: v.InferOutput<typeof SetConfigFile>, name: strin
       near ? `The nearest hook is ${near}.` : 'Sets that read features elsewhere cannot be traced.',
     );
   }
-  if (file.feature_output_hook !== 'hook_mlp_out') {
+  const output = file.feature_output_hook as OutputSite;
+  if (!OUTPUT_SITES.includes(output)) {
     refuse(
       'feature_output_hook',
-      file.feature_output_hook,
-      '"hook_mlp_out"',
+      output,
+      OUTPUT_SITES.map((site) => `"${site}"`).join(' or '),
       'Features write what the MLP writes.',
     );
   }
@@ -78,7 +80,7 @@ export function setConfig(file: v.InferOutput<typeof SetConfigFile>, name: strin
     kind:
       file.model_kind ?? (file.transcoders ? 'transcoder_set' : refuse('model_kind', null, KINDS, 'Add it.')),
     feature_input_hook: input,
-    feature_output_hook: 'hook_mlp_out',
+    feature_output_hook: output,
     model_name: file.model_name,
     scan: typeof file.scan === 'string' ? file.scan : (file.scan?.join(',') ?? null),
     activation: namedActivation(file, refuse),

@@ -68,7 +68,7 @@ describe.each(TEST_DEVICES)('attribution within a memory budget on %s', (device)
     let whilePrepared = 0;
     await traced(loaded, { onPrepared: () => (whilePrepared = budget.usedBytes) });
     // What is multiplied as it is stored is not folded.
-    const isFolded = !model.weights.blocks[0]!.W_O.isMultipliedAsStored;
+    const isFolded = !model.weights.blocks[0]!.matrices.W_O.isMultipliedAsStored;
     const matrices = isFolded ? n_layers * (n_heads + n_kv_heads) * d_head * d_model : 0;
     expect(folded.heldBytes).toBe((matrices + d_model) * FLOAT32_BYTES);
     expect(budget.usedBytes).toBe(ofWeights + folded.heldBytes);
@@ -80,7 +80,7 @@ describe.each(TEST_DEVICES)('attribution within a memory budget on %s', (device)
     const { p1, p2 } = prompts('tiny-a');
     const foldings = async (bytes: number): Promise<number[]> => {
       using loaded = await loadFixture(device, 'tiny-a', 'plt-jumprelu', new MemoryBudget(bytes));
-      const { W_O } = loaded.replacement.model.weights.blocks[1]!;
+      const { W_O } = loaded.replacement.model.weights.blocks[1]!.matrices;
       const rows = W_O.rows.bind(W_O);
       let n = 0;
       W_O.rows = (indices) => {
@@ -109,7 +109,7 @@ describe.each(TEST_DEVICES)('attribution within a memory budget on %s', (device)
     using loaded = await loadFixture(device, 'tiny-b', 'plt-relu-skip', new MemoryBudget(0));
     const { model, transcoders } = loaded.replacement;
     const skips = mostAtOnce(transcoders.layers.map(({ W_skip }) => W_skip!));
-    const projections = mostAtOnce(model.weights.blocks.flatMap(({ W_O, W_V }) => [W_O, W_V]));
+    const projections = mostAtOnce(model.weights.blocks.flatMap(({ matrices: { W_O, W_V } }) => [W_O, W_V]));
     await traced(loaded, {});
     expect(skips()).toBe(1);
     expect(projections()).toBe(2);

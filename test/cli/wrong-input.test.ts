@@ -240,9 +240,9 @@ describe('a checkpoint in a folder is refused', () => {
     },
     {
       title: 'of an unknown family',
-      damage: (copy) => editJson(config(copy), (value) => (value['model_type'] = 'gemma1')),
+      damage: (copy) => editJson(config(copy), (value) => (value['model_type'] = 'gemma22')),
       code: 'unknown_family',
-      says: ['config.json', 'gemma1', '"gemma2"'],
+      says: ['config.json', 'gemma22', '"gemma2"'],
       next: 'gemma2',
     },
     {
@@ -604,15 +604,15 @@ describe('a transcoder set is refused', () => {
     {
       title: 'that reads from a hook that exists, but not for sets',
       damage: (copy) =>
-        editText(setConfig(copy), (text) => text.replace('ln2.hook_normalized', 'mlp.hook_in')),
+        editText(setConfig(copy), (text) => text.replace('ln2.hook_normalized', 'mlp.hook_pre')),
       code: 'bad_set_config',
       says: [
         'config.yaml',
         'feature_input_hook',
-        '"mlp.hook_in"',
-        '"ln2.hook_normalized" or "hook_resid_mid"',
+        '"mlp.hook_pre"',
+        '"ln2.hook_normalized" or "mlp.hook_in" or "hook_resid_mid"',
       ],
-      next: /^(?!.*mlp\.hook_in)/,
+      next: /^(?!.*mlp\.hook_pre)/,
     },
     {
       title: 'that lists the file of a layer twice',

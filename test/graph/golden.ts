@@ -5,10 +5,12 @@ import { openSafetensors } from '../../src/formats/safetensors.ts';
 import type { TensorFile } from '../../src/formats/tensor-file.ts';
 import type { Graph } from '../../src/graph/graph.ts';
 import { NodeLayout } from '../../src/graph/node-layout.ts';
+import type { Fixture } from '../support/golden.ts';
 
 const GOLDEN = path.join(import.meta.dirname, '../fixtures/golden');
+export type { Fixture };
+
 export const FIXTURES = ['tiny-a', 'tiny-b'] as const;
-export type Fixture = (typeof FIXTURES)[number];
 
 export interface PruneCase {
   readonly key: string;
@@ -63,8 +65,8 @@ export function toleranceOf(fixture: Fixture) {
   return manifest.tolerance;
 }
 
-export function goldenIds(): { fixture: Fixture; id: string }[] {
-  return FIXTURES.flatMap((fixture) =>
+export function goldenIds(fixtures: readonly Fixture[] = FIXTURES): { fixture: Fixture; id: string }[] {
+  return fixtures.flatMap((fixture) =>
     Object.keys(readExpected(fixture, 'graphs.json') as object).map((id) => ({ fixture, id })),
   );
 }

@@ -1,6 +1,13 @@
 /** Interventions and continuations of the golden fixtures, as this program asks for them. */
 import type { Intervention, Positions } from '../../src/intervention/intervention.ts';
-import { FIXTURES, readGoldenJson, type Fixture, type PromptName } from '../support/golden.ts';
+import {
+  FAMILIES,
+  FAMILY_FIXTURES,
+  FIXTURES,
+  readGoldenJson,
+  type Fixture,
+  type PromptName,
+} from '../support/golden.ts';
 
 interface GoldenIntervention {
   readonly layer: number;
@@ -41,11 +48,19 @@ export interface GoldenFile {
 }
 
 /** One entry a fixture and set. */
-export const GOLDEN_FILES: readonly GoldenFile[] = FIXTURES.flatMap((fixture) =>
-  Object.entries(readGoldenJson<Record<string, GoldenSet>>(fixture, 'expected', 'interventions.json')).map(
-    ([set, { prompt, cases, generate }]) => ({ fixture, set, prompt, cases, continuations: generate }),
-  ),
+export const GOLDEN_FILES: readonly GoldenFile[] = [...FIXTURES, ...FAMILIES].flatMap((fixture) =>
+  Object.entries(readGoldenJson<Record<string, GoldenSet>>(fixture, 'expected', 'interventions.json'))
+    .filter(([set]) => isCopied(fixture, set))
+    .map(([set, { prompt, cases, generate }]) => ({ fixture, set, prompt, cases, continuations: generate })),
 );
+
+/** Of other families, the sets in a layout that is read. */
+function isCopied(fixture: Fixture, set: string): boolean {
+  const sets: readonly string[] | undefined = (
+    FAMILY_FIXTURES as Partial<Record<Fixture, readonly string[]>>
+  )[fixture];
+  return sets?.includes(set) ?? true;
+}
 
 export function interventionsOf({ interventions }: Pick<GoldenCase, 'interventions'>): Intervention[] {
   return interventions.map(({ layer, pos, feature, value }) => ({

@@ -1,4 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
+import { BLOCK_NORMS } from '../../src/model/block-spec.ts';
+import type { HookedConfig } from '../../src/model/hooks.ts';
 import { Freeze } from '../../src/intervention/freeze.ts';
 import type { Intervention, Positions } from '../../src/intervention/intervention.ts';
 import { overruled, resolveInterventions } from '../../src/intervention/resolve.ts';
@@ -63,14 +65,29 @@ describe('checking interventions against model and prompt', () => {
   });
 });
 
+/** Four norms a block, as in Gemma 2. */
+const GEMMA_LIKE: HookedConfig = {
+  n_layers: 4,
+  positions: 'rotary',
+  block: {
+    norm: { kind: 'rms', gainOffset: 1 },
+    norms: BLOCK_NORMS,
+    residual: 'sequential',
+    biased: [],
+    qkNorm: 'none',
+    mlp: 'gated',
+    act_fn: 'gelu_pytorch_tanh',
+  },
+};
+
 describe('what is held fixed', () => {
   it('is the pattern alone by default, everything when all layers are constrained', () => {
-    expect(new Freeze({}, 4).constantHooks(4)).toEqual(
+    expect(new Freeze({}, 4).constantHooks(GEMMA_LIKE)).toEqual(
       [0, 1, 2, 3].map((layer) => `blocks.${layer}.attn.hook_pattern`),
     );
     const all = new Freeze({ freezeAttention: false, constrainedLayers: { from: 0, to: 4 } }, 4);
-    expect(all.constantHooks(4)).toHaveLength(4 + 4 * 4 + 1);
-    expect(new Freeze({ freezeAttention: false }, 4).constantHooks(4)).toEqual([]);
+    expect(all.constantHooks(GEMMA_LIKE)).toHaveLength(4 + 4 * 4 + 1);
+    expect(new Freeze({ freezeAttention: false }, 4).constantHooks(GEMMA_LIKE)).toEqual([]);
   });
 
   it.each([

@@ -61,7 +61,7 @@ describe('Rotations', () => {
     ['objects a layer type', { rope_parameters: { sliding_attention: { rope_theta: 500_000 }, full_attention: { rope_theta: 500_000 } } }], // prettier-ignore
     ['an object for the only layer type', { layer_types: Array(4).fill('full_attention'), rope_parameters: { full_attention: { rope_theta: 500_000 } } }], // prettier-ignore
   ])('have the base that %s gives', (_, change) => {
-    expect(read(change).rotary_base).toBe(500_000);
+    expect(read(change).rotary?.global.base).toBe(500_000);
   });
 
   const scaled = ['linear', 'dynamic', 'yarn', 'longrope', 'llama3', 'su', 'mrope', 'proportional'];

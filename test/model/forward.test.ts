@@ -20,7 +20,7 @@ describe.each(FIXTURES)('the transformer of %s', (fixture) => {
       for (const name of PROMPTS) {
         using result = await model.forward(prompts(fixture)[name].token_ids, { capture: () => true });
         await expectTensor(`${name}/logits`, result.logits, expected.get(`${name}/logits`)!, tolerance);
-        for (const hook of hookNames(model.config.n_layers)) {
+        for (const hook of hookNames(model.config)) {
           const golden = expected.get(`${name}/${hook}`) ?? expected.get(`replacement/${name}/${hook}`);
           if (!golden) continue;
           await expectTensor(`${name}/${hook}`, result.activations.get(hook), golden, tolerance);

@@ -1,7 +1,15 @@
 import { describe, expect, it } from '@jest/globals';
 import { UsageError } from '../../src/errors.ts';
 import { openCheckpoint } from '../../src/model/checkpoint.ts';
-import { composeEdits, hookNames, matchHooks, type Edit, type HookName } from '../../src/model/hooks.ts';
+import { BLOCK_NORMS } from '../../src/model/block-spec.ts';
+import {
+  composeEdits,
+  hookNames,
+  matchHooks,
+  type Edit,
+  type HookedConfig,
+  type HookName,
+} from '../../src/model/hooks.ts';
 import { FIXTURES, folder, goldenPath, prompts, readGoldenJson } from '../support/golden.ts';
 import { loadFixture } from '../support/replacement.ts';
 
@@ -37,10 +45,10 @@ describe.each(FIXTURES)('the hooks of %s', (fixture) => {
       attn_scale: config.attn_scale,
       attn_types: config.attn_types,
       window_size: config.window_size,
-      rotary_base: config.rotary_base,
+      rotary_base: config.rotary?.global.base,
       attn_scores_soft_cap: config.attn_scores_soft_cap,
       output_logits_soft_cap: config.output_logits_soft_cap,
-      act_fn: config.family.act_fn,
+      act_fn: config.block.act_fn,
       original_architecture: config.family.architecture,
     }).toEqual(
       Object.fromEntries(
@@ -66,19 +74,37 @@ describe.each(FIXTURES)('the hooks of %s', (fixture) => {
   });
 });
 
+/** Hooks of a model like Gemma 2. */
+function withLayers(n_layers: number): HookedConfig {
+  const block = {
+    norm: { kind: 'rms', gainOffset: 1 },
+    norms: BLOCK_NORMS,
+    residual: 'sequential',
+    biased: [],
+    qkNorm: 'none',
+    mlp: 'gated',
+    act_fn: 'gelu_pytorch_tanh',
+  } as const;
+  return { n_layers, positions: 'rotary', block };
+}
+
 describe('hook patterns', () => {
   it('match names, stars, and the spelling inside a replaced MLP', () => {
-    expect([...matchHooks(['blocks.1.mlp.old_mlp.hook_pre'], 2)]).toEqual(['blocks.1.mlp.hook_pre']);
-    expect(matchHooks(['*'], 3).size).toBe(hookNames(3).length);
-    expect([...matchHooks(['blocks.*.hook_mlp_out'], 2)]).toEqual([
+    expect([...matchHooks(['blocks.1.mlp.old_mlp.hook_pre'], withLayers(2))]).toEqual([
+      'blocks.1.mlp.hook_pre',
+    ]);
+    expect(matchHooks(['*'], withLayers(3)).size).toBe(hookNames(withLayers(3)).length);
+    expect([...matchHooks(['blocks.*.hook_mlp_out'], withLayers(2))]).toEqual([
       'blocks.0.hook_mlp_out',
       'blocks.1.hook_mlp_out',
     ]);
-    expect(matchHooks(['logits', 'hook_embed'], 1, ['logits'])).toEqual(new Set(['logits', 'hook_embed']));
+    expect(matchHooks(['logits', 'hook_embed'], withLayers(1), ['logits'])).toEqual(
+      new Set(['logits', 'hook_embed']),
+    );
   });
 
   it('that match nothing are answered with the nearest name', () => {
-    const mistyped = (): unknown => matchHooks(['blocks.0.hook_mlp_oot'], 2);
+    const mistyped = (): unknown => matchHooks(['blocks.0.hook_mlp_oot'], withLayers(2));
     expect(mistyped).toThrow(UsageError);
     try {
       mistyped();
@@ -88,7 +114,7 @@ describe('hook patterns', () => {
   });
 
   it('treat a dot as a dot', () => {
-    expect(() => matchHooks(['hook.embed'], 1)).toThrow(UsageError);
+    expect(() => matchHooks(['hook.embed'], withLayers(1))).toThrow(UsageError);
   });
 });
 

@@ -4,6 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor } from '../../src/backend/backend.ts';
 import { UsageError } from '../../src/errors.ts';
 import { ActivationCache } from '../../src/model/activation-cache.ts';
+import { transformerConfig } from '../../src/model/families.ts';
 import { openCheckpoint } from '../../src/model/checkpoint.ts';
 import { composeEdits, hookNames, type Edit, type HookName } from '../../src/model/hooks.ts';
 import { KeyValueCache } from '../../src/model/kv-cache.ts';
@@ -42,7 +43,9 @@ async function withModel(device: TestDevice, work: (model: Transformer) => Promi
   await work(model);
 }
 
-const NAMES = hookNames(CONFIG.num_hidden_layers);
+const NAMES = hookNames(
+  transformerConfig({ model_type: 'gemma2', max_position_embeddings: 64, ...CONFIG }, 'config.json'),
+);
 
 async function numbers(tensor: Tensor): Promise<number[]> {
   return Array.from(await tensor.data());

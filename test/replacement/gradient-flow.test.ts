@@ -4,10 +4,11 @@ import { attribute } from '../../src/attribution/attribute.ts';
 import type { HeldWeight, Tensor, Tensor2D } from '../../src/backend/backend.ts';
 import { ActivationCache, hookPoints } from '../../src/model/activation-cache.ts';
 import { attentionMask } from '../../src/model/attention.ts';
-import { block, type HeldBlock } from '../../src/model/block.ts';
+import { block } from '../../src/model/block.ts';
+import type { HeldBlock } from '../../src/model/held-block.ts';
 import { blockHook, type Edit, type HookName } from '../../src/model/hooks.ts';
 import { rotaryTable } from '../../src/model/rope.ts';
-import { BLOCK_MATRICES } from '../../src/model/weight-names.ts';
+import { matricesOf, type BlockMatrix } from '../../src/model/block-spec.ts';
 import { gradientFlow } from '../../src/replacement/gradient-flow.ts';
 import type { ReplacementModel } from '../../src/replacement/replacement-model.ts';
 import { prepare } from '../attribution/prepare.ts';
@@ -27,10 +28,10 @@ function stopGradient(value: Tensor): Tensor {
 async function acquireBlocks(replacement: ReplacementModel): Promise<HeldBlock[]> {
   const held: HeldBlock[] = [];
   for (const weights of replacement.model.weights.blocks) {
-    const matrices = {} as Record<(typeof BLOCK_MATRICES)[number], HeldWeight>;
-    for (const name of BLOCK_MATRICES) matrices[name] = await weights[name].acquire();
-    const { ln1, ln1_post, ln2, ln2_post } = weights;
-    held.push({ ...matrices, ln1, ln1_post, ln2, ln2_post });
+    const matrices: Partial<Record<BlockMatrix, HeldWeight>> = {};
+    for (const name of matricesOf(replacement.model.config.block))
+      matrices[name] = await weights.matrices[name]!.acquire();
+    held.push({ ...weights, matrices });
   }
   return held;
 }
@@ -66,7 +67,10 @@ function featureInput(
     const context = {
       config,
       hooks: hookPoints({ edits }, new ActivationCache()),
-      rotary: rotaryTable(0, n, config.d_head, config.rotary_base),
+      rotary: {
+        local: rotaryTable(0, n, config.rotary!.local),
+        global: rotaryTable(0, n, config.rotary!.global),
+      },
       masks: {
         local: attentionMask(0, n, 'local', config.window_size),
         global: attentionMask(0, n, 'global', config.window_size),

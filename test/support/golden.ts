@@ -5,7 +5,21 @@ import { openFileSource } from '../../src/formats/byte-source.ts';
 import type { FileSet } from '../../src/model/file-set.ts';
 
 export const FIXTURES = ['tiny-a', 'tiny-b'] as const;
-export type Fixture = (typeof FIXTURES)[number];
+/** Of other families, with their sets; prompts p1 to p3. */
+export const FAMILY_FIXTURES = {
+  'families/llama': ['plt-relu-skip', 'clt'],
+  'families/qwen2': ['plt-jumprelu'],
+  'families/qwen3': ['plt-relu'],
+  'families/mistral': ['plt-jumprelu'],
+  'families/gpt2': ['plt-jumprelu'],
+  'families/gpt-neox': ['plt-jumprelu'],
+  'families/gemma3': ['plt-jumprelu'],
+} as const;
+export type FamilyFixture = keyof typeof FAMILY_FIXTURES;
+/** Families whose hooked model has a table of all hooks. */
+export const HOOKED_FAMILIES = (): FamilyFixture[] => FAMILIES.filter((each) => each !== 'families/gemma3');
+export const FAMILIES = Object.keys(FAMILY_FIXTURES) as FamilyFixture[];
+export type Fixture = (typeof FIXTURES)[number] | FamilyFixture;
 
 const ROOT = path.join(import.meta.dirname, '../fixtures/golden');
 

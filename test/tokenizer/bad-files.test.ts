@@ -42,13 +42,13 @@ describe('a tokenizer.json that asks for what is not supported', () => {
     ],
     [
       'another pre-tokenizer',
-      /pre_tokenizer\.type.*"ByteLevel"/,
-      (json) => (json.pre_tokenizer = { type: 'ByteLevel' }),
+      /pre_tokenizer\.type.*"Whitespace"/,
+      (json) => (json.pre_tokenizer = { type: 'Whitespace' }),
     ],
     [
       'another split',
-      /pre_tokenizer\.behavior.*"Isolated"/,
-      (json) => Object.assign(json.pre_tokenizer as object, { behavior: 'Isolated' }),
+      /pre_tokenizer\.behavior.*"Doubled"/,
+      (json) => Object.assign(json.pre_tokenizer as object, { behavior: 'Doubled' }),
     ],
     [
       'a post-processor without a name',
@@ -62,8 +62,8 @@ describe('a tokenizer.json that asks for what is not supported', () => {
     ],
     [
       'a sequence of what is not supported',
-      /pre_tokenizer\.pretokenizers\[0\]\.type.*"ByteLevel"/,
-      (json) => (json.pre_tokenizer = { type: 'Sequence', pretokenizers: [{ type: 'ByteLevel' }] }),
+      /pre_tokenizer\.pretokenizers\[0\]\.type.*"Punctuation"/,
+      (json) => (json.pre_tokenizer = { type: 'Sequence', pretokenizers: [{ type: 'Punctuation' }] }),
     ],
     ['no decoder', /decoder/, (json) => (json.decoder = null)],
     [
@@ -75,6 +75,24 @@ describe('a tokenizer.json that asks for what is not supported', () => {
       'decoders in another order',
       /decoder: expected in the order Replace, ByteFallback, Fuse/,
       (json) => (json.decoder = { type: 'Sequence', decoders: [{ type: 'Fuse' }, replaceDecoder] }),
+    ],
+    [
+      'a byte-level decoder among others',
+      /decoder: expected in the order .* or ByteLevel alone/,
+      (json) => (json.decoder = { type: 'Sequence', decoders: [{ type: 'ByteLevel' }, { type: 'Fuse' }] }),
+    ],
+    [
+      'pieces that are stripped one by one',
+      /decoder: expected in the order .*Strip after a Fuse/,
+      (json) => (json.decoder = { type: 'Strip', content: ' ', start: 1, stop: 0 }),
+    ],
+    [
+      'a text that is stripped at its end',
+      /decoder\.decoders\[1\]\.stop/,
+      (json) => {
+        const strip = { type: 'Strip', content: ' ', start: 0, stop: 1 };
+        json.decoder = { type: 'Sequence', decoders: [{ type: 'Fuse' }, strip] };
+      },
     ],
   ])('is refused by the name of the field: %s', async (_, message, change) => {
     expect((await refusal(change)).message).toMatch(message);

@@ -3,6 +3,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { loadTokenizer } from '../../src/tokenizer/load.ts';
+import type { TokenizerFiles } from '../../src/tokenizer/load.ts';
 import type { Tokenizer } from '../../src/tokenizer/tokenizer.ts';
 import { goldenPath, readGoldenJson } from '../support/golden.ts';
 import type { Fixture } from '../support/golden.ts';
@@ -20,6 +21,33 @@ export function goldenFiles(fixture: Fixture) {
     tokenizerJson: goldenPath(fixture, 'model', 'tokenizer.json'),
     tokenizerConfig: goldenPath(fixture, 'model', 'tokenizer_config.json'),
     specialTokensMap: goldenPath(fixture, 'model', 'special_tokens_map.json'),
+  };
+}
+
+export const FAMILIES = [
+  'llama',
+  'qwen2',
+  'qwen3',
+  'mistral',
+  'gpt2',
+  'gpt-neox',
+  'gemma3',
+  'gpt-oss',
+] as const;
+export type Family = (typeof FAMILIES)[number];
+
+const FAMILY_ROOT = path.join(import.meta.dirname, '../fixtures/golden/families');
+
+export function readFamilyJson<T>(family: Family, ...parts: string[]): T {
+  return JSON.parse(readFileSync(path.join(FAMILY_ROOT, family, ...parts), 'utf8')) as T;
+}
+
+export function familyFiles(family: Family) {
+  const folder = path.join(FAMILY_ROOT, family, 'model');
+  return {
+    tokenizerJson: path.join(folder, 'tokenizer.json'),
+    tokenizerConfig: path.join(folder, 'tokenizer_config.json'),
+    specialTokensMap: path.join(folder, 'special_tokens_map.json'),
   };
 }
 
@@ -47,12 +75,30 @@ export async function loadChanged(change: (json: TokenizerJson) => void): Promis
   return loadText(JSON.stringify(json));
 }
 
-/** Loads a tokenizer from the text or bytes of a `tokenizer.json`, with tiny-a's other files. */
-export async function loadText(content: string | Uint8Array): Promise<Tokenizer> {
+/** Loads a family's tokenizer after `change`; without its other files where `config` replaces them. */
+export async function loadChangedFamily(
+  family: Family,
+  change: (json: TokenizerJson) => void,
+  config?: object,
+): Promise<Tokenizer> {
+  const json = readFamilyJson<TokenizerJson>(family, 'model', 'tokenizer.json');
+  change(json);
+  if (config === undefined) return loadText(JSON.stringify(json), familyFiles(family));
+  using scratch = scratchFolder();
+  const tokenizerConfig = path.join(scratch.path, 'tokenizer_config.json');
+  writeFileSync(tokenizerConfig, JSON.stringify(config));
+  return await loadText(JSON.stringify(json), { tokenizerConfig });
+}
+
+/** Loads a tokenizer from the text or bytes of a `tokenizer.json`, with other files: tiny-a's. */
+export async function loadText(
+  content: string | Uint8Array,
+  others: Omit<TokenizerFiles, 'tokenizerJson'> = goldenFiles('tiny-a'),
+): Promise<Tokenizer> {
   using scratch = scratchFolder();
   const tokenizerJson = path.join(scratch.path, 'tokenizer.json');
   writeFileSync(tokenizerJson, content);
-  return await loadTokenizer({ ...goldenFiles('tiny-a'), tokenizerJson });
+  return await loadTokenizer({ ...others, tokenizerJson });
 }
 
 /** A file of one JSON document a line, beside the tests. */

@@ -101,7 +101,7 @@ describeEachBackend("training's pass", () => {
     const config = transformerConfig(file, 'config.json');
     const parameters = modelParameters(config, new Random(3), {});
     for (const { name, values } of parameters)
-      if (name === config.family.weights.W_E)
+      if (name === config.family.naming.model['embed.W_E']!.key)
         values.forEach((value, i) => (values[i] = value * EMBEDDING_FACTOR));
     using variables = new Variables(parameters);
     const tokens = [0, 3, 5, 7, 1, 9, 4, 4];

@@ -2,10 +2,10 @@ import { beforeAll, describe, expect, it } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import { openCheckpoint } from '../../src/model/checkpoint.ts';
 import { loadTransformer } from '../../src/model/load.ts';
-import { BLOCK_MATRICES } from '../../src/model/weight-names.ts';
+import { matricesOf } from '../../src/model/block-spec.ts';
 import { batchOf } from '../../src/training/batch.ts';
 import { capturingPass } from '../../src/training/capture.ts';
-import { modelOfVariables, modelParameters, type BatchModel } from '../../src/training/model-parameters.ts';
+import { modelOfVariables, modelParameters } from '../../src/training/model-parameters.ts';
 import { Variables } from '../../src/training/parameters.ts';
 import { NO_HOOKS, predictionLoss, residualOf } from '../../src/training/pass.ts';
 import { Random } from '../../src/random.ts';
@@ -26,9 +26,11 @@ describe.each(FIXTURES)('a batch of prompts of different length through %s', (fi
     const held = await Promise.all(
       model.weights.blocks.map(async (stored) => {
         const acquired = await Promise.all(
-          BLOCK_MATRICES.map(async (name) => [name, await stored[name].acquire()] as const),
+          matricesOf(model.config.block).map(
+            async (name) => [name, await stored.matrices[name]!.acquire()] as const,
+          ),
         );
-        return { ...stored, ...Object.fromEntries(acquired) } as unknown as BatchModel['blocks'][number];
+        return { ...stored, matrices: Object.fromEntries(acquired) };
       }),
     );
     const W_E = await model.weights.W_E.rows(Int32Array.from({ length: model.config.d_vocab }, (_, i) => i));

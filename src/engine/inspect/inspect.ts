@@ -3,7 +3,6 @@ import { UsageError, unreachable } from '../../errors.ts';
 import type { CheckpointWeight } from '../../model/checkpoint.ts';
 import type { WeightInfo } from '../../backend/weight-source.ts';
 import { hookNames, hookShape, matchHooks, type HookName } from '../../model/hooks.ts';
-import type { TransformerConfig } from '../../model/config.ts';
 import { nearest } from '../../nearest.ts';
 import type { Located } from '../../transcoder/sources/source.ts';
 import { describeLayer } from '../load/load.ts';
@@ -53,7 +52,7 @@ export async function inspect(request: InspectRequest): Promise<InspectResult> {
     }
     case 'hooks': {
       const pattern = show.pattern ?? null;
-      return { ...subject, view: 'hooks', pattern, hooks: hooksOf(opened.checkpoint.config, pattern) };
+      return { ...subject, view: 'hooks', pattern, hooks: hooksOf(opened, pattern) };
     }
     case 'weights': {
       const pattern = show.pattern ?? null;
@@ -94,7 +93,7 @@ function summary({
       n_parameters: weights.reduce((sum, { info }) => sum + info.shape.reduce((a, b) => a * b, 1), 0),
       dtype: plainType(weights[0]!.info.dtype),
       bytes: weights.reduce((sum, { info }) => sum + info.byteLength, 0),
-      n_hooks: hookNames(config.n_layers).length,
+      n_hooks: hookNames(config, set.config.feature_output_hook).length,
     },
     transcoder_details: {
       model_kind: set.config.kind,
@@ -117,13 +116,13 @@ async function layerView(
   opened: OpenedSubject,
   layer: number,
 ): Promise<Omit<InspectLayerResult, 'model' | 'transcoders'>> {
-  const { checkpoint, set } = opened;
+  const { set } = opened;
   const source = set.layers[layer]!;
   const parts = [source.W_enc, source.W_dec, source.b_enc, source.b_dec, source.threshold, source.W_skip];
   return {
     view: 'layer',
     layer,
-    hooks: hooksOf(checkpoint.config, `blocks.${layer}.*`),
+    hooks: hooksOf(opened, `blocks.${layer}.*`),
     weights: layerWeights(opened, layer),
     transcoder: {
       ...(await describeLayer(source, set, true)),
@@ -136,18 +135,20 @@ async function layerView(
 }
 
 /** Shapes of the hooks that match a pattern, with numbers where the configuration fixes them. */
-function hooksOf(config: TransformerConfig, pattern: string | null): HookResult[] {
-  const matched = matchHooks([pattern ?? '*'], config.n_layers);
+function hooksOf({ checkpoint: { config }, set }: OpenedSubject, pattern: string | null): HookResult[] {
+  const output = set.config.feature_output_hook;
+  const matched = matchHooks([pattern ?? '*'], config, [], output);
   const sizes = config as unknown as Readonly<Record<string, unknown>>;
-  return hookNames(config.n_layers)
+  // `pos * n_heads` becomes `pos * 8`, `n_heads * d_head` a number.
+  const sizeOf = (text: string): number | string => {
+    const factors = text.split(' * ').map((word) => (typeof sizes[word] === 'number' ? sizes[word] : word));
+    const numbers = factors.map(Number);
+    return numbers.some(Number.isNaN) ? factors.join(' * ') : numbers.reduce((a, b) => a * b, 1);
+  };
+  return hookNames(config, output)
     .filter((name) => matched.has(name))
     .map((name: HookName) => {
-      const words = hookShape(name).slice(1, -1).split(', ');
-      const shape: HookShape = words.map((word) => {
-        const size = sizes[word];
-        if (typeof size === 'number') return size;
-        return /^\d+$/.test(word) ? Number(word) : word;
-      });
+      const shape: HookShape = hookShape(name, config.block).slice(1, -1).split(', ').map(sizeOf);
       return { name, shape };
     });
 }

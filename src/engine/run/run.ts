@@ -126,7 +126,7 @@ function prepare(request: RunRequest, tokenizer: Tokenizer, config: TransformerC
   const saved = request.saveActivations;
   return {
     tokens,
-    names: saved && matchHooks(saved.names.length > 0 ? saved.names : ['*'], config.n_layers, [LOGITS]),
+    names: saved && matchHooks(saved.names.length > 0 ? saved.names : ['*'], config, [LOGITS]),
     expectedIds: (request.expect ?? []).map((text) => tokenizer.singleToken(text)),
   };
 }

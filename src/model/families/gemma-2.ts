@@ -1,16 +1,21 @@
 /** Model, family: Gemma 2. What its config.json says, with the defaults of Hugging Face's Gemma2Config, and its keys. */
 import * as v from 'valibot';
+import { BLOCK_NORMS, type AttentionType, type BlockSpec } from '../block-spec.ts';
 import { jsonObject } from '../../formats/json-object.ts';
 import { readFields, refuseConfig, type ConfigDocument } from '../config-file.ts';
 import { plainRotaryBase } from '../config-rope.ts';
-import type { AttentionType, TransformerConfig } from '../config.ts';
+import type { TransformerConfig } from '../config.ts';
+import { decoderNaming } from '../decoder-naming.ts';
 import type { Family } from '../family.ts';
-
-/** Far above every model; more means a damaged file, for which large lists would be allocated. */
-const MOST_LAYERS = 10_000;
-
-const positiveInteger = v.pipe(v.number(), v.integer(), v.minValue(1));
-const positive = v.pipe(v.number(), v.gtValue(0));
+import { sameRotary } from '../rope.ts';
+import {
+  LAYER_TYPES,
+  MOST_LAYERS,
+  positive,
+  positiveInteger,
+  readHeads,
+  readLayerTypes,
+} from './decoder-fields.ts';
 
 /** In its old form (no `layer_types`, `hidden_act`) and its new one (`rope_parameters`). */
 const Fields = jsonObject({
@@ -41,31 +46,23 @@ type Fields = v.InferOutput<typeof Fields>;
 
 const FAMILY: Family = {
   architecture: 'Gemma2ForCausalLM',
-  act_fn: 'gelu_pytorch_tanh',
-  normGainOffset: 1,
   defaultEndTokens: [1],
-  weights: {
-    prefix: 'model.',
-    W_E: 'model.embed_tokens.weight',
-    W_U: 'lm_head.weight',
-    ln_final: 'model.norm.weight',
-    block: (layer) => {
-      const at = `model.layers.${layer}`;
-      return {
-        ln1: `${at}.input_layernorm.weight`,
-        W_Q: `${at}.self_attn.q_proj.weight`,
-        W_K: `${at}.self_attn.k_proj.weight`,
-        W_V: `${at}.self_attn.v_proj.weight`,
-        W_O: `${at}.self_attn.o_proj.weight`,
-        ln1_post: `${at}.post_attention_layernorm.weight`,
-        ln2: `${at}.pre_feedforward_layernorm.weight`,
-        W_gate: `${at}.mlp.gate_proj.weight`,
-        W_in: `${at}.mlp.up_proj.weight`,
-        W_out: `${at}.mlp.down_proj.weight`,
-        ln2_post: `${at}.post_feedforward_layernorm.weight`,
-      };
-    },
-  },
+  naming: decoderNaming({
+    ln1: 'input_layernorm',
+    ln1_post: 'post_attention_layernorm',
+    ln2: 'pre_feedforward_layernorm',
+    ln2_post: 'post_feedforward_layernorm',
+  }),
+};
+
+const BLOCK: BlockSpec = {
+  norm: { kind: 'rms', gainOffset: 1 },
+  norms: BLOCK_NORMS,
+  residual: 'sequential',
+  biased: [],
+  qkNorm: 'none',
+  mlp: 'gated',
+  act_fn: 'gelu_pytorch_tanh',
 };
 
 /** `model_type` of config.json. */
@@ -75,7 +72,7 @@ export const GEMMA_2 = 'gemma2';
 export function readGemma2(document: ConfigDocument, name: string): TransformerConfig {
   const fields = readFields(name, document, Fields);
   checkActivation(name, fields);
-  checkHeads(name, fields);
+  const heads = readHeads(name, fields);
   const attn_types = attentionTypes(name, fields);
   const { sliding_window, sliding_window_size } = fields;
   // The name of the first releases: it may repeat the window.
@@ -85,17 +82,20 @@ export function readGemma2(document: ConfigDocument, name: string): TransformerC
     family: FAMILY,
     n_layers: fields.num_hidden_layers,
     d_model: fields.hidden_size,
-    n_heads: fields.num_attention_heads,
-    n_kv_heads: fields.num_key_value_heads,
-    d_head: fields.head_dim,
+    ...heads,
     d_mlp: fields.intermediate_size,
     d_vocab: fields.vocab_size,
     n_ctx: fields.max_position_embeddings,
+    block: BLOCK,
     eps: fields.rms_norm_eps,
-    rotary_base: plainRotaryBase(name, fields, {
-      known: [...LAYER_TYPES.keys()],
-      used: [...LAYER_TYPES].filter(([, type]) => attn_types.includes(type)).map(([key]) => key),
-    }),
+    positions: 'rotary',
+    rotary: sameRotary(
+      fields.head_dim,
+      plainRotaryBase(name, fields, {
+        known: [...LAYER_TYPES.keys()],
+        used: [...LAYER_TYPES].filter(([, type]) => attn_types.includes(type)).map(([key]) => key),
+      }),
+    ),
     attn_scale: Math.sqrt(fields.query_pre_attn_scalar),
     attn_types,
     window_size: sliding_window,
@@ -113,41 +113,18 @@ const OLD_ACTIVATIONS = [...ACTIVATIONS, 'gelu'];
 function checkActivation(name: string, { hidden_activation, hidden_act }: Fields): void {
   const [key, found, known] = hidden_activation
     ? (['hidden_activation', hidden_activation, ACTIVATIONS] as const)
-    : (['hidden_act', hidden_act ?? FAMILY.act_fn, OLD_ACTIVATIONS] as const);
-  if (!known.includes(found)) refuseConfig(name, key, found, `"${FAMILY.act_fn}" for ${GEMMA_2}`);
+    : (['hidden_act', hidden_act ?? BLOCK.act_fn, OLD_ACTIVATIONS] as const);
+  if (!known.includes(found)) refuseConfig(name, key, found, `"${BLOCK.act_fn}" for ${GEMMA_2}`);
 }
-
-function checkHeads(name: string, fields: Fields): void {
-  const { num_attention_heads, num_key_value_heads, head_dim } = fields;
-  if (num_attention_heads % num_key_value_heads !== 0) {
-    const expected = `a divisor of num_attention_heads = ${num_attention_heads}`;
-    refuseConfig(name, 'num_key_value_heads', num_key_value_heads, expected);
-  }
-  if (head_dim % 2 !== 0)
-    refuseConfig(name, 'head_dim', head_dim, 'an even number: rotary embeddings pair its halves');
-}
-
-/** What `layer_types` may say. */
-const LAYER_TYPES: ReadonlyMap<string, AttentionType> = new Map([
-  ['sliding_attention', 'local'],
-  ['full_attention', 'global'],
-]);
 
 /** Every second layer sees all keys. */
 const PATTERN = 2;
 
 function attentionTypes(name: string, fields: Fields): AttentionType[] {
-  const { num_hidden_layers: n, layer_types, sliding_window_pattern } = fields;
-  if (layer_types) {
-    if (layer_types.length !== n) refuseConfig(name, 'layer_types', layer_types, `${n} entries, one a layer`);
-    const expected = [...LAYER_TYPES.keys()].map((type) => `"${type}"`).join(' or ');
-    return layer_types.map(
-      (type, i) => LAYER_TYPES.get(type) ?? refuseConfig(name, `layer_types[${i}]`, type, expected),
-    );
-  }
+  const { layer_types, sliding_window_pattern } = fields;
   // A key of Gemma 3, where it is not read either beside `layer_types`.
-  if ((sliding_window_pattern ?? PATTERN) !== PATTERN)
+  if (!layer_types && (sliding_window_pattern ?? PATTERN) !== PATTERN)
     refuseConfig(name, 'sliding_window_pattern', sliding_window_pattern, `${PATTERN}, or layer_types`);
   // Layer 0 is local (Hugging Face's Gemma2Config; TransformerLens' built-in table has it the other way round).
-  return Array.from({ length: n }, (_, layer) => ((layer + 1) % PATTERN === 0 ? 'global' : 'local'));
+  return readLayerTypes(name, fields, (layer) => ((layer + 1) % PATTERN === 0 ? 'global' : 'local'));
 }

@@ -1,0 +1,144 @@
+/**
+ * Model, families: Gemma 3, the text models (`gemma3_text`) and the text part of the others (`gemma3`). What config.json says, with
+ * the defaults of transformers' Gemma3TextConfig: published files of the larger models leave out most keys.
+ */
+import * as v from 'valibot';
+import { jsonObject } from '../../formats/json-object.ts';
+import { BLOCK_NORMS, type BlockSpec } from '../block-spec.ts';
+import { readFields, refuseConfig, type ConfigDocument } from '../config-file.ts';
+import { rotaryChoice, type RopeFields } from '../config-rope.ts';
+import type { TransformerConfig } from '../config.ts';
+import type { AttentionType } from '../block-spec.ts';
+import { decoderNaming } from '../decoder-naming.ts';
+import type { Family } from '../family.ts';
+import type { Rotary } from '../rope.ts';
+import {
+  checkActivation,
+  DecoderFields,
+  LAYER_TYPES,
+  nullable,
+  positive,
+  positiveInteger,
+  readHeads,
+  readLayerTypes,
+} from './decoder-fields.ts';
+
+const Fields = jsonObject({
+  ...DecoderFields,
+  hidden_size: v.optional(DecoderFields.hidden_size, 2304),
+  num_hidden_layers: v.optional(DecoderFields.num_hidden_layers, 26),
+  num_attention_heads: v.optional(positiveInteger, 8),
+  num_key_value_heads: v.optional(positiveInteger, 4),
+  head_dim: v.optional(positiveInteger, 256),
+  intermediate_size: v.optional(positiveInteger, 9216),
+  vocab_size: v.optional(positiveInteger, 262_208),
+  max_position_embeddings: v.optional(positiveInteger, 131_072),
+  rms_norm_eps: v.optional(positive, 1e-6),
+  rope_local_base_freq: nullable(positive),
+  query_pre_attn_scalar: v.optional(positive, 256),
+  sliding_window: v.optional(positiveInteger, 4096),
+  sliding_window_pattern: nullable(positiveInteger),
+  _sliding_window_pattern: nullable(positiveInteger),
+  hidden_activation: nullable(v.string()),
+});
+type Fields = v.InferOutput<typeof Fields>;
+
+/** Caps of Gemma 2, which the class of Gemma 3 still reads. */
+const NEUTRAL = { attn_logit_softcapping: [], final_logit_softcapping: [] };
+
+const FAMILY: Omit<Family, 'architecture'> = {
+  defaultEndTokens: [1],
+  naming: decoderNaming({
+    ln1: 'input_layernorm',
+    ln1_post: 'post_attention_layernorm',
+    ln2: 'pre_feedforward_layernorm',
+    ln2_post: 'post_feedforward_layernorm',
+  }),
+};
+
+const BLOCK: BlockSpec = {
+  norm: { kind: 'rms', gainOffset: 1 },
+  norms: BLOCK_NORMS,
+  residual: 'sequential',
+  biased: [],
+  qkNorm: 'head',
+  mlp: 'gated',
+  act_fn: 'gelu_pytorch_tanh',
+};
+
+const LOCAL_BASE = 10_000;
+const GLOBAL_BASE = 1_000_000;
+/** Every sixth layer sees all keys. */
+const PATTERN = 6;
+
+/** A text model alone. */
+export function readGemma3Text(document: ConfigDocument, name: string): TransformerConfig {
+  return readText(document, name, 'Gemma3ForCausalLM');
+}
+
+/** The text part of a model that also reads images, whose numbers stand under `text_config`. */
+export function readGemma3(document: ConfigDocument, name: string): TransformerConfig {
+  const text = document['text_config'];
+  if (typeof text !== 'object' || text === null || Array.isArray(text))
+    return refuseConfig(name, 'text_config', text, 'an object');
+  return readText({ ...text }, `${name}, text_config`, 'Gemma3ForConditionalGeneration');
+}
+
+function readText(document: ConfigDocument, name: string, architecture: string): TransformerConfig {
+  const fields = readFields(name, document, Fields, NEUTRAL);
+  checkActivation(name, 'hidden_activation', fields.hidden_activation ?? BLOCK.act_fn, [
+    BLOCK.act_fn,
+    'gelu_new',
+  ]);
+  const heads = readHeads(name, fields);
+  const pattern = fields.sliding_window_pattern ?? fields._sliding_window_pattern ?? PATTERN;
+  return {
+    family: { ...FAMILY, architecture },
+    n_layers: fields.num_hidden_layers,
+    d_model: fields.hidden_size,
+    ...heads,
+    d_mlp: fields.intermediate_size,
+    d_vocab: fields.vocab_size,
+    n_ctx: fields.max_position_embeddings,
+    block: BLOCK,
+    eps: fields.rms_norm_eps,
+    positions: 'rotary',
+    rotary: rotations(name, fields, heads.d_head),
+    attn_scale: Math.sqrt(fields.query_pre_attn_scalar),
+    attn_types: readLayerTypes(name, fields, (layer) => ((layer + 1) % pattern === 0 ? 'global' : 'local')),
+    window_size: fields.sliding_window,
+    attn_scores_soft_cap: null,
+    output_logits_soft_cap: null,
+    // Rounded to float32, whatever the type of the weights.
+    embed_scale: Math.sqrt(fields.hidden_size),
+    tie_word_embeddings: fields.tie_word_embeddings ?? true,
+  };
+}
+
+/** Local layers have a base of their own and are never scaled. */
+function rotations(name: string, fields: Fields, dim: number): Readonly<Record<AttentionType, Rotary>> {
+  const own = fields.rope_parameters;
+  const byType =
+    typeof own === 'object' &&
+    own !== null &&
+    [...LAYER_TYPES.keys()].some((type) => Object.hasOwn(own, type));
+  const parts = byType ? (own as Readonly<Record<string, unknown>>) : {};
+  const read = (rope: RopeFields, kinds: readonly 'linear'[]): Rotary => ({
+    dim,
+    ...rotaryChoice(name, rope, { known: [], used: [] }, kinds),
+  });
+  return {
+    local: read(
+      { rope_theta: fields.rope_local_base_freq ?? LOCAL_BASE, rope_parameters: parts['sliding_attention'] },
+      [],
+    ),
+    global: read(
+      {
+        rope_theta: fields.rope_theta ?? GLOBAL_BASE,
+        rope_scaling: fields.rope_scaling,
+        rope_parameters: byType ? parts['full_attention'] : own,
+      },
+      ['linear'],
+    ),
+  };
+}

@@ -1,0 +1,30 @@
+/** Model: where a checkpoint has each parameter. A family gives a table of these values. */
+
+/** A part of a fused tensor: `length` entries of an axis from `offset` on, and again after every `stride`. */
+export interface Part {
+  readonly axis: 0 | 1;
+  readonly offset: number;
+  readonly length: number;
+  readonly stride: number;
+}
+
+/** Where a checkpoint has a parameter. */
+export interface Place {
+  readonly key: string;
+  /** The tensor is stored [input, output]. */
+  readonly isTransposed?: boolean;
+  /** Of the stored tensor, before it is turned. */
+  readonly part?: Part;
+}
+
+/** Places by parameter, such as `attn.W_Q` of a block. */
+export type Places = Readonly<Record<string, Place>>;
+
+/** Where checkpoints of a model have its parameters. */
+export interface Naming {
+  /** What all keys but that of W_U begin with. */
+  readonly prefix: string;
+  /** `embed.W_E`, `pos_embed.W_pos`, `ln_final.w`, `ln_final.b`, `unembed.W_U`. */
+  readonly model: Places;
+  readonly block: (layer: number) => Places;
+}

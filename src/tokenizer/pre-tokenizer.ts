@@ -1,0 +1,130 @@
+/** Tokenizer, step 4: normalized text split into parts that are merged one by one. */
+import * as v from 'valibot';
+import { unreachable } from '../errors.ts';
+import { jsonObject } from '../formats/json-object.ts';
+import type { Schema } from '../formats/parsed-text.ts';
+import { bytesAsChars } from './byte-level.ts';
+import { PatternError, translatePattern } from './pattern.ts';
+import { SPLIT_BEHAVIORS, split } from './split.ts';
+import { NonEmptyText, hasField, stepsIfAny } from './steps.ts';
+
+const Pattern = v.pipe(
+  NonEmptyText,
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    try {
+      translatePattern(dataset.value);
+    } catch (error) {
+      if (!(error instanceof PatternError)) throw error;
+      addIssue({ message: `the expression ${error.message}` });
+    }
+  }),
+);
+
+type PatternRule = { readonly Regex: string } | { readonly String: string };
+const RegexPattern: Schema<PatternRule> = jsonObject({ Regex: Pattern });
+const TextPattern: Schema<PatternRule> = jsonObject({ String: NonEmptyText });
+
+const Split = jsonObject({
+  type: v.literal('Split'),
+  pattern: v.lazy((pattern) => (hasField(pattern, 'Regex') ? RegexPattern : TextPattern)),
+  behavior: v.picklist(SPLIT_BEHAVIORS),
+  invert: v.nullish(v.boolean(), false),
+});
+
+const ByteLevel = jsonObject({
+  type: v.literal('ByteLevel'),
+  add_prefix_space: v.nullish(v.boolean(), true),
+  use_regex: v.nullish(v.boolean(), true),
+});
+
+const Digits = jsonObject({
+  type: v.literal('Digits'),
+  individual_digits: v.nullish(v.boolean(), false),
+});
+
+const Metaspace = v.pipe(
+  jsonObject({
+    type: v.literal('Metaspace'),
+    replacement: NonEmptyText,
+    prepend_scheme: v.nullish(v.picklist(['always', 'first', 'never'])),
+    /** The older name: false is `never`. */
+    add_prefix_space: v.nullish(v.boolean(), true),
+    split: v.nullish(v.boolean(), true),
+  }),
+  v.transform(({ add_prefix_space, prepend_scheme, ...rule }) => ({
+    ...rule,
+    prepend_scheme: prepend_scheme ?? (add_prefix_space ? 'always' : 'never'),
+  })),
+);
+
+export const PreTokenizerSchema = stepsIfAny(
+  'pretokenizers',
+  v.variant('type', [Split, ByteLevel, Digits, Metaspace]),
+);
+export type PreTokenizerRules = v.InferOutput<typeof PreTokenizerSchema>;
+type Rule = PreTokenizerRules[number];
+
+/** The expression that `ByteLevel` has built in. */
+const GPT2_PATTERN = String.raw`'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+`;
+const ISOLATED = { behavior: 'Isolated', invert: false } as const;
+const SEPARATOR_FIRST = { behavior: 'MergedWithNext', invert: false } as const;
+
+/** `isFirst`: the part with which the prompt begins. */
+type Step = (text: string, isFirst: boolean) => readonly string[];
+
+export class PreTokenizer {
+  readonly #steps: readonly Step[];
+
+  constructor(rules: PreTokenizerRules) {
+    this.#steps = rules.map(stepOf);
+  }
+
+  /** The parts of a stretch of text between added tokens; `isFirst` when the prompt begins with it. */
+  split(text: string, isFirst: boolean): readonly string[] {
+    return this.#steps.reduce<readonly string[]>(
+      (parts, step) => parts.flatMap((part, i) => step(part, isFirst && i === 0)),
+      [text],
+    );
+  }
+}
+
+function stepOf(rule: Rule): Step {
+  switch (rule.type) {
+    case 'Split': {
+      const expression = 'Regex' in rule.pattern ? regex(rule.pattern.Regex) : plain(rule.pattern.String);
+      return (text) => split(text, expression, rule);
+    }
+    case 'Digits': {
+      const expression = rule.individual_digits ? /\p{N}/gu : /\p{N}+/gu;
+      return (text) => split(text, expression, ISOLATED);
+    }
+    case 'ByteLevel': {
+      const expression = regex(GPT2_PATTERN);
+      return (text) => {
+        const whole = rule.add_prefix_space && !text.startsWith(' ') ? ` ${text}` : text;
+        return (rule.use_regex ? split(whole, expression, ISOLATED) : [whole]).map(bytesAsChars);
+      };
+    }
+    case 'Metaspace': {
+      const { replacement, prepend_scheme } = rule;
+      const expression = plain(replacement);
+      return (text, isFirst) => {
+        const written = text.replaceAll(' ', () => replacement);
+        const prepends = prepend_scheme === 'always' || (prepend_scheme === 'first' && isFirst);
+        const whole = prepends && !written.startsWith(replacement) ? replacement + written : written;
+        return rule.split ? split(whole, expression, SEPARATOR_FIRST) : [whole];
+      };
+    }
+    default:
+      return unreachable(rule);
+  }
+}
+
+function regex(pattern: string): RegExp {
+  return new RegExp(translatePattern(pattern), 'gu');
+}
+
+function plain(text: string): RegExp {
+  return new RegExp(text.replaceAll(/[$()*+./?[\\\]^{|}]/g, String.raw`\$&`), 'gu');
+}

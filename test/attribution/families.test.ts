@@ -1,0 +1,66 @@
+/** Attribution graphs of each family against circuit-tracer (golden data, `families/`), and checked against passes of the model. */
+import { describe, expect, it } from '@jest/globals';
+import * as tf from '@tensorflow/tfjs-core';
+import { attribute } from '../../src/attribution/attribute.ts';
+import { verifyAttribution } from '../../src/attribution/verify.ts';
+import { goldenIds, readGolden } from '../graph/golden.ts';
+import { openBackend, TEST_DEVICES } from '../support/backends.ts';
+import {
+  FAMILIES,
+  FAMILY_FIXTURES,
+  prompts,
+  type FamilyFixture,
+  tolerances,
+  type PromptName,
+} from '../support/golden.ts';
+import { loadFixture } from '../support/replacement.ts';
+import { expectValues } from '../support/tensors.ts';
+
+const VERIFIED_EDGES = 20;
+
+/** Of the sets that are copied here: a graph's id begins with that of its set. */
+const GRAPHS = goldenIds(FAMILIES).filter(({ fixture, id }) =>
+  FAMILY_FIXTURES[fixture as FamilyFixture].some((set) => id.startsWith(`graph-${set}-p`)),
+);
+
+describe.each(TEST_DEVICES)('attribution of other families on %s', (device) => {
+  it.each(GRAPHS)('finds features, targets and edges of $fixture $id', async ({ fixture, id }) => {
+    const { entry, graph } = await readGolden(fixture, id);
+    const tolerance = tolerances(fixture);
+    const tokens = prompts(fixture)[entry.prompt as PromptName].token_ids;
+    const { options } = entry;
+    await openBackend(device);
+    const before = tf.memory().numTensors;
+    {
+      using loaded = await loadFixture(device, fixture, entry.set);
+      using result = await attribute(loaded.replacement, loaded.tokenizer, tokens, {
+        targets: {
+          kind: 'most_likely',
+          maxLogits: options['max_n_logits']!,
+          desiredProbability: options['desired_logit_prob']!,
+        },
+        maxFeatureNodes: options['max_feature_nodes'] ?? 0,
+        batchSize: options['batch_size']!,
+        updateInterval: options['update_interval']!,
+        selection: 'reference',
+      });
+      expect([...result.features.indices]).toEqual([...graph.active_features]);
+      expectValues('activations', result.features.values, graph.activation_values, tolerance.transcoder);
+      expect(result.targets.ids).toEqual([...graph.logit_token_ids]);
+      expectValues(
+        'logit probabilities',
+        result.targets.probabilities,
+        graph.logit_probabilities,
+        tolerance.probabilities_influence_scores,
+      );
+      expect([...result.selected]).toEqual([...graph.selected_features]);
+      expectValues('edges', result.edges, graph.edges, tolerance.adjacency);
+      const verification = await verifyAttribution(loaded.replacement, result, {
+        n_edges: VERIFIED_EDGES,
+        arithmetic: 'float32',
+      });
+      expect(verification).toMatchObject({ ok: true });
+    }
+    expect(tf.memory().numTensors - before).toBe(0);
+  });
+});
