@@ -6,6 +6,7 @@ import { BadFileError } from '../errors.ts';
 import { firstNonFinite } from '../formats/dtype.ts';
 import type { HubClient } from '../hub/resolve.ts';
 import { openCheckpoint, weightFiles, type Checkpoint } from '../model/checkpoint.ts';
+import { numberOf } from '../model/parameters.ts';
 import type { TransformerConfig } from '../model/config.ts';
 import type { FileSet } from '../model/file-set.ts';
 import { loadTransformer } from '../model/load.ts';
@@ -131,8 +132,11 @@ export class Session implements Disposable {
   /** Parameters of the model and of its set. */
   get nParameters(): number {
     const { checkpoint, set } = this.opened;
-    const count = (shape: readonly number[]): number => shape.reduce((product, size) => product * size, 1);
-    return [...checkpoint.weights, ...setTensors(set)].reduce((sum, { info }) => sum + count(info.shape), 0);
+    const shapes = [
+      ...checkpoint.weights.map(({ shape }) => shape),
+      ...setTensors(set).map(({ info }) => info.shape),
+    ];
+    return shapes.reduce((sum, shape) => sum + numberOf(shape), 0);
   }
 
   /** The files that the weights are read from, inside their folders or repositories. */

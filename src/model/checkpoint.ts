@@ -2,10 +2,11 @@
 import * as v from 'valibot';
 import type { WeightInfo } from '../backend/weight-source.ts';
 import { BadFileError, NotFoundError } from '../errors.ts';
+import { ELEMENT_BYTES } from '../formats/dtype.ts';
 import { readJson } from '../formats/json.ts';
 import type { TensorFile } from '../formats/tensor-file.ts';
 import type { TransformerConfig } from './config.ts';
-import { parametersOf, storedShape, type Parameter } from './parameters.ts';
+import { numberOf, parametersOf, storedShape, type Parameter } from './parameters.ts';
 import type { Naming } from './naming.ts';
 import { transformerConfig } from './families.ts';
 import { lacks, type FileSet } from './file-set.ts';
@@ -20,7 +21,10 @@ export const CONFIG_FILE = 'config.json';
 export interface CheckpointWeight extends Parameter, WeightPlace {
   /** Key in the checkpoint. */
   readonly key: string;
+  /** The tensor, which may hold other parameters too. */
   readonly info: WeightInfo;
+  /** Of this parameter, as it is stored. */
+  readonly byteLength: number;
 }
 
 /** An opened checkpoint: every parameter that the configuration calls for is there, in the right shape and a known type. */
@@ -93,5 +97,6 @@ function checkWeight(parameter: Parameter, { file, placeOf, faultFor }: OpenedWe
       hint: 'Does config.json belong to these weights?',
     });
   }
-  return { ...parameter, ...place, key, info };
+  const byteLength = numberOf(parameter.shape) * ELEMENT_BYTES[info.dtype];
+  return { ...parameter, ...place, key, info, byteLength };
 }

@@ -2,7 +2,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Backend, Tensor1D, Weight } from '../backend/backend.ts';
 import { MemoryBudget } from '../backend/budget.ts';
-import { storedBytes } from '../backend/weight-source.ts';
 import { firstNonFinite, widen } from '../formats/dtype.ts';
 import { matricesOf, type BlockMatrix, type NormKind } from './block-spec.ts';
 import { weightOf, type Checkpoint } from './checkpoint.ts';
@@ -32,27 +31,25 @@ export async function loadTransformer(
 ): Promise<Transformer> {
   const { config, file } = checkpoint;
   const budget = options.budget ?? new MemoryBudget();
-  const totalBytes = checkpoint.weights.reduce((sum, weight) => sum + weight.info.byteLength, 0);
+  const totalBytes = checkpoint.weights.reduce((sum, { byteLength }) => sum + byteLength, 0);
   const owned: Disposable[] = [];
   let doneBytes = 0;
   const progress = (bytes: number): void => options.onProgress?.((doneBytes += bytes), totalBytes);
 
   const matrix = async (parameter: string): Promise<Weight> => {
     options.signal?.throwIfAborted();
-    const { info, place } = weightOf(checkpoint, parameter);
+    const { info, place, byteLength } = weightOf(checkpoint, parameter);
     const source = placedSource(file, info, place);
-    const bytes = storedBytes(source);
-    const weight = budget.take(bytes) ? await backend.loadWeight(source) : backend.streamWeight(source);
+    const weight = budget.take(byteLength) ? await backend.loadWeight(source) : backend.streamWeight(source);
     owned.push(weight);
-    progress(bytes);
+    progress(byteLength);
     return weight;
   };
   const numbers = async (parameter: string): Promise<Float32Array> => {
-    const { key, info, place } = weightOf(checkpoint, parameter);
-    const stored = await file.read(key);
-    const values = widen(stored, info.dtype);
+    const { key, info, place, byteLength } = weightOf(checkpoint, parameter);
+    const values = widen(await file.read(key), info.dtype);
     if (firstNonFinite(values) >= 0) throw notFinite(file.name, key);
-    progress(stored.byteLength);
+    progress(byteLength);
     return partOfVector(values, place.part);
   };
   const kept = (values: Float32Array): Tensor1D => {

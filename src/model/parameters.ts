@@ -98,3 +98,8 @@ export function storedShape(shape: readonly number[], { isTransposed, part }: Pl
   if (part) stored[part.axis] = (stored[part.axis]! / part.length) * part.stride;
   return stored;
 }
+
+/** How many numbers a parameter of a shape has. */
+export function numberOf(shape: readonly number[]): number {
+  return shape.reduce((product, size) => product * size, 1);
+}

@@ -5,7 +5,7 @@ import type { HeldBlock } from '../model/held-block.ts';
 import type { TransformerConfig } from '../model/config.ts';
 import { matricesOf } from '../model/block-spec.ts';
 import { normOf, type Norm } from '../model/norm.ts';
-import { matrixPath, parametersOf } from '../model/parameters.ts';
+import { matrixPath, numberOf, parametersOf } from '../model/parameters.ts';
 import type { Place } from '../model/naming.ts';
 import type { Parameter, Variables } from './parameters.ts';
 import type { Random } from '../random.ts';
@@ -24,7 +24,7 @@ export function modelParameters(config: TransformerConfig, random: Random, start
   const { norm } = config.block;
   const gain = norm.kind === 'rms' ? 1 - norm.gainOffset : 1;
   return parametersOf(config).map(({ parameter, place: { key }, shape }) => {
-    const size = shape.reduce((product, n) => product * n, 1);
+    const size = numberOf(shape);
     if (shape.length === 1) {
       return { name: key, shape, values: new Float32Array(size).fill(gain), decays: false };
     }

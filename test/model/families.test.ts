@@ -4,6 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { openCheckpoint } from '../../src/model/checkpoint.ts';
 import { hookNames, hookShape, type OutputSite } from '../../src/model/hooks.ts';
 import { loadTransformer } from '../../src/model/load.ts';
+import { numberOf } from '../../src/model/parameters.ts';
 import { readSetConfig } from '../../src/transcoder/open.ts';
 import { openBackend, TEST_DEVICES } from '../support/backends.ts';
 import {
@@ -63,5 +64,17 @@ describe.each(HOOKED_FAMILIES())('the hooks of %s', (fixture) => {
       const shape = golden[name] ?? golden[name.replace('.mlp.', '.mlp.old_mlp.')]!;
       expect(hookShape(name, checkpoint.config.block).split(',')).toHaveLength(shape.length);
     }
+  });
+});
+
+describe.each(FAMILIES)('the parameters of %s', (fixture) => {
+  it('are counted once each, also where several lie in one tensor', async () => {
+    using checkpoint = await openCheckpoint(folder(goldenPath(fixture, 'model')));
+    const { weights, file } = checkpoint;
+    const tensors = [...new Set(weights.map(({ key }) => key))].map((key) => file.tensors.get(key)!);
+    const numbers = weights.reduce((sum, { shape }) => sum + numberOf(shape), 0);
+    expect(numbers).toBe(tensors.reduce((sum, { shape }) => sum + numberOf(shape), 0));
+    const bytes = weights.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    expect(bytes).toBe(tensors.reduce((sum, { byteLength }) => sum + byteLength, 0));
   });
 });

@@ -1,7 +1,7 @@
 /** Engine, verb `inspect`: what a model and its set consist of, from headers; norms and tokens from single layers. */
 import { UsageError, unreachable } from '../../errors.ts';
 import type { CheckpointWeight } from '../../model/checkpoint.ts';
-import type { WeightInfo } from '../../backend/weight-source.ts';
+import { numberOf } from '../../model/parameters.ts';
 import { hookNames, hookShape, matchHooks, type HookName } from '../../model/hooks.ts';
 import { nearest } from '../../nearest.ts';
 import type { Located } from '../../transcoder/sources/source.ts';
@@ -90,9 +90,9 @@ function summary({
       d_vocab: config.d_vocab,
       n_ctx: config.n_ctx,
       window_size: config.attn_types.includes('local') ? config.window_size : null,
-      n_parameters: weights.reduce((sum, { info }) => sum + info.shape.reduce((a, b) => a * b, 1), 0),
+      n_parameters: weights.reduce((sum, { shape }) => sum + numberOf(shape), 0),
       dtype: plainType(weights[0]!.info.dtype),
-      bytes: weights.reduce((sum, { info }) => sum + info.byteLength, 0),
+      bytes: weights.reduce((sum, { byteLength }) => sum + byteLength, 0),
       n_hooks: hookNames(config, set.config.feature_output_hook).length,
     },
     transcoder_details: {
@@ -172,16 +172,18 @@ function layerWeights({ checkpoint, set }: OpenedSubject, layer: number): Weight
   const ofModel = checkpoint.weights.filter((weight) => weight.layer === layer).map(modelWeight);
   const ofTranscoder = Object.entries({ W_enc, W_dec, b_enc, b_dec, threshold, W_skip })
     .filter((entry): entry is [string, Located] => entry[1] !== null)
-    .map(([name, { file, info }]) => weightResult(`transcoders.${layer}.${name}`, info, file.name));
+    .map(([name, { file, info }]): WeightResult => ({
+      name: `transcoders.${layer}.${name}`,
+      shape: info.shape,
+      dtype: plainType(info.dtype),
+      bytes: info.byteLength,
+      file: file.name,
+    }));
   return [...ofModel, ...ofTranscoder];
 }
 
-function modelWeight({ parameter, info, fileName }: CheckpointWeight): WeightResult {
-  return weightResult(parameter, info, fileName);
-}
-
-function weightResult(name: string, info: WeightInfo, file: string): WeightResult {
-  return { name, shape: info.shape, dtype: plainType(info.dtype), bytes: info.byteLength, file };
+function modelWeight({ parameter, shape, info, byteLength, fileName }: CheckpointWeight): WeightResult {
+  return { name: parameter, shape, dtype: plainType(info.dtype), bytes: byteLength, file: fileName };
 }
 
 function matchingWeights(weights: readonly WeightResult[], pattern: string | null): WeightResult[] {

@@ -73,7 +73,7 @@ export async function describeLayer(
 
 /** Bytes of everything that a run holds when memory allows: all of the model, and of the set all but its decoders. */
 function residentBytes({ checkpoint, set }: OpenedSubject): number {
-  const model = checkpoint.weights.reduce((sum, { info }) => sum + info.byteLength, 0);
+  const model = checkpoint.weights.reduce((sum, { byteLength }) => sum + byteLength, 0);
   const encoders = set.layers.reduce((sum, { W_enc, W_skip, b_enc, b_dec, threshold }) => {
     const parts = [W_enc, W_skip, b_enc, b_dec, threshold];
     return sum + parts.reduce((bytes, part) => bytes + (part?.info.byteLength ?? 0), 0);
