@@ -9,6 +9,11 @@ const [fstat, open, read] = [promisify(fstatOf), promisify(openAt), promisify(re
 /** A place in an open file of this machine. */
 export interface FileLocation {
   readonly path: string;
+  /**
+   * The same object for every place in one opened file, with its size in bytes when it was opened. A descriptor is used again
+   * for another file after it was closed.
+   */
+  readonly file: { readonly size: number };
   /** Of the open file: it is the one whose header was checked, also when another was put under its path. */
   readonly descriptor: number;
   /** Bytes from its start. */
@@ -96,7 +101,7 @@ class FileSource implements ByteSource {
   }
 
   get location(): FileLocation {
-    return { path: this.name, descriptor: this.#fd, offset: 0 };
+    return { path: this.name, file: this, descriptor: this.#fd, offset: 0 };
   }
 
   async read(offset: number, target: Uint8Array): Promise<void> {

@@ -1,4 +1,4 @@
-import { beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,7 +9,7 @@ import { TEST_DEVICES } from '../support/backends.ts';
 
 const run = promisify(execFile);
 const CHILD = fileURLToPath(new URL('../support/products-child.mjs', import.meta.url));
-const CUT_CHILD = fileURLToPath(new URL('../support/cut-file-child.mjs', import.meta.url));
+const MAPPED_CHILD = fileURLToPath(new URL('../support/mapped-files-child.mjs', import.meta.url));
 /** Of the rounding errors of TensorFlow's own float32 products, which depend on the order of summation. */
 const LARGEST_RATIO = 1.5;
 /** Half a unit in the last place for each of 300 additions: no float32 sum may be worse. */
@@ -59,19 +59,31 @@ describeNative('products on stored weights', () => {
 });
 
 describeNative('a mapped file', () => {
-  it('that becomes shorter is an error that names it, and the process goes on', async () => {
-    const folder = mkdtempSync(join(tmpdir(), 'tracer-mapped-'));
-    const path = join(folder, 'w.safetensors');
-    try {
-      const env = { ...process.env, NODE_OPTIONS: '', TRACER_KERNEL: 'native' };
-      const { stdout } = await run(process.execPath, [CUT_CHILD, path], { env });
-      expect(JSON.parse(stdout)).toEqual({
-        before: 1024,
-        message: `${path} became shorter while it was in use`,
-        after: 1024,
-      });
-    } finally {
-      rmSync(folder, { recursive: true });
-    }
+  let folder: string;
+  let found: Record<string, unknown>;
+  beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'tracer-mapped-'));
+    const env = { ...process.env, NODE_OPTIONS: '', TRACER_KERNEL: 'native' };
+    const { stdout } = await run(process.execPath, [MAPPED_CHILD, folder], { env });
+    found = JSON.parse(stdout) as Record<string, unknown>;
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  it('that becomes shorter is an error that names it, and the process goes on', () => {
+    const message = `${join(folder, 'in-use.safetensors')} became shorter while it was in use`;
+    expect(found).toMatchObject({
+      before: 1024,
+      shortened: { code: 'file_truncated', message },
+      after: 1024,
+    });
+  });
+
+  it('that became shorter before it is mapped is one too', () => {
+    const message = expect.stringContaining(join(folder, 'unread.safetensors')) as string;
+    expect(found).toMatchObject({ shortenedBefore: { code: 'file_truncated', message } });
+  });
+
+  it('keeps its pages when another file is opened with its descriptor', () => {
+    expect(found).toMatchObject({ isReused: true, values: [3 * 1024, 2 * 1024] });
   });
 });

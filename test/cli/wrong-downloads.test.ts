@@ -58,7 +58,9 @@ async function startSlowly() {
   const child = start([...LOAD, '--json'], online());
   child.stdin?.end();
   const ended = finish(child);
-  while (!leftovers('.incomplete').some((name) => statSync(join(hub.cacheDir, name)).size > 0)) await wait(WAIT_MS); // prettier-ignore
+  // A small file is renamed as soon as it is whole, which may be between its listing and its size.
+  const sizeOf = (name: string): number => statSync(join(hub.cacheDir, name), { throwIfNoEntry: false })?.size ?? 0; // prettier-ignore
+  while (!leftovers('.incomplete').some((name) => sizeOf(name) > 0)) await wait(WAIT_MS);
   return { child, ended };
 }
 

@@ -1,4 +1,6 @@
 /** Backend, native TensorFlow: stored matrices in the pages of their files, shared with every process that reads them. */
+import { fstatSync } from 'node:fs';
+import type { FileLocation } from '../../formats/byte-source.ts';
 import type { MatrixSource, WeightType } from '../backend.ts';
 import type { Lifetime, Storage } from '../engine.ts';
 import { storedBytes } from '../weight-source.ts';
@@ -22,7 +24,7 @@ interface OpenMapping {
 /** Files are mapped once, for as long as a matrix of theirs is in use. */
 export class MappedFiles {
   private readonly addon: ProductsAddon;
-  private readonly open = new Map<number, OpenMapping>();
+  private readonly open = new Map<object, OpenMapping>();
 
   constructor(addon: ProductsAddon) {
     this.addon = addon;
@@ -33,11 +35,11 @@ export class MappedFiles {
    * as held until the matrix is disposed; those of a streamed one are then taken out of this process' memory.
    */
   matrix({ shape, dtype, location }: MatrixSource, lifetime: Lifetime): MappedMatrix | undefined {
-    const file = location && this.mapped(location.descriptor, location.path);
+    const file = location && this.mapped(location);
     if (!file) return undefined;
     const { addon } = this;
     const byteLength = storedBytes({ shape, dtype });
-    const { descriptor, offset } = location;
+    const { offset } = location;
     file.nUsers += 1;
     return {
       rows: shape[0],
@@ -51,18 +53,20 @@ export class MappedFiles {
         file.nUsers -= 1;
         if (file.nUsers > 0) return;
         addon.unmapFile(file.mapping);
-        if (this.open.get(descriptor) === file) this.open.delete(descriptor);
+        if (this.open.get(location.file) === file) this.open.delete(location.file);
       },
     };
   }
 
-  private mapped(descriptor: number, path: string): OpenMapping | undefined {
-    const known = this.open.get(descriptor);
+  private mapped({ file, descriptor, path }: FileLocation): OpenMapping | undefined {
+    const known = this.open.get(file);
     if (known) return known;
+    // Pages behind the end cannot be mapped; reading such a file is an error that says so.
+    if (fstatSync(descriptor).size < file.size) return undefined;
     try {
-      const file = { mapping: this.addon.mapFile(descriptor, path), nUsers: 0 };
-      this.open.set(descriptor, file);
-      return file;
+      const made = { mapping: this.addon.mapFile(descriptor, path), nUsers: 0 };
+      this.open.set(file, made);
+      return made;
     } catch {
       return undefined; // a file system without mapping: what is read instead is the same
     }
