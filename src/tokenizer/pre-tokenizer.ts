@@ -29,18 +29,18 @@ const Split = jsonObject({
   type: v.literal('Split'),
   pattern: v.lazy((pattern) => (hasField(pattern, 'Regex') ? RegexPattern : TextPattern)),
   behavior: v.picklist(SPLIT_BEHAVIORS),
-  invert: v.nullish(v.boolean(), false),
+  invert: v.boolean(),
 });
 
 const ByteLevel = jsonObject({
   type: v.literal('ByteLevel'),
-  add_prefix_space: v.nullish(v.boolean(), true),
+  add_prefix_space: v.boolean(),
   use_regex: v.nullish(v.boolean(), true),
 });
 
 const Digits = jsonObject({
   type: v.literal('Digits'),
-  individual_digits: v.nullish(v.boolean(), false),
+  individual_digits: v.boolean(),
 });
 
 const Metaspace = v.pipe(
@@ -52,6 +52,10 @@ const Metaspace = v.pipe(
     add_prefix_space: v.nullish(v.boolean(), true),
     split: v.nullish(v.boolean(), true),
   }),
+  v.check(
+    ({ add_prefix_space, prepend_scheme }) => add_prefix_space || (prepend_scheme ?? 'never') === 'never',
+    'expected the prepend_scheme "never" where add_prefix_space is false',
+  ),
   v.transform(({ add_prefix_space, prepend_scheme, ...rule }) => ({
     ...rule,
     prepend_scheme: prepend_scheme ?? (add_prefix_space ? 'always' : 'never'),
