@@ -73,6 +73,23 @@ describe.each(FAMILIES)('the tokenizer of %s', (family) => {
   });
 });
 
+describe('a declared special token', () => {
+  it('is cut out of a text, and left out on request, although added_tokens does not list it', async () => {
+    const config = {
+      tokenizer_class: 'LlamaTokenizer',
+      bos_token: '<s>',
+      eos_token: '</s>',
+      unk_token: '<unk>',
+    };
+    const tokenizer = await loadChangedFamily('mistral', (json) => (json.added_tokens = []), config);
+    // As transformers 4.57.3 does with these files.
+    expect(tokenizer.encode('x<s>y')).toEqual([301, 298, 1, 427]);
+    expect(tokenizer.encode('a </s> b')).toEqual([305, 301, 2, 301, 315]);
+    expect(tokenizer.decode([305, 301, 2, 301, 315])).toBe('a </s>  b');
+    expect(tokenizer.decode([301, 298, 1, 427], { skipSpecialTokens: true })).toBe('x y');
+  });
+});
+
 describe('what stands first in a prompt', () => {
   const TEXT = 'The cat';
   const first = async (family: Family, config: object) => {
