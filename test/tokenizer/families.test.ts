@@ -117,6 +117,7 @@ describe('what stands first in a prompt', () => {
     ],
     ['the default of the class', 'gpt2', { tokenizer_class: 'GPT2TokenizerFast' }, '<|endoftext|>'],
     ['the default of a class that no file names', 'gpt2', { model_max_length: 1024 }, '<|endoftext|>'],
+    ['the default of a class that is not known', 'gpt2', { tokenizer_class: 'constructor' }, '<|endoftext|>'],
     ['the default of Llama’s class', 'mistral', { tokenizer_class: 'LlamaTokenizerFast' }, '<s>'],
     [
       'the default of a class, beside what is declared',
