@@ -15,8 +15,9 @@ interface Case {
   readonly without_special_tokens?: number[];
 }
 
-/** The reference's calls other than attribution put nothing in front here. */
+/** Where the reference's calls other than attribution put nothing in front, and where it does so although the files do not. */
 const WITHOUT_BOS: readonly Family[] = ['qwen2', 'qwen3', 'gpt-oss'];
+const BOS_BY_LIBRARY: readonly Family[] = ['gpt2', 'gpt-neox'];
 
 const FIRST: Readonly<Record<Family, string>> = {
   llama: '<|begin_of_text|>',
@@ -39,9 +40,10 @@ describe.each(FAMILIES)('the tokenizer of %s', (family) => {
       const tokenizer = await loadTokenizer(familyFiles(family));
       const alone = tokenizer.encode(golden.text);
       if (golden.without_special_tokens) expect(alone).toEqual(golden.without_special_tokens);
-      expect(WITHOUT_BOS.includes(family) ? alone : tokenizer.modelInput(golden.text)).toEqual(
-        golden.model_input,
-      );
+      if (WITHOUT_BOS.includes(family)) expect(alone).toEqual(golden.model_input);
+      else if (BOS_BY_LIBRARY.includes(family)) {
+        expect([tokenizer.bosId, ...alone]).toEqual(golden.model_input);
+      } else expect(tokenizer.modelInput(golden.text)).toEqual(golden.model_input);
       expect(tokenizer.pieces(golden.model_input)).toEqual(golden.pieces);
       expect(tokenizer.decode(golden.model_input)).toBe(golden.decoded);
       expect(tokenizer.decode(golden.model_input, { skipSpecialTokens: true })).toBe(
@@ -49,6 +51,9 @@ describe.each(FAMILIES)('the tokenizer of %s', (family) => {
       );
       if (Array.isArray(golden.attribution_input)) {
         expect(tokenizer.attributionInput(golden.text)).toEqual(golden.attribution_input);
+        if (WITHOUT_BOS.includes(family) || BOS_BY_LIBRARY.includes(family)) {
+          expect(tokenizer.modelInput(golden.text)).toEqual(golden.attribution_input);
+        }
       } else {
         expect(() => tokenizer.attributionInput(golden.text)).toThrow(UsageError);
       }
@@ -91,6 +96,17 @@ describe('a declared special token', () => {
 });
 
 describe('what stands first in a prompt', () => {
+  it.each<[Family, string]>([
+    ['gpt-oss', '<|startoftext|>The cat'],
+    ['qwen3', '<|im_start|>user'],
+    ['qwen3', '<|endoftext|>The cat'],
+    ['gpt2', '<|endoftext|>The cat'],
+  ])('is the same in every command where the files put nothing there: %s, %s', async (family, text) => {
+    const tokenizer = await loadTokenizer(familyFiles(family));
+    expect(tokenizer.modelInput(text)).toEqual(tokenizer.encode(text));
+    expect(tokenizer.attributionInput(text)).toEqual(tokenizer.encode(text));
+  });
+
   const TEXT = 'The cat';
   const first = async (family: Family, config: object) => {
     const tokenizer = await loadChangedFamily(family, () => {}, config);
