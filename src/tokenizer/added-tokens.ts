@@ -51,11 +51,17 @@ class Matcher {
       // After normalization two tokens may be equal. The library does not fix which one counts; here it is the first.
       if (content !== '' && !this.#tokens.has(content)) this.#tokens.set(content, token);
     }
+    const lengths = new Map<number, Set<number>>();
     for (const content of this.#tokens.keys()) {
-      const lengths = new Set(this.#lengths.get(content.charCodeAt(0))).add(content.length);
+      const first = content.charCodeAt(0);
+      const known = lengths.get(first);
+      if (known === undefined) lengths.set(first, new Set([content.length]));
+      else known.add(content.length);
+    }
+    for (const [first, known] of lengths) {
       this.#lengths.set(
-        content.charCodeAt(0),
-        [...lengths].sort((a, b) => b - a),
+        first,
+        [...known].sort((a, b) => b - a),
       );
     }
   }

@@ -10,11 +10,19 @@ export type BosRule = 'always' | 'unless_special_first';
  */
 export type BosChoice = 'auto' | 'none' | (string & {});
 
-/** The reference tokenizes in two ways; a prompt that starts with `<bos>` or `<start_of_turn>` differs between them. */
-export const BOS_RULES = {
-  modelInput: 'always',
-  attributionInput: 'unless_special_first',
-} as const satisfies Record<string, BosRule>;
+export const ATTRIBUTION_RULE: BosRule = 'unless_special_first';
+
+/**
+ * What a forward pass reads. As in the reference, a prompt that starts with `<bos>` gets a second one where the files put BOS
+ * around a text, and in all SentencePiece vocabularies (Gemma, Mistral). Where a byte-level tokenizer's files put nothing in
+ * front (Qwen, GPT-OSS, GPT-2), a pass reads attribution's tokens: its positions are those of the graph.
+ */
+export function modelInputRule(tokenizer: {
+  readonly isByteLevel: boolean;
+  readonly filesAddBos: boolean;
+}): BosRule {
+  return tokenizer.isByteLevel && !tokenizer.filesAddBos ? ATTRIBUTION_RULE : 'always';
+}
 
 export function withBos(
   ids: readonly number[],

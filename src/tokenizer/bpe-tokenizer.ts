@@ -1,7 +1,7 @@
 /** Tokenizer, all steps together: text → added tokens and normalized text → pieces → ids, and back. */
 import { UsageError } from '../errors.ts';
 import { AddedTokens } from './added-tokens.ts';
-import { BOS_RULES, withBos } from './bos.ts';
+import { ATTRIBUTION_RULE, modelInputRule, withBos } from './bos.ts';
 import type { BosChoice, BosRule } from './bos.ts';
 import { Bpe } from './bpe.ts';
 import { Decoder } from './decoder.ts';
@@ -10,7 +10,7 @@ import type { Rules } from './rules.ts';
 import type { SpecialTokens } from './special-tokens.ts';
 import { pieceOf, vocabularySize } from './tables.ts';
 import type { BpeTables } from './tables.ts';
-import { otherTemplate } from './template.ts';
+import { beginsWithBos, otherTemplate } from './template.ts';
 import type { DecodeOptions, DecodeStream, Tokenizer } from './tokenizer.ts';
 
 const LONE_SURROGATE = /\p{Surrogate}/gu;
@@ -22,6 +22,7 @@ export class BpeTokenizer implements Tokenizer {
   readonly specialIds: ReadonlySet<number>;
   readonly otherTemplate: string | null;
   readonly #special: SpecialTokens;
+  readonly #modelInputRule: BosRule;
   readonly #tables: BpeTables;
   readonly #addedTokens: AddedTokens;
   readonly #preTokenizer: PreTokenizer;
@@ -35,6 +36,10 @@ export class BpeTokenizer implements Tokenizer {
     this.specialIds = special.ids;
     this.otherTemplate = otherTemplate(rules, special, (id) => pieceOf(tables, id)!);
     this.#special = special;
+    this.#modelInputRule = modelInputRule({
+      isByteLevel: rules.decoder.some(({ type }) => type === 'ByteLevel'),
+      filesAddBos: beginsWithBos(rules, special),
+    });
     this.#tables = tables;
     this.#addedTokens = new AddedTokens(rules);
     this.#preTokenizer = new PreTokenizer(rules.pre_tokenizer);
@@ -59,7 +64,7 @@ export class BpeTokenizer implements Tokenizer {
   }
 
   modelInput(text: string, bos: BosChoice = 'auto'): number[] {
-    return this.#withFirst(text, BOS_RULES.modelInput, bos);
+    return this.#withFirst(text, this.#modelInputRule, bos);
   }
 
   attributionInput(text: string, bos: BosChoice = 'auto'): number[] {
@@ -70,7 +75,7 @@ export class BpeTokenizer implements Tokenizer {
         hint: 'Attribution needs at least one token: give a text.',
       });
     }
-    return this.#withFirst(text, BOS_RULES.attributionInput, bos);
+    return this.#withFirst(text, ATTRIBUTION_RULE, bos);
   }
 
   singleToken(text: string): number {

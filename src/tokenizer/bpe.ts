@@ -7,6 +7,10 @@ import type { BpeTables } from './tables.ts';
 
 const N_BYTES = 256;
 const NONE = -1;
+/** UTF-16 units: longer ones seldom come twice. */
+const LONGEST_KEPT_WORD = 24;
+/** About 2 MB. */
+const MOST_KEPT_WORDS = 10_000;
 const utf8 = new TextEncoder();
 
 /** How a byte is written in the vocabulary: `<0x0A>`. */
@@ -20,6 +24,9 @@ export class Bpe {
   readonly #unknownId: number | undefined;
   /** Ids of the 256 byte pieces, `NONE` where the vocabulary lacks one; undefined without byte fallback. */
   readonly #byteIds: Int32Array | undefined;
+
+  /** The words of a text come again and again: their ids, until there are too many of them. */
+  readonly #keptWords = new Map<string, readonly number[]>();
 
   constructor(tables: BpeTables, rules: Rules, file: string) {
     const { model } = rules;
@@ -36,7 +43,17 @@ export class Bpe {
     this.#byteIds = model.byte_fallback ? findBytePieces(tables) : undefined;
   }
 
-  encode(text: string): number[] {
+  encode(text: string): readonly number[] {
+    if (text.length > LONGEST_KEPT_WORD) return this.#encode(text);
+    const kept = this.#keptWords.get(text);
+    if (kept !== undefined) return kept;
+    const ids = this.#encode(text);
+    if (this.#keptWords.size >= MOST_KEPT_WORDS) this.#keptWords.clear();
+    this.#keptWords.set(text, ids);
+    return ids;
+  }
+
+  #encode(text: string): number[] {
     // Empty tables, without `ignore_merges`, have no word.
     const whole = idOfWord(this.#tables, text);
     return whole === undefined ? this.#merge(this.#symbols(text)) : [whole];

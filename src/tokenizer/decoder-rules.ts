@@ -2,12 +2,8 @@
 import * as v from 'valibot';
 import { jsonObject } from '../formats/json-object.ts';
 import { Replace } from './normalizer.ts';
-import { steps } from './steps.ts';
+import { OneCharacter, steps } from './steps.ts';
 
-const OneCharacter = v.pipe(
-  v.string(),
-  v.check((text) => [...text].length === 1, 'expected one character'),
-);
 const Count = v.pipe(v.number(), v.safeInteger(), v.minValue(0));
 
 const DecoderStep = v.variant('type', [

@@ -3,6 +3,7 @@ import { bytesOfPiece } from './byte-level.ts';
 import { cleanUp, settledLength } from './clean-up.ts';
 import type { DecoderRules } from './decoder-rules.ts';
 import { replaceAll } from './normalizer.ts';
+import type { ReplaceRule } from './normalizer.ts';
 import type { DecodeOptions, DecodeStream } from './tokenizer.ts';
 
 const BYTE_PIECE = /^<0x([0-9A-Fa-f]{2})>$/;
@@ -10,6 +11,14 @@ const REPLACEMENT_CHARACTER = '\ufffd';
 // A byte-order mark in the middle of a text is a character like any other.
 const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
 const lossyUtf8 = new TextDecoder('utf-8', { ignoreBOM: true });
+
+/** UTF-8: bytes from the first of these on continue a character, from the others on they begin one of two, three, four bytes. */
+const FIRST_CONTINUATION = 0x80;
+const FIRST_LEAD = 0xc0;
+const FIRST_OF_THREE = 0xe0;
+const FIRST_OF_FOUR = 0xf0;
+/** Bytes of an unfinished character. */
+const LONGEST_BEGINNING = 3;
 
 /** Where pieces come from: undefined for ids outside the vocabulary and for those that are left out. */
 type PieceOf = (id: number, options: DecodeOptions) => string | undefined;
@@ -24,13 +33,19 @@ interface Stage {
 }
 
 export class Decoder {
-  readonly #rules: DecoderRules;
-  readonly #cleansUp: boolean;
+  readonly #first: () => Stage;
+  readonly #others: readonly (() => Stage)[];
   readonly #pieceOf: PieceOf;
 
   constructor(rules: DecoderRules, { cleansUp }: { readonly cleansUp: boolean }, pieceOf: PieceOf) {
-    this.#rules = rules;
-    this.#cleansUp = cleansUp;
+    const replacements = rules.filter((step) => step.type === 'Replace');
+    const byteFallback = rules.some((step) => step.type === 'ByteFallback');
+    const byteLevel = rules.some((step) => step.type === 'ByteLevel');
+    this.#first = () => (byteLevel ? new ByteLevel() : new Pieces(replacements, byteFallback));
+    this.#others = [
+      ...rules.filter((step) => step.type === 'Strip').map((step) => () => new Strip(step)),
+      ...(cleansUp ? [() => new CleanUp()] : []),
+    ];
     this.#pieceOf = pieceOf;
   }
 
@@ -42,44 +57,38 @@ export class Decoder {
   }
 
   stream(options: DecodeOptions = {}): DecodeStream {
-    const [first, ...others] = this.#stages();
+    const first = this.#first();
+    const others = this.#others.map((create) => create());
     return {
       push: (id) => {
         const piece = this.#pieceOf(id, options);
         if (piece === undefined) return '';
-        return others.reduce((text, stage) => stage.push(text), first.push(piece));
+        let text = first.push(piece);
+        for (const stage of others) text = stage.push(text);
+        return text;
       },
       pending: () => others.reduce((text, stage) => stage.peek(text), first.peek('')),
       end: () => others.reduce((text, stage) => stage.end(text), first.end('')),
     };
   }
-
-  #stages(): [Stage, ...Stage[]] {
-    const strips = this.#rules.filter((step) => step.type === 'Strip').map((step) => new Strip(step));
-    return [
-      this.#rules.some((step) => step.type === 'ByteLevel') ? new ByteLevel() : new Pieces(this.#rules),
-      ...strips,
-      ...(this.#cleansUp ? [new CleanUp()] : []),
-    ];
-  }
 }
 
 /** Pieces that are text, and those that are one byte (byte fallback). */
 class Pieces implements Stage {
-  readonly #replacements;
+  readonly #replacements: readonly ReplaceRule[];
   readonly #byteFallback: boolean;
   // Whether a run of bytes is text can only be said at its end: with one wrong byte, none of it is.
   #bytes: number[] = [];
 
-  constructor(rules: DecoderRules) {
-    this.#replacements = rules.filter((step) => step.type === 'Replace');
-    this.#byteFallback = rules.some((step) => step.type === 'ByteFallback');
+  constructor(replacements: readonly ReplaceRule[], byteFallback: boolean) {
+    this.#replacements = replacements;
+    this.#byteFallback = byteFallback;
   }
 
   push(piece: string): string {
     const text = replaceAll(piece, this.#replacements);
     const byte = this.#byteFallback ? BYTE_PIECE.exec(text)?.[1] : undefined;
-    if (byte === undefined) return this.end(text);
+    if (byte === undefined) return this.#bytes.length === 0 ? text : this.end(text);
     this.#bytes.push(Number.parseInt(byte, 16));
     return '';
   }
@@ -138,12 +147,6 @@ function unfinished(bytes: readonly number[]): number {
   }
   return 0;
 }
-
-const LONGEST_BEGINNING = 3;
-const FIRST_CONTINUATION = 0x80;
-const FIRST_LEAD = 0xc0;
-const FIRST_OF_THREE = 0xe0;
-const FIRST_OF_FOUR = 0xf0;
 
 function lengthOf(lead: number): number {
   if (lead < FIRST_OF_THREE) return 2;

@@ -6,8 +6,11 @@ import { BpeTokenizer } from './bpe-tokenizer.ts';
 import { CompiledCache } from './compiled-cache.ts';
 import type { CompiledTokenizer } from './compiled-file.ts';
 import { parseRules } from './rules.ts';
+import type { Rules } from './rules.ts';
 import { findSpecialTokens } from './special-tokens.ts';
-import { idOfPiece } from './tables.ts';
+import type { SpecialTokens } from './special-tokens.ts';
+import { idOfPiece, pieceOf } from './tables.ts';
+import type { BpeTables } from './tables.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
 export interface TokenizerFiles {
@@ -32,7 +35,17 @@ export async function loadTokenizer(files: TokenizerFiles): Promise<Tokenizer> {
   const added = new Map(rules.added_tokens.map(({ content, id }) => [content, id]));
   const idOf = (piece: string) => added.get(piece) ?? idOfPiece(tables, piece);
   const special = findSpecialTokens(declarations, idOf, tokenizerJson);
-  return new BpeTokenizer(rules, tables, special, tokenizerJson);
+  return new BpeTokenizer(withDeclared(rules, special, tables), tables, special, tokenizerJson);
+}
+
+/** Declared special tokens are cut out of a text, as transformers does, also where `added_tokens` does not list them. */
+function withDeclared(rules: Rules, special: SpecialTokens, tables: BpeTables): Rules {
+  const listed = new Set(rules.added_tokens.map(({ id }) => id));
+  const flags = { single_word: false, lstrip: false, rstrip: false, normalized: false, special: true };
+  const others = [...special.ids]
+    .filter((id) => !listed.has(id))
+    .map((id) => ({ id, content: pieceOf(tables, id)!, ...flags }));
+  return others.length === 0 ? rules : { ...rules, added_tokens: [...rules.added_tokens, ...others] };
 }
 
 async function compile(tokenizerJson: string, cacheDir: string | undefined): Promise<CompiledTokenizer> {

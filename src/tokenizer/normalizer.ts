@@ -2,6 +2,7 @@
 import * as v from 'valibot';
 import { unreachable } from '../errors.ts';
 import { jsonObject } from '../formats/json-object.ts';
+import { composedForm } from './composed-form.ts';
 import { NonEmptyText, stepsIfAny } from './steps.ts';
 
 /** A normalizer and a decoder. */
@@ -30,7 +31,7 @@ export function normalize(text: string, rules: NormalizerRules): string {
       case 'Prepend':
         return result === '' ? '' : rule.prepend + result;
       case 'NFC':
-        return result.normalize('NFC');
+        return composedForm(result);
       default:
         return unreachable(rule);
     }

@@ -21,6 +21,9 @@ const PROPERTY = /^([pP])\{([^}]*)\}/;
 const REPEAT = /^(?:[?*+]|\{\d+(?:,\d*)?\})/;
 const SYNTAX = /[$()*+./?[\\\]^{|}-]/;
 
+/** Above any nesting in a published tokenizer. */
+const DEEPEST_GROUP = 32;
+
 /** Letters outside ASCII that are the same as these when case is ignored. */
 const OTHER_CASES: Readonly<Record<string, string>> = { s: 'ſ', k: '\u212a' };
 /** Oniguruma matches these also as one character (`ß`, `ﬁ`) when case is ignored; JavaScript does not. */
@@ -29,19 +32,22 @@ const FOLDED_TO_ONE = /ss|st|ff|fi|fl/;
 /** The source of an expression for the flag `u`. Throws `PatternError`. */
 export function translatePattern(pattern: string): string {
   const translated = new Translator(pattern).translate();
-  let expression: RegExp;
+  if (matchesNothing(translated)) throw new PatternError('matches the empty text');
+  return translated;
+}
+
+function matchesNothing(translated: string): boolean {
   try {
-    expression = new RegExp(`^(?:${translated})$`, 'u');
+    return new RegExp(`^(?:${translated})$`, 'u').test('');
   } catch {
     throw new PatternError('is no expression');
   }
-  if (expression.test('')) throw new PatternError('matches the empty text');
-  return translated;
 }
 
 class Translator {
   readonly #pattern: string;
   #at = 0;
+  #depth = 0;
 
   constructor(pattern: string) {
     this.#pattern = pattern;
@@ -111,7 +117,9 @@ class Translator {
   #group(ignoreCase: boolean): string {
     const opening = /^\((?:\?(?:[:!=]|i:|[^)]))?/.exec(this.#rest)![0];
     this.#at += opening.length;
+    if (++this.#depth > DEEPEST_GROUP) throw new PatternError('has groups that are nested too deep');
     const translated = this.#groupOf(opening, ignoreCase);
+    this.#depth--;
     if (!this.#skip(')')) throw new PatternError('has a "(" without ")"');
     return `${translated})`;
   }

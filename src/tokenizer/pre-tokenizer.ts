@@ -6,7 +6,7 @@ import type { Schema } from '../formats/parsed-text.ts';
 import { bytesAsChars } from './byte-level.ts';
 import { PatternError, translatePattern } from './pattern.ts';
 import { SPLIT_BEHAVIORS, split } from './split.ts';
-import { NonEmptyText, hasField, stepsIfAny } from './steps.ts';
+import { NonEmptyText, OneCharacter, hasField, stepsIfAny } from './steps.ts';
 
 const Pattern = v.pipe(
   NonEmptyText,
@@ -29,29 +29,33 @@ const Split = jsonObject({
   type: v.literal('Split'),
   pattern: v.lazy((pattern) => (hasField(pattern, 'Regex') ? RegexPattern : TextPattern)),
   behavior: v.picklist(SPLIT_BEHAVIORS),
-  invert: v.nullish(v.boolean(), false),
+  invert: v.boolean(),
 });
 
 const ByteLevel = jsonObject({
   type: v.literal('ByteLevel'),
-  add_prefix_space: v.nullish(v.boolean(), true),
+  add_prefix_space: v.boolean(),
   use_regex: v.nullish(v.boolean(), true),
 });
 
 const Digits = jsonObject({
   type: v.literal('Digits'),
-  individual_digits: v.nullish(v.boolean(), false),
+  individual_digits: v.boolean(),
 });
 
 const Metaspace = v.pipe(
   jsonObject({
     type: v.literal('Metaspace'),
-    replacement: NonEmptyText,
+    replacement: OneCharacter,
     prepend_scheme: v.nullish(v.picklist(['always', 'first', 'never'])),
     /** The older name: false is `never`. */
     add_prefix_space: v.nullish(v.boolean(), true),
     split: v.nullish(v.boolean(), true),
   }),
+  v.check(
+    ({ add_prefix_space, prepend_scheme }) => add_prefix_space || (prepend_scheme ?? 'never') === 'never',
+    'expected the prepend_scheme "never" where add_prefix_space is false',
+  ),
   v.transform(({ add_prefix_space, prepend_scheme, ...rule }) => ({
     ...rule,
     prepend_scheme: prepend_scheme ?? (add_prefix_space ? 'always' : 'never'),
@@ -126,5 +130,5 @@ function regex(pattern: string): RegExp {
 }
 
 function plain(text: string): RegExp {
-  return new RegExp(text.replaceAll(/[$()*+./?[\\\]^{|}]/g, String.raw`\$&`), 'gu');
+  return new RegExp(text.replaceAll(/[$()*+./?[\\\]^{|}]/g, String.raw`\$&`), 'g');
 }

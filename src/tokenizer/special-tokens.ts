@@ -139,8 +139,7 @@ function defaultsOf(
   const named = declarations
     .map(({ tokenizer_class }) => tokenizer_class?.replace(/Fast$/, ''))
     .find(Boolean);
-  const known = named === undefined ? undefined : CLASS_DEFAULTS[named];
-  if (known !== undefined) return known;
+  if (named !== undefined && Object.hasOwn(CLASS_DEFAULTS, named)) return CLASS_DEFAULTS[named]!;
   const fits = ({ bos_token }: Partial<Record<RoleName, string>>) =>
     bos_token !== undefined && idOf(bos_token) !== undefined;
   return Object.values(CLASS_DEFAULTS).find(fits) ?? {};

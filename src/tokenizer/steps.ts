@@ -5,6 +5,10 @@ import type { Schema } from '../formats/parsed-text.ts';
 
 export const NonEmptyText = v.pipe(v.string(), v.minLength(1));
 
+export const OneCharacter = v.pipe(
+  v.string(),
+  v.check((text) => [...text].length === 1, 'expected one character'),
+);
 /** Above any nesting that a library writes. */
 const DEEPEST_SEQUENCE = 8;
 

@@ -27,6 +27,12 @@ export function otherTemplate(
   return isUsual || (isText && post_processor.every(isSilent)) ? null : shown(pieces);
 }
 
+/** Whether the files themselves put BOS in front of a text. */
+export function beginsWithBos({ post_processor }: Rules, { bosId }: SpecialTokens): boolean {
+  const [first] = post_processor.reduce(around, [TEXT] as readonly Piece[]);
+  return first?.ids?.includes(bosId) === true;
+}
+
 /** The pieces after one more post-processor. */
 function around(pieces: readonly Piece[], processor: Rules['post_processor'][number]): readonly Piece[] {
   if (isSilent(processor)) return pieces;

@@ -29,8 +29,8 @@ export interface Tokenizer {
   /** Ids of the text alone: nothing put in front. */
   encode(text: string): number[];
   /**
-   * What a forward pass reads: BOS in front, always, and nothing else, whatever the files put around a text; `bos` says
-   * otherwise.
+   * What a forward pass reads: BOS in front, by the rule of `modelInputRule`, and nothing else, whatever the files put around a
+   * text; `bos` says otherwise.
    */
   modelInput(text: string, bos?: BosChoice): number[];
   /**

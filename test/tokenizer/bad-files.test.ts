@@ -4,8 +4,9 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { BadFileError, NotFoundError } from '../../src/errors.ts';
 import { loadTokenizer } from '../../src/tokenizer/load.ts';
+import type { TokenizerFiles } from '../../src/tokenizer/load.ts';
 import { scratchFolder } from '../support/scratch.ts';
-import { goldenFiles, loadChanged, loadText } from './support.ts';
+import { familyFiles, goldenFiles, loadChanged, loadText } from './support.ts';
 import type { TokenizerJson } from './support.ts';
 
 async function refusal(change: (json: TokenizerJson) => void): Promise<BadFileError> {
@@ -49,6 +50,40 @@ describe('a tokenizer.json that asks for what is not supported', () => {
       'another split',
       /pre_tokenizer\.behavior.*"Doubled"/,
       (json) => Object.assign(json.pre_tokenizer as object, { behavior: 'Doubled' }),
+    ],
+    [
+      'a separator of two characters',
+      /pre_tokenizer\.replacement: expected one character/,
+      (json) => (json.pre_tokenizer = { type: 'Metaspace', replacement: '▁▁' }),
+    ],
+    [
+      'a separator that is prepended and is not',
+      /pre_tokenizer: expected the prepend_scheme "never" where add_prefix_space is false/,
+      (json) =>
+        (json.pre_tokenizer = {
+          type: 'Metaspace',
+          replacement: '▁',
+          add_prefix_space: false,
+          prepend_scheme: 'first',
+        }),
+    ],
+    [
+      'bytes that do not say whether a space stands in front',
+      /pre_tokenizer\.add_prefix_space/,
+      (json) => (json.pre_tokenizer = { type: 'ByteLevel' }),
+    ],
+    [
+      'an expression that is none',
+      /pre_tokenizer\.pretokenizers\[1\]\.pattern\.Regex: the expression has "\\w", which is not supported/,
+      (json) => {
+        const splits = ['a', String.raw`\w`].map((Regex) => ({
+          type: 'Split',
+          pattern: { Regex },
+          behavior: 'Isolated',
+          invert: false,
+        }));
+        json.pre_tokenizer = { type: 'Sequence', pretokenizers: splits };
+      },
     ],
     [
       'a post-processor without a name',
@@ -184,40 +219,47 @@ describe('files beside it', () => {
   });
 });
 
-it('a damaged tokenizer.json gives a typed error or a tokenizer that works, whatever the damage', async () => {
-  const original = readFileSync(goldenFiles('tiny-a').tokenizerJson);
-  const damage = fc.array(
-    fc.record({
-      at: fc.nat(original.length),
-      removed: fc.nat(30),
-      inserted: fc.oneof(
-        fc.string({ maxLength: 8 }),
-        fc.constantFrom('"', '}', ']', '-1', '1e99', 'null', '\xff'),
-      ),
-    }),
-    { minLength: 1, maxLength: 3 },
-  );
-  await fc.assert(
-    fc.asyncProperty(damage, async (cuts) => {
-      let bytes: Buffer = original;
-      for (const { at, removed, inserted } of cuts) {
-        bytes = Buffer.concat([
-          bytes.subarray(0, at),
-          Buffer.from(inserted, 'latin1'),
-          bytes.subarray(at + removed),
-        ]);
-      }
-      try {
-        const tokenizer = await loadText(bytes);
-        const ids = tokenizer.encode('The cat  é🦊<bos>\n');
-        expect(ids.every((id) => Number.isInteger(id) && id >= 0 && id < tokenizer.vocabularySize)).toBe(
-          true,
-        );
-        expect(typeof tokenizer.decode(ids)).toBe('string');
-      } catch (error) {
-        expect(error).toBeInstanceOf(BadFileError);
-      }
-    }),
-    { numRuns: 300 },
-  );
-});
+it.each<[string, TokenizerFiles]>([
+  ['tiny-a', goldenFiles('tiny-a')],
+  ['llama', familyFiles('llama')],
+  ['mistral', familyFiles('mistral')],
+])(
+  'a damaged tokenizer.json gives a typed error or a tokenizer that works, whatever the damage: %s',
+  async (_, files) => {
+    const original = readFileSync(files.tokenizerJson);
+    const damage = fc.array(
+      fc.record({
+        at: fc.nat(original.length),
+        removed: fc.nat(30),
+        inserted: fc.oneof(
+          fc.string({ maxLength: 8 }),
+          fc.constantFrom('"', '}', ']', '-1', '1e99', 'null', '\xff'),
+        ),
+      }),
+      { minLength: 1, maxLength: 3 },
+    );
+    await fc.assert(
+      fc.asyncProperty(damage, async (cuts) => {
+        let bytes: Buffer = original;
+        for (const { at, removed, inserted } of cuts) {
+          bytes = Buffer.concat([
+            bytes.subarray(0, at),
+            Buffer.from(inserted, 'latin1'),
+            bytes.subarray(at + removed),
+          ]);
+        }
+        try {
+          const tokenizer = await loadText(bytes, files);
+          const ids = tokenizer.encode('The cat  é🦊<bos>\n');
+          expect(ids.every((id) => Number.isInteger(id) && id >= 0 && id < tokenizer.vocabularySize)).toBe(
+            true,
+          );
+          expect(typeof tokenizer.decode(ids)).toBe('string');
+        } catch (error) {
+          expect(error).toBeInstanceOf(BadFileError);
+        }
+      }),
+      { numRuns: 300 },
+    );
+  },
+);

@@ -15,8 +15,9 @@ interface Case {
   readonly without_special_tokens?: number[];
 }
 
-/** The reference's calls other than attribution put nothing in front here. */
+/** Where the reference's calls other than attribution put nothing in front, and where it does so although the files do not. */
 const WITHOUT_BOS: readonly Family[] = ['qwen2', 'qwen3', 'gpt-oss'];
+const BOS_BY_LIBRARY: readonly Family[] = ['gpt2', 'gpt-neox'];
 
 const FIRST: Readonly<Record<Family, string>> = {
   llama: '<|begin_of_text|>',
@@ -39,9 +40,10 @@ describe.each(FAMILIES)('the tokenizer of %s', (family) => {
       const tokenizer = await loadTokenizer(familyFiles(family));
       const alone = tokenizer.encode(golden.text);
       if (golden.without_special_tokens) expect(alone).toEqual(golden.without_special_tokens);
-      expect(WITHOUT_BOS.includes(family) ? alone : tokenizer.modelInput(golden.text)).toEqual(
-        golden.model_input,
-      );
+      if (WITHOUT_BOS.includes(family)) expect(alone).toEqual(golden.model_input);
+      else if (BOS_BY_LIBRARY.includes(family)) {
+        expect([tokenizer.bosId, ...alone]).toEqual(golden.model_input);
+      } else expect(tokenizer.modelInput(golden.text)).toEqual(golden.model_input);
       expect(tokenizer.pieces(golden.model_input)).toEqual(golden.pieces);
       expect(tokenizer.decode(golden.model_input)).toBe(golden.decoded);
       expect(tokenizer.decode(golden.model_input, { skipSpecialTokens: true })).toBe(
@@ -49,6 +51,9 @@ describe.each(FAMILIES)('the tokenizer of %s', (family) => {
       );
       if (Array.isArray(golden.attribution_input)) {
         expect(tokenizer.attributionInput(golden.text)).toEqual(golden.attribution_input);
+        if (WITHOUT_BOS.includes(family) || BOS_BY_LIBRARY.includes(family)) {
+          expect(tokenizer.modelInput(golden.text)).toEqual(golden.attribution_input);
+        }
       } else {
         expect(() => tokenizer.attributionInput(golden.text)).toThrow(UsageError);
       }
@@ -73,7 +78,35 @@ describe.each(FAMILIES)('the tokenizer of %s', (family) => {
   });
 });
 
+describe('a declared special token', () => {
+  it('is cut out of a text, and left out on request, although added_tokens does not list it', async () => {
+    const config = {
+      tokenizer_class: 'LlamaTokenizer',
+      bos_token: '<s>',
+      eos_token: '</s>',
+      unk_token: '<unk>',
+    };
+    const tokenizer = await loadChangedFamily('mistral', (json) => (json.added_tokens = []), config);
+    // As transformers 4.57.3 does with these files.
+    expect(tokenizer.encode('x<s>y')).toEqual([301, 298, 1, 427]);
+    expect(tokenizer.encode('a </s> b')).toEqual([305, 301, 2, 301, 315]);
+    expect(tokenizer.decode([305, 301, 2, 301, 315])).toBe('a </s>  b');
+    expect(tokenizer.decode([301, 298, 1, 427], { skipSpecialTokens: true })).toBe('x y');
+  });
+});
+
 describe('what stands first in a prompt', () => {
+  it.each<[Family, string]>([
+    ['gpt-oss', '<|startoftext|>The cat'],
+    ['qwen3', '<|im_start|>user'],
+    ['qwen3', '<|endoftext|>The cat'],
+    ['gpt2', '<|endoftext|>The cat'],
+  ])('is the same in every command where the files put nothing there: %s, %s', async (family, text) => {
+    const tokenizer = await loadTokenizer(familyFiles(family));
+    expect(tokenizer.modelInput(text)).toEqual(tokenizer.encode(text));
+    expect(tokenizer.attributionInput(text)).toEqual(tokenizer.encode(text));
+  });
+
   const TEXT = 'The cat';
   const first = async (family: Family, config: object) => {
     const tokenizer = await loadChangedFamily(family, () => {}, config);
@@ -100,6 +133,7 @@ describe('what stands first in a prompt', () => {
     ],
     ['the default of the class', 'gpt2', { tokenizer_class: 'GPT2TokenizerFast' }, '<|endoftext|>'],
     ['the default of a class that no file names', 'gpt2', { model_max_length: 1024 }, '<|endoftext|>'],
+    ['the default of a class that is not known', 'gpt2', { tokenizer_class: 'constructor' }, '<|endoftext|>'],
     ['the default of Llama’s class', 'mistral', { tokenizer_class: 'LlamaTokenizerFast' }, '<s>'],
     [
       'the default of a class, beside what is declared',

@@ -109,4 +109,8 @@ describe('a splitting expression', () => {
       message: expect.stringContaining(`field pre_tokenizer.pattern.Regex: the expression ${problem}`),
     });
   });
+
+  it('is refused when groups are nested without end', () => {
+    expect(() => translatePattern('(?:'.repeat(100_000))).toThrow('has groups that are nested too deep');
+  });
 });
