@@ -4,11 +4,10 @@
  */
 import * as v from 'valibot';
 import { jsonObject } from '../../formats/json-object.ts';
-import { BLOCK_NORMS, type BlockSpec } from '../block-spec.ts';
+import { BLOCK_NORMS, type AttentionType } from '../block-spec.ts';
 import { readFields, refuseConfig, type ConfigDocument } from '../config-file.ts';
 import { rotaryChoice, type RopeFields } from '../config-rope.ts';
 import type { TransformerConfig } from '../config.ts';
-import type { AttentionType } from '../block-spec.ts';
 import { decoderNaming } from '../decoder-naming.ts';
 import type { Family } from '../family.ts';
 import type { Rotary } from '../rope.ts';
@@ -19,9 +18,10 @@ import {
   nullable,
   positive,
   positiveInteger,
-  readHeads,
+  readDimensions,
   readLayerTypes,
 } from './decoder-fields.ts';
+import { FOUR_NORMS, GEMMA_ACTIVATION, gemmaBlock } from './gemma-block.ts';
 
 const Fields = jsonObject({
   ...DecoderFields,
@@ -48,22 +48,7 @@ const NEUTRAL = { attn_logit_softcapping: [], final_logit_softcapping: [] };
 
 const FAMILY: Omit<Family, 'architecture'> = {
   defaultEndTokens: [1],
-  naming: decoderNaming({
-    ln1: 'input_layernorm',
-    ln1_post: 'post_attention_layernorm',
-    ln2: 'pre_feedforward_layernorm',
-    ln2_post: 'post_feedforward_layernorm',
-  }),
-};
-
-const BLOCK: BlockSpec = {
-  norm: { kind: 'rms', gainOffset: 1 },
-  norms: BLOCK_NORMS,
-  residual: 'sequential',
-  biased: [],
-  qkNorm: 'head',
-  mlp: 'gated',
-  act_fn: 'gelu_pytorch_tanh',
+  naming: decoderNaming(FOUR_NORMS),
 };
 
 const LOCAL_BASE = 10_000;
@@ -86,24 +71,19 @@ export function readGemma3(document: ConfigDocument, name: string): TransformerC
 
 function readText(document: ConfigDocument, name: string, architecture: string): TransformerConfig {
   const fields = readFields(name, document, Fields, NEUTRAL);
-  checkActivation(name, 'hidden_activation', fields.hidden_activation ?? BLOCK.act_fn, [
-    BLOCK.act_fn,
+  checkActivation(name, 'hidden_activation', fields.hidden_activation ?? GEMMA_ACTIVATION, [
+    GEMMA_ACTIVATION,
     'gelu_new',
   ]);
-  const heads = readHeads(name, fields);
+  const dimensions = readDimensions(name, fields);
   const pattern = fields.sliding_window_pattern ?? fields._sliding_window_pattern ?? PATTERN;
   return {
     family: { ...FAMILY, architecture },
-    n_layers: fields.num_hidden_layers,
-    d_model: fields.hidden_size,
-    ...heads,
-    d_mlp: fields.intermediate_size,
-    d_vocab: fields.vocab_size,
-    n_ctx: fields.max_position_embeddings,
-    block: BLOCK,
+    ...dimensions,
+    block: gemmaBlock(BLOCK_NORMS, 'head'),
     eps: fields.rms_norm_eps,
     positions: 'rotary',
-    rotary: rotations(name, fields, heads.d_head),
+    rotary: rotations(name, fields, dimensions.d_head),
     attn_scale: Math.sqrt(fields.query_pre_attn_scalar),
     attn_types: readLayerTypes(name, fields, (layer) => ((layer + 1) % pattern === 0 ? 'global' : 'local')),
     window_size: fields.sliding_window,

@@ -4,11 +4,16 @@
  */
 import * as v from 'valibot';
 import { jsonObject } from '../../formats/json-object.ts';
-import { BLOCK_NORMS, type BlockMatrix, type BlockNorm, type BlockSpec } from '../block-spec.ts';
-import { readFields, type ConfigDocument, type NeutralValues } from '../config-file.ts';
+import {
+  BLOCK_NORMS,
+  type AttentionType,
+  type BlockMatrix,
+  type BlockNorm,
+  type BlockSpec,
+} from '../block-spec.ts';
+import { readFields, type ConfigDocument } from '../config-file.ts';
 import { rotaryChoice } from '../config-rope.ts';
 import type { TransformerConfig } from '../config.ts';
-import type { AttentionType } from '../block-spec.ts';
 import { decoderNaming } from '../decoder-naming.ts';
 import { sameRotary } from '../rope.ts';
 import type { RotaryScaling } from '../rope-scaling.ts';
@@ -18,7 +23,7 @@ import {
   LAYER_TYPES,
   nullable,
   positive,
-  readHeads,
+  readDimensions,
   readLayerTypes,
 } from './decoder-fields.ts';
 
@@ -46,7 +51,6 @@ interface Member {
   biased(fields: Fields): readonly BlockMatrix[];
   /** The keys that a query sees, and of which layers; null: all. */
   window(fields: Fields): { readonly size: number; typeOf(layer: number): AttentionType } | null;
-  readonly neutral?: NeutralValues;
 }
 
 const QUERY_KEY_VALUE: readonly BlockMatrix[] = ['W_Q', 'W_K', 'W_V'];
@@ -138,9 +142,9 @@ export const LLAMA_LIKE: readonly (readonly [
 ])[] = MEMBERS.map((member) => [member.model_type, (document, name) => readMember(member, document, name)]);
 
 function readMember(member: Member, document: ConfigDocument, name: string): TransformerConfig {
-  const fields = readFields(name, document, Fields, member.neutral);
+  const fields = readFields(name, document, Fields);
   checkActivation(name, 'hidden_act', fields.hidden_act ?? 'silu', ['silu', 'swish']);
-  const heads = readHeads(name, fields);
+  const dimensions = readDimensions(name, fields);
   const window = member.window(fields);
   const attn_types = readLayerTypes(name, fields, (layer) => window?.typeOf(layer) ?? 'global');
   const { base, scaling } = rotaryChoice(
@@ -155,12 +159,7 @@ function readMember(member: Member, document: ConfigDocument, name: string): Tra
       defaultEndTokens: member.endTokens,
       naming: decoderNaming(member.norms),
     },
-    n_layers: fields.num_hidden_layers,
-    d_model: fields.hidden_size,
-    ...heads,
-    d_mlp: fields.intermediate_size,
-    d_vocab: fields.vocab_size,
-    n_ctx: fields.max_position_embeddings,
+    ...dimensions,
     block: {
       norm: { kind: 'rms', gainOffset: 0 },
       norms: BLOCK_NORMS.filter((norm) => norm in member.norms),
@@ -172,8 +171,8 @@ function readMember(member: Member, document: ConfigDocument, name: string): Tra
     },
     eps: fields.rms_norm_eps ?? member.eps,
     positions: 'rotary',
-    rotary: sameRotary(heads.d_head, base, scaling),
-    attn_scale: Math.sqrt(heads.d_head),
+    rotary: sameRotary(dimensions.d_head, base, scaling),
+    attn_scale: Math.sqrt(dimensions.d_head),
     attn_types,
     window_size: window?.size ?? null,
     attn_scores_soft_cap: null,
