@@ -29,7 +29,10 @@ export function storedBytes({
   return rows * columns * ELEMENT_BYTES[STORAGE_TYPES[dtype]];
 }
 
-/** A matrix of a tensor file. `transposed`: the file holds the transpose of the logical matrix. */
+/**
+ * A matrix of a tensor file; a tensor [a, b, c] is the matrix [a · b, c]. `transposed`: the file holds the transpose of the logical
+ * matrix.
+ */
 export function weightSource(
   file: TensorFile,
   { name, shape, dtype }: WeightInfo,
@@ -37,11 +40,11 @@ export function weightSource(
 ): WeightSource {
   return {
     name: `${name} in ${file.name}`,
-    shape: shape as [number, number],
+    shape: [shape.slice(0, -1).reduce((product, size) => product * size, 1), shape.at(-1)!],
     dtype: WEIGHT_TYPES[dtype],
     transposed,
     location: file.location(name),
     readInto: (target, rows) => file.readInto(name, target, rows),
-    readRows: (indices) => file.readRows(name, indices),
+    readRows: (indices) => file.readVectors(name, indices),
   };
 }

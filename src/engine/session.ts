@@ -162,7 +162,8 @@ export class Session implements Disposable {
     const { checkpoint, set } = this.opened;
     const bad = await findNotFinite(
       checkpoint.file,
-      checkpoint.weights.map((weight) => weight.key),
+      // What is unpacked here has no other numbers than finite ones.
+      checkpoint.weights.filter(({ place }) => !place.packing).map((weight) => weight.key),
     );
     if (bad !== undefined) throw notFinite(checkpoint.file.name, bad);
     for (const { file, info } of setTensors(set)) {

@@ -25,7 +25,7 @@ export async function originalPass(
   const layers = Array.from({ length: config.n_layers }, (_, layer) => layer);
   const isWanted = (name: HookName): boolean => options.capture?.(name) ?? false;
   const patterns = freeze.patterns
-    ? layers.map((layer) => new HeldPattern(config, layer, tokens.length, replacement.budget))
+    ? layers.map((layer) => new HeldPattern(replacement.model, layer, tokens.length, replacement.budget))
     : [];
   const held = layers.filter((layer) => freeze.holdsOutput(layer));
   // What a skip adds is told from the change of its input.

@@ -15,6 +15,10 @@ export interface Place {
   readonly isTransposed?: boolean;
   /** Of the stored tensor, before it is turned. */
   readonly part?: Part;
+  /** The tensor is one of `size` that lie one after the other in one, [size, …]. */
+  readonly stack?: { readonly index: number; readonly size: number };
+  /** Blocks and scales are two tensors (`mxfp4.ts`), whose keys are `key` and an ending. */
+  readonly packing?: 'mxfp4';
 }
 
 /** Places by parameter, such as `attn.W_Q` of a block. */

@@ -23,7 +23,7 @@ describe.each(TEST_DEVICES)('a pattern held from a pass on %s', (device) => {
     const budget = new MemoryBudget(bytes);
     {
       const layers = Array.from({ length: model.config.n_layers }, (_, layer) => layer);
-      const patterns = layers.map((layer) => new HeldPattern(model.config, layer, n, budget));
+      const patterns = layers.map((layer) => new HeldPattern(model, layer, n, budget));
       const names = new Set<HookName>(patterns.flatMap(({ hooks }) => hooks));
       expect(names.has(patternHook(0))).toBe(what !== 'computed again');
       using pass = await model.forward(tokens(n), {
@@ -48,7 +48,7 @@ describe.each(TEST_DEVICES)('a pattern held from a pass on %s', (device) => {
   it('leaves to the pass what somebody else has asked for', async () => {
     using loaded = await loadFixture(device, 'tiny-a', 'plt-jumprelu');
     const { model } = loaded.replacement;
-    using pattern = new HeldPattern(model.config, 1, 5, new MemoryBudget(PLENTY));
+    using pattern = new HeldPattern(model, 1, 5, new MemoryBudget(PLENTY));
     using pass = await model.forward(tokens(5), {
       capture: (name) => name === patternHook(1),
       afterLayer: (layer, activations) =>

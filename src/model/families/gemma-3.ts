@@ -6,7 +6,7 @@ import * as v from 'valibot';
 import { jsonObject } from '../../formats/json-object.ts';
 import { BLOCK_NORMS, type AttentionType } from '../block-spec.ts';
 import { readFields, refuseConfig, type ConfigDocument } from '../config-file.ts';
-import { rotaryChoice, type RopeFields } from '../config-rope.ts';
+import { rotaryChoice, type ScaledRopeFields } from '../config-rope-scaling.ts';
 import type { TransformerConfig } from '../config.ts';
 import { decoderNaming } from '../decoder-naming.ts';
 import type { Family } from '../family.ts';
@@ -103,9 +103,17 @@ function rotations(name: string, fields: Fields, dim: number): Readonly<Record<A
     own !== null &&
     [...LAYER_TYPES.keys()].some((type) => Object.hasOwn(own, type));
   const parts = byType ? (own as Readonly<Record<string, unknown>>) : {};
-  const read = (rope: RopeFields, kinds: readonly 'linear'[]): Rotary => ({
+  const read = (
+    rope: Omit<ScaledRopeFields, 'max_position_embeddings'>,
+    kinds: readonly 'linear'[],
+  ): Rotary => ({
     dim,
-    ...rotaryChoice(name, rope, { known: [], used: [] }, kinds),
+    ...rotaryChoice(
+      name,
+      { ...rope, max_position_embeddings: fields.max_position_embeddings },
+      { known: [], used: [] },
+      kinds,
+    ),
   });
   return {
     local: read(

@@ -12,11 +12,10 @@ import {
   type BlockSpec,
 } from '../block-spec.ts';
 import { readFields, type ConfigDocument } from '../config-file.ts';
-import { rotaryChoice } from '../config-rope.ts';
+import { rotaryChoice } from '../config-rope-scaling.ts';
 import type { TransformerConfig } from '../config.ts';
 import { decoderNaming } from '../decoder-naming.ts';
 import { sameRotary } from '../rope.ts';
-import type { RotaryScaling } from '../rope-scaling.ts';
 import {
   checkActivation,
   DecoderFields,
@@ -43,7 +42,6 @@ interface Member {
   /** `model_type`, and the defaults of its configuration class. */
   readonly model_type: string;
   readonly eps: number;
-  readonly scalings: readonly RotaryScaling['kind'][];
   readonly endTokens: readonly number[];
   readonly qkNorm: BlockSpec['qkNorm'];
   /** The module of each norm. */
@@ -77,7 +75,6 @@ const MEMBERS: readonly Member[] = [
     architecture: 'Olmo2ForCausalLM',
     model_type: 'olmo2',
     eps: 1e-5,
-    scalings: [],
     endTokens: [],
     qkNorm: 'all',
     norms: AFTER,
@@ -88,7 +85,6 @@ const MEMBERS: readonly Member[] = [
     architecture: 'LlamaForCausalLM',
     model_type: 'llama',
     eps: 1e-6,
-    scalings: ['llama3', 'linear'],
     endTokens: [2],
     qkNorm: 'none',
     norms: BEFORE,
@@ -102,7 +98,6 @@ const MEMBERS: readonly Member[] = [
     architecture: 'Qwen2ForCausalLM',
     model_type: 'qwen2',
     eps: 1e-6,
-    scalings: [],
     endTokens: [],
     qkNorm: 'none',
     norms: BEFORE,
@@ -113,7 +108,6 @@ const MEMBERS: readonly Member[] = [
     architecture: 'Qwen3ForCausalLM',
     model_type: 'qwen3',
     eps: 1e-6,
-    scalings: [],
     endTokens: [],
     qkNorm: 'head',
     norms: BEFORE,
@@ -124,7 +118,6 @@ const MEMBERS: readonly Member[] = [
     architecture: 'MistralForCausalLM',
     model_type: 'mistral',
     eps: 1e-6,
-    scalings: [],
     endTokens: [2],
     qkNorm: 'none',
     norms: BEFORE,
@@ -134,6 +127,8 @@ const MEMBERS: readonly Member[] = [
 ];
 
 const DEFAULT_BASE = 10_000;
+/** The classes of all members take them from one table. */
+const SCALINGS = ['linear', 'llama3', 'yarn'] as const;
 
 /** Readers by `model_type`. */
 export const LLAMA_LIKE: readonly (readonly [
@@ -151,7 +146,7 @@ function readMember(member: Member, document: ConfigDocument, name: string): Tra
     name,
     { ...fields, rope_theta: fields.rope_theta ?? DEFAULT_BASE },
     { known: [...LAYER_TYPES.keys()], used: [...LAYER_TYPES.keys()] },
-    member.scalings,
+    SCALINGS,
   );
   return {
     family: {
