@@ -13,7 +13,10 @@ interface SharedOption {
 
 const SHARED_OPTIONS: readonly SharedOption[] = [
   { flags: '--model <name>', description: 'preset, owner/name[//subfolder][@revision], or a local folder' },
-  { flags: '--transcoders <name>', description: 'transcoder set, named in the same way; it names its model' },
+  {
+    flags: '--transcoders <name>',
+    description: 'transcoder set, named in the same way; it names its model; none: the model alone',
+  },
   { flags: '--revision <name>', description: 'branch, tag or commit of the model' },
   {
     flags: '--device <name>',

@@ -2,7 +2,7 @@
 import { MemoryBudget } from '../backend/budget.ts';
 import type { Backend } from '../backend/backend.ts';
 import { selectBackend } from '../backend/select.ts';
-import { BadFileError } from '../errors.ts';
+import { BadFileError, UsageError } from '../errors.ts';
 import { firstNonFinite } from '../formats/dtype.ts';
 import type { HubClient } from '../hub/resolve.ts';
 import { openCheckpoint, weightFiles, type Checkpoint } from '../model/checkpoint.ts';
@@ -14,6 +14,7 @@ import { findNotFinite, notFinite } from '../model/not-finite.ts';
 import { ReplacementModel } from '../replacement/replacement-model.ts';
 import { loadTokenizer } from '../tokenizer/load.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { NO_SET } from '../transcoder/no-set.ts';
 import { openSet, type OpenedSet } from '../transcoder/open.ts';
 import type { Located } from '../transcoder/sources/source.ts';
 import { loadSet } from '../transcoder/transcoder-set.ts';
@@ -32,14 +33,30 @@ export interface OpenedSubject extends Disposable {
   readonly set: OpenedSet;
 }
 
+/** Throws `UsageError` for `--transcoders none`. */
+export function requireSet({ transcoders }: CommonOptions): void {
+  if (transcoders !== NO_SET) return;
+  throw new UsageError({
+    code: 'no_transcoders',
+    message: `--transcoders ${NO_SET} is the model alone, without features, which this needs`,
+    hint: 'Name a set: a preset, a Hub repository, or a folder with config.yaml.',
+  });
+}
+
+export interface SubjectOptions {
+  /** Works also on a model alone, `--transcoders none`. */
+  readonly mayLackSet?: boolean;
+}
+
 /**
  * Opens the headers of what a request names. Throws for every error that can be found before a weight is read: files that do
  * not fit together are refused by their headers, read over the network, before anything large is downloaded.
  */
 export async function openSubject(
   request: CommonOptions,
-  options: { readonly dryRun?: boolean; readonly client?: HubClient } = {},
+  options: SubjectOptions & { readonly dryRun?: boolean; readonly client?: HubClient } = {},
 ): Promise<OpenedSubject> {
+  if (!options.mayLackSet) requireSet(request);
   const client = options.client ?? hubClient(request);
   const found = await openHeaders(await resolveSubject(request, { client }));
   if (options.dryRun || !isIncomplete(found.subject)) return found;
@@ -84,7 +101,7 @@ export async function openTokenizer(model: NamedFiles): Promise<Tokenizer> {
   });
 }
 
-export interface SessionOptions {
+export interface SessionOptions extends SubjectOptions {
   /** Reads the encoders now instead of when they are first used. */
   readonly preloadEncoders?: boolean;
   /** Awaited before a backend is opened or a weight is read: for checks that need neither. */
@@ -201,7 +218,8 @@ export async function openSession(request: CommonOptions, options: SessionOption
   const { signal } = request;
   const report = (event: EngineEvent): void => request.onProgress?.(event);
   const watch = new Stopwatch();
-  const opened = await watch.time('resolve', () => openSubject(request));
+  const { mayLackSet = false } = options;
+  const opened = await watch.time('resolve', () => openSubject(request, { mayLackSet }));
   try {
     const tokenizer = await watch.time('tokenizer', () => openTokenizer(opened.subject.model));
     signal?.throwIfAborted();

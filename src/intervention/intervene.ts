@@ -114,7 +114,7 @@ function bothOf(
 }
 
 function inputHooks(replacement: ReplacementModel, layers: Iterable<number> | undefined): Set<HookName> {
-  const all = Array.from({ length: replacement.model.config.n_layers }, (_, layer) => layer);
+  const all = replacement.transcoders.layers.map(({ layer }) => layer);
   return new Set(Array.from(layers ?? all, (layer) => replacement.inputHook(layer)));
 }
 

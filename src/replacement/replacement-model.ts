@@ -71,7 +71,7 @@ export class ReplacementModel implements Disposable {
   /** Runs the model with the caching hooks and encodes each feature input as soon as it is there. */
   async run(tokens: ArrayLike<number>, options: RunOptions = {}): Promise<ReplacementRun> {
     const inputs = new Set<HookName>();
-    for (let layer = 0; layer < this.model.config.n_layers; layer++) inputs.add(this.inputHook(layer));
+    for (const { layer } of this.transcoders.layers) inputs.add(this.inputHook(layer));
     const isWanted = (name: HookName): boolean => options.capture?.(name) ?? false;
     const parts: LayerFeatures[] = [];
     const forward = await this.forward(tokens, {
@@ -94,7 +94,7 @@ export class ReplacementModel implements Disposable {
     options: RunOptions = {},
   ): Promise<ActiveFeatures> {
     const parts: LayerFeatures[] = [];
-    for (let layer = 0; layer < this.model.config.n_layers; layer++) {
+    for (const { layer } of this.transcoders.layers) {
       await yieldToEventLoop();
       options.signal?.throwIfAborted();
       const input = forward.activations.get<Tensor2D>(this.inputHook(layer));

@@ -11,7 +11,7 @@ import { FEATURE_FOLDER, INDEX_FILE } from '../../transcoder/feature-page.ts';
 import { SET_CONFIG_FILE } from '../../transcoder/open.ts';
 import { FEATURES_DEFAULTS, type FeaturesBuildRequest, type FeaturesBuildResult } from './types.ts';
 import { packageVersion, sourceReference } from '../provenance.ts';
-import { openSession, type Session } from '../session.ts';
+import { openSession, requireSet, type Session } from '../session.ts';
 import { peakRssBytes, Stopwatch } from '../stopwatch.ts';
 import { writtenFile } from '../written-file.ts';
 
@@ -20,6 +20,7 @@ const SHORTEST_CONTEXT = 2;
 
 /** Loads what the request names, reads the corpus and writes the pages. Errors as `openSession` and `buildPages`. */
 export async function buildFeatures(request: FeaturesBuildRequest): Promise<FeaturesBuildResult> {
+  requireSet(request);
   const output = outputOf(request);
   await checkWritable(path.join(output, INDEX_FILE));
   using corpus = await Corpus.open(request.corpus);
@@ -85,7 +86,8 @@ export async function buildFeatures(request: FeaturesBuildRequest): Promise<Feat
 /** Beside the weights if the set is a local folder of the user, where all commands find the pages; other sets are not written to. */
 function outputOf({ output, transcoders }: FeaturesBuildRequest): string {
   if (output !== undefined) return output;
-  const located = transcoders === undefined ? undefined : locate('transcoders', transcoders);
+  const located =
+    transcoders === undefined ? undefined : locate('transcoders', transcoders);
   if (located?.preset === undefined && located?.reference.kind === 'local') {
     return path.join(located.reference.path, FEATURE_FOLDER);
   }

@@ -25,9 +25,14 @@ const LARGEST_SEED = 2 ** 32 - 1;
 /** Loads what the request names and continues the prompt. Throws `UsageError` for what does not fit. */
 export async function generate(request: GenerateRequest): Promise<GenerateResult> {
   using session = await openSession(request, {
+    mayLackSet: !wantsFeatures(request),
     check: (tokenizer, config, files) => prepare(request, tokenizer, config, files),
   });
   return await generateIn(session, request);
+}
+
+function wantsFeatures({ interventions, supernodes, preActivations }: GenerateRequest): boolean {
+  return [...(interventions ?? []), ...(supernodes ?? [])].length > 0 || (preActivations ?? false);
 }
 
 interface Prepared {

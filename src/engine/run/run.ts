@@ -29,6 +29,7 @@ const LOGITS = 'logits';
  */
 export async function run(request: RunRequest): Promise<RunResult> {
   using session = await openSession(request, {
+    mayLackSet: !wantsFeatures(request),
     check: (tokenizer, config) => prepare(request, tokenizer, config),
   });
   return await runIn(session, request);
@@ -40,7 +41,6 @@ export async function runIn(session: Session, request: RunRequest): Promise<RunR
   const { tokens, names, expectedIds } = prepare(request, tokenizer, replacement.model.config);
   const noted = notePrompts([{ input: request.input, tokens }], tokenizer, request.onProgress);
   const saved = request.saveActivations;
-  const wantsFeatures = request.features !== undefined || request.saveFeatures !== undefined;
   const { model } = replacement;
   const options = {
     ...(request.signal && { signal: request.signal }),
@@ -53,7 +53,7 @@ export async function runIn(session: Session, request: RunRequest): Promise<RunR
     message: tokens.length === 1 ? 'Running one token' : `Running ${tokens.length} tokens`,
   });
   const pass = async (): Promise<Pass> => {
-    const { forward, features } = wantsFeatures
+    const { forward, features } = wantsFeatures(request)
       ? await replacement.run(tokens, options)
       : { forward: await replacement.forward(tokens, options), features: undefined };
     try {
@@ -102,6 +102,10 @@ export async function runIn(session: Session, request: RunRequest): Promise<RunR
     ...(repeats_ms.length > 0 && { repeats_ms }),
     peak_rss_bytes: peakRssBytes(),
   };
+}
+
+function wantsFeatures({ features, saveFeatures }: RunRequest): boolean {
+  return features !== undefined || saveFeatures !== undefined;
 }
 
 interface Pass {
