@@ -5,6 +5,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import { writeSafetensors } from '../../src/formats/safetensors-writer.ts';
 import { openSafetensors } from '../../src/formats/safetensors.ts';
+import { MemoryBudget } from '../../src/backend/budget.ts';
 import { openCheckpoint } from '../../src/model/checkpoint.ts';
 import { blockHook } from '../../src/model/hooks.ts';
 import { loadTransformer } from '../../src/model/load.ts';
@@ -37,6 +38,22 @@ describe.each(TEST_DEVICES)('experts on %s', (device) => {
         await expectTensor(`${at} weights`, weights, golden.get(`${at}.router_weights`)!, tolerance);
       }
     }
+  });
+
+  it('give the same logits when they are read for each use, one at a time', async () => {
+    const backend = await openBackend(device);
+    using checkpoint = await openCheckpoint(folder(goldenPath(FIXTURE, 'model')));
+    using held = await loadTransformer(backend, checkpoint);
+    using streamed = await loadTransformer(backend, checkpoint, { budget: new MemoryBudget(0) });
+    const { token_ids } = prompts(FIXTURE).p3;
+    using expected = await held.forward(token_ids);
+    using found = await streamed.forward(token_ids);
+    expect(await found.logits.data()).toEqual(await expected.logits.data());
+    const experts = streamed.weights.blocks.flatMap((block) => block.experts ?? []);
+    expect(experts.length).toBe(streamed.config.n_layers * streamed.config.block.experts!.n_experts);
+    expect(experts.map(({ W_gate_up, W_out }) => W_gate_up.heldBytes + W_out.heldBytes)).toEqual(
+      experts.map(() => 0),
+    );
   });
 
   it('are chosen anew when the weights are edited, and other experts are not used', async () => {
