@@ -52,6 +52,8 @@ export function withSharedOptions(command: Command): Command {
 export interface SharedFlags {
   /** Values of the settings given as flags. */
   readonly settings: Partial<Record<SettingName, unknown>>;
+  /** What is put in front of prompts, where a command has `--bos`. */
+  readonly bos: string | undefined;
   readonly json: boolean;
   readonly loudness: Loudness;
   readonly color: boolean;
@@ -69,6 +71,7 @@ export function sharedFlags(command: Command): SharedFlags {
   for (const name of SETTING_NAMES) if (name in typed) settings[name] = typed[name];
   return {
     settings,
+    bos: typed['bos'] as string | undefined,
     json: typed['json'] === true,
     loudness: typed['quiet'] === true ? 'quiet' : typed['verbose'] === true ? 'verbose' : 'normal',
     color: typed['color'] !== false,

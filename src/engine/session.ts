@@ -1,4 +1,5 @@
 /** Engine, step 2: opens and loads the named files: the replacement model, its tokenizer and its backend. */
+import path from 'node:path';
 import { MemoryBudget } from '../backend/budget.ts';
 import type { Backend } from '../backend/backend.ts';
 import { selectBackend } from '../backend/select.ts';
@@ -12,6 +13,7 @@ import type { FileSet } from '../model/file-set.ts';
 import { loadTransformer } from '../model/load.ts';
 import { findNotFinite, notFinite } from '../model/not-finite.ts';
 import { ReplacementModel } from '../replacement/replacement-model.ts';
+import { USUAL_PROMPT, type PromptRule } from '../tokenizer/bos.ts';
 import { loadTokenizer } from '../tokenizer/load.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { NO_SET } from '../transcoder/no-set.ts';
@@ -23,6 +25,7 @@ import { hubClient, requiredPath, resolveSubject, usedFiles, type Subject } from
 import type { NamedFiles } from './named-files.ts';
 import { REQUEST_DEFAULTS, type CommonOptions, type EngineEvent } from './request.ts';
 import { plainType } from './plain-type.ts';
+import { PromptReader } from './prompt-reader.ts';
 import { Stopwatch } from './stopwatch.ts';
 
 /** Headers of a model and its set, checked against each other; no weight was read. */
@@ -90,6 +93,14 @@ async function openHeaders(subject: Subject): Promise<OpenedSubject> {
   }
 }
 
+/** What the model's family says of prompts, by the names that the model goes by. */
+function promptRuleOf({ model, transcoders }: Subject): PromptRule {
+  const { repository, folder } = model.source;
+  const names =
+    repository === undefined ? [transcoders.config.model_name, path.basename(folder ?? '')] : [repository];
+  return model.config.family.promptRule?.(names) ?? USUAL_PROMPT;
+}
+
 /** The tokenizer of a model. */
 export async function openTokenizer(model: NamedFiles): Promise<Tokenizer> {
   const optionalPath = (file: string): string | undefined =>
@@ -105,29 +116,33 @@ export interface SessionOptions extends SubjectOptions {
   /** Reads the encoders now instead of when they are first used. */
   readonly preloadEncoders?: boolean;
   /** Awaited before a backend is opened or a weight is read: for checks that need neither. */
-  readonly check?: (tokenizer: Tokenizer, config: TransformerConfig, files: FileSet) => unknown;
+  readonly check?: (prompts: PromptReader, config: TransformerConfig, files: FileSet) => unknown;
 }
 
 /** A loaded replacement model, for any number of verbs. Dispose it, or take it with `using`. */
 export class Session implements Disposable {
   readonly backend: Backend;
   readonly replacement: ReplacementModel;
-  readonly tokenizer: Tokenizer;
+  readonly prompts: PromptReader;
   readonly stopwatch: Stopwatch;
   private readonly opened: OpenedSubject;
 
   constructor(
     backend: Backend,
     replacement: ReplacementModel,
-    tokenizer: Tokenizer,
+    prompts: PromptReader,
     opened: OpenedSubject,
     watch: Stopwatch,
   ) {
     this.backend = backend;
     this.replacement = replacement;
-    this.tokenizer = tokenizer;
+    this.prompts = prompts;
     this.opened = opened;
     this.stopwatch = watch;
+  }
+
+  get tokenizer(): Tokenizer {
+    return this.prompts.tokenizer;
   }
 
   get subject(): Subject {
@@ -136,13 +151,14 @@ export class Session implements Disposable {
 
   /** The part of a result that names the model and the set, and how it was computed. */
   get description() {
-    const { subject, backend } = this;
+    const { subject, backend, prompts } = this;
     return {
       model: subject.model.source.name,
       transcoders: subject.transcoders.source.name,
       backend: backend.name,
       device: backend.device,
       dtype: backend.arithmetic,
+      ...(prompts.bos !== 'auto' && { bos: prompts.bos }),
     };
   }
 
@@ -224,7 +240,8 @@ export async function openSession(request: CommonOptions, options: SessionOption
     const tokenizer = await watch.time('tokenizer', () => openTokenizer(opened.subject.model));
     signal?.throwIfAborted();
     const { config, files } = opened.subject.model;
-    await options.check?.(tokenizer, config, files);
+    const prompts = new PromptReader(tokenizer, promptRuleOf(opened.subject), request.bos);
+    await options.check?.(prompts, config, files);
     const backend = await watch.time('backend', () => openBackend(request, report));
     if (
       backend.arithmetic === 'bfloat16' &&
@@ -262,7 +279,8 @@ export async function openSession(request: CommonOptions, options: SessionOption
               total,
             }),
         });
-        return new Session(backend, new ReplacementModel(model, set, budget), tokenizer, opened, watch);
+        const replacement = new ReplacementModel(model, set, budget, prompts.rule);
+        return new Session(backend, replacement, prompts, opened, watch);
       } catch (error) {
         model[Symbol.dispose]();
         throw error;

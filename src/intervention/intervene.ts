@@ -4,7 +4,6 @@ import { composeEdits, type HookName } from '../model/hooks.ts';
 import type { ForwardOptions, ForwardResult } from '../model/transformer.ts';
 import { HeldPattern, isPatternHook } from '../replacement/held-pattern.ts';
 import type { ReplacementModel } from '../replacement/replacement-model.ts';
-import { ignoredPositions } from '../tokenizer/bos.ts';
 import { FeatureChanges } from './changes.ts';
 import { frozenEdits, type Freeze, type OriginalPass } from './freeze.ts';
 import type { InterventionPlan } from './plan.ts';
@@ -77,7 +76,7 @@ export async function changedPass(
   using changes = await FeatureChanges.of(replacement, plan, freeze, {
     first: 0,
     n_pos: tokens.length,
-    ignored: ignoredPositions(tokens),
+    ignored: replacement.ignoredPositions(tokens),
     ...(needsOriginalInput(plan, freeze) && {
       originalInput: (layer: number) => original!.activations.get<Tensor2D>(replacement.inputHook(layer)),
     }),

@@ -26,7 +26,7 @@ export async function buildFeatures(request: FeaturesBuildRequest): Promise<Feat
   using corpus = await Corpus.open(request.corpus);
   using session = await openSession(request, {
     preloadEncoders: true,
-    check: (_tokenizer, config) => {
+    check: (_prompts, config) => {
       layersOf(request, config);
       contextOf(request, config);
     },
@@ -48,6 +48,7 @@ export async function buildFeatures(request: FeaturesBuildRequest): Promise<Feat
   const outcome = await buildPages({
     replacement,
     tokenizer,
+    bosId: session.prompts.bosId,
     corpus,
     folder: output,
     layers: layersOf(request, config),
@@ -86,8 +87,7 @@ export async function buildFeatures(request: FeaturesBuildRequest): Promise<Feat
 /** Beside the weights if the set is a local folder of the user, where all commands find the pages; other sets are not written to. */
 function outputOf({ output, transcoders }: FeaturesBuildRequest): string {
   if (output !== undefined) return output;
-  const located =
-    transcoders === undefined ? undefined : locate('transcoders', transcoders);
+  const located = transcoders === undefined ? undefined : locate('transcoders', transcoders);
   if (located?.preset === undefined && located?.reference.kind === 'local') {
     return path.join(located.reference.path, FEATURE_FOLDER);
   }
@@ -118,7 +118,7 @@ function contextOf({ context }: FeaturesBuildRequest, { n_ctx }: TransformerConf
   });
 }
 
-async function identityOf({ subject, description }: Session): Promise<Record<string, string>> {
+async function identityOf({ subject, description, prompts }: Session): Promise<Record<string, string>> {
   const named = async (part: 'model' | 'transcoders', configFile: string): Promise<string> => {
     const { name, revision, config_sha256 } = await sourceReference(subject[part], configFile);
     return `${name} ${revision ?? config_sha256}`;
@@ -129,5 +129,6 @@ async function identityOf({ subject, description }: Session): Promise<Record<str
     transcoders: await named('transcoders', SET_CONFIG_FILE),
     backend: `${description.backend} on ${description.device}`,
     dtype: description.dtype,
+    ...(prompts.bos !== 'auto' && { bos: prompts.bos }),
   };
 }

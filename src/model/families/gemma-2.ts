@@ -7,6 +7,7 @@ import { plainRotaryBase } from '../config-rope.ts';
 import type { TransformerConfig } from '../config.ts';
 import { decoderNaming } from '../decoder-naming.ts';
 import type { Family } from '../family.ts';
+import { USUAL_PROMPT } from '../../tokenizer/bos.ts';
 import { sameRotary } from '../rope.ts';
 import {
   DecoderFields,
@@ -41,6 +42,11 @@ const FAMILY: Family = {
   architecture: 'Gemma2ForCausalLM',
   defaultEndTokens: [1],
   naming: decoderNaming(FOUR_NORMS),
+  // As in TransformerLens, where passes go through the template of the tokenizer's files and attribution does not.
+  promptRule: () => ({
+    ...USUAL_PROMPT,
+    bos: { pass: 'always', attribution: 'unless_special_first' },
+  }),
 };
 
 /** `model_type` of config.json. */

@@ -10,6 +10,7 @@ import { rotaryChoice, type ScaledRopeFields } from '../config-rope-scaling.ts';
 import type { TransformerConfig } from '../config.ts';
 import { decoderNaming } from '../decoder-naming.ts';
 import type { Family } from '../family.ts';
+import { USUAL_PROMPT, type PromptRule } from '../../tokenizer/bos.ts';
 import type { Rotary } from '../rope.ts';
 import {
   checkActivation,
@@ -46,9 +47,25 @@ type Fields = v.InferOutput<typeof Fields>;
 /** Caps of Gemma 2, which the class of Gemma 3 still reads. */
 const NEUTRAL = { attn_logit_softcapping: [], final_logit_softcapping: [] };
 
+/** `<bos><start_of_turn>user\n`, which begins every prompt of the models tuned on chats. */
+const CHAT_BEGINNING = [2, 105, 2364, 107];
+
+/** As circuit-tracer: all four positions are left out. A text of a chat begins with a special token that is not BOS. */
+const CHAT_PROMPT: PromptRule = {
+  bos: { pass: 'unless_bos_first', attribution: 'unless_bos_first' },
+  n_ignored: CHAT_BEGINNING.length,
+  beginning: CHAT_BEGINNING,
+};
+
+/** Nothing but the name says that a checkpoint was tuned. */
+function isInstructed(name: string): boolean {
+  return name.includes('gemma-3') && name.endsWith('-it');
+}
+
 const FAMILY: Omit<Family, 'architecture'> = {
   defaultEndTokens: [1],
   naming: decoderNaming(FOUR_NORMS),
+  promptRule: (names) => (names.some(isInstructed) ? CHAT_PROMPT : USUAL_PROMPT),
 };
 
 const LOCAL_BASE = 10_000;
