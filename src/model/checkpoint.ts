@@ -2,7 +2,7 @@
 import * as v from 'valibot';
 import type { WeightInfo } from '../backend/weight-source.ts';
 import { BadFileError, NotFoundError } from '../errors.ts';
-import { ELEMENT_BYTES } from '../formats/dtype.ts';
+import { bytesOfNumbers } from '../formats/dtype.ts';
 import { readJson } from '../formats/json.ts';
 import type { TensorFile } from '../formats/tensor-file.ts';
 import type { TransformerConfig } from './config.ts';
@@ -97,6 +97,6 @@ function checkWeight(parameter: Parameter, { file, placeOf, faultFor }: OpenedWe
       hint: 'Does config.json belong to these weights?',
     });
   }
-  const byteLength = numberOf(parameter.shape) * ELEMENT_BYTES[info.dtype];
+  const byteLength = bytesOfNumbers(info.dtype, numberOf(parameter.shape));
   return { ...parameter, ...place, key, info, byteLength };
 }

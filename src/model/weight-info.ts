@@ -1,10 +1,10 @@
 /** Model: the types that weights may be stored in, checked once when a checkpoint or a set is opened. */
-import type { WeightInfo } from '../backend/weight-source.ts';
+import { STORED_WEIGHT_TYPES, type WeightInfo } from '../backend/weight-source.ts';
 import { BadFileError } from '../errors.ts';
 import type { TensorInfo } from '../formats/tensor-file.ts';
 import { isPackedType, notQuantised, type WeightOwner } from './quantised.ts';
 
-const WEIGHT_TYPES: readonly string[] = ['F32', 'F16', 'BF16'] satisfies WeightInfo['dtype'][];
+const WEIGHT_TYPES: readonly string[] = STORED_WEIGHT_TYPES;
 
 function isWeight(info: TensorInfo): info is WeightInfo {
   return WEIGHT_TYPES.includes(info.dtype);
