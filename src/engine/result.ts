@@ -12,7 +12,7 @@ export interface Subject {
 /** What a name was resolved to. */
 export interface SourceResult {
   readonly name: string;
-  readonly kind: 'preset' | 'hub' | 'folder';
+  readonly kind: 'preset' | 'hub' | 'folder' | 'file';
   /** `owner/name`, for what comes from the Hub. */
   readonly repository?: string;
   readonly subfolder?: string;
@@ -26,6 +26,8 @@ export interface SourceResult {
   readonly linked?: readonly LinkedFileResult[];
   /** The folder on this machine, once the files are there. */
   readonly folder?: string;
+  /** The file in it that was named. */
+  readonly file?: string;
 }
 
 export interface LinkedFileResult {

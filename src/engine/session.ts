@@ -12,7 +12,7 @@ import type { FileSet } from '../model/file-set.ts';
 import { loadTransformer } from '../model/load.ts';
 import { findNotFinite, notFinite } from '../model/not-finite.ts';
 import { ReplacementModel } from '../replacement/replacement-model.ts';
-import { loadTokenizer } from '../tokenizer/load.ts';
+import { loadTokenizer, type MadeFile } from '../tokenizer/load.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { openSet, type OpenedSet } from '../transcoder/open.ts';
 import type { Located } from '../transcoder/sources/source.ts';
@@ -75,6 +75,20 @@ async function openHeaders(subject: Subject): Promise<OpenedSubject> {
 
 /** The tokenizer of a model. */
 export async function openTokenizer(model: NamedFiles): Promise<Tokenizer> {
+  const { gguf } = model.files;
+  if (gguf) {
+    const [path] = gguf as [string];
+    const isHere = model.listed.some((file) => file.path === path && file.status !== 'missing');
+    const file = (name: string): MadeFile => ({
+      name: `${model.files.name} (as ${name})`,
+      madeFrom: isHere ? model.path(path) : undefined,
+      open: () => model.files.open(name),
+    });
+    return await loadTokenizer({
+      tokenizerJson: file('tokenizer.json'),
+      tokenizerConfig: file('tokenizer_config.json'),
+    });
+  }
   const optionalPath = (file: string): string | undefined =>
     model.files.has(file) ? model.path(file) : undefined;
   return await loadTokenizer({

@@ -107,18 +107,21 @@ export interface RotaryChoice {
   readonly scaling: RotaryScaling | null;
 }
 
+/** Scalings that config.json can name. */
+export type NamedScaling = Exclude<RotaryScaling['kind'], 'divisors'>;
+
 /** The keys of a scaling, all of them positive numbers. */
 const SCALING_KEYS = {
   linear: ['factor'],
   llama3: ['factor', 'low_freq_factor', 'high_freq_factor', 'original_max_position_embeddings'],
-} as const satisfies Readonly<Record<RotaryScaling['kind'], readonly string[]>>;
+} as const satisfies Readonly<Record<NamedScaling, readonly string[]>>;
 
 /** As `plainRotaryBase`, for families whose rotation may be scaled in one of these ways, the same in all layers. */
 export function rotaryChoice(
   name: string,
   fields: RopeFields,
   layerTypes: LayerTypes,
-  kinds: readonly RotaryScaling['kind'][],
+  kinds: readonly NamedScaling[],
 ): RotaryChoice {
   const given = (['rope_scaling', 'rope_parameters'] as const)
     .filter((key) => fields[key] !== undefined && fields[key] !== null)
@@ -137,7 +140,7 @@ export function rotaryChoice(
 function readScaling(
   name: string,
   key: string,
-  kind: RotaryScaling['kind'],
+  kind: NamedScaling,
   part: Readonly<Record<string, unknown>>,
 ): RotaryScaling {
   const wanted: readonly string[] = SCALING_KEYS[kind];

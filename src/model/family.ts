@@ -7,4 +7,6 @@ export interface Family {
   /** Tokens that end a text when neither configuration file says which. */
   readonly defaultEndTokens: readonly number[];
   readonly naming: Naming;
+  /** Of a GGUF file; undefined for families that are not read from one. */
+  readonly gguf?: Naming;
 }

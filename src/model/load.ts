@@ -9,7 +9,7 @@ import type { TransformerConfig } from './config.ts';
 import { normOf, type Norm } from './norm.ts';
 import { notFinite } from './not-finite.ts';
 import { biasPath, matrixPath } from './parameters.ts';
-import { partOfVector, placedSource } from './part-source.ts';
+import { placedSource, placedVector } from './part-source.ts';
 import { Transformer, type BlockMatrices, type BlockWeights } from './transformer.ts';
 
 export interface LoadOptions {
@@ -50,7 +50,7 @@ export async function loadTransformer(
     const values = widen(await file.read(key), info.dtype);
     if (firstNonFinite(values) >= 0) throw notFinite(file.name, key);
     progress(byteLength);
-    return partOfVector(values, place.part);
+    return placedVector(values, place);
   };
   const kept = (values: Float32Array): Tensor1D => {
     const tensor = tf.tensor1d(values);

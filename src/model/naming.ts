@@ -15,6 +15,11 @@ export interface Place {
   readonly isTransposed?: boolean;
   /** Of the stored tensor, before it is turned. */
   readonly part?: Part;
+  /**
+   * Numbers of a head, where its rows are stored as llama.cpp rotates them: the first of the first half, the first of the second
+   * half, the second of the first half, and so on.
+   */
+  readonly interleaved?: number;
 }
 
 /** Places by parameter, such as `attn.W_Q` of a block. */

@@ -275,6 +275,7 @@ describe('Writing safetensors', () => {
     const copy = join(folder.path, 'copy.safetensors');
     const tensors = [...contents.values()].map(({ info, bytes }) => ({
       ...readable(original, info),
+      dtype: info.dtype as ElementType,
       data: bytes,
     }));
     await writeSafetensors(copy, tensors, { format: 'pt' });

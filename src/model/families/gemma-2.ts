@@ -7,6 +7,7 @@ import { plainRotaryBase } from '../config-rope.ts';
 import type { TransformerConfig } from '../config.ts';
 import { decoderNaming } from '../decoder-naming.ts';
 import type { Family } from '../family.ts';
+import { GGUF_GEMMA_NORMS, ggufNaming } from '../gguf-naming.ts';
 import { sameRotary } from '../rope.ts';
 import {
   LAYER_TYPES,
@@ -53,6 +54,7 @@ const FAMILY: Family = {
     ln2: 'pre_feedforward_layernorm',
     ln2_post: 'post_feedforward_layernorm',
   }),
+  gguf: ggufNaming(GGUF_GEMMA_NORMS),
 };
 
 const BLOCK: BlockSpec = {

@@ -11,6 +11,7 @@ import type { TransformerConfig } from '../config.ts';
 import type { AttentionType } from '../block-spec.ts';
 import { decoderNaming } from '../decoder-naming.ts';
 import type { Family } from '../family.ts';
+import { GGUF_GEMMA_NORMS, ggufNaming } from '../gguf-naming.ts';
 import type { Rotary } from '../rope.ts';
 import {
   checkActivation,
@@ -54,6 +55,7 @@ const FAMILY: Omit<Family, 'architecture'> = {
     ln2: 'pre_feedforward_layernorm',
     ln2_post: 'post_feedforward_layernorm',
   }),
+  gguf: ggufNaming(GGUF_GEMMA_NORMS),
 };
 
 const BLOCK: BlockSpec = {

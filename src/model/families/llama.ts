@@ -6,12 +6,12 @@ import * as v from 'valibot';
 import { jsonObject } from '../../formats/json-object.ts';
 import { BLOCK_NORMS, type BlockMatrix, type BlockNorm, type BlockSpec } from '../block-spec.ts';
 import { readFields, type ConfigDocument, type NeutralValues } from '../config-file.ts';
-import { rotaryChoice } from '../config-rope.ts';
+import { rotaryChoice, type NamedScaling } from '../config-rope.ts';
 import type { TransformerConfig } from '../config.ts';
 import type { AttentionType } from '../block-spec.ts';
 import { decoderNaming } from '../decoder-naming.ts';
+import { ggufNaming } from '../gguf-naming.ts';
 import { sameRotary } from '../rope.ts';
-import type { RotaryScaling } from '../rope-scaling.ts';
 import {
   checkActivation,
   DecoderFields,
@@ -38,11 +38,13 @@ interface Member {
   /** `model_type`, and the defaults of its configuration class. */
   readonly model_type: string;
   readonly eps: number;
-  readonly scalings: readonly RotaryScaling['kind'][];
+  readonly scalings: readonly NamedScaling[];
   readonly endTokens: readonly number[];
   readonly qkNorm: BlockSpec['qkNorm'];
   /** The module of each norm. */
   readonly norms: Readonly<Partial<Record<BlockNorm, string>>>;
+  /** How GGUF files have the rows of queries and keys; undefined: not read from one. */
+  readonly gguf?: 'halves' | 'interleaved';
   biased(fields: Fields): readonly BlockMatrix[];
   /** The keys that a query sees, and of which layers; null: all. */
   window(fields: Fields): { readonly size: number; typeOf(layer: number): AttentionType } | null;
@@ -66,6 +68,7 @@ function qwenWindow({
 const DEFAULT_WINDOW_LAYERS = 28;
 
 const BEFORE = { ln1: 'input_layernorm', ln2: 'post_attention_layernorm' } as const;
+const GGUF_NORMS = { ln1: 'attn_norm', ln2: 'ffn_norm' } as const;
 const AFTER = { ln1_post: 'post_attention_layernorm', ln2_post: 'post_feedforward_layernorm' } as const;
 
 const MEMBERS: readonly Member[] = [
@@ -83,6 +86,7 @@ const MEMBERS: readonly Member[] = [
   {
     architecture: 'LlamaForCausalLM',
     model_type: 'llama',
+    gguf: 'interleaved',
     eps: 1e-6,
     scalings: ['llama3', 'linear'],
     endTokens: [2],
@@ -97,6 +101,7 @@ const MEMBERS: readonly Member[] = [
   {
     architecture: 'Qwen2ForCausalLM',
     model_type: 'qwen2',
+    gguf: 'halves',
     eps: 1e-6,
     scalings: [],
     endTokens: [],
@@ -108,6 +113,7 @@ const MEMBERS: readonly Member[] = [
   {
     architecture: 'Qwen3ForCausalLM',
     model_type: 'qwen3',
+    gguf: 'halves',
     eps: 1e-6,
     scalings: [],
     endTokens: [],
@@ -154,6 +160,9 @@ function readMember(member: Member, document: ConfigDocument, name: string): Tra
       architecture: member.architecture,
       defaultEndTokens: member.endTokens,
       naming: decoderNaming(member.norms),
+      ...(member.gguf && {
+        gguf: ggufNaming(GGUF_NORMS, member.gguf === 'interleaved' ? heads.d_head : null),
+      }),
     },
     n_layers: fields.num_hidden_layers,
     d_model: fields.hidden_size,
