@@ -1,6 +1,6 @@
 /** GGUF files through the command line: golden logits on every device, and the ways to name a file. */
 import { afterAll, describe, expect, it } from '@jest/globals';
-import { copyFileSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { openSafetensors } from '../../src/formats/safetensors.ts';
@@ -8,6 +8,7 @@ import { TEST_DEVICES } from '../support/backends.ts';
 import { gguf, GGUF_FAMILIES, type GgufFamily } from '../support/gguf.ts';
 import { changedGguf } from '../support/gguf-writer.ts';
 import { goldenPath, prompts, tolerances } from '../support/golden.ts';
+import { HubServer } from '../support/hub-server.ts';
 import { readTensors } from '../support/tensors.ts';
 import { tracer } from './start.ts';
 
@@ -164,5 +165,40 @@ describe('a model in one file', () => {
     writeFileSync(other, 'not a model');
     expect((await refusal(other)).message).toBe(`${other} does not begin with "GGUF"`);
     expect((await refusal(gguf('packed'))).message).toMatch(/general\.architecture is "packed"/);
+  });
+});
+
+describe('a GGUF file on the Hub', () => {
+  it('is fetched alone, from its address or its path in the repository', async () => {
+    await using server = await HubServer.start();
+    const bytes = readFileSync(gguf('qwen2'));
+    const files = {
+      'Q8/m.gguf': bytes,
+      'Q8/other.gguf': bytes,
+      'config.json': Buffer.from('{}'),
+      'm.gguf': bytes,
+    };
+    server.commit('acme/model-GGUF', files);
+    const env = {
+      HF_HUB_OFFLINE: '',
+      HF_ENDPOINT: server.endpoint,
+      HF_HUB_CACHE: path.join(folder, 'cache'),
+      HF_HOME: path.join(folder, 'home'),
+    };
+    const set = ['--transcoders', setOf('qwen2')];
+    const wanted = (model: string, ...more: string[]) =>
+      ask<Loaded>(['load', '--model', model, ...set, ...more], { env });
+    const dry = await wanted('acme/model-GGUF/Q8/m.gguf', '--dry-run');
+    expect(dry.files[0]).toMatchObject({ path: 'm.gguf', bytes: bytes.byteLength, status: 'missing' });
+    const loaded = await wanted('acme/model-GGUF/Q8/m.gguf');
+    expect(loaded.files[0]).toMatchObject({ path: 'm.gguf', status: 'downloaded' });
+    expect(loaded.sources.model).toMatchObject({
+      kind: 'hub',
+      repository: 'acme/model-GGUF',
+      subfolder: 'Q8',
+    });
+    const again = await wanted('hf://acme/model-GGUF/Q8/m.gguf');
+    expect(again.files[0]).toMatchObject({ path: 'm.gguf', status: 'cached' });
+    expect((await wanted('acme/model-GGUF//m.gguf')).files[0]).toMatchObject({ path: 'm.gguf' });
   });
 });
