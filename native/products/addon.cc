@@ -214,7 +214,9 @@ napi_value addMatrix(napi_env env, napi_callback_info info) {
   napi_value args[5];
   arguments(env, info, args);
   const int64_t offset = integer(env, args[1]);
-  const Type type = static_cast<Type>(integer(env, args[4]));
+  const int64_t typeNumber = integer(env, args[4]);
+  if (typeNumber < 0 || typeNumber >= kTypes) return throwError(env, "a type of stored matrices is expected");
+  const Type type = static_cast<Type>(typeNumber);
   Matrix matrix{nullptr, integer(env, args[2]), integer(env, args[3]), type};
   const uint8_t* data = nullptr;
   int64_t size = 0;
@@ -230,8 +232,8 @@ napi_value addMatrix(napi_env env, napi_callback_info info) {
     data = mapping->data;
     size = mapping->size;
   }
-  if (!data || offset < 0 || matrix.rows < 0 || matrix.columns < 0 ||
-      offset + matrix.rows * matrix.columns * elementBytes(type) > size)
+  if (!data || offset < 0 || matrix.rows < 0 || matrix.columns < 0 || matrix.columns % blockOf(type).numbers != 0 ||
+      offset + matrix.rows * matrix.rowBytes() > size)
     return throwError(env, "a matrix is expected to lie within its bytes");
   matrix.data = data + offset;
   std::lock_guard<std::mutex> lock(mutex);

@@ -35,6 +35,25 @@ inline float widenOne(const uint8_t* from, Type type) {
   return value;
 }
 
+inline float floatOfBits(uint32_t bits) {
+  float value;
+  std::memcpy(&value, &bits, 4);
+  return value;
+}
+
+// A number of MXFP4 whose scale is 2^-127 or 2^-126 (e = 0, 1), by its bits: it may be subnormal.
+inline void storeSmallMxfp4(int e, int q, float* to) {
+  static constexpr uint32_t kTwice[8] = {0, 1, 2, 3, 4, 6, 8, 12};
+  const uint32_t twice = kTwice[q & 7];
+  const uint32_t sign = twice == 0 ? 0 : static_cast<uint32_t>(q & 8) << 28;
+  const int top = twice == 0 ? 0 : 31 - __builtin_clz(twice);
+  const int exponent = e - 1 + top;  // biased; at most 0: subnormal
+  const uint32_t bits = exponent > 0 ? (static_cast<uint32_t>(exponent) << 23) | ((twice << (23 - top)) & 0x7fffffu)
+                                     : twice << (21 + e);
+  const uint32_t signedBits = bits | sign;
+  std::memcpy(to, &signedBits, 4);
+}
+
 // Rows of a task: a few tasks a thread, so that none waits long for another, each a multiple of `unit`.
 inline int64_t rowsPerTask(int64_t rows, int64_t unit) {
   constexpr int64_t kTasksPerThread = 8;
@@ -151,15 +170,14 @@ void product(const float* x, int64_t n, const Matrix& w, bool transpose, float* 
 }
 
 void gatherRows(const Matrix& w, const int32_t* indices, int64_t n, float* out) {
-  const int64_t stride = w.columns * elementBytes(w.type);
-  for (int64_t i = 0; i < n; i++) plain::widenInto(w.type, w.data + indices[i] * stride, w.columns, out + i * w.columns);
+  const auto widen = plain::widenerOf(w.type);
+  for (int64_t i = 0; i < n; i++) widen(w.row(indices[i]), 0, w.columns, out + i * w.columns);
 }
 
 void gatherColumns(const Matrix& w, const int32_t* indices, int64_t n, float* out) {
-  const int64_t stride = w.columns * elementBytes(w.type);
+  const auto widen = plain::widenerOf(w.type);
   for (int64_t r = 0; r < w.rows; r++)
-    for (int64_t i = 0; i < n; i++)
-      out[i * w.rows + r] = widenOne(w.data + r * stride + indices[i] * elementBytes(w.type), w.type);
+    for (int64_t i = 0; i < n; i++) widen(w.row(r), indices[i], 1, out + i * w.rows + r);
 }
 
 }  // namespace tracer

@@ -1,6 +1,7 @@
 /** What the rest of `tracer` knows of a backend: TF.js tensors, parameters behind `Weight`, and how much is held. */
 import type * as tfjs from '@tensorflow/tfjs-core';
 import type { FileLocation } from '../formats/byte-source.ts';
+import type { PackedType } from '../formats/packed.ts';
 
 export type Tensor = tfjs.Tensor;
 export type Tensor1D = tfjs.Tensor1D;
@@ -16,8 +17,8 @@ export type Device = Exclude<DeviceChoice, 'auto'>;
 export const ARITHMETIC_CHOICES = ['float32', 'bfloat16'] as const;
 export type Arithmetic = (typeof ARITHMETIC_CHOICES)[number];
 
-/** How the numbers of a parameter are stored. */
-export type WeightType = 'float32' | 'bfloat16' | 'float16';
+/** How the numbers of a parameter are stored. Rows of a packed type are whole blocks, which products unpack while they multiply. */
+export type WeightType = 'float32' | 'bfloat16' | 'float16' | PackedType;
 
 /** A matrix parameter. Its storage (type, device, blocks, memory or file) stays behind this interface. */
 export interface Weight extends Disposable {

@@ -1,21 +1,29 @@
 /** Where the numbers of a weight come from: a tensor of a file, its type in the backend's words, and its size. */
 import type { TensorFile, TensorInfo } from '../formats/tensor-file.ts';
-import { ELEMENT_BYTES } from '../formats/dtype.ts';
+import { bytesOfNumbers } from '../formats/dtype.ts';
+import { isPacked, PACKED_TYPES, type PackedType } from '../formats/packed.ts';
 import type { WeightSource, WeightType } from './backend.ts';
 
-/** How files name the types in which a weight may be stored. */
-export const STORAGE_TYPES: Readonly<Record<WeightType, WeightInfo['dtype']>> = {
+/** Types in which a weight may be stored, as files name them. */
+export const STORED_WEIGHT_TYPES = ['F32', 'F16', 'BF16', ...PACKED_TYPES] as const;
+
+const STORAGE_TYPES: Readonly<Record<Exclude<WeightType, PackedType>, WeightInfo['dtype']>> = {
   float32: 'F32',
   bfloat16: 'BF16',
   float16: 'F16',
 };
 
-/** A tensor that is stored as a weight may be, which was checked when its file was opened. */
-export interface WeightInfo extends TensorInfo {
-  readonly dtype: 'F32' | 'BF16' | 'F16';
+/** How files name a type in which a weight may be stored. */
+export function storageType(dtype: WeightType): WeightInfo['dtype'] {
+  return isPacked(dtype) ? dtype : STORAGE_TYPES[dtype];
 }
 
-const WEIGHT_TYPES: Readonly<Record<WeightInfo['dtype'], WeightType>> = {
+/** A tensor that is stored as a weight may be, which was checked when its file was opened. */
+export interface WeightInfo extends TensorInfo {
+  readonly dtype: (typeof STORED_WEIGHT_TYPES)[number];
+}
+
+const WEIGHT_TYPES: Readonly<Record<Exclude<WeightInfo['dtype'], PackedType>, WeightType>> = {
   F32: 'float32',
   BF16: 'bfloat16',
   F16: 'float16',
@@ -26,7 +34,7 @@ export function storedBytes({
   shape: [rows, columns],
   dtype,
 }: Pick<WeightSource, 'shape' | 'dtype'>): number {
-  return rows * columns * ELEMENT_BYTES[STORAGE_TYPES[dtype]];
+  return rows * bytesOfNumbers(storageType(dtype), columns);
 }
 
 /**
@@ -41,7 +49,7 @@ export function weightSource(
   return {
     name: `${name} in ${file.name}`,
     shape: [shape.slice(0, -1).reduce((product, size) => product * size, 1), shape.at(-1)!],
-    dtype: WEIGHT_TYPES[dtype],
+    dtype: isPacked(dtype) ? dtype : WEIGHT_TYPES[dtype],
     transposed,
     location: file.location(name),
     readInto: (target, rows) => file.readInto(name, target, rows),

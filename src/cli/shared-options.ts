@@ -12,7 +12,10 @@ interface SharedOption {
 }
 
 const SHARED_OPTIONS: readonly SharedOption[] = [
-  { flags: '--model <name>', description: 'preset, owner/name[//subfolder][@revision], or a local folder' },
+  {
+    flags: '--model <name>',
+    description: 'preset, owner/name[//subfolder][@revision], a local folder, or a GGUF file',
+  },
   {
     flags: '--transcoders <name>',
     description: 'transcoder set, named in the same way; it names its model; none: the model alone',

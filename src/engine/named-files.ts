@@ -25,10 +25,10 @@ export function named(name: string, { reference, preset }: Located, local: Local
   return {
     source: {
       name,
-      kind: preset ? 'preset' : source.kind === 'hub' ? 'hub' : 'folder',
+      kind: preset ? 'preset' : source.kind === 'hub' ? 'hub' : source.file === undefined ? 'folder' : 'file',
       ...(source.kind === 'hub'
         ? { ...hubSource(source), ...(source.subfolder !== undefined && { subfolder: source.subfolder }) }
-        : { folder: source.path }),
+        : { folder: source.path, ...(source.file !== undefined && { file: source.file }) }),
     },
     files: fileSet(local, reference.kind === 'local' ? reference.path : undefined),
     listed: local.files.map(listedFile),

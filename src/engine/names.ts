@@ -19,7 +19,8 @@ import {
 } from '../model/checkpoint.ts';
 import type { TransformerConfig } from '../model/config.ts';
 import { GENERATION_CONFIG_FILE } from '../model/end-tokens.ts';
-import { lacks } from '../model/file-set.ts';
+import { lacks, type FileSet } from '../model/file-set.ts';
+import { GGUF_SUFFIX, withGguf } from '../model/gguf-files.ts';
 import { INDEX_FILE } from '../model/weights-file.ts';
 import { readSetConfig, SET_CONFIG_FILE } from '../transcoder/open.ts';
 import { NO_SET, NO_SET_CONFIG } from '../transcoder/no-set.ts';
@@ -52,7 +53,12 @@ const SMALL_FILES = [CONFIG_FILE, GENERATION_CONFIG_FILE, ...TOKENIZER_FILES];
 
 /** Files that may belong to a model: which of them hold its weights is known once it is opened. */
 function mayBelong(path: string): boolean {
-  return SMALL_FILES.includes(path) || path === INDEX_FILE || path.endsWith('.safetensors');
+  return (
+    SMALL_FILES.includes(path) ||
+    path === INDEX_FILE ||
+    path.endsWith('.safetensors') ||
+    path.endsWith(GGUF_SUFFIX)
+  );
 }
 
 /** The files of a model that an opened checkpoint was read from, and those of its tokenizer. */
@@ -61,11 +67,22 @@ export function usedFiles({ listed }: NamedFiles, checkpoint: Checkpoint): FileR
   return listed.filter(({ path }) => used.has(path));
 }
 
+/** The files of a model, with those that a GGUF file stands for. A file that was named is one, whatever its name. */
+function modelFiles(local: LocalFiles, name?: string): FileSet {
+  const isNamed = local.source.kind === 'local' && local.source.file !== undefined;
+  const paths = local.files.map(({ path }) => path);
+  return withGguf(
+    fileSet(local, name),
+    paths.filter((path) => isNamed || path.endsWith(GGUF_SUFFIX)),
+  );
+}
+
 /** Whether files are a model that can be run: every header is there and right, and a tokenizer. */
 async function holdsModel(cached: LocalFiles): Promise<boolean> {
   try {
-    (await openCheckpoint(fileSet(cached)))[Symbol.dispose]();
-    return holds(cached, [TOKENIZER_FILE]);
+    const files = modelFiles(cached);
+    (await openCheckpoint(files))[Symbol.dispose]();
+    return files.has(TOKENIZER_FILE);
   } catch (error) {
     if (error instanceof TracerError) return false;
     throw error;
@@ -85,8 +102,15 @@ export async function resolveSubject(
     const located = locate('models', name, request.revision);
     const { fetch } = options;
     const wanted = fetch ? (path: string): boolean => fetch.has(path) : mayBelong;
-    const local = await resolveFiles(located.reference, { ...hub, wanted, isEnough: holdsModel });
-    return { ...named(name, located, local), config: await readConfig(fileSet(local)) };
+    const local = await resolveFiles(located.reference, {
+      ...hub,
+      wanted,
+      mayBeFile: true,
+      isEnough: holdsModel,
+    });
+    const base = named(name, located, local);
+    const files = modelFiles(local, base.files.name);
+    return { ...base, files, config: await readConfig(files) };
   };
   // A named model is resolved first: for an unknown one, no set has to be derived.
   const names = request.transcoders !== undefined && request.transcoders !== NO_SET;
@@ -144,7 +168,7 @@ export async function fetchTokenizer(
   const isHere = model.listed.every(
     ({ path: file, status }) => !TOKENIZER_FILES.includes(file) || status !== 'missing',
   );
-  if (isHere) return model;
+  if (isHere || model.files.gguf) return model;
   const located = locate('models', model.source.name, request.revision);
   const local = await resolveFiles(located.reference, {
     ...hubOptions(request, client, false),

@@ -1,4 +1,5 @@
 /** Engine: storage types in plain words. */
+import { isPacked } from '../formats/packed.ts';
 import type { StorageType } from '../formats/tensor-file.ts';
 
 const PLAIN_TYPES: Partial<Record<StorageType, string>> = {
@@ -8,5 +9,5 @@ const PLAIN_TYPES: Partial<Record<StorageType, string>> = {
 };
 
 export function plainType(dtype: StorageType): string {
-  return PLAIN_TYPES[dtype] ?? dtype.toLowerCase();
+  return PLAIN_TYPES[dtype] ?? (isPacked(dtype) ? dtype : dtype.toLowerCase());
 }

@@ -13,7 +13,7 @@ export interface Subject {
 export interface SourceResult {
   readonly name: string;
   /** `none`: of a set, that there is none. */
-  readonly kind: 'preset' | 'hub' | 'folder' | 'none';
+  readonly kind: 'preset' | 'hub' | 'folder' | 'file' | 'none';
   /** `owner/name`, for what comes from the Hub. */
   readonly repository?: string;
   readonly subfolder?: string;
@@ -27,6 +27,8 @@ export interface SourceResult {
   readonly linked?: readonly LinkedFileResult[];
   /** The folder on this machine, once the files are there. */
   readonly folder?: string;
+  /** The file in it that was named. */
+  readonly file?: string;
 }
 
 export interface LinkedFileResult {

@@ -14,7 +14,7 @@ import { loadTransformer } from '../model/load.ts';
 import { findNotFinite, notFinite } from '../model/not-finite.ts';
 import { ReplacementModel } from '../replacement/replacement-model.ts';
 import { USUAL_PROMPT, type PromptRule } from '../tokenizer/bos.ts';
-import { loadTokenizer } from '../tokenizer/load.ts';
+import { loadTokenizer, type MadeFile } from '../tokenizer/load.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { NO_SET } from '../transcoder/no-set.ts';
 import { openSet, type OpenedSet } from '../transcoder/open.ts';
@@ -103,6 +103,20 @@ function promptRuleOf({ model, transcoders }: Subject): PromptRule {
 
 /** The tokenizer of a model. */
 export async function openTokenizer(model: NamedFiles): Promise<Tokenizer> {
+  const { gguf } = model.files;
+  if (gguf) {
+    const [path] = gguf as [string];
+    const isHere = model.listed.some((file) => file.path === path && file.status !== 'missing');
+    const file = (name: string): MadeFile => ({
+      name: `${model.files.name} (as ${name})`,
+      madeFrom: isHere ? model.path(path) : undefined,
+      open: () => model.files.open(name),
+    });
+    return await loadTokenizer({
+      tokenizerJson: file('tokenizer.json'),
+      tokenizerConfig: file('tokenizer_config.json'),
+    });
+  }
   const optionalPath = (file: string): string | undefined =>
     model.files.has(file) ? model.path(file) : undefined;
   return await loadTokenizer({

@@ -10,7 +10,7 @@ import { jsonObject, jsonRecord } from '../formats/json-object.ts';
 import { parseJson } from '../formats/json.ts';
 import { openSafetensors } from '../formats/safetensors.ts';
 import { writeSafetensors, type TensorToWrite } from '../formats/safetensors-writer.ts';
-import type { StorageType, TensorFile } from '../formats/tensor-file.ts';
+import type { ElementType, TensorFile } from '../formats/tensor-file.ts';
 import type { CorpusPosition } from './corpus.ts';
 import { LayerStatistics } from './layer-statistics.ts';
 import { Spool } from './spool.ts';
@@ -168,7 +168,7 @@ function arraysOf(statistics: LayerStatistics): (TensorToWrite & { data: NumberA
 
 type NumberArray = Float64Array | Float32Array | Uint32Array | Int32Array;
 
-function storageType(array: NumberArray): StorageType {
+function storageType(array: NumberArray): ElementType {
   if (array instanceof Float64Array) return 'F64';
   if (array instanceof Float32Array) return 'F32';
   return array instanceof Uint32Array ? 'U32' : 'I32';

@@ -1,10 +1,12 @@
 /** Files, step 2: how numbers are stored, and their conversion to and from float32. Hosts are little-endian, as the files are. */
 import { BadFileError, unreachable } from '../errors.ts';
+import { float16Table } from './float16.ts';
+import { isPacked, PACKED_BLOCKS, unpack, type BlockSize } from './packed.ts';
 import { shownName } from './shown.ts';
-import type { ReadableTensor, StorageType, TensorInfo } from './tensor-file.ts';
+import type { ElementType, ReadableTensor, StorageType, TensorInfo } from './tensor-file.ts';
 
 /** Bytes of one element. */
-export const ELEMENT_BYTES: Readonly<Record<StorageType, number>> = {
+export const ELEMENT_BYTES: Readonly<Record<ElementType, number>> = {
   F64: 8,
   F32: 4,
   F16: 2,
@@ -20,12 +22,23 @@ export const ELEMENT_BYTES: Readonly<Record<StorageType, number>> = {
   BOOL: 1,
 };
 
-function isStorageType(text: string): text is StorageType {
+function isElementType(text: string): text is ElementType {
   return Object.hasOwn(ELEMENT_BYTES, text);
 }
 
+/** What a type is stored in: blocks, or single numbers. */
+export function blockOf(dtype: StorageType): BlockSize {
+  return isPacked(dtype) ? PACKED_BLOCKS[dtype] : { numbers: 1, bytes: ELEMENT_BYTES[dtype] };
+}
+
+/** Bytes of so many numbers, which have to be whole blocks. */
+export function bytesOfNumbers(dtype: StorageType, n: number): number {
+  const { numbers, bytes } = blockOf(dtype);
+  return (n / numbers) * bytes;
+}
+
 function isReadable(info: TensorInfo): info is ReadableTensor {
-  return isStorageType(info.dtype);
+  return isElementType(info.dtype) || isPacked(info.dtype);
 }
 
 /** The tensor, with a type that can be read. Throws `BadFileError` that names it otherwise. */
@@ -56,7 +69,7 @@ const OTHER_ELEMENT_BITS: Readonly<Record<string, number>> = {
 /** Bytes of a tensor of any type of safetensors; undefined for a type that is not known at all. */
 export function byteLengthOf(dtype: string, shape: readonly number[]): number | undefined {
   const length = shape.reduce((product, size) => product * size, 1);
-  if (isStorageType(dtype)) return length * ELEMENT_BYTES[dtype];
+  if (isElementType(dtype)) return length * ELEMENT_BYTES[dtype];
   if (!Object.hasOwn(OTHER_ELEMENT_BITS, dtype)) return undefined;
   return (length * OTHER_ELEMENT_BITS[dtype]!) / BITS_PER_BYTE;
 }
@@ -67,9 +80,10 @@ type NumberArray =
 /**
  * Stored bytes as float32. F32 that is aligned to 4 bytes is a view of `bytes`, all else a new array. F16 and BF16 are
  * exact (subnormals, infinities and the bits of NaN included); F64 and integers beyond 2^24 are rounded to the nearest.
- * `bytes.byteLength` must be a multiple of the element size.
+ * `bytes.byteLength` must be a multiple of the element size, of a packed type of its block's.
  */
 export function widen(bytes: Uint8Array, dtype: StorageType): Float32Array {
+  if (isPacked(dtype)) return unpack(bytes, dtype);
   const size = ELEMENT_BYTES[dtype];
   if (bytes.byteLength % size !== 0)
     throw new Error(`${bytes.byteLength} bytes are not a whole number of ${dtype}`);
@@ -125,26 +139,11 @@ function widenBfloat16(values: Uint16Array): Float32Array {
   return new Float32Array(bits.buffer);
 }
 
-let float16Table: Uint32Array | undefined; // float32 bits of all float16 values: half the time of computing them
-
 function widenFloat16(values: Uint16Array): Float32Array {
-  const table = (float16Table ??= Uint32Array.from({ length: 2 ** 16 }, (_, half) => float16Bits(half)));
+  const table = float16Table();
   const bits = new Uint32Array(values.length);
   for (let i = 0; i < values.length; i++) bits[i] = table[values[i]!]!;
   return new Float32Array(bits.buffer);
-}
-
-/** Bits of the float32 equal to a float16: 1 sign, 5 exponent (bias 15), 10 fraction -> 1, 8 (bias 127), 23. */
-function float16Bits(half: number): number {
-  const sign = (half & 0x8000) << 16;
-  const exponent = (half >>> 10) & 0x1f;
-  const fraction = half & 0x3ff;
-  if (exponent === 0x1f) return sign | 0x7f800000 | (fraction << 13); // infinity or NaN
-  if (exponent !== 0) return sign | ((exponent + (127 - 15)) << 23) | (fraction << 13);
-  if (fraction === 0) return sign;
-  // Subnormal: fraction · 2^-24, normalised so that its leading bit becomes the hidden one.
-  const shift = Math.clz32(fraction) - 21;
-  return sign | ((127 - 14 - shift) << 23) | (((fraction << shift) & 0x3ff) << 13);
 }
 
 /** Bits of float32 values as bfloat16, rounded to nearest, ties to even; NaN stays NaN. */
@@ -179,7 +178,8 @@ export function firstNonFinite(values: Float32Array | Float64Array): number {
 /** The same for stored bytes, without widening them first (4 times as fast for 2-byte floats); integers are always finite. */
 export function firstNonFiniteStored(bytes: Uint8Array, dtype: StorageType): number {
   if (dtype !== 'BF16' && dtype !== 'F16') {
-    return dtype === 'F32' || dtype === 'F64' ? firstNonFinite(widen(bytes, dtype)) : -1;
+    const isFloat = dtype === 'F32' || dtype === 'F64' || isPacked(dtype);
+    return isFloat ? firstNonFinite(widen(bytes, dtype)) : -1;
   }
   const aligned = bytes.byteOffset % 4 === 0 ? bytes : bytes.slice();
   const words = new Int32Array(aligned.buffer, aligned.byteOffset, Math.floor(bytes.byteLength / 4));

@@ -6,10 +6,10 @@ import { BadFileError } from '../errors.ts';
 import { ELEMENT_BYTES } from './dtype.ts';
 import { parsePythonLiteral, type PythonLiteral } from './python-literal.ts';
 import { shown } from './shown.ts';
-import type { StorageType } from './tensor-file.ts';
+import type { ElementType } from './tensor-file.ts';
 
 export interface NpyHeader {
-  /** A `StorageType`; for what cannot be read (texts, records, pickled objects, …) NumPy's words for it. */
+  /** A `ElementType`; for what cannot be read (texts, records, pickled objects, …) NumPy's words for it. */
   readonly dtype: string;
   readonly shape: readonly number[];
   /** True when columns follow one another instead of rows (Fortran order). */
@@ -27,7 +27,7 @@ const LONGEST_PREAMBLE = 12;
 export const LARGEST_NPY_HEADER_BYTES = LONGEST_PREAMBLE + LONGEST_TEXT;
 
 /** Types that are read here. */
-const DTYPES: Readonly<Record<string, StorageType>> = {
+const DTYPES: Readonly<Record<string, ElementType>> = {
   '<f2': 'F16',
   '<f4': 'F32',
   '<f8': 'F64',

@@ -3,7 +3,7 @@ import zlib from 'node:zlib';
 import { BadFileError } from '../errors.ts';
 import type { ByteSource } from './byte-source.ts';
 import { collectRows } from './column-order.ts';
-import { ELEMENT_BYTES } from './dtype.ts';
+import { blockOf } from './dtype.ts';
 import { shownName } from './shown.ts';
 import type { ReadableTensor, TensorInfo } from './tensor-file.ts';
 import { allocate, readInBatches } from './tensor-reader.ts';
@@ -33,7 +33,7 @@ export class ArrayReader {
   async readRuns({ dtype }: ReadableTensor, runs: readonly ByteRun[]): Promise<void> {
     const { info, columnOrder } = this.#array;
     const [first] = runs;
-    if (columnOrder) await this.#collect(ELEMENT_BYTES[dtype], runs);
+    if (columnOrder) await this.#collect(blockOf(dtype).bytes, runs);
     else if (first?.target.byteLength === info.byteLength) await this.#readWhole(first.target);
     else await readInBatches(runs, (offset, target) => this.#readPart(offset, target));
   }

@@ -3,13 +3,13 @@ import { writeFileAtomic } from './atomic.ts';
 import type { AtomicOptions } from './atomic.ts';
 import { ELEMENT_BYTES } from './dtype.ts';
 import { LENGTH_BYTES, METADATA_KEY } from './safetensors.ts';
-import type { StorageType } from './tensor-file.ts';
+import type { ElementType } from './tensor-file.ts';
 
 type Bytes = NodeJS.ArrayBufferView;
 
 export interface TensorToWrite {
   readonly name: string;
-  readonly dtype: StorageType;
+  readonly dtype: ElementType;
   readonly shape: readonly number[];
   /** The numbers as they are to be stored: any typed array, or a function that gives it in pieces when the tensor is written. */
   readonly data: Bytes | (() => Iterable<Bytes> | AsyncIterable<Bytes>);

@@ -8,6 +8,7 @@ import { openFileSource } from './byte-source.ts';
 import type { ByteSource } from './byte-source.ts';
 import { byteLengthOf } from './dtype.ts';
 import { findDuplicateKey } from './duplicate-keys.ts';
+import { isPacked } from './packed.ts';
 import { orSavedInstead } from './saved-instead.ts';
 import { shown, shownName } from './shown.ts';
 import { readInBatches, tensorFile } from './tensor-reader.ts';
@@ -135,6 +136,8 @@ function parseEntry(file: string, name: string, entry: unknown): Placed {
   if (typeof dtype !== 'string') {
     throw damaged('tensor_dtype', `${where} has dtype ${shown(dtype)}; expected a name such as "F32"`);
   }
+  if (isPacked(dtype))
+    throw damaged('tensor_dtype', `${where} has dtype ${dtype}, which only GGUF files have`);
   if (!Array.isArray(shape) || !shape.every(isSize)) {
     throw damaged('tensor_shape', `${where} has shape ${shown(shape)}; expected non-negative whole numbers`);
   }

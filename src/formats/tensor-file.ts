@@ -1,9 +1,13 @@
 /** Named arrays in a file, whatever its format: the headers are known, the bytes are read when asked for. */
 import type { FileLocation } from './byte-source.ts';
+import type { PackedType } from './packed.ts';
 
-/** Storage types that can be read, in the spelling of safetensors. */
-export type StorageType =
+/** Types of single numbers that can be read, in the spelling of safetensors. */
+export type ElementType =
   'F64' | 'F32' | 'F16' | 'BF16' | 'I64' | 'I32' | 'I16' | 'I8' | 'U64' | 'U32' | 'U16' | 'U8' | 'BOOL';
+
+/** Storage types that can be read. */
+export type StorageType = ElementType | PackedType;
 
 /** What a header says of a tensor. */
 export interface TensorInfo {

@@ -26,6 +26,16 @@ export async function listLocalFolder(root: string): Promise<CachedFile[]> {
   }
 }
 
+export async function isLocalFile(path: string): Promise<boolean> {
+  return (await localFileSize(path)) !== undefined;
+}
+
+/** Bytes of a file; undefined where there is none. */
+export async function localFileSize(path: string): Promise<number | undefined> {
+  const entry = await stat(path).catch(() => undefined);
+  return entry?.isFile() ? entry.size : undefined;
+}
+
 /** `above`: the real paths of the folders above this one, to notice links that form a circle. */
 async function filesBelow(root: string, folder: string, above: ReadonlySet<string>): Promise<CachedFile[]> {
   const real = await realpath(join(root, folder));
@@ -50,7 +60,7 @@ function notAFolder(path: string, what: string, cause?: unknown): NotFoundError 
   return new NotFoundError({
     code: 'folder_not_found',
     message: `${path} ${what}`,
-    hint: 'Give the folder that holds config.json (a model) or config.yaml (a transcoder set).',
+    hint: 'Give the folder that holds config.json (a model) or config.yaml (a transcoder set), or as a model a GGUF file.',
     cause,
   });
 }

@@ -45,6 +45,8 @@ export interface ReferenceContext {
 const GRAMMAR = 'owner/name, owner/name//subfolder or owner/name@revision';
 const LONGEST_REPO_ID = 96; // the Hub's own limit
 const OWNER_NAME_REST = /^([^/@]+)\/([^/@]+)(?:\/\/(.+?)(?:@([^@]*))?|@(.*))?$/s;
+/** `owner/name/file.gguf`, as people write it. */
+const GGUF_PATH = /^[^/@]+\/[^/@]+\/.+\.gguf(?:@.*)?$/is;
 /** Revisions that hold slashes and yet stand before a path: `hf://owner/name@refs/pr/3/path`. */
 const REVISION_BEFORE_PATH = /^(refs\/(?:convert\/[\w.-]+|pr\/\d+)|[^/]*)(?:\/(.*))?$/s;
 
@@ -64,6 +66,7 @@ export function parseReference(text: string, context: ReferenceContext): Referen
   if (looksLocal(text) || exists(text)) return { kind: 'local', path: expandPath(text) };
   if (!text.includes('/')) throw unknownName(text, context.presets);
   const parts = OWNER_NAME_REST.exec(text);
+  if (!parts && GGUF_PATH.test(text)) return parseReference(`hf://${text}`, context);
   if (!parts) throw malformed(text, 'it has too many slashes or an empty part');
   return hubReference(text, `${parts[1]}/${parts[2]}`, parts[3], parts[4] ?? parts[5]);
 }

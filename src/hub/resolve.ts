@@ -1,11 +1,13 @@
 /** Hub, entry point of the room: resolves a reference to its files, on this disk or, in a dry run, on the Hub. */
-import { join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { NetworkError, NotFoundError } from '../errors.ts';
 import { type ByteSource, openFileSource } from '../formats/byte-source.ts';
+import { splitNames } from '../formats/gguf-split.ts';
 import { nearest } from '../nearest.ts';
 import { type AskOptions, HubClient, type HubClientOptions } from './client.ts';
 import { type HubOverrides, readHubEnvironment } from './environment.ts';
-import { listLocalFolder } from './local.ts';
+import type { CachedFile } from './cache.ts';
+import { isLocalFile, listLocalFolder, localFileSize } from './local.ts';
 import type { DownloadProgress } from './progress.ts';
 import { type HubReference, type LocalReference, parseHubUri } from './reference.ts';
 import { RemoteSource } from './remote-source.ts';
@@ -41,6 +43,8 @@ export interface ResolveOptions extends HubOverrides, HubClientOptions, Pick<Ask
 export interface ResolveFilesOptions extends ResolveOptions {
   /** Which files: a test on the path, or patterns where `*` stands for anything, slashes included. */
   readonly wanted: ((path: string) => boolean) | readonly string[];
+  /** The reference may name a single GGUF file: it alone is meant, or with it the parts that its model was split into. */
+  readonly mayBeFile?: boolean | undefined;
   /** Wins over the revision of the reference. */
   readonly revision?: string | undefined;
   /** Whether cached files are enough if the Hub refuses or cannot be reached. Default: at least one wanted file is cached. */
@@ -48,7 +52,13 @@ export interface ResolveFilesOptions extends ResolveOptions {
 }
 
 export type Source =
-  | { readonly kind: 'local'; readonly path: string }
+  | {
+      readonly kind: 'local';
+      /** Of the folder. */
+      readonly path: string;
+      /** Of the file in it that was named. */
+      readonly file?: string;
+    }
   | {
       readonly kind: 'hub';
       readonly repo: string;
@@ -94,12 +104,18 @@ export async function resolveFiles(
   options: ResolveFilesOptions,
 ): Promise<LocalFiles> {
   const wanted = matcher(options.wanted);
-  if (reference.kind === 'local') return localFiles(reference.path, wanted);
-  const { repo, subfolder } = reference;
+  if (reference.kind === 'local') {
+    const isFile = options.mayBeFile && (await isLocalFile(reference.path));
+    return isFile ? localFile(reference.path) : localFiles(reference.path, wanted);
+  }
+  const { repo } = reference;
+  const { subfolder, files } = splitSubfolder(reference.subfolder, options.mayBeFile ?? false);
   const revision = options.revision ?? reference.revision ?? 'main';
   const client = clientOf(options);
   const prefix = subfolder === undefined ? '' : `${subfolder}/`;
-  const selection = (path: string): boolean => path.startsWith(prefix) && wanted(path.slice(prefix.length));
+  const selection = (path: string): boolean =>
+    path.startsWith(prefix) &&
+    (files?.includes(path.slice(prefix.length)) ?? wanted(path.slice(prefix.length)));
   const isEnough = (cached: Snapshot): boolean | Promise<boolean> =>
     options.isEnough?.(hubFiles(cached, subfolder, client, options.signal)) ?? cached.files.length > 0;
   const request = { repo, revision, selection, subfolder, isEnough };
@@ -150,15 +166,42 @@ function clientOf(options: ResolveOptions): HubClient {
   return options.client ?? new HubClient(readHubEnvironment(options), options);
 }
 
+/** A GGUF file at the end of a path inside a repository, with the parts that its model was split into. */
+function splitSubfolder(
+  subfolder: string | undefined,
+  mayBeFile: boolean,
+): { readonly subfolder: string | undefined; readonly files?: readonly string[] } {
+  if (!mayBeFile || !subfolder?.toLowerCase().endsWith('.gguf')) return { subfolder };
+  const slash = subfolder.lastIndexOf('/');
+  const folder = slash < 0 ? undefined : subfolder.slice(0, slash);
+  return { subfolder: folder, files: splitNames(subfolder.slice(slash + 1)) };
+}
+
+/** A file, and the parts beside it that its model was split into. */
+async function localFile(path: string): Promise<LocalFiles> {
+  const [folder, file] = [dirname(path), basename(path)];
+  const parts = await Promise.all(
+    splitNames(file).map(async (name) => ({ name, bytes: await localFileSize(join(folder, name)) })),
+  );
+  const found = parts.flatMap(({ name, bytes }) => (bytes === undefined ? [] : [{ path: name, bytes }]));
+  return onDisk(folder, found, file);
+}
+
 async function localFiles(folder: string, wanted: (path: string) => boolean): Promise<LocalFiles> {
-  const files = (await listLocalFolder(folder)).filter(({ path }) => wanted(path));
+  return onDisk(
+    folder,
+    (await listLocalFolder(folder)).filter(({ path }) => wanted(path)),
+  );
+}
+
+function onDisk(folder: string, files: readonly CachedFile[], file?: string): LocalFiles {
   const names = files.map(({ path }) => path);
   const path = (name: string): string => {
     if (!names.includes(name)) throw fileNotFound(name, folder, names);
     return join(folder, ...name.split('/'));
   };
   return {
-    source: { kind: 'local', path: folder },
+    source: { kind: 'local', path: folder, ...(file !== undefined && { file }) },
     files: files.map((file) => ({ ...file, status: 'local' })),
     isComplete: true,
     path,

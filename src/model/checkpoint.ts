@@ -2,7 +2,8 @@
 import * as v from 'valibot';
 import type { WeightInfo } from '../backend/weight-source.ts';
 import { BadFileError, NotFoundError } from '../errors.ts';
-import { ELEMENT_BYTES } from '../formats/dtype.ts';
+import { bytesOfNumbers } from '../formats/dtype.ts';
+import { looseJsonObject } from '../formats/json-object.ts';
 import { readJson } from '../formats/json.ts';
 import type { TensorFile, TensorInfo } from '../formats/tensor-file.ts';
 import type { TransformerConfig } from './config.ts';
@@ -11,6 +12,7 @@ import { mxfp4Info, mxfp4Keys } from './mxfp4.ts';
 import type { Naming, Place } from './naming.ts';
 import { transformerConfig } from './families.ts';
 import { lacks, type FileSet } from './file-set.ts';
+import { inGguf } from './gguf-config.ts';
 import { namingInFile } from './key-prefix.ts';
 import { missingWeight } from './quantised.ts';
 import { weightInfo } from './weight-info.ts';
@@ -49,8 +51,11 @@ export async function openCheckpoint(files: FileSet): Promise<Checkpoint> {
   try {
     const isComplete = (naming: Naming): boolean =>
       parametersOf(config, naming).every(({ place }) => keysAt(place).every((key) => file.tensors.has(key)));
-    const naming = namingInFile(config.family.naming, file, isComplete);
-    const weights = parametersOf(config, naming).map((parameter) => checkWeight(parameter, opened));
+    const { naming: own } = config.family;
+    const naming = files.gguf ? own : namingInFile(own, file, isComplete);
+    const weights = parametersOf(config, naming).map((parameter) =>
+      checkWeight(parameter, opened, files.gguf ? 'the metadata' : CONFIG_FILE),
+    );
     return { config, file, weights, index, [Symbol.dispose]: () => file[Symbol.dispose]() };
   } catch (error) {
     file[Symbol.dispose]();
@@ -85,10 +90,17 @@ export async function readConfig(files: FileSet): Promise<TransformerConfig> {
     });
   }
   using source = await files.open(CONFIG_FILE);
-  return transformerConfig(await readJson(source, v.unknown()), source.name);
+  if (!files.gguf) return transformerConfig(await readJson(source, v.unknown()), source.name);
+  const document = await readJson(source, looseJsonObject({}));
+  return inGguf(transformerConfig(document, source.name), document, source.name);
 }
 
-function checkWeight(parameter: Parameter, { file, placeOf, faultFor }: OpenedWeights): CheckpointWeight {
+function checkWeight(
+  parameter: Parameter,
+  { file, placeOf, faultFor }: OpenedWeights,
+  /** What says which shapes are expected. */
+  source: string,
+): CheckpointWeight {
   const { key, packing, stack } = parameter.place;
   const shape = storedShape(parameter.shape, parameter.place);
   const find = (name: string): TensorInfo => {
@@ -108,10 +120,10 @@ function checkWeight(parameter: Parameter, { file, placeOf, faultFor }: OpenedWe
   if (info.shape.join() !== shape.join()) {
     throw new BadFileError({
       code: 'tensor_shape',
-      message: `${place.fileName}: ${key} is [${info.shape.join(', ')}], expected [${shape.join(', ')}] by config.json`,
-      hint: 'Does config.json belong to these weights?',
+      message: `${place.fileName}: ${key} is [${info.shape.join(', ')}], expected [${shape.join(', ')}] by ${source}`,
+      hint: `Do ${source} and the weights belong together?`,
     });
   }
-  const byteLength = numberOf(parameter.shape) * ELEMENT_BYTES[info.dtype];
+  const byteLength = bytesOfNumbers(info.dtype, numberOf(parameter.shape));
   return { ...parameter, ...place, key, info, byteLength };
 }

@@ -17,7 +17,8 @@ export interface RotaryChoice {
   readonly scaling: RotaryScaling | null;
 }
 
-type Kind = RotaryScaling['kind'];
+/** Scalings that config.json can name. */
+type Kind = Exclude<RotaryScaling['kind'], 'divisors'>;
 type Part = Readonly<Record<string, unknown>>;
 
 export interface ScaledRopeFields extends RopeFields {

@@ -13,4 +13,6 @@ export interface Family {
    * @param modelNames of the checkpoint: of a repository, of a folder, as a set calls it
    */
   readonly promptRule?: (modelNames: readonly string[]) => PromptRule;
+  /** Of a GGUF file; undefined for families that are not read from one. */
+  readonly gguf?: Naming;
 }

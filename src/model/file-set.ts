@@ -8,6 +8,8 @@ export interface FileSet {
   /** False: only the cache was looked at, so a file that is not listed may still exist; then `open` throws the reason. */
   readonly isComplete?: boolean;
   open(path: string): Promise<ByteSource>;
+  /** The GGUF files that hold the weights, in order, where the other files of the model were made from them. */
+  readonly gguf?: readonly string[];
 }
 
 /** Whether a file is certainly not there; where that is not certain, opening it throws an error with the next step. */

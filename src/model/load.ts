@@ -10,7 +10,7 @@ import type { BlockMatrices, BlockWeights, Expert } from './held-block.ts';
 import { normOf, type Norm } from './norm.ts';
 import { notFinite } from './not-finite.ts';
 import { biasPath, expertPath, matrixPath } from './parameters.ts';
-import { partOfVector, placedSource } from './part-source.ts';
+import { placedSource, placedVector } from './part-source.ts';
 import { Transformer } from './transformer.ts';
 
 export interface LoadOptions {
@@ -48,12 +48,12 @@ export async function loadTransformer(
   };
   const numbers = async (parameter: string): Promise<Float32Array> => {
     const { key, info, place, byteLength } = weightOf(checkpoint, parameter);
-    const { part, stack } = place;
+    const { stack } = place;
     const rows = stack && { start: stack.index, stop: stack.index + 1 };
     const values = widen(await file.read(key, rows), info.dtype);
     if (firstNonFinite(values) >= 0) throw notFinite(file.name, key);
     progress(byteLength);
-    return partOfVector(values, part);
+    return placedVector(values, place);
   };
   const kept = (values: Float32Array): Tensor1D => {
     const tensor = tf.tensor1d(values);

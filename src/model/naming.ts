@@ -19,6 +19,11 @@ export interface Place {
   readonly stack?: { readonly index: number; readonly size: number };
   /** Blocks and scales are two tensors (`mxfp4.ts`), whose keys are `key` and an ending. */
   readonly packing?: 'mxfp4';
+  /**
+   * Numbers of a head, where its rows are stored as llama.cpp rotates them: the first of the first half, the first of the second
+   * half, the second of the first half, and so on.
+   */
+  readonly interleaved?: number;
 }
 
 /** Places by parameter, such as `attn.W_Q` of a block. */

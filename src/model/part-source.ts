@@ -1,6 +1,8 @@
-/** Model: a matrix that is a part of a fused tensor, read as if it lay alone in a file. */
+/** Model: a matrix that is a part of a fused tensor, or whose rows are stored in another order, read as if it lay alone in a file. */
+import { bytesOfNumbers } from '../formats/dtype.ts';
+import { isPacked } from '../formats/packed.ts';
 import type { WeightSource } from '../backend/backend.ts';
-import { weightSource, type WeightInfo } from '../backend/weight-source.ts';
+import { storageType, weightSource, type WeightInfo } from '../backend/weight-source.ts';
 import type { RowRange, TensorFile } from '../formats/tensor-file.ts';
 import { mxfp4Source } from './mxfp4.ts';
 import type { Part, Place } from './naming.ts';
@@ -10,9 +12,10 @@ const PIECE_BYTES = 4 * 2 ** 20;
 
 /** The matrix at a place of a checkpoint, whose header was checked. */
 export function placedSource(file: TensorFile, info: WeightInfo, place: Place): WeightSource {
-  const { part, stack, isTransposed } = place;
+  const { part, stack, isTransposed, interleaved } = place;
   const stored = place.packing === 'mxfp4' ? mxfp4Source(file, info) : weightSource(file, info, isTransposed);
   const whole = stack ? partOfRows(stored, partOfStack(stored.shape[0], stack)) : stored;
+  if (interleaved !== undefined) return inHalves(whole, interleaved);
   if (!part) return whole;
   return part.axis === 0 ? partOfRows(whole, part) : partOfColumns(whole, part);
 }
@@ -21,6 +24,35 @@ export function placedSource(file: TensorFile, info: WeightInfo, place: Place): 
 function partOfStack(rows: number, { index, size }: NonNullable<Place['stack']>): Part {
   const length = rows / size;
   return { axis: 0, offset: index * length, length, stride: rows };
+}
+
+/** Where an entry of heads that are stored interleaved lies. */
+function storedPlace(index: number, d_head: number): number {
+  const within = index % d_head;
+  const half = d_head / 2;
+  return index - within + (within < half ? 2 * within : 2 * (within - half) + 1);
+}
+
+/** Rows of heads in the order of their halves. Whole heads are read, and their rows put in order. */
+function inHalves({ location: _location, ...whole }: WeightSource, d_head: number): WeightSource {
+  const rowBytes = bytesOfRow(whole);
+  return {
+    ...whole,
+    async readInto(target, { start, stop }) {
+      const headsAtOnce = Math.max(1, Math.floor(PIECE_BYTES / (d_head * rowBytes)));
+      for (let row = start; row < stop;) {
+        const first = row - (row % d_head);
+        const last = Math.min(first + headsAtOnce * d_head, whole.shape[0]);
+        const heads = new Uint8Array((last - first) * rowBytes);
+        await whole.readInto(heads, { start: first, stop: last });
+        for (; row < Math.min(last, stop); row++) {
+          const at = (storedPlace(row, d_head) - first) * rowBytes;
+          target.set(heads.subarray(at, at + rowBytes), (row - start) * rowBytes);
+        }
+      }
+    },
+    readRows: (indices) => whole.readRows(Array.from(indices, (row) => storedPlace(row, d_head))),
+  };
 }
 
 /** Entries [first, stop) of a part, as runs of the tensor's entries. */
@@ -37,7 +69,7 @@ function* runs({ offset, length, stride }: Part, first: number, stop: number): G
 function partOfRows(whole: WeightSource, part: Part): WeightSource {
   const [rows, columns] = whole.shape;
   const size = (rows / part.stride) * part.length;
-  const rowBytes = columns * bytesOf(whole);
+  const rowBytes = bytesOfRow(whole);
   const { location, ...rest } = whole;
   const isOneRun = part.length === size;
   return {
@@ -67,7 +99,8 @@ function partOfRows(whole: WeightSource, part: Part): WeightSource {
 function partOfColumns(whole: WeightSource, part: Part): WeightSource {
   const [rows, columns] = whole.shape;
   const size = (columns / part.stride) * part.length;
-  const elementBytes = bytesOf(whole);
+  if (isPacked(whole.dtype)) throw new Error(`${whole.name}: columns of a packed matrix are no matrix`);
+  const elementBytes = bytesOfNumbers(storageType(whole.dtype), 1);
   const picked = [...runs(part, 0, size)];
   const pick = (from: Uint8Array, n: number, target: Uint8Array): void => {
     let filled = 0;
@@ -102,8 +135,9 @@ function partOfColumns(whole: WeightSource, part: Part): WeightSource {
   };
 }
 
-/** The numbers of a vector that belong to a part. */
-export function partOfVector(values: Float32Array, part: Part | undefined): Float32Array {
+/** The numbers of a vector at a place. */
+export function placedVector(values: Float32Array, { part, interleaved }: Place): Float32Array {
+  if (interleaved !== undefined) return values.map((_, i) => values[storedPlace(i, interleaved)]!);
   if (!part) return values;
   const size = (values.length / part.stride) * part.length;
   const found = new Float32Array(size);
@@ -115,6 +149,6 @@ export function partOfVector(values: Float32Array, part: Part | undefined): Floa
   return found;
 }
 
-function bytesOf({ dtype }: WeightSource): number {
-  return dtype === 'float32' ? 4 : 2;
+function bytesOfRow({ dtype, shape: [, columns] }: WeightSource): number {
+  return bytesOfNumbers(storageType(dtype), columns);
 }

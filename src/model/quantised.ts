@@ -40,6 +40,13 @@ function isGiven(value: unknown): boolean {
 const PACKED_TYPES =
   /^(?:[IU](?:8|16|32|64)|BOOL|F4|F6_E2M3|F6_E3M2|F8_E5M2|F8_E4M3|F8_E5M2FNUZ|F8_E4M3FNUZ|F8_E8M0)$/;
 
+/** Types of ggml that stand for several numbers a block. */
+const GGML_TYPES = /^(?:Q|TQ|IQ)\d_/;
+
+export function isGgmlType(dtype: string): boolean {
+  return GGML_TYPES.test(dtype);
+}
+
 export function isPackedType(dtype: string): boolean {
   return PACKED_TYPES.test(dtype);
 }

@@ -3,6 +3,8 @@
 export type RotaryScaling =
   /** Every angle is divided by `factor`. */
   | { readonly kind: 'linear'; readonly factor: number }
+  /** The frequency of each pair is divided by a number of its own. */
+  | { readonly kind: 'divisors'; readonly divisors: readonly number[] }
   /** Long wavelengths are divided by `factor`, short ones stay, those between change gradually (Llama 3.1). */
   | {
       readonly kind: 'llama3';
@@ -45,6 +47,8 @@ export function scaledFrequencies(
   switch (scaling.kind) {
     case 'linear':
       return { frequencies: divisors.map((divisor) => 1 / (divisor * scaling.factor)), factor: 1 };
+    case 'divisors':
+      return { frequencies: divisors.map((divisor, i) => 1 / (divisor * scaling.divisors[i]!)), factor: 1 };
     case 'llama3': {
       const { factor, low_freq_factor: low, high_freq_factor: high } = scaling;
       const length = scaling.original_max_position_embeddings;

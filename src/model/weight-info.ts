@@ -1,10 +1,13 @@
 /** Model: the types that weights may be stored in, checked once when a checkpoint or a set is opened. */
-import type { WeightInfo } from '../backend/weight-source.ts';
+import { STORED_WEIGHT_TYPES, type WeightInfo } from '../backend/weight-source.ts';
 import { BadFileError } from '../errors.ts';
+import { isPacked } from '../formats/packed.ts';
 import type { TensorInfo } from '../formats/tensor-file.ts';
-import { isPackedType, notQuantised, type WeightOwner } from './quantised.ts';
+import { isGgmlType, isPackedType, notQuantised, type WeightOwner } from './quantised.ts';
 
-const WEIGHT_TYPES: readonly string[] = ['F32', 'F16', 'BF16'] satisfies WeightInfo['dtype'][];
+const WEIGHT_TYPES: readonly string[] = STORED_WEIGHT_TYPES;
+/** Those that other files than GGUF have. */
+const ELEMENT_TYPES = WEIGHT_TYPES.filter((type) => !isPacked(type));
 
 function isWeight(info: TensorInfo): info is WeightInfo {
   return WEIGHT_TYPES.includes(info.dtype);
@@ -16,10 +19,17 @@ const CONVERTIBLE_TYPES: readonly string[] = ['F64', 'C64'];
 /** The tensor, with the type of a weight. Throws `BadFileError` that names the tensor and says whether it is quantised. */
 export function weightInfo(fileName: string, info: TensorInfo, owner: WeightOwner): WeightInfo {
   if (isWeight(info)) return info;
-  const isPacked = isPackedType(info.dtype);
+  if (isGgmlType(info.dtype)) {
+    throw new BadFileError({
+      code: 'tensor_dtype',
+      message: `${fileName}: ${info.name} is stored as ${info.dtype}, so it is quantised in a way that is not read; known are ${WEIGHT_TYPES.join(', ')}`,
+      hint: 'Name a file of the same model with one of these types, such as Q8_0 or Q4_K_M.',
+    });
+  }
+  const isQuantised = isPackedType(info.dtype);
   throw new BadFileError({
     code: 'tensor_dtype',
-    message: `${fileName}: ${info.name} is stored as ${info.dtype}${isPacked ? ', so it is quantised' : ''}; known are ${WEIGHT_TYPES.join(', ')}`,
+    message: `${fileName}: ${info.name} is stored as ${info.dtype}${isQuantised ? ', so it is quantised' : ''}; known are ${ELEMENT_TYPES.join(', ')}`,
     hint: hintFor(info.dtype, owner),
   });
 }

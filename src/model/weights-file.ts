@@ -2,6 +2,7 @@
 import { NotFoundError } from '../errors.ts';
 import { openTensorFile } from '../formats/open-tensor-file.ts';
 import { openSharded } from '../formats/sharded.ts';
+import { openGgufFiles } from './gguf-files.ts';
 import type { TensorFile } from '../formats/tensor-file.ts';
 import { lacks, type FileSet } from './file-set.ts';
 
@@ -30,6 +31,7 @@ export interface OpenedWeights {
  * read. Throws `NotFoundError` when there is neither, and what opening throws.
  */
 export async function openWeights(files: FileSet): Promise<OpenedWeights> {
+  if (files.gguf) return await openGgufWeights(files, files.gguf);
   if (!files.has(WEIGHTS_FILE) && files.has(INDEX_FILE)) return await openShards(files);
   if (lacks(files, WEIGHTS_FILE)) {
     throw new NotFoundError({
@@ -41,6 +43,11 @@ export async function openWeights(files: FileSet): Promise<OpenedWeights> {
   const file = await openTensorFile(await files.open(WEIGHTS_FILE));
   const place = { path: WEIGHTS_FILE, fileName: file.name };
   return { file, index: undefined, placeOf: () => place, faultFor: () => undefined };
+}
+
+async function openGgufWeights(files: FileSet, paths: readonly string[]): Promise<OpenedWeights> {
+  const { file, shardOf } = await openGgufFiles(files, paths);
+  return { file, index: undefined, placeOf: (key) => shardOf(key)!, faultFor: () => undefined };
 }
 
 async function openShards(files: FileSet): Promise<OpenedWeights> {

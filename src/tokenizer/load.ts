@@ -1,5 +1,6 @@
 /** Tokenizer, entry point of the room: files to a `Tokenizer`. */
 import * as v from 'valibot';
+import type { ByteSource } from '../formats/byte-source.ts';
 import { readJson } from '../formats/json.ts';
 import { buildTables } from './build-tables.ts';
 import { BpeTokenizer } from './bpe-tokenizer.ts';
@@ -13,9 +14,17 @@ import { idOfPiece, pieceOf } from './tables.ts';
 import type { BpeTables } from './tables.ts';
 import type { Tokenizer } from './tokenizer.ts';
 
+/** A document that was made from another file. */
+export interface MadeFile {
+  readonly name: string;
+  /** Path of that file, which the document changes with; undefined where it is not on this disk. */
+  readonly madeFrom: string | undefined;
+  open(): Promise<ByteSource>;
+}
+
 export interface TokenizerFiles {
-  readonly tokenizerJson: string;
-  readonly tokenizerConfig?: string | undefined;
+  readonly tokenizerJson: string | MadeFile;
+  readonly tokenizerConfig?: string | MadeFile | undefined;
   readonly specialTokensMap?: string | undefined;
   /** Where the compiled form of a large tokenizer is kept; default: this user's cache folder of `tracer`. */
   readonly cacheDir?: string | undefined;
@@ -26,11 +35,11 @@ export interface TokenizerFiles {
  * that is not supported, naming the field.
  */
 export async function loadTokenizer(files: TokenizerFiles): Promise<Tokenizer> {
-  const { tokenizerJson } = files;
+  const tokenizerJson = nameOf(files.tokenizerJson);
   const declaring = [files.tokenizerConfig, files.specialTokensMap].filter((path) => path !== undefined);
   const [{ rules, tables }, declarations] = await Promise.all([
-    compile(tokenizerJson, files.cacheDir),
-    Promise.all(declaring.map(async (name) => ({ name, document: await readJson(name, v.unknown()) }))),
+    compile(files.tokenizerJson, files.cacheDir),
+    Promise.all(declaring.map(async (file) => ({ name: nameOf(file), document: await read(file) }))),
   ]);
   const added = new Map(rules.added_tokens.map(({ content, id }) => [content, id]));
   const idOf = (piece: string) => added.get(piece) ?? idOfPiece(tables, piece);
@@ -48,11 +57,21 @@ function withDeclared(rules: Rules, special: SpecialTokens, tables: BpeTables): 
   return others.length === 0 ? rules : { ...rules, added_tokens: [...rules.added_tokens, ...others] };
 }
 
-async function compile(tokenizerJson: string, cacheDir: string | undefined): Promise<CompiledTokenizer> {
-  const cache = await CompiledCache.of(tokenizerJson, cacheDir);
+function nameOf(file: string | MadeFile): string {
+  return typeof file === 'string' ? file : file.name;
+}
+
+async function read(file: string | MadeFile): Promise<unknown> {
+  return await readJson(typeof file === 'string' ? file : await file.open(), v.unknown());
+}
+
+async function compile(file: string | MadeFile, cacheDir: string | undefined): Promise<CompiledTokenizer> {
+  const tokenizerJson = nameOf(file);
+  const source = typeof file === 'string' ? file : file.madeFrom;
+  const cache = source === undefined ? undefined : await CompiledCache.of(source, cacheDir);
   const kept = await cache?.read();
   if (kept !== undefined) return kept;
-  const document = await readJson(tokenizerJson, v.unknown());
+  const document = await read(file);
   const rules = parseRules(document, tokenizerJson);
   // `parseRules` made sure that there is a model.
   const { model } = document as { readonly model: { readonly vocab?: unknown; readonly merges?: unknown } };

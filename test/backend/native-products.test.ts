@@ -17,6 +17,8 @@ const LARGEST_ERROR = 300 * 2 ** -24;
 
 interface Found {
   readonly worst: number;
+  /** Numbers of packed types that are not exactly what they mean. */
+  readonly nWrong: number;
   readonly hash: string;
 }
 
@@ -39,6 +41,10 @@ describeNative('products on stored weights', () => {
     const { worst } = await products(kernel);
     expect(worst).toBeGreaterThan(0);
     expect(worst).toBeLessThan(LARGEST_RATIO * own.worst);
+  });
+
+  it.each(['tensorflow', 'plain', 'avx2', 'avx512'])('unpack exactly with %s', async (kernel) => {
+    expect((await products(kernel)).nWrong).toBe(0);
   });
 
   it('are the same numbers whatever the number of threads, and from run to run', async () => {

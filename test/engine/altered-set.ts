@@ -3,6 +3,7 @@ import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { readable } from '../../src/formats/dtype.ts';
 import { openSafetensors } from '../../src/formats/safetensors.ts';
+import type { ElementType } from '../../src/formats/tensor-file.ts';
 import { writeSafetensors } from '../../src/formats/safetensors-writer.ts';
 import { goldenPath, type Fixture } from '../support/golden.ts';
 
@@ -34,7 +35,12 @@ export async function alteredSet(
       for (const [key, info] of source.tensors) {
         const data = (await source.read(key)).slice();
         if (info.dtype === 'F32') tensor(key, new Float32Array(data.buffer), layer);
-        tensors.push({ name: key, dtype: readable(file, info).dtype, shape: info.shape, data });
+        tensors.push({
+          name: key,
+          dtype: readable(file, info).dtype as ElementType,
+          shape: info.shape,
+          data,
+        });
       }
     }
     await writeSafetensors(file, tensors);

@@ -19,7 +19,7 @@ import { checkWritable, FILE_EXISTS, nameNewFile, writeFileAtomic } from '../../
 import { ELEMENT_BYTES, readable } from '../../src/formats/dtype.ts';
 import { openSafetensors } from '../../src/formats/safetensors.ts';
 import { writeSafetensors } from '../../src/formats/safetensors-writer.ts';
-import type { StorageType } from '../../src/formats/tensor-file.ts';
+import type { ElementType } from '../../src/formats/tensor-file.ts';
 import { contentsOf, GOLDEN, refusalOf, temporaryFolder } from './support.ts';
 
 /** A device that is always full. */
@@ -275,6 +275,7 @@ describe('Writing safetensors', () => {
     const copy = join(folder.path, 'copy.safetensors');
     const tensors = [...contents.values()].map(({ info, bytes }) => ({
       ...readable(original, info),
+      dtype: info.dtype as ElementType,
       data: bytes,
     }));
     await writeSafetensors(copy, tensors, { format: 'pt' });
@@ -286,7 +287,7 @@ describe('Writing safetensors', () => {
   it('gives back any tensors of any type, in pieces or whole, each aligned to its element size', async () => {
     using folder = temporaryFolder();
     const path = join(folder.path, 'any.safetensors');
-    const dtypes = fc.constantFrom(...(Object.keys(ELEMENT_BYTES) as StorageType[]));
+    const dtypes = fc.constantFrom(...(Object.keys(ELEMENT_BYTES) as ElementType[]));
     const shapes = fc.array(fc.nat(4), { maxLength: 3 });
     const tensors = fc.uniqueArray(
       fc.record({ name: fc.string(), dtype: dtypes, shape: shapes, inPieces: fc.boolean() }),
@@ -295,7 +296,7 @@ describe('Writing safetensors', () => {
         maxLength: 6,
       },
     );
-    const run = async (made: { name: string; dtype: StorageType; shape: number[]; inPieces: boolean }[]) => {
+    const run = async (made: { name: string; dtype: ElementType; shape: number[]; inPieces: boolean }[]) => {
       const filled = made.map((tensor, i) => {
         const byteLength = tensor.shape.reduce((product, n) => product * n, ELEMENT_BYTES[tensor.dtype]);
         return { ...tensor, byteLength, data: new Uint8Array(byteLength).fill(i + 1) };

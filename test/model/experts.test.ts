@@ -98,6 +98,20 @@ describe('experts packed as mxfp4', () => {
     return root;
   }
 
+  it('stay packed in memory', async () => {
+    using checkpoint = await openCheckpoint(folder(PACKED));
+    const { n_layers, d_model, d_mlp, block } = checkpoint.config;
+    const experts = checkpoint.weights.filter(({ parameter }) => /experts.*\.W_/.test(parameter));
+    expect(new Set(experts.map(({ info }) => info.dtype))).toEqual(new Set(['MXFP4']));
+    const bytes = experts.reduce((sum, { byteLength }) => sum + byteLength, 0);
+    // 17 bytes for 32 numbers of 2 d_mlp rows of d_model, and of d_model rows of d_mlp.
+    expect(bytes).toBe((17 / 32) * n_layers * block.experts!.n_experts * 3 * d_mlp * d_model);
+    const backend = await openBackend('wasm');
+    using model = await loadTransformer(backend, checkpoint);
+    const held = model.weights.blocks.flatMap(({ experts: all }) => all!.map(({ W_gate_up }) => W_gate_up));
+    for (const weight of held) expect(weight.heldBytes).toBe((17 / 32) * 2 * d_mlp * d_model);
+  });
+
   const refusal = async (at: string): Promise<unknown> =>
     openCheckpoint(folder(at)).then(
       (opened) => (opened[Symbol.dispose](), 'opened'),

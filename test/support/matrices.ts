@@ -1,7 +1,10 @@
 /** Matrices in memory for the backend tests: stored bits of any type, and what they mean in float64. */
 import type { WeightSource, WeightType } from '../../src/backend/backend.ts';
 
+/** Types of single numbers. */
 export const WEIGHT_TYPES = ['float32', 'bfloat16', 'float16'] as const satisfies readonly WeightType[];
+
+type ElementWeight = (typeof WEIGHT_TYPES)[number];
 
 /** A float64 matrix in row-major order. */
 export interface Matrix {
@@ -81,7 +84,7 @@ function codes(dtype: 'bfloat16' | 'float16'): ReadonlyMap<number, number> {
   return table;
 }
 
-function encode(values: Float64Array, dtype: WeightType): Uint8Array {
+function encode(values: Float64Array, dtype: ElementWeight): Uint8Array {
   if (dtype === 'float32') return new Uint8Array(new Float32Array(values).buffer);
   const table = codes(dtype);
   const bits = new Uint16Array(values.length);
@@ -98,7 +101,7 @@ export interface MemorySource extends WeightSource {
   readonly readBytes: () => number;
 }
 
-export function memorySource(logical: Matrix, dtype: WeightType, isTransposed: boolean): MemorySource {
+export function memorySource(logical: Matrix, dtype: ElementWeight, isTransposed: boolean): MemorySource {
   const stored = isTransposed ? transposed(logical) : logical;
   return storedSource(encode(stored.values, dtype), [stored.rows, stored.columns], dtype, isTransposed);
 }

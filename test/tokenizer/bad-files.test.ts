@@ -226,7 +226,7 @@ it.each<[string, TokenizerFiles]>([
 ])(
   'a damaged tokenizer.json gives a typed error or a tokenizer that works, whatever the damage: %s',
   async (_, files) => {
-    const original = readFileSync(files.tokenizerJson);
+    const original = readFileSync(files.tokenizerJson as string);
     const damage = fc.array(
       fc.record({
         at: fc.nat(original.length),

@@ -94,6 +94,11 @@ export class RawOps {
     return id;
   }
 
+  /** A float32 matrix. */
+  floats(values: Float32Array, rows: number, columns: number): number {
+    return this.binding.createTensor([rows, columns], this.FLOAT, values);
+  }
+
   cast(id: number, from: number, to: number): number {
     return this.one(
       'Cast',

@@ -1,6 +1,7 @@
 /** Backend, native TensorFlow: weights stay as stored in memory that TensorFlow shares, below the tensors of TF.js. */
 import type { Arithmetic, Tensor2D } from '../backend.ts';
 import type { Engine } from '../engine.ts';
+import { pickColumns, pickRows } from '../host-gather.ts';
 import { HostMemory } from '../host-memory.ts';
 import type { KernelBackend } from './binding.ts';
 import { multiply, multiplyInBfloat16, type ProductOptions } from './product.ts';
@@ -31,6 +32,11 @@ export function tensorflowEngine(options: TensorflowOptions): Engine<StoredMatri
       return tensor(result, [rows, orientation === 'stored' ? stored.columns : stored.rows]);
     },
     gather(stored, indices, axis) {
+      if (stored.isPacked) {
+        const picked = axis === 'rows' ? pickRows(stored.host, indices) : pickColumns(stored.host, indices);
+        const shape: [number, number] = [indices.length, axis === 'rows' ? stored.columns : stored.rows];
+        return tensor(raw.floats(picked, ...shape), shape);
+      }
       const picked = raw.gather(stored.whole(), indices, axis === 'rows' ? 0 : 1, stored.dtype);
       const wide = stored.needsWidening ? raw.cast(picked, stored.dtype, raw.FLOAT) : picked;
       if (wide !== picked) raw.delete(picked);

@@ -1,7 +1,7 @@
 /** Backend, native TensorFlow: the ways to multiply with a stored matrix in raw ops, and which of them is the fastest when. */
 import type { Orientation } from '../engine.ts';
 import type { RawOps } from './binding.ts';
-import type { StoredMatrix } from './storage.ts';
+import type { StoredMatrix, Widened } from './storage.ts';
 
 /** From this many rows of x on, a product is bound by arithmetic and one large product is faster than many blocks. */
 const MANY_ROWS = 256;
@@ -38,8 +38,7 @@ export function multiply(
   const product = new StoredProduct(raw, x.id, stored);
   if (transpose && !copiesToDevice && isSwapped(x.rows, stored)) return product.swapped();
   if (!stored.needsWidening) return raw.matMul(x.id, stored.whole(), transpose, raw.FLOAT);
-  if (copiesToDevice || isWidenedWhole(x.rows, stored))
-    return product.widened(x.id, stored.whole(), transpose);
+  if (copiesToDevice || isWidenedWhole(x.rows, stored)) return product.widened(x.id, stored, transpose);
   return transpose ? product.blocksOfColumns() : product.blocksOfRows(x.rows);
 }
 
@@ -84,7 +83,7 @@ class StoredProduct {
     const times = (wideId: number): number => raw.matMul(wideId, xTransposed, false, raw.FLOAT);
     const product = stored.needsWidening
       ? this.combine(
-          stored.blocks().map((block) => this.withWide(block.id, times)),
+          stored.blocks().map((block) => this.withWide(block, times)),
           (ids) => raw.concat(ids, 0),
         )
       : times(stored.whole());
@@ -94,14 +93,14 @@ class StoredProduct {
   }
 
   /** x · W or x · Wᵀ with a stored matrix or block W, widened in one piece. */
-  widened(xId: number, storedId: number, transpose: boolean): number {
+  widened(xId: number, rows: Widened, transpose: boolean): number {
     const { raw } = this;
-    return this.withWide(storedId, (wide) => raw.matMul(xId, wide, transpose, raw.FLOAT));
+    return this.withWide(rows, (wide) => raw.matMul(xId, wide, transpose, raw.FLOAT));
   }
 
   /** x · storedᵀ: each block gives some columns of the result. */
   blocksOfColumns(): number {
-    const parts = this.stored.blocks().map((block) => this.widened(this.xId, block.id, true));
+    const parts = this.stored.blocks().map((block) => this.widened(this.xId, block, true));
     return this.combine(parts, (ids) => this.raw.concat(ids, 1));
   }
 
@@ -110,18 +109,17 @@ class StoredProduct {
     const { raw } = this;
     const parts = this.stored.blocks().map((block) => {
       const columns = raw.columns(this.xId, n, block.start, block.rows);
-      const part = this.widened(columns, block.id, false);
+      const part = this.widened(columns, block, false);
       raw.delete(columns);
       return part;
     });
     return this.combine(parts, (ids) => raw.sum(ids));
   }
 
-  private withWide(storedId: number, multiplyWith: (wideId: number) => number): number {
-    const { raw } = this;
-    const wide = raw.cast(storedId, this.stored.dtype, raw.FLOAT);
+  private withWide(rows: Widened, multiplyWith: (wideId: number) => number): number {
+    const wide = rows.wide();
     const result = multiplyWith(wide);
-    raw.delete(wide);
+    this.raw.delete(wide);
     return result;
   }
 

@@ -16,7 +16,20 @@ export interface ProductsAddon {
 }
 
 /** Numbers of `Type` in `native/products/matrix.h`. */
-export const TYPE_NUMBERS: Readonly<Record<WeightType, number>> = { float32: 0, bfloat16: 1, float16: 2 };
+export const TYPE_NUMBERS: Readonly<Record<WeightType, number>> = {
+  float32: 0,
+  bfloat16: 1,
+  float16: 2,
+  Q4_0: 3,
+  Q4_1: 4,
+  Q5_0: 5,
+  Q5_1: 6,
+  Q8_0: 7,
+  Q4_K: 8,
+  Q5_K: 9,
+  Q6_K: 10,
+  MXFP4: 11,
+};
 
 export function loadProducts(file: string): ProductsAddon {
   return createRequire(import.meta.url)(file) as ProductsAddon;

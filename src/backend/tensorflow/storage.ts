@@ -1,5 +1,8 @@
 /** Backend, native TensorFlow: a stored matrix as one tensor or as blocks of rows, over memory that TensorFlow shares. */
+import type { RowRange } from '../../formats/tensor-file.ts';
 import type { Storage } from '../engine.ts';
+import { isPacked } from '../../formats/packed.ts';
+import { widenStored } from '../host-gather.ts';
 import type { HostMatrix } from '../host-memory.ts';
 import type { RawOps } from './binding.ts';
 
@@ -22,24 +25,36 @@ export function shareableBytes(byteLength: number): Uint8Array {
   return Buffer.allocUnsafeSlow(byteLength + headBytes).subarray(headBytes);
 }
 
-export interface Block {
-  readonly id: number;
+/** Rows of a stored matrix, or all of it. */
+export interface Widened {
+  /** A new float32 tensor of them, which belongs to the caller. */
+  wide(): number;
+}
+
+export interface Block extends Widened {
   readonly start: number;
   readonly rows: number;
 }
 
-/** Tensors over a stored matrix, made when they are first needed. */
+/**
+ * Tensors over a stored matrix, made when they are first needed. TensorFlow has no packed types: their rows are unpacked here,
+ * for each product, so that what is held stays as small as what is stored.
+ */
 export class StoredMatrix implements Storage {
+  /** Of its tensors. */
   readonly dtype: number;
+  readonly host: HostMatrix;
+  readonly isPacked: boolean;
   private readonly raw: RawOps;
-  private readonly host: HostMatrix;
   private wholeId: number | undefined;
+  private blockIds: number[] = [];
   private blockList: Block[] | undefined;
 
   constructor(raw: RawOps, host: HostMatrix) {
     this.raw = raw;
     this.host = host;
-    this.dtype = host.dtype === 'float32' ? raw.FLOAT : host.dtype === 'bfloat16' ? raw.BFLOAT16 : raw.HALF;
+    this.isPacked = isPacked(host.dtype);
+    this.dtype = host.dtype === 'bfloat16' ? raw.BFLOAT16 : host.dtype === 'float16' ? raw.HALF : raw.FLOAT;
   }
 
   get rows(): number {
@@ -55,29 +70,44 @@ export class StoredMatrix implements Storage {
   }
 
   get needsWidening(): boolean {
-    return this.dtype !== this.raw.FLOAT;
+    return this.isPacked || this.dtype !== this.raw.FLOAT;
   }
 
-  /** The matrix as one tensor. Belongs to this object. */
+  wide(): number {
+    return this.isPacked
+      ? this.unpacked({ start: 0, stop: this.rows })
+      : this.raw.cast(this.whole(), this.dtype, this.raw.FLOAT);
+  }
+
+  /** The matrix as one tensor, as it is stored, which is not packed. Belongs to this object. */
   whole(): number {
     this.wholeId ??= this.raw.matrix(this.host.bytes, this.rows, this.columns, this.dtype);
     return this.wholeId;
   }
 
-  /** The matrix as blocks of rows over the same memory. They belong to this object. */
+  /** The matrix as blocks of rows. */
   blocks(): readonly Block[] {
-    this.blockList ??= this.host.blocks(BLOCK_NUMBERS).map(({ start, stop }) => {
-      const rows = stop - start;
-      const id = this.raw.matrix(this.host.rowRange({ start, stop }), rows, this.columns, this.dtype);
-      return { id, start, rows };
+    this.blockList ??= this.host.blocks(BLOCK_NUMBERS).map((range) => {
+      const block = { start: range.start, rows: range.stop - range.start };
+      if (this.isPacked) return { ...block, wide: () => this.unpacked(range) };
+      // Over the same memory.
+      const id = this.raw.matrix(this.host.rowRange(range), block.rows, this.columns, this.dtype);
+      this.blockIds.push(id);
+      return { ...block, wide: () => this.raw.cast(id, this.dtype, this.raw.FLOAT) };
     });
     return this.blockList;
   }
 
+  private unpacked(range: RowRange): number {
+    const values = widenStored(this.host.rowRange(range), this.host);
+    return this.raw.floats(values, range.stop - range.start, this.columns);
+  }
+
   [Symbol.dispose](): void {
     if (this.wholeId !== undefined) this.raw.delete(this.wholeId);
-    for (const block of this.blockList ?? []) this.raw.delete(block.id);
+    this.raw.delete(...this.blockIds);
     this.wholeId = undefined;
+    this.blockIds = [];
     this.blockList = undefined;
     this.host[Symbol.dispose]();
   }

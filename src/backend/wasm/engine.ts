@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor2D } from '../backend.ts';
 import type { Engine } from '../engine.ts';
 import { HostMemory, type HostMatrix } from '../host-memory.ts';
-import { pickColumns, pickRows, widenStored } from './gather.ts';
+import { pickColumns, pickRows, widenStored } from '../host-gather.ts';
 
 /**
  * Numbers in one block: 8 MiB once widened. The wasm heap ends at 4 GiB and never shrinks, so what is copied into it

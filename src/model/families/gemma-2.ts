@@ -7,6 +7,7 @@ import { plainRotaryBase } from '../config-rope.ts';
 import type { TransformerConfig } from '../config.ts';
 import { decoderNaming } from '../decoder-naming.ts';
 import type { Family } from '../family.ts';
+import { GGUF_GEMMA_NORMS, ggufNaming } from '../gguf-naming.ts';
 import { USUAL_PROMPT } from '../../tokenizer/bos.ts';
 import { sameRotary } from '../rope.ts';
 import {
@@ -47,6 +48,7 @@ const FAMILY: Family = {
     ...USUAL_PROMPT,
     bos: { pass: 'always', attribution: 'unless_special_first' },
   }),
+  gguf: ggufNaming(GGUF_GEMMA_NORMS),
 };
 
 /** `model_type` of config.json. */

@@ -10,6 +10,7 @@ import { rotaryChoice, type ScaledRopeFields } from '../config-rope-scaling.ts';
 import type { TransformerConfig } from '../config.ts';
 import { decoderNaming } from '../decoder-naming.ts';
 import type { Family } from '../family.ts';
+import { GGUF_GEMMA_NORMS, ggufNaming } from '../gguf-naming.ts';
 import { USUAL_PROMPT, type PromptRule } from '../../tokenizer/bos.ts';
 import type { Rotary } from '../rope.ts';
 import {
@@ -65,6 +66,7 @@ function isInstructed(name: string): boolean {
 const FAMILY: Omit<Family, 'architecture'> = {
   defaultEndTokens: [1],
   naming: decoderNaming(FOUR_NORMS),
+  gguf: ggufNaming(GGUF_GEMMA_NORMS),
   promptRule: (names) => (names.some(isInstructed) ? CHAT_PROMPT : USUAL_PROMPT),
 };
 

@@ -15,6 +15,7 @@ import { readFields, type ConfigDocument } from '../config-file.ts';
 import { rotaryChoice } from '../config-rope-scaling.ts';
 import type { TransformerConfig } from '../config.ts';
 import { decoderNaming } from '../decoder-naming.ts';
+import { ggufNaming } from '../gguf-naming.ts';
 import { sameRotary } from '../rope.ts';
 import {
   checkActivation,
@@ -46,6 +47,8 @@ interface Member {
   readonly qkNorm: BlockSpec['qkNorm'];
   /** The module of each norm. */
   readonly norms: Readonly<Partial<Record<BlockNorm, string>>>;
+  /** How GGUF files have the rows of queries and keys; undefined: not read from one. */
+  readonly gguf?: 'halves' | 'interleaved';
   biased(fields: Fields): readonly BlockMatrix[];
   /** The keys that a query sees, and of which layers; null: all. */
   window(fields: Fields): { readonly size: number; typeOf(layer: number): AttentionType } | null;
@@ -68,6 +71,7 @@ function qwenWindow({
 const DEFAULT_WINDOW_LAYERS = 28;
 
 const BEFORE = { ln1: 'input_layernorm', ln2: 'post_attention_layernorm' } as const;
+const GGUF_NORMS = { ln1: 'attn_norm', ln2: 'ffn_norm' } as const;
 const AFTER = { ln1_post: 'post_attention_layernorm', ln2_post: 'post_feedforward_layernorm' } as const;
 
 const MEMBERS: readonly Member[] = [
@@ -84,6 +88,7 @@ const MEMBERS: readonly Member[] = [
   {
     architecture: 'LlamaForCausalLM',
     model_type: 'llama',
+    gguf: 'interleaved',
     eps: 1e-6,
     endTokens: [2],
     qkNorm: 'none',
@@ -97,6 +102,7 @@ const MEMBERS: readonly Member[] = [
   {
     architecture: 'Qwen2ForCausalLM',
     model_type: 'qwen2',
+    gguf: 'halves',
     eps: 1e-6,
     endTokens: [],
     qkNorm: 'none',
@@ -107,6 +113,7 @@ const MEMBERS: readonly Member[] = [
   {
     architecture: 'Qwen3ForCausalLM',
     model_type: 'qwen3',
+    gguf: 'halves',
     eps: 1e-6,
     endTokens: [],
     qkNorm: 'head',
@@ -153,6 +160,9 @@ function readMember(member: Member, document: ConfigDocument, name: string): Tra
       architecture: member.architecture,
       defaultEndTokens: member.endTokens,
       naming: decoderNaming(member.norms),
+      ...(member.gguf && {
+        gguf: ggufNaming(GGUF_NORMS, member.gguf === 'interleaved' ? dimensions.d_head : null),
+      }),
     },
     ...dimensions,
     block: {
