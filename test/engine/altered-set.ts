@@ -35,7 +35,12 @@ export async function alteredSet(
       for (const [key, info] of source.tensors) {
         const data = (await source.read(key)).slice();
         if (info.dtype === 'F32') tensor(key, new Float32Array(data.buffer), layer);
-        tensors.push({ name: key, dtype: readable(file, info).dtype as ElementType, shape: info.shape, data });
+        tensors.push({
+          name: key,
+          dtype: readable(file, info).dtype as ElementType,
+          shape: info.shape,
+          data,
+        });
       }
     }
     await writeSafetensors(file, tensors);

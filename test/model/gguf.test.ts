@@ -95,7 +95,11 @@ describe('a GGUF file that cannot be traced as it is', () => {
       { values: { 'llama.rope.scaling.type': 'linear', 'llama.rope.scaling.factor': 2 } },
       /rope_freqs\.weight too/,
     ],
-    ['with fewer layers', { values: { 'llama.block_count': 4 } }, /no tensor blk\.3\.attn_norm\.weight \[48\]/],
+    [
+      'with fewer layers',
+      { values: { 'llama.block_count': 4 } },
+      /no tensor blk\.3\.attn_norm\.weight \[48\]/,
+    ],
     [
       'with another width',
       { values: { 'llama.feed_forward_length': 81 } },
