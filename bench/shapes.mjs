@@ -1,15 +1,35 @@
-/** Benchmark: the widths of Gemma-2-2B, which every synthetic checkpoint has; only the number of layers differs. */
-export const SHAPE = {
-  d_model: 2304,
-  d_mlp: 9216,
-  n_heads: 8,
-  n_kv_heads: 4,
-  d_head: 256,
-  d_vocab: 256000,
-  d_transcoder: 16384,
-  /** Active features a position and layer that the thresholds aim at. */
-  n_active: 64,
+/** Benchmark: the widths of the models that synthetic checkpoints imitate; the number of layers may be another. */
+export const SHAPES = {
+  'gemma-2-2b': {
+    n_layers: 26,
+    d_model: 2304,
+    d_mlp: 9216,
+    n_heads: 8,
+    n_kv_heads: 4,
+    d_head: 256,
+    d_vocab: 256000,
+    d_transcoder: 16384,
+    /** Active features a position and layer that thresholds and biases aim at. */
+    n_active: 64,
+    /** A number of variance 1 lies above it so often. */
+    quantile: 2.6601,
+  },
+  'llama-3.2-1b': {
+    n_layers: 16,
+    d_model: 2048,
+    d_mlp: 8192,
+    n_heads: 32,
+    n_kv_heads: 8,
+    d_head: 64,
+    d_vocab: 128256,
+    d_transcoder: 131072,
+    n_active: 64,
+    quantile: 3.2972,
+  },
 };
+
+/** The one that is measured where none is named. */
+export const SHAPE = SHAPES['gemma-2-2b'];
 
 /** Numbers in the matrices of one block. */
 export function blockNumbers({ d_model, d_mlp, n_heads, n_kv_heads, d_head } = SHAPE) {

@@ -12,6 +12,8 @@ const GOLDEN = [
   'test/cli/attribute.test',
   'test/attribution/golden',
   'test/model/forward',
+  'test/model/families',
+  'test/attribution/families',
 ];
 
 function run(args, env = {}) {

@@ -94,6 +94,7 @@ void closeMapping(int32_t id) {
   std::lock_guard<std::mutex> lock(mutex);
   if (id < 0 || id >= kMost || !mappings[id].data) return;
   ranges[id].start.store(nullptr, std::memory_order_release);
+  ranges[id].isCut.store(false, std::memory_order_release);  // what it spoiled was refused, and nothing else is
   munmap(mappings[id].data, static_cast<size_t>(mappings[id].size));
   mappings[id] = {nullptr, 0};
 }

@@ -5,7 +5,6 @@ import { FEATURE_FIELDS } from '../graph/graph.ts';
 import { KnownRows } from '../graph/known-rows.ts';
 import { RowColumns } from '../graph/row-columns.ts';
 import type { ActiveFeatures, ReplacementModel } from '../replacement/replacement-model.ts';
-import { ignoredPositions } from '../tokenizer/bos.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { featureRows, logitRows } from './backward.ts';
 import { planBatches } from './batches.ts';
@@ -68,7 +67,10 @@ export async function attribute(
   options: AttributionOptions,
 ): Promise<Attribution & Disposable> {
   const { signal, checkFinite } = options;
-  using pass = await FrozenPass.of(replacement, tokens, { firstPosition: ignoredPositions(tokens), signal });
+  using pass = await FrozenPass.of(replacement, tokens, {
+    firstPosition: replacement.ignoredPositions(tokens),
+    signal,
+  });
   const { features } = pass;
   const logits = await pass.lastLogits();
   await checkFinite?.(logits, 'the logits');

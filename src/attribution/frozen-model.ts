@@ -44,7 +44,9 @@ export class FrozenModel implements Disposable {
   ): Promise<FrozenModel> {
     const { config } = replacement.model;
     const layers = Array.from({ length: config.n_layers }, (_, layer) => layer);
-    const patterns = layers.map((layer) => new HeldPattern(config, layer, tokens.length, replacement.budget));
+    const patterns = layers.map(
+      (layer) => new HeldPattern(replacement.model, layer, tokens.length, replacement.budget),
+    );
     const kept = new Set<HookName>([
       ...(['hook_embed', 'unembed.hook_pre'] as const),
       ...layers.flatMap((layer) => [replacement.inputHook(layer), replacement.outputHook(layer)]),

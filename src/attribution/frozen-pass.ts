@@ -58,7 +58,7 @@ export class FrozenPass implements Disposable {
     const divisors: Divisors[] = []; // by layer; they stay the pass's
     const patterns = layers.map(
       (layer) =>
-        new HeldPattern(config, layer, tokens.length, replacement.budget, (pattern) =>
+        new HeldPattern(replacement.model, layer, tokens.length, replacement.budget, (pattern) =>
           divided(pattern, divisors[layer]!, config),
         ),
     );

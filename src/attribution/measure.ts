@@ -7,7 +7,6 @@ import { FEATURE_FIELDS } from '../graph/graph.ts';
 import { isAffine } from '../model/block-spec.ts';
 import type { ForwardResult } from '../model/transformer.ts';
 import type { ReplacementModel } from '../replacement/replacement-model.ts';
-import { ignoredPositions } from '../tokenizer/bos.ts';
 import type { Attribution } from './attribute.ts';
 import type { ErrorVectors, SourcePass } from './error-vectors.ts';
 import { FrozenModel, type Written } from './frozen-model.ts';
@@ -46,7 +45,7 @@ export class Check implements Disposable {
     this.errors = errors;
     this.constants = constants;
     this.signal = signal;
-    this.ignored = ignoredPositions(attribution.tokens);
+    this.ignored = replacement.ignoredPositions(attribution.tokens);
     this.n_selected = attribution.selected.length;
     this.n_rows = this.n_selected + attribution.targets.ids.length;
     this.n_nodes = attribution.edges.length / this.n_rows;
@@ -234,7 +233,7 @@ async function writtenByNoNode(
   const { n_layers, n_pos } = columns;
   const isLeftOut = new Uint8Array(columns.n_columns).fill(1, 0, columns.n_features);
   for (const active of selected) isLeftOut[active] = 0;
-  const firstPosition = ignoredPositions(tokens);
+  const firstPosition = replacement.ignoredPositions(tokens);
   const pass: SourcePass = { n_pos, features, firstPosition, activations };
   // Each is used once, so none is kept.
   using sources = new Sources(replacement, pass, columns, new MemoryBudget(0));

@@ -37,7 +37,10 @@ export function storedBytes({
   return rows * bytesOfNumbers(storageType(dtype), columns);
 }
 
-/** A matrix of a tensor file. `transposed`: the file holds the transpose of the logical matrix. */
+/**
+ * A matrix of a tensor file; a tensor [a, b, c] is the matrix [a · b, c]. `transposed`: the file holds the transpose of the logical
+ * matrix.
+ */
 export function weightSource(
   file: TensorFile,
   { name, shape, dtype }: WeightInfo,
@@ -45,11 +48,11 @@ export function weightSource(
 ): WeightSource {
   return {
     name: `${name} in ${file.name}`,
-    shape: shape as [number, number],
+    shape: [shape.slice(0, -1).reduce((product, size) => product * size, 1), shape.at(-1)!],
     dtype: isPacked(dtype) ? dtype : WEIGHT_TYPES[dtype],
     transposed,
     location: file.location(name),
     readInto: (target, rows) => file.readInto(name, target, rows),
-    readRows: (indices) => file.readRows(name, indices),
+    readRows: (indices) => file.readVectors(name, indices),
   };
 }

@@ -58,7 +58,7 @@ export async function perform(
     });
     if (flags.loudness === 'verbose') noteOrigins(settings, reporter);
     const report = (event: EngineEvent) => reporter.report(event);
-    const common = commonOptions(settings, shell.signal, report);
+    const common = { ...commonOptions(settings, shell.signal, report), bos: flags.bos };
     const stream = async (text: string): Promise<void> => {
       reporter.stop();
       await writeText(host.stdout, text);

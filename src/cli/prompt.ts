@@ -1,8 +1,10 @@
 /** Reads a prompt from the argument, standard input, a file, or token ids. Texts are used unchanged. */
 import { readFile, stat } from 'node:fs/promises';
 import { addAbortSignal, type Readable } from 'node:stream';
+import type { Command } from 'commander';
 import type { PromptInput } from '../engine/request.ts';
 import { BadFileError, NotFoundError, UsageError } from '../errors.ts';
+import { tokenIds } from './values.ts';
 
 /** Far above any model's context; a larger file is most likely the wrong one. */
 const LARGEST_PROMPT_BYTES = 16 * 2 ** 20;
@@ -13,6 +15,22 @@ export interface PromptChoice {
   readonly argument?: string | undefined;
   readonly promptFile?: string | undefined;
   readonly tokens?: readonly number[] | undefined;
+}
+
+const BOS_HELP = 'put in front of text: auto, none, or a token such as <bos>';
+
+/** The ways to give a prompt. */
+export function withPromptFlags(command: Command): Command {
+  return withBosFlag(
+    command
+      .argument('[prompt]', "the prompt, or '-' for standard input")
+      .option('--prompt-file <file>', 'read the prompt from a file, as it is')
+      .option('--tokens <ids>', 'token ids instead of text: 2,651,18', tokenIds('--tokens')),
+  );
+}
+
+export function withBosFlag(command: Command): Command {
+  return command.option('--bos <token>', BOS_HELP);
 }
 
 /** Throws `UsageError` unless exactly one is given and it is not empty. */

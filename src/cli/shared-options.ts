@@ -16,7 +16,10 @@ const SHARED_OPTIONS: readonly SharedOption[] = [
     flags: '--model <name>',
     description: 'preset, owner/name[//subfolder][@revision], a local folder, or a GGUF file',
   },
-  { flags: '--transcoders <name>', description: 'transcoder set, named in the same way; it names its model' },
+  {
+    flags: '--transcoders <name>',
+    description: 'transcoder set, named in the same way; it names its model; none: the model alone',
+  },
   { flags: '--revision <name>', description: 'branch, tag or commit of the model' },
   {
     flags: '--device <name>',
@@ -52,6 +55,8 @@ export function withSharedOptions(command: Command): Command {
 export interface SharedFlags {
   /** Values of the settings given as flags. */
   readonly settings: Partial<Record<SettingName, unknown>>;
+  /** What is put in front of prompts, where a command has `--bos`. */
+  readonly bos: string | undefined;
   readonly json: boolean;
   readonly loudness: Loudness;
   readonly color: boolean;
@@ -69,6 +74,7 @@ export function sharedFlags(command: Command): SharedFlags {
   for (const name of SETTING_NAMES) if (name in typed) settings[name] = typed[name];
   return {
     settings,
+    bos: typed['bos'] as string | undefined,
     json: typed['json'] === true,
     loudness: typed['quiet'] === true ? 'quiet' : typed['verbose'] === true ? 'verbose' : 'normal',
     color: typed['color'] !== false,

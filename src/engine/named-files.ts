@@ -7,6 +7,7 @@ import {
   type ResolvedUri,
 } from '../hub/resolve.ts';
 import type { FileSet } from '../model/file-set.ts';
+import { NO_SET } from '../transcoder/no-set.ts';
 import type { FileResult } from './load/types.ts';
 import type { SourceResult } from './result.ts';
 
@@ -34,6 +35,14 @@ export function named(name: string, { reference, preset }: Located, local: Local
     path: (file) => local.path(file),
   };
 }
+
+/** No transcoder set: nothing to open. */
+export const NO_FILES: NamedFiles = {
+  source: { name: NO_SET, kind: NO_SET },
+  files: { name: NO_SET, has: () => false, open: () => Promise.reject(new Error('there is no set')) },
+  listed: [],
+  path: (name) => name,
+};
 
 export function hubSource({ repo, revision, commit }: ResolvedUri['source']) {
   return { repository: repo, revision, commit, follows_branch: !namesCommit(revision, commit) };

@@ -23,10 +23,11 @@ import { lacks, type FileSet } from '../model/file-set.ts';
 import { GGUF_SUFFIX, withGguf } from '../model/gguf-files.ts';
 import { INDEX_FILE } from '../model/weights-file.ts';
 import { readSetConfig, SET_CONFIG_FILE } from '../transcoder/open.ts';
+import { NO_SET, NO_SET_CONFIG } from '../transcoder/no-set.ts';
 import type { SetConfig } from '../transcoder/set-config.ts';
 import { REQUEST_DEFAULTS, type CommonOptions } from './request.ts';
 import type { FileResult } from './load/types.ts';
-import { fileSet, holds, named, type NamedFiles } from './named-files.ts';
+import { fileSet, holds, named, NO_FILES, type NamedFiles } from './named-files.ts';
 import { placedConfig, resolveSet } from './set-files.ts';
 
 /** Model and set of a request, with their configurations read and no weight. */
@@ -112,8 +113,11 @@ export async function resolveSubject(
     return { ...base, files, config: await readConfig(files) };
   };
   // A named model is resolved first: for an unknown one, no set has to be derived.
-  const modelName = request.model ?? (request.transcoders === undefined ? REQUEST_DEFAULTS.model : undefined);
+  const names = request.transcoders !== undefined && request.transcoders !== NO_SET;
+  const modelName = request.model ?? (names ? undefined : REQUEST_DEFAULTS.model);
   const first = modelName === undefined ? undefined : await openModel(modelName);
+  if (first && request.transcoders === NO_SET)
+    return { model: first, transcoders: { ...NO_FILES, config: NO_SET_CONFIG } };
 
   const setName = request.transcoders ?? setNameFor(modelName!);
   const located = locate('transcoders', setName);
@@ -193,7 +197,7 @@ function setNameFor(modelName: string): string {
   throw new UsageError({
     code: 'no_transcoders',
     message: `no transcoder set is known for the model '${modelName}'`,
-    hint: 'Name one with --transcoders: a preset, a Hub repository, or a folder with config.yaml.',
+    hint: `Name one with --transcoders: a preset, a Hub repository, or a folder with config.yaml; --transcoders ${NO_SET} is the model alone.`,
   });
 }
 

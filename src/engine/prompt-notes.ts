@@ -1,5 +1,5 @@
 /** Engine: notes about prompts that are tokenized in another way than users may expect. */
-import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import type { PromptReader } from './prompt-reader.ts';
 import type { CommonOptions, PromptInput } from './request.ts';
 
 /** A part of results. */
@@ -19,10 +19,10 @@ export interface ReadPrompt {
 /** Reports the notes on prompts, and returns them for the result. */
 export function notePrompts(
   prompts: readonly ReadPrompt[],
-  tokenizer: Tokenizer,
+  reader: PromptReader,
   onProgress: CommonOptions['onProgress'],
 ): Noted {
-  return note(promptNotes(prompts, tokenizer), onProgress);
+  return note(promptNotes(prompts, reader), onProgress);
 }
 
 /** Reports notes, and returns them for the result. */
@@ -31,20 +31,23 @@ export function note(notes: readonly string[], onProgress: CommonOptions['onProg
   return notes.length === 0 ? {} : { notes };
 }
 
-/** Token ids are used as given, so there are no notes on them. */
-export function promptNotes(prompts: readonly ReadPrompt[], tokenizer: Tokenizer): readonly string[] {
+/** Token ids are used as given, so there are no notes on them; nor where the request says what stands in front. */
+export function promptNotes(
+  prompts: readonly ReadPrompt[],
+  { tokenizer, bos: choice }: PromptReader,
+): readonly string[] {
   const texts = prompts.filter(({ input }) => 'prompt' in input);
-  if (texts.length === 0) return [];
-  const [bos] = tokenizer.tokenStrings([tokenizer.bosId]);
+  if (texts.length === 0 || choice !== 'auto') return [];
+  const { bosId, otherTemplate } = tokenizer;
+  const [bos] = tokenizer.tokenStrings([bosId]);
   const notes: string[] = [];
   for (const { tokens, line } of texts) {
-    if (tokens[1] !== tokenizer.bosId) continue;
+    if (tokens[0] !== bosId || tokens[1] !== bosId) continue;
     const where = line === undefined ? '' : `line ${line}: `;
     notes.push(
       `${where}the prompt begins with ${bos}, and another one is put in front: leave it out to have one`,
     );
   }
-  const { otherTemplate } = tokenizer;
   if (otherTemplate !== null) {
     notes.push(
       `the tokenizer's template is not followed: it makes ${otherTemplate} of a text ($A); ${bos} is put in front, and nothing else`,

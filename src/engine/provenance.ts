@@ -27,7 +27,10 @@ export async function graphProvenance(
     backend: description.backend,
     device: description.device,
     dtype: description.dtype,
-    options: recordedOptions(targets, options),
+    options: {
+      ...recordedOptions(targets, options),
+      ...(description.bos !== undefined && { bos: description.bos }),
+    },
     prompt: tokenizer.decode(tokens),
     token_strings: tokenizer.tokenStrings(tokens),
     logit_labels: logitLabels,

@@ -1,5 +1,6 @@
 /** Parts of the requests of all verbs. The command line and the library use the same requests, with the same defaults. */
 import type { Arithmetic, DeviceChoice } from '../backend/backend.ts';
+import type { BosChoice } from '../tokenizer/bos.ts';
 
 /** The only definition of these defaults, which the command line, the settings and the library use. */
 export const REQUEST_DEFAULTS = {
@@ -64,6 +65,8 @@ export interface CommonOptions {
   readonly offline?: boolean | undefined;
   /** Budget for weights held in memory; default a share of what is free. */
   readonly maxMemoryBytes?: number | undefined;
+  /** What is put in front of prompts that are text: `auto`, `none`, or the text of a token. */
+  readonly bos?: BosChoice | undefined;
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((event: EngineEvent) => void) | undefined;
 }

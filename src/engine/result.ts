@@ -12,7 +12,8 @@ export interface Subject {
 /** What a name was resolved to. */
 export interface SourceResult {
   readonly name: string;
-  readonly kind: 'preset' | 'hub' | 'folder' | 'file';
+  /** `none`: of a set, that there is none. */
+  readonly kind: 'preset' | 'hub' | 'folder' | 'file' | 'none';
   /** `owner/name`, for what comes from the Hub. */
   readonly repository?: string;
   readonly subfolder?: string;

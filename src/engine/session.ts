@@ -1,8 +1,9 @@
 /** Engine, step 2: opens and loads the named files: the replacement model, its tokenizer and its backend. */
+import path from 'node:path';
 import { MemoryBudget } from '../backend/budget.ts';
 import type { Backend } from '../backend/backend.ts';
 import { selectBackend } from '../backend/select.ts';
-import { BadFileError } from '../errors.ts';
+import { BadFileError, UsageError } from '../errors.ts';
 import { firstNonFinite } from '../formats/dtype.ts';
 import type { HubClient } from '../hub/resolve.ts';
 import { openCheckpoint, weightFiles, type Checkpoint } from '../model/checkpoint.ts';
@@ -12,8 +13,10 @@ import type { FileSet } from '../model/file-set.ts';
 import { loadTransformer } from '../model/load.ts';
 import { findNotFinite, notFinite } from '../model/not-finite.ts';
 import { ReplacementModel } from '../replacement/replacement-model.ts';
+import { USUAL_PROMPT, type PromptRule } from '../tokenizer/bos.ts';
 import { loadTokenizer, type MadeFile } from '../tokenizer/load.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
+import { NO_SET } from '../transcoder/no-set.ts';
 import { openSet, type OpenedSet } from '../transcoder/open.ts';
 import type { Located } from '../transcoder/sources/source.ts';
 import { loadSet } from '../transcoder/transcoder-set.ts';
@@ -22,6 +25,7 @@ import { hubClient, requiredPath, resolveSubject, usedFiles, type Subject } from
 import type { NamedFiles } from './named-files.ts';
 import { REQUEST_DEFAULTS, type CommonOptions, type EngineEvent } from './request.ts';
 import { plainType } from './plain-type.ts';
+import { PromptReader } from './prompt-reader.ts';
 import { Stopwatch } from './stopwatch.ts';
 
 /** Headers of a model and its set, checked against each other; no weight was read. */
@@ -32,14 +36,30 @@ export interface OpenedSubject extends Disposable {
   readonly set: OpenedSet;
 }
 
+/** Throws `UsageError` for `--transcoders none`. */
+export function requireSet({ transcoders }: CommonOptions): void {
+  if (transcoders !== NO_SET) return;
+  throw new UsageError({
+    code: 'no_transcoders',
+    message: `--transcoders ${NO_SET} is the model alone, without features, which this needs`,
+    hint: 'Name a set: a preset, a Hub repository, or a folder with config.yaml.',
+  });
+}
+
+export interface SubjectOptions {
+  /** Works also on a model alone, `--transcoders none`. */
+  readonly mayLackSet?: boolean;
+}
+
 /**
  * Opens the headers of what a request names. Throws for every error that can be found before a weight is read: files that do
  * not fit together are refused by their headers, read over the network, before anything large is downloaded.
  */
 export async function openSubject(
   request: CommonOptions,
-  options: { readonly dryRun?: boolean; readonly client?: HubClient } = {},
+  options: SubjectOptions & { readonly dryRun?: boolean; readonly client?: HubClient } = {},
 ): Promise<OpenedSubject> {
+  if (!options.mayLackSet) requireSet(request);
   const client = options.client ?? hubClient(request);
   const found = await openHeaders(await resolveSubject(request, { client }));
   if (options.dryRun || !isIncomplete(found.subject)) return found;
@@ -73,6 +93,14 @@ async function openHeaders(subject: Subject): Promise<OpenedSubject> {
   }
 }
 
+/** What the model's family says of prompts, by the names that the model goes by. */
+function promptRuleOf({ model, transcoders }: Subject): PromptRule {
+  const { repository, folder } = model.source;
+  const names =
+    repository === undefined ? [transcoders.config.model_name, path.basename(folder ?? '')] : [repository];
+  return model.config.family.promptRule?.(names) ?? USUAL_PROMPT;
+}
+
 /** The tokenizer of a model. */
 export async function openTokenizer(model: NamedFiles): Promise<Tokenizer> {
   const { gguf } = model.files;
@@ -98,33 +126,37 @@ export async function openTokenizer(model: NamedFiles): Promise<Tokenizer> {
   });
 }
 
-export interface SessionOptions {
+export interface SessionOptions extends SubjectOptions {
   /** Reads the encoders now instead of when they are first used. */
   readonly preloadEncoders?: boolean;
   /** Awaited before a backend is opened or a weight is read: for checks that need neither. */
-  readonly check?: (tokenizer: Tokenizer, config: TransformerConfig, files: FileSet) => unknown;
+  readonly check?: (prompts: PromptReader, config: TransformerConfig, files: FileSet) => unknown;
 }
 
 /** A loaded replacement model, for any number of verbs. Dispose it, or take it with `using`. */
 export class Session implements Disposable {
   readonly backend: Backend;
   readonly replacement: ReplacementModel;
-  readonly tokenizer: Tokenizer;
+  readonly prompts: PromptReader;
   readonly stopwatch: Stopwatch;
   private readonly opened: OpenedSubject;
 
   constructor(
     backend: Backend,
     replacement: ReplacementModel,
-    tokenizer: Tokenizer,
+    prompts: PromptReader,
     opened: OpenedSubject,
     watch: Stopwatch,
   ) {
     this.backend = backend;
     this.replacement = replacement;
-    this.tokenizer = tokenizer;
+    this.prompts = prompts;
     this.opened = opened;
     this.stopwatch = watch;
+  }
+
+  get tokenizer(): Tokenizer {
+    return this.prompts.tokenizer;
   }
 
   get subject(): Subject {
@@ -133,13 +165,14 @@ export class Session implements Disposable {
 
   /** The part of a result that names the model and the set, and how it was computed. */
   get description() {
-    const { subject, backend } = this;
+    const { subject, backend, prompts } = this;
     return {
       model: subject.model.source.name,
       transcoders: subject.transcoders.source.name,
       backend: backend.name,
       device: backend.device,
       dtype: backend.arithmetic,
+      ...(prompts.bos !== 'auto' && { bos: prompts.bos }),
     };
   }
 
@@ -176,7 +209,8 @@ export class Session implements Disposable {
     const { checkpoint, set } = this.opened;
     const bad = await findNotFinite(
       checkpoint.file,
-      checkpoint.weights.map((weight) => weight.key),
+      // What is unpacked here has no other numbers than finite ones.
+      checkpoint.weights.filter(({ place }) => !place.packing).map((weight) => weight.key),
     );
     if (bad !== undefined) throw notFinite(checkpoint.file.name, bad);
     for (const { file, info } of setTensors(set)) {
@@ -214,12 +248,14 @@ export async function openSession(request: CommonOptions, options: SessionOption
   const { signal } = request;
   const report = (event: EngineEvent): void => request.onProgress?.(event);
   const watch = new Stopwatch();
-  const opened = await watch.time('resolve', () => openSubject(request));
+  const { mayLackSet = false } = options;
+  const opened = await watch.time('resolve', () => openSubject(request, { mayLackSet }));
   try {
     const tokenizer = await watch.time('tokenizer', () => openTokenizer(opened.subject.model));
     signal?.throwIfAborted();
     const { config, files } = opened.subject.model;
-    await options.check?.(tokenizer, config, files);
+    const prompts = new PromptReader(tokenizer, promptRuleOf(opened.subject), request.bos);
+    await options.check?.(prompts, config, files);
     const backend = await watch.time('backend', () => openBackend(request, report));
     if (
       backend.arithmetic === 'bfloat16' &&
@@ -257,7 +293,8 @@ export async function openSession(request: CommonOptions, options: SessionOption
               total,
             }),
         });
-        return new Session(backend, new ReplacementModel(model, set, budget), tokenizer, opened, watch);
+        const replacement = new ReplacementModel(model, set, budget, prompts.rule);
+        return new Session(backend, replacement, prompts, opened, watch);
       } catch (error) {
         model[Symbol.dispose]();
         throw error;

@@ -38,6 +38,8 @@ export interface PageOptions {
 
 export interface BuildOptions extends Omit<PageOptions, 'tokenizer' | 'label'>, CollectOptions {
   readonly tokenizer: Tokenizer;
+  /** Put in front of every window; null for nothing. */
+  readonly bosId: number | null;
   readonly corpus: Corpus;
   readonly layers: readonly number[];
   /** Tokens of a window, BOS included. */
@@ -136,7 +138,7 @@ const SHORTEST_INTERVAL_MS = 500;
 const INTERVAL_FACTOR = 20;
 
 async function readCorpus(state: BuildState, options: BuildOptions): Promise<void> {
-  const { corpus, tokenizer, context, replacement, signal } = options;
+  const { corpus, tokenizer, bosId, context, replacement, signal } = options;
   let savedMs = performance.now();
   let intervalMs = SHORTEST_INTERVAL_MS;
   const save = async (): Promise<void> => {
@@ -148,7 +150,7 @@ async function readCorpus(state: BuildState, options: BuildOptions): Promise<voi
   try {
     for await (const { text, place, next } of corpus.documents(state.progress.place)) {
       options.onRead?.(place.offset, corpus.bytes);
-      const windows = windowsOf(tokenizer.encode(text), tokenizer.bosId, context);
+      const windows = windowsOf(tokenizer.encode(text), bosId, context);
       for (const tokens of windows.slice(state.progress.n_windows_of_document)) {
         signal?.throwIfAborted();
         await collectWindow(replacement, state, tokens, options);
@@ -173,11 +175,12 @@ async function readCorpus(state: BuildState, options: BuildOptions): Promise<voi
   await save();
 }
 
-/** Pieces of a document, each with BOS in front, since a model expects it there. */
-export function windowsOf(ids: readonly number[], bosId: number, context: number): number[][] {
-  const size = context - 1;
+/** Pieces of a document, each with BOS in front, since a model expects it there; null: nothing is put in front. */
+export function windowsOf(ids: readonly number[], bosId: number | null, context: number): number[][] {
+  const first = bosId === null ? [] : [bosId];
+  const size = context - first.length;
   return Array.from({ length: Math.ceil(ids.length / size) }, (_, i) => [
-    bosId,
+    ...first,
     ...ids.slice(i * size, (i + 1) * size),
   ]);
 }

@@ -3,7 +3,6 @@ import type { HookName } from '../model/hooks.ts';
 import type { Tensor2D } from '../backend/backend.ts';
 import { yieldToEventLoop } from '../backend/event-loop.ts';
 import type { ReplacementModel } from '../replacement/replacement-model.ts';
-import { ignoredPositions } from '../tokenizer/bos.ts';
 import type { LayerFeatures } from '../transcoder/activation.ts';
 import type { BuildState } from './build-state.ts';
 
@@ -23,7 +22,7 @@ export async function collectWindow(
   tokens: readonly number[],
   { signal, checkFinite }: CollectOptions,
 ): Promise<void> {
-  const ignored = ignoredPositions(tokens);
+  const ignored = replacement.ignoredPositions(tokens);
   const byLayer = await activeFeatures(replacement, state, tokens, ignored, signal);
   for (const { values } of byLayer) await checkFinite(values);
   let offset: Promise<number> | undefined;

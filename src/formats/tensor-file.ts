@@ -42,8 +42,11 @@ export interface TensorFile extends Disposable {
    * Throws `BadFileError` for an unknown name, for a type that cannot be read and for bytes that cannot be read.
    */
   read(name: string, rows?: RowRange): Promise<Uint8Array>;
-  /** As `read`, into memory of the caller: `target.length` must be the exact number of bytes. */
-  readInto(name: string, target: Uint8Array, rows?: RowRange): Promise<void>;
+  /**
+   * As `read`, into memory of the caller: `target.length` must be the exact number of bytes. Ranges are of vectors along the last
+   * axis, as in `readVectors`.
+   */
+  readInto(name: string, target: Uint8Array, vectors?: RowRange): Promise<void>;
   /** Where the bytes of a tensor lie, row after row; undefined unless they are in a file of this machine as they are read. */
   location(name: string): FileLocation | undefined;
   /** Rows picked by index, one after the other in the order given; repeated indices are allowed. */

@@ -28,8 +28,8 @@ const READS_IN_FLIGHT = 16;
 /** Names, row ranges and single rows over the byte ranges of one file. */
 export function tensorFile(file: TensorBytes): TensorFile {
   const readableInfo = (name: string) => readable(file.name, tensorInfo(file, name));
-  const readInto = async (name: string, target: Uint8Array, rows?: RowRange) => {
-    const info = readableInfo(name);
+  const readInto = async (info: ReadableTensor, target: Uint8Array, rows?: RowRange) => {
+    const { name } = info;
     const { offset, byteLength } = rowBytes(file, info, rows);
     if (target.byteLength !== byteLength) {
       throw new Error(`${name}: the target has ${target.byteLength} bytes, the rows have ${byteLength}`);
@@ -40,12 +40,12 @@ export function tensorFile(file: TensorBytes): TensorFile {
     name: file.name,
     metadata: file.metadata,
     tensors: file.tensors,
-    readInto,
+    readInto: async (name, target, vectors) => readInto(asMatrix(readableInfo(name)), target, vectors),
     location: (name) => file.location?.(tensorInfo(file, name)),
     async read(name, rows) {
       const info = readableInfo(name);
       const target = allocate(rowBytes(file, info, rows).byteLength, `${file.name}: tensor ${name}`);
-      await readInto(name, target, rows);
+      await readInto(info, target, rows);
       return target;
     },
     readRows: async (name, indices) => readScattered(file, readableInfo(name), indices),

@@ -127,8 +127,7 @@ async function tokenPass(
 ): Promise<ForwardResult> {
   const inputs = new Set<HookName>();
   if (keepPasses) {
-    for (let layer = 0; layer < replacement.model.config.n_layers; layer++)
-      inputs.add(replacement.inputHook(layer));
+    for (const { layer } of replacement.transcoders.layers) inputs.add(replacement.inputHook(layer));
   }
   const nothing = new Freeze({ freezeAttention: false }, replacement.model.config.n_layers);
   using changes = await FeatureChanges.of(replacement, plan, nothing, {

@@ -3,7 +3,6 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor2D } from '../backend/backend.ts';
 import type { ForwardResult } from '../model/transformer.ts';
 import type { ActiveFeatures, ReplacementModel } from '../replacement/replacement-model.ts';
-import { ignoredPositions } from '../tokenizer/bos.ts';
 import { wantedOf } from './changes.ts';
 import type { InterventionPlan } from './plan.ts';
 
@@ -72,7 +71,7 @@ export async function plannedChanges(
   tokens: ArrayLike<number>,
 ): Promise<FeatureChange[]> {
   const changes: FeatureChange[] = [];
-  const ignored = ignoredPositions(tokens);
+  const ignored = replacement.ignoredPositions(tokens);
   for (const planned of plan.layers) {
     const { layer, features } = planned;
     const input = original.activations.get<Tensor2D>(replacement.inputHook(layer));

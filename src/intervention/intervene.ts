@@ -4,7 +4,6 @@ import { composeEdits, type HookName } from '../model/hooks.ts';
 import type { ForwardOptions, ForwardResult } from '../model/transformer.ts';
 import { HeldPattern, isPatternHook } from '../replacement/held-pattern.ts';
 import type { ReplacementModel } from '../replacement/replacement-model.ts';
-import { ignoredPositions } from '../tokenizer/bos.ts';
 import { FeatureChanges } from './changes.ts';
 import { frozenEdits, type Freeze, type OriginalPass } from './freeze.ts';
 import type { InterventionPlan } from './plan.ts';
@@ -25,7 +24,7 @@ export async function originalPass(
   const layers = Array.from({ length: config.n_layers }, (_, layer) => layer);
   const isWanted = (name: HookName): boolean => options.capture?.(name) ?? false;
   const patterns = freeze.patterns
-    ? layers.map((layer) => new HeldPattern(config, layer, tokens.length, replacement.budget))
+    ? layers.map((layer) => new HeldPattern(replacement.model, layer, tokens.length, replacement.budget))
     : [];
   const held = layers.filter((layer) => freeze.holdsOutput(layer));
   // What a skip adds is told from the change of its input.
@@ -77,7 +76,7 @@ export async function changedPass(
   using changes = await FeatureChanges.of(replacement, plan, freeze, {
     first: 0,
     n_pos: tokens.length,
-    ignored: ignoredPositions(tokens),
+    ignored: replacement.ignoredPositions(tokens),
     ...(needsOriginalInput(plan, freeze) && {
       originalInput: (layer: number) => original!.activations.get<Tensor2D>(replacement.inputHook(layer)),
     }),
@@ -114,7 +113,7 @@ function bothOf(
 }
 
 function inputHooks(replacement: ReplacementModel, layers: Iterable<number> | undefined): Set<HookName> {
-  const all = Array.from({ length: replacement.model.config.n_layers }, (_, layer) => layer);
+  const all = replacement.transcoders.layers.map(({ layer }) => layer);
   return new Set(Array.from(layers ?? all, (layer) => replacement.inputHook(layer)));
 }
 

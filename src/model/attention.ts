@@ -1,11 +1,10 @@
 /** Model: grouped-query attention of one layer, local or global. */
 import * as tf from '@tensorflow/tfjs-core';
-import type { Tensor2D, Tensor3D } from '../backend/backend.ts';
+import type { Tensor1D, Tensor2D, Tensor3D } from '../backend/backend.ts';
 import type { HookPoints } from './activation-cache.ts';
 import type { HeldBlock } from './held-block.ts';
-import type { BlockMatrix } from './block-spec.ts';
 import type { TransformerConfig } from './config.ts';
-import type { AttentionType } from './block-spec.ts';
+import type { AttentionType, BlockMatrix } from './block-spec.ts';
 import { blockHook, type OutputSite } from './hooks.ts';
 import type { Norm } from './norm.ts';
 import { project } from './project.ts';
@@ -70,7 +69,7 @@ export function attention(
     blockHook(layer, 'attn.hook_attn_scores'),
     attentionScores(rotatedQ, keys, mask, config, sequences),
   );
-  const pattern = hooks.at(blockHook(layer, 'attn.hook_pattern'), attentionPattern(scores)); // [head, q_pos, k_pos]
+  const pattern = hooks.at(blockHook(layer, 'attn.hook_pattern'), attentionPattern(scores, weights.sinks)); // [head, q_pos, k_pos]
 
   const group = n_heads / n_kv_heads;
   const mixed = tf.matMul(
@@ -130,9 +129,16 @@ export function attentionScores(
   return tf.where<Tensor3D>(tf.greater(mask, 0), capped, tf.fill([1, 1, 1], -Infinity));
 }
 
-/** The weight of each key for each query: softmax of scores, of the same shape. */
-export function attentionPattern(scores: Tensor3D): Tensor3D {
-  return tf.softmax(scores, -1);
+/**
+ * The weight of each key for each query: softmax of scores, of the same shape. With sinks [n_heads] it runs over one more column,
+ * so that rows add up to less than one.
+ */
+export function attentionPattern(scores: Tensor3D, sinks: Tensor1D | null): Tensor3D {
+  if (!sinks) return tf.softmax(scores, -1);
+  const [heads, nQueries, nKeys] = scores.shape;
+  const column = tf.tile(tf.reshape(sinks, [-1, 1, 1]), [heads / sinks.shape[0], nQueries, 1]);
+  const pattern = tf.softmax(tf.concat([scores, column as Tensor3D], 2), -1);
+  return tf.slice<tf.Rank.R3, Tensor3D>(pattern, [0, 0, 0], [heads, nQueries, nKeys]);
 }
 
 /** From [sequences · pos, heads, d_head] to [sequences · heads, pos, d_head]. */

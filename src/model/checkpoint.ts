@@ -5,10 +5,11 @@ import { BadFileError, NotFoundError } from '../errors.ts';
 import { bytesOfNumbers } from '../formats/dtype.ts';
 import { looseJsonObject } from '../formats/json-object.ts';
 import { readJson } from '../formats/json.ts';
-import type { TensorFile } from '../formats/tensor-file.ts';
+import type { TensorFile, TensorInfo } from '../formats/tensor-file.ts';
 import type { TransformerConfig } from './config.ts';
 import { numberOf, parametersOf, storedShape, type Parameter } from './parameters.ts';
-import type { Naming } from './naming.ts';
+import { mxfp4Info, mxfp4Keys } from './mxfp4.ts';
+import type { Naming, Place } from './naming.ts';
 import { transformerConfig } from './families.ts';
 import { lacks, type FileSet } from './file-set.ts';
 import { inGguf } from './gguf-config.ts';
@@ -49,7 +50,7 @@ export async function openCheckpoint(files: FileSet): Promise<Checkpoint> {
   const { file, index } = opened;
   try {
     const isComplete = (naming: Naming): boolean =>
-      parametersOf(config, naming).every(({ place }) => file.tensors.has(place.key));
+      parametersOf(config, naming).every(({ place }) => keysAt(place).every((key) => file.tensors.has(key)));
     const { naming: own } = config.family;
     const naming = files.gguf ? own : namingInFile(own, file, isComplete);
     const weights = parametersOf(config, naming).map((parameter) =>
@@ -60,6 +61,11 @@ export async function openCheckpoint(files: FileSet): Promise<Checkpoint> {
     file[Symbol.dispose]();
     throw error;
   }
+}
+
+/** The keys of the tensors that a place consists of. */
+function keysAt({ key, packing }: Place): readonly string[] {
+  return packing === 'mxfp4' ? mxfp4Keys(key) : [key];
 }
 
 /** A parameter by name, such as `ln_final.w`. */
@@ -95,10 +101,19 @@ function checkWeight(
   /** What says which shapes are expected. */
   source: string,
 ): CheckpointWeight {
-  const { key } = parameter.place;
+  const { key, packing, stack } = parameter.place;
   const shape = storedShape(parameter.shape, parameter.place);
-  const found = file.tensors.get(key);
-  if (!found) throw faultFor(key) ?? missingWeight(file, key, shape);
+  const find = (name: string): TensorInfo => {
+    const found = file.tensors.get(name);
+    if (!found) throw faultFor(name) ?? missingWeight(file, name, shape);
+    return found;
+  };
+  if (packing === 'mxfp4') {
+    const place = placeOf(mxfp4Keys(key)[0]);
+    const info = mxfp4Info(place.fileName, key, shape, find);
+    return { ...parameter, ...place, key, info, byteLength: info.byteLength / (stack?.size ?? 1) };
+  }
+  const found = find(key);
   const place = placeOf(key);
   // The type is checked first: quantised weights have other shapes too, and a message about shapes would mislead.
   const info = weightInfo(place.fileName, found, 'checkpoint');

@@ -8,6 +8,7 @@ const MODULES: Readonly<Record<BlockMatrix, string>> = {
   W_K: 'self_attn.k_proj',
   W_V: 'self_attn.v_proj',
   W_O: 'self_attn.o_proj',
+  W_router: 'mlp.router',
   W_gate: 'mlp.gate_proj',
   W_in: 'mlp.up_proj',
   W_out: 'mlp.down_proj',
@@ -27,6 +28,7 @@ export function decoderNaming(norms: Readonly<Partial<Record<BlockNorm, string>>
       const places: Record<string, Place> = {
         'attn.q_norm.w': { key: `${at}.self_attn.q_norm.weight` },
         'attn.k_norm.w': { key: `${at}.self_attn.k_norm.weight` },
+        'attn.sinks': { key: `${at}.self_attn.sinks` },
       };
       for (const name of BLOCK_MATRICES) {
         places[matrixPath(name)] = { key: `${at}.${MODULES[name]}.weight` };

@@ -11,8 +11,9 @@ import { GEMMA_2, readGemma2 } from './families/gemma-2.ts';
 import { readGemma3, readGemma3Text } from './families/gemma-3.ts';
 import { GPT_2, readGpt2 } from './families/gpt-2.ts';
 import { GPT_NEOX, readGptNeox } from './families/gpt-neox.ts';
+import { GPT_OSS, GPT_OSS_PACKING, readGptOss } from './families/gpt-oss.ts';
 import { LLAMA_LIKE } from './families/llama.ts';
-import { refuseQuantised } from './quantised.ts';
+import { isQuantised } from './quantised.ts';
 
 /** By `model_type` of config.json. */
 const FAMILIES: Readonly<Record<string, (document: ConfigDocument, name: string) => TransformerConfig>> = {
@@ -23,7 +24,11 @@ const FAMILIES: Readonly<Record<string, (document: ConfigDocument, name: string)
   ...Object.fromEntries(LLAMA_LIKE),
   [GPT_2]: readGpt2,
   [GPT_NEOX]: readGptNeox,
+  [GPT_OSS]: readGptOss,
 };
+
+/** By `model_type`: `quant_method` of the packed weights that the family reads. */
+const PACKED: Readonly<Record<string, string>> = { [GPT_OSS]: GPT_OSS_PACKING };
 
 const Document = looseJsonObject({ model_type: v.string() });
 
@@ -33,7 +38,7 @@ const Document = looseJsonObject({ model_type: v.string() });
  */
 export function transformerConfig(document: unknown, name: string): TransformerConfig {
   const file = checkSchema(name, document, Document);
-  refuseQuantised(file, name);
+  isQuantised(file, name, PACKED[file.model_type]); // throws
   if (Object.hasOwn(FAMILIES, file.model_type)) return FAMILIES[file.model_type]!(file, name);
   const known = Object.keys(FAMILIES);
   const near = nearest(file.model_type, known);

@@ -8,6 +8,7 @@ const MODULES: Readonly<Record<BlockMatrix, string>> = {
   W_K: 'attn_k',
   W_V: 'attn_v',
   W_O: 'attn_output',
+  W_router: 'ffn_gate_inp',
   W_gate: 'ffn_gate',
   W_in: 'ffn_up',
   W_out: 'ffn_down',

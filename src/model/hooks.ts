@@ -29,6 +29,8 @@ export const BLOCK_SITES = {
   'ln2.hook_scale': '[pos, 1]',
   'ln2.hook_normalized': '[pos, d_model]',
   'mlp.hook_in': '[pos, d_model]',
+  'mlp.hook_router_logits': '[pos, n_experts]',
+  'mlp.hook_expert_weights': '[pos, n_experts]',
   'mlp.hook_pre': '[pos, d_mlp]',
   'mlp.hook_pre_linear': '[pos, d_mlp]',
   'mlp.hook_post': '[pos, d_mlp]',
@@ -65,6 +67,15 @@ export type OutputSite = 'hook_mlp_out' | 'mlp.hook_out';
 /** What decides which hooks a model has. */
 export type HookedConfig = Pick<TransformerConfig, 'n_layers' | 'block' | 'positions'>;
 
+/** Places inside an MLP, and the kinds of MLPs that have them. */
+const MLP_SITES: Readonly<Partial<Record<BlockSite, readonly BlockSpec['mlp'][]>>> = {
+  'mlp.hook_router_logits': ['experts'],
+  'mlp.hook_expert_weights': ['experts'],
+  'mlp.hook_pre': ['gated', 'plain'],
+  'mlp.hook_pre_linear': ['gated'],
+  'mlp.hook_post': ['gated', 'plain'],
+};
+
 /** The places that blocks of a model have, in the order of a pass. */
 function blockSites({ block, positions }: HookedConfig, output: OutputSite): BlockSite[] {
   const exists = (site: BlockSite): boolean => {
@@ -74,7 +85,8 @@ function blockSites({ block, positions }: HookedConfig, output: OutputSite): Blo
     if (/^attn\.[qk]_norm\./.test(site)) return block.qkNorm !== 'none';
     if (site.endsWith('.hook_out_grad')) return site === `${output}.hook_out_grad`;
     if (site === 'hook_resid_mid') return block.residual === 'sequential';
-    return site !== 'mlp.hook_pre_linear' || block.mlp === 'gated';
+    const kinds = MLP_SITES[site];
+    return !kinds || kinds.includes(block.mlp);
   };
   return (Object.keys(BLOCK_SITES) as BlockSite[]).filter(exists);
 }

@@ -6,11 +6,12 @@ import { firstNonFinite, widen } from '../formats/dtype.ts';
 import { matricesOf, type BlockMatrix, type NormKind } from './block-spec.ts';
 import { weightOf, type Checkpoint } from './checkpoint.ts';
 import type { TransformerConfig } from './config.ts';
+import type { BlockMatrices, BlockWeights, Expert } from './held-block.ts';
 import { normOf, type Norm } from './norm.ts';
 import { notFinite } from './not-finite.ts';
-import { biasPath, matrixPath } from './parameters.ts';
+import { biasPath, expertPath, matrixPath } from './parameters.ts';
 import { placedSource, placedVector } from './part-source.ts';
-import { Transformer, type BlockMatrices, type BlockWeights } from './transformer.ts';
+import { Transformer } from './transformer.ts';
 
 export interface LoadOptions {
   /** Bytes of parameters that may stay in memory. */
@@ -47,7 +48,9 @@ export async function loadTransformer(
   };
   const numbers = async (parameter: string): Promise<Float32Array> => {
     const { key, info, place, byteLength } = weightOf(checkpoint, parameter);
-    const values = widen(await file.read(key), info.dtype);
+    const { stack } = place;
+    const rows = stack && { start: stack.index, stop: stack.index + 1 };
+    const values = widen(await file.read(key, rows), info.dtype);
     if (firstNonFinite(values) >= 0) throw notFinite(file.name, key);
     progress(byteLength);
     return placedVector(values, place);
@@ -78,6 +81,16 @@ export async function loadTransformer(
     );
     const ofMatrices = Object.fromEntries(matrices) as unknown as BlockMatrices;
     const qkKind: NormKind = spec.norm.kind === 'rms' ? spec.norm : { kind: 'rms', gainOffset: 0 };
+    const experts: Expert[] = [];
+    for (let expert = 0; expert < (spec.experts?.n_experts ?? 0); expert++) {
+      const of = (name: Parameters<typeof expertPath>[1]): string => `${at}.${expertPath(expert, name)}`;
+      experts.push({
+        W_gate_up: await matrix(of('W_gate_up')),
+        W_out: await matrix(of('W_out')),
+        b_gate_up: kept(await numbers(of('b_gate_up'))),
+        b_out: kept(await numbers(of('b_out'))),
+      });
+    }
     return {
       matrices: ofMatrices,
       norms: Object.fromEntries(norms),
@@ -85,7 +98,9 @@ export async function loadTransformer(
         spec.qkNorm === 'none'
           ? null
           : { q: await norm(`${at}.attn.q_norm`, qkKind), k: await norm(`${at}.attn.k_norm`, qkKind) },
+      sinks: spec.sinks ? kept(await numbers(`${at}.attn.sinks`)) : null,
       biases: await usedBiases(ofMatrices.W_O, Object.fromEntries(biases), config, kept),
+      experts: spec.experts ? experts : null,
     };
   };
 
@@ -106,17 +121,19 @@ export async function loadTransformer(
 
 /**
  * Biases as they are used: that of W_V becomes part of that of W_O, as in TransformerLens. A pattern sums to one, so that what
- * the bias adds to every value passes through attention unchanged.
+ * the bias adds to every value passes through attention unchanged; with sinks it does not, and the bias stays where it is.
  */
 async function usedBiases(
   W_O: Weight,
-  { W_V: b_V, ...biases }: Readonly<Partial<Record<BlockMatrix, Float32Array>>>,
-  { n_heads, n_kv_heads, d_head }: TransformerConfig,
+  all: Readonly<Partial<Record<BlockMatrix, Float32Array>>>,
+  { n_heads, n_kv_heads, d_head, block }: TransformerConfig,
   kept: (values: Float32Array) => Tensor1D,
 ): Promise<BlockWeights['biases']> {
   const used: Partial<Record<BlockMatrix, Tensor1D>> = {};
-  for (const [name, values] of Object.entries(biases)) {
-    if (name !== 'W_O' || !b_V) used[name as BlockMatrix] = kept(values);
+  const b_V = block.sinks ? undefined : all.W_V;
+  for (const [name, values] of Object.entries(all)) {
+    const isFolded = b_V && (name === 'W_V' || name === 'W_O');
+    if (!isFolded) used[name as BlockMatrix] = kept(values);
   }
   if (!b_V) return used;
   const group = n_heads / n_kv_heads;
@@ -128,7 +145,7 @@ async function usedBiases(
   const added = tf.tidy(() => held.matMul(tf.tensor2d(ofHeads, [1, ofHeads.length]), { transpose: true }));
   const output = await added.data<'float32'>();
   added.dispose();
-  const own = biases.W_O;
+  const own = all.W_O;
   used.W_O = kept(own ? output.map((value, i) => value + own[i]!) : output);
   return used;
 }

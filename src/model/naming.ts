@@ -20,6 +20,10 @@ export interface Place {
    * half, the second of the first half, and so on.
    */
   readonly interleaved?: number;
+  /** The tensor is one of `size` that lie one after the other in one, [size, …]. */
+  readonly stack?: { readonly index: number; readonly size: number };
+  /** Blocks and scales are two tensors (`mxfp4.ts`), whose keys are `key` and an ending. */
+  readonly packing?: 'mxfp4';
 }
 
 /** Places by parameter, such as `attn.W_Q` of a block. */

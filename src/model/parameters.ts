@@ -1,5 +1,5 @@
 /** Model: the parameters that a configuration calls for, in TransformerLens' terms, and where a checkpoint has each of them. */
-import { BLOCK_MATRICES, matricesOf, type BlockMatrix } from './block-spec.ts';
+import { ATTENTION_MATRICES, mlpMatricesOf, type BlockMatrix } from './block-spec.ts';
 import type { TransformerConfig } from './config.ts';
 import type { Naming, Place } from './naming.ts';
 
@@ -24,15 +24,21 @@ export function biasPath(name: BlockMatrix): string {
   return matrixPath(name).replace('W_', 'b_');
 }
 
-const ATTENTION: readonly BlockMatrix[] = ['W_Q', 'W_K', 'W_V', 'W_O'];
+const ATTENTION: readonly BlockMatrix[] = ATTENTION_MATRICES;
+
+/** Path of a parameter of an expert inside a block. */
+export function expertPath(expert: number, name: 'W_gate_up' | 'b_gate_up' | 'W_out' | 'b_out'): string {
+  return `mlp.experts.${expert}.${name}`;
+}
 
 function matrixShapes(config: TransformerConfig): Record<BlockMatrix, readonly [number, number]> {
-  const { d_model, d_mlp, d_head, n_heads, n_kv_heads } = config;
+  const { d_model, d_mlp, d_head, n_heads, n_kv_heads, block } = config;
   return {
     W_Q: [n_heads * d_head, d_model],
     W_K: [n_kv_heads * d_head, d_model],
     W_V: [n_kv_heads * d_head, d_model],
     W_O: [d_model, n_heads * d_head],
+    W_router: [block.experts?.n_experts ?? 0, d_model],
     W_gate: [d_mlp, d_model],
     W_in: [d_mlp, d_model],
     W_out: [d_model, d_mlp],
@@ -46,7 +52,7 @@ export function normParts(config: TransformerConfig): readonly ('w' | 'b')[] {
 
 /** Parameters of a block with their shapes, in the order of a pass. */
 function blockParameters(config: TransformerConfig): [path: string, shape: readonly number[]][] {
-  const { block, d_model, d_head, n_heads, n_kv_heads } = config;
+  const { block, d_model, d_mlp, d_head, n_heads, n_kv_heads } = config;
   const shapes = matrixShapes(config);
   const list: [string, readonly number[]][] = [];
   const addNorm = (name: (typeof block.norms)[number]): void => {
@@ -57,16 +63,24 @@ function blockParameters(config: TransformerConfig): [path: string, shape: reado
     list.push([matrixPath(name), shapes[name]]);
     if (block.biased.includes(name)) list.push([biasPath(name), [shapes[name][0]]]);
   };
-  const matrices = matricesOf(block);
   addNorm('ln1');
-  for (const name of BLOCK_MATRICES.filter((each) => ATTENTION.includes(each))) addMatrix(name);
+  for (const name of ATTENTION_MATRICES) addMatrix(name);
+  if (block.sinks) list.push(['attn.sinks', [n_heads]]);
   if (block.qkNorm !== 'none') {
     const size = (heads: number): number => (block.qkNorm === 'head' ? d_head : heads * d_head);
     list.push(['attn.q_norm.w', [size(n_heads)]], ['attn.k_norm.w', [size(n_kv_heads)]]);
   }
   addNorm('ln1_post');
   addNorm('ln2');
-  for (const name of matrices.filter((each) => !ATTENTION.includes(each))) addMatrix(name);
+  for (const name of mlpMatricesOf(block)) addMatrix(name);
+  for (let expert = 0; expert < (block.experts?.n_experts ?? 0); expert++) {
+    list.push(
+      [expertPath(expert, 'W_gate_up'), [2 * d_mlp, d_model]],
+      [expertPath(expert, 'b_gate_up'), [2 * d_mlp]],
+      [expertPath(expert, 'W_out'), [d_model, d_mlp]],
+      [expertPath(expert, 'b_out'), [d_model]],
+    );
+  }
   addNorm('ln2_post');
   return list;
 }
@@ -93,10 +107,10 @@ export function parametersOf(config: TransformerConfig, naming: Naming = config.
 }
 
 /** The shape that the tensor at a place has to have in a checkpoint. */
-export function storedShape(shape: readonly number[], { isTransposed, part }: Place): number[] {
+export function storedShape(shape: readonly number[], { isTransposed, part, stack }: Place): number[] {
   const stored = isTransposed ? [...shape].reverse() : [...shape];
   if (part) stored[part.axis] = (stored[part.axis]! / part.length) * part.stride;
-  return stored;
+  return stack ? [stack.size, ...stored] : stored;
 }
 
 /** How many numbers a parameter of a shape has. */

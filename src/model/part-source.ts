@@ -4,18 +4,17 @@ import { isPacked } from '../formats/packed.ts';
 import type { WeightSource } from '../backend/backend.ts';
 import { storageType, weightSource, type WeightInfo } from '../backend/weight-source.ts';
 import type { RowRange, TensorFile } from '../formats/tensor-file.ts';
+import { mxfp4Source } from './mxfp4.ts';
 import type { Part, Place } from './naming.ts';
 
 /** Rows of a fused tensor are read in pieces of about this size where only some of their columns are wanted. */
 const PIECE_BYTES = 4 * 2 ** 20;
 
 /** The matrix at a place of a checkpoint, whose header was checked. */
-export function placedSource(
-  file: TensorFile,
-  info: WeightInfo,
-  { part, isTransposed, interleaved }: Place,
-): WeightSource {
-  const whole = weightSource(file, info, isTransposed);
+export function placedSource(file: TensorFile, info: WeightInfo, place: Place): WeightSource {
+  const { part, stack, isTransposed, interleaved } = place;
+  const stored = place.packing === 'mxfp4' ? mxfp4Source(file, info) : weightSource(file, info, isTransposed);
+  const whole = stack ? partOfRows(stored, partOfStack(stored.shape[0], stack)) : stored;
   if (interleaved !== undefined) return inHalves(whole, interleaved);
   if (!part) return whole;
   return part.axis === 0 ? partOfRows(whole, part) : partOfColumns(whole, part);
@@ -48,6 +47,12 @@ function inHalves({ location: _location, ...whole }: WeightSource, d_head: numbe
     },
     readRows: (indices) => whole.readRows(Array.from(indices, (row) => storedPlace(row, d_head))),
   };
+}
+
+/** @param rows of all tensors of the stack together */
+function partOfStack(rows: number, { index, size }: NonNullable<Place['stack']>): Part {
+  const length = rows / size;
+  return { axis: 0, offset: index * length, length, stride: rows };
 }
 
 /** Entries [first, stop) of a part, as runs of the tensor's entries. */

@@ -14,10 +14,16 @@ export function notQuantised(owner: WeightOwner): string {
 /** Keys of config.json: of transformers, of MLX, and of older files of compressed-tensors. */
 const CONFIG_KEYS = ['quantization_config', 'quantization', 'compression_config'];
 
-/** Throws `BadFileError` when config.json says that the checkpoint is quantised, whatever the method. */
-export function refuseQuantised(document: ConfigDocument, name: string): void {
+/**
+ * Whether config.json says that the weights are packed in the way that the family knows. Throws `BadFileError` when it says that
+ * they are quantised in any other.
+ * @param method `quant_method` that the family knows
+ */
+export function isQuantised(document: ConfigDocument, name: string, method?: string): boolean {
   const key = CONFIG_KEYS.find((each) => isGiven(document[each]));
-  if (key === undefined) return;
+  if (key === undefined) return false;
+  const given = document[key] as Readonly<Record<string, unknown>>;
+  if (method !== undefined && given['quant_method'] === method) return true;
   throw new BadFileError({
     code: 'quantised',
     message: `${name} says that the checkpoint is quantised: ${key} is ${valueText(document[key])}`,

@@ -32,7 +32,7 @@ export interface RotaryTable extends Disposable {
 export function rotaryTable(first: number, n: number, { dim, base, scaling }: Rotary): RotaryTable {
   const half = dim / 2;
   const divisors = Float64Array.from({ length: half }, (_, i) => base ** ((2 * i) / dim));
-  const { frequencies, factor } = scaledFrequencies(divisors, scaling);
+  const { frequencies, factor } = scaledFrequencies(divisors, base, scaling);
   const cos = new Float32Array(n * half);
   const sin = new Float32Array(n * half);
   for (let position = 0; position < n; position++) {

@@ -1,28 +1,20 @@
 /** Model: the forward pass, from token ids to logits. */
 import * as tf from '@tensorflow/tfjs-core';
-import type { HeldWeight, Tensor2D, Weight } from '../backend/backend.ts';
+import type { Tensor2D, Weight } from '../backend/backend.ts';
 import { yieldToEventLoop } from '../backend/event-loop.ts';
 import { ActivationCache, hookPoints, type HookPoints } from './activation-cache.ts';
 import { attentionMask, type PassContext, type PastKeysValues } from './attention.ts';
 import { block } from './block.ts';
-import type { BlockVectors } from './held-block.ts';
-import { matricesOf, type BlockMatrix } from './block-spec.ts';
+import { matricesOf, type AttentionType } from './block-spec.ts';
 import { checkTokens } from './check-tokens.ts';
 import type { TransformerConfig } from './config.ts';
-import type { AttentionType } from './block-spec.ts';
+import { expertBlock } from './expert-block.ts';
+import { withMatrices, type BlockWeights } from './held-block.ts';
 import { hookNames, isBeforeBlocks, layerOfHook, type OutputSite, type RunHooks } from './hooks.ts';
 import type { KeyValueCache } from './kv-cache.ts';
 import type { Norm } from './norm.ts';
 import { rotaryTable, type Rotary, type RotaryTable } from './rope.ts';
 import { softCap } from './soft-cap.ts';
-
-/** Parameters of a block as they are stored; `acquire` makes the matrices usable. */
-export interface BlockWeights extends BlockVectors {
-  readonly matrices: BlockMatrices;
-}
-
-/** `W_gate` is missing in a plain MLP. */
-export type BlockMatrices = Readonly<Record<Exclude<BlockMatrix, 'W_gate'>, Weight> & { W_gate?: Weight }>;
 
 export interface TransformerWeights extends Disposable {
   readonly W_E: Weight;
@@ -157,18 +149,10 @@ export class Transformer implements Disposable {
     past: PastKeysValues | undefined,
   ): Promise<Tensor2D> {
     const stored = this.weights.blocks[layer]!;
-    const acquired: HeldWeight[] = [];
-    try {
-      const matrices: Partial<Record<BlockMatrix, HeldWeight>> = {};
-      for (const name of matricesOf(this.config.block)) {
-        const held = await stored.matrices[name]!.acquire();
-        matrices[name] = held;
-        acquired.push(held);
-      }
-      return disposing(residual, () => block(residual, { ...stored, matrices }, layer, context, past));
-    } finally {
-      for (const weight of acquired) weight[Symbol.dispose]();
-    }
+    if (this.config.block.experts) return await expertBlock(residual, stored, layer, context, past);
+    return await withMatrices(stored, matricesOf(this.config.block), (held) =>
+      disposing(residual, () => block(residual, held, layer, context, past)),
+    );
   }
 
   private async unembed(

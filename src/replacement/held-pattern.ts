@@ -1,12 +1,13 @@
 /** Replacement: the attention pattern of a layer in a pass that later work holds constant. */
 import * as tf from '@tensorflow/tfjs-core';
-import type { Tensor, Tensor3D } from '../backend/backend.ts';
+import type { Tensor, Tensor1D, Tensor3D } from '../backend/backend.ts';
 import type { MemoryBudget } from '../backend/budget.ts';
 import type { Loan } from '../backend/recomputable.ts';
 import type { ActivationCache } from '../model/activation-cache.ts';
 import { attentionMask, attentionPattern, attentionScores } from '../model/attention.ts';
 import type { TransformerConfig } from '../model/config.ts';
 import { blockHook, type HookName } from '../model/hooks.ts';
+import type { Transformer } from '../model/transformer.ts';
 
 const FLOAT32_BYTES = 4;
 const SITE = 'attn.hook_pattern';
@@ -33,6 +34,7 @@ export class HeldPattern<Form extends Tensor = Tensor3D> implements Disposable {
   /** Hooks that the pass has to capture. */
   readonly hooks: readonly HookName[];
   private readonly config: TransformerConfig;
+  private readonly sinks: Tensor1D | null;
   private readonly layer: number;
   private readonly budget: MemoryBudget;
   private readonly form: (pattern: Tensor3D) => Form;
@@ -45,7 +47,7 @@ export class HeldPattern<Form extends Tensor = Tensor3D> implements Disposable {
    * @param form what is used of a pattern [head, q_pos, k_pos], a tensor of the same size, itself by default; called inside a tidy
    */
   constructor(
-    config: TransformerConfig,
+    { config, weights }: Pick<Transformer, 'config' | 'weights'>,
     layer: number,
     n_pos: number,
     budget: MemoryBudget,
@@ -59,6 +61,7 @@ export class HeldPattern<Form extends Tensor = Tensor3D> implements Disposable {
       ? [patternHook(layer)]
       : QUERIES_AND_KEYS[config.positions].map((site) => blockHook(layer, site));
     this.config = config;
+    this.sinks = weights.blocks[layer]!.sinks;
     this.layer = layer;
     this.budget = budget;
     this.form = form;
@@ -92,7 +95,7 @@ export class HeldPattern<Form extends Tensor = Tensor3D> implements Disposable {
     const { attn_types, window_size } = this.config;
     const [queries, keys] = this.queriesAndKeys!;
     const mask = attentionMask(0, queries.shape[0], attn_types[this.layer]!, window_size);
-    return attentionPattern(attentionScores(queries, keys, mask, this.config));
+    return attentionPattern(attentionScores(queries, keys, mask, this.config), this.sinks);
   }
 
   [Symbol.dispose](): void {

@@ -5,6 +5,7 @@ import { yieldToEventLoop } from '../backend/event-loop.ts';
 import type { ActivationCache } from '../model/activation-cache.ts';
 import { blockHook, type HookName } from '../model/hooks.ts';
 import type { ForwardOptions, ForwardResult, Transformer } from '../model/transformer.ts';
+import { USUAL_PROMPT, type PromptRule } from '../tokenizer/bos.ts';
 import type { LayerFeatures } from '../transcoder/activation.ts';
 import type { TranscoderSet } from '../transcoder/transcoder-set.ts';
 import { FoldedWeights } from './folded-weights.ts';
@@ -43,13 +44,29 @@ export class ReplacementModel implements Disposable {
   readonly budget: MemoryBudget;
   readonly folded: FoldedWeights;
 
-  /** @param budget the one that `model` and `transcoders` were loaded with */
-  constructor(model: Transformer, transcoders: TranscoderSet, budget: MemoryBudget = new MemoryBudget()) {
+  private readonly n_ignored: number;
+
+  /**
+   * @param budget the one that `model` and `transcoders` were loaded with
+   * @param n_ignored leading positions that count as inactive in attribution and interventions
+   */
+  constructor(
+    model: Transformer,
+    transcoders: TranscoderSet,
+    budget: MemoryBudget = new MemoryBudget(),
+    { n_ignored }: Pick<PromptRule, 'n_ignored'> = USUAL_PROMPT,
+  ) {
+    this.n_ignored = n_ignored;
     this.model = model;
     this.transcoders = transcoders;
     this.budget = budget;
     this.folded = new FoldedWeights(model, budget);
     this.flow = gradientFlow(model.config, transcoders.config.feature_output_hook);
+  }
+
+  /** How many of the first positions of a prompt count as inactive. */
+  ignoredPositions({ length }: ArrayLike<number>): number {
+    return Math.min(this.n_ignored, length);
   }
 
   inputHook(layer: number): HookName {
@@ -71,7 +88,7 @@ export class ReplacementModel implements Disposable {
   /** Runs the model with the caching hooks and encodes each feature input as soon as it is there. */
   async run(tokens: ArrayLike<number>, options: RunOptions = {}): Promise<ReplacementRun> {
     const inputs = new Set<HookName>();
-    for (let layer = 0; layer < this.model.config.n_layers; layer++) inputs.add(this.inputHook(layer));
+    for (const { layer } of this.transcoders.layers) inputs.add(this.inputHook(layer));
     const isWanted = (name: HookName): boolean => options.capture?.(name) ?? false;
     const parts: LayerFeatures[] = [];
     const forward = await this.forward(tokens, {
@@ -94,7 +111,7 @@ export class ReplacementModel implements Disposable {
     options: RunOptions = {},
   ): Promise<ActiveFeatures> {
     const parts: LayerFeatures[] = [];
-    for (let layer = 0; layer < this.model.config.n_layers; layer++) {
+    for (const { layer } of this.transcoders.layers) {
       await yieldToEventLoop();
       options.signal?.throwIfAborted();
       const input = forward.activations.get<Tensor2D>(this.inputHook(layer));

@@ -5,8 +5,9 @@ import type { ReplacementModel } from './replacement-model.ts';
 export interface ConfigurationSummary {
   readonly n_layers: number;
   readonly n_transcoders: number;
-  readonly feature_input_hook: BlockSite;
-  readonly feature_output_hook: BlockSite;
+  /** Null without transcoders. */
+  readonly feature_input_hook: BlockSite | null;
+  readonly feature_output_hook: BlockSite | null;
   readonly n_skip_connections: number;
   readonly gradient_enabled_at: readonly string[];
   readonly gradient_stopped_at: readonly string[];
@@ -19,18 +20,22 @@ export interface ConfigurationSummary {
 export function summarize({ model, transcoders, flow }: ReplacementModel): ConfigurationSummary {
   const { W_E, W_pos, W_U, blocks } = model.weights;
   const weights = new Set([W_E, W_U, ...(W_pos ? [W_pos] : [])]);
-  for (const { matrices } of blocks) for (const weight of Object.values(matrices)) weights.add(weight);
+  for (const { matrices, experts } of blocks) {
+    for (const weight of Object.values(matrices)) weights.add(weight);
+    for (const { W_gate_up, W_out } of experts ?? []) weights.add(W_gate_up).add(W_out);
+  }
   for (const { W_enc, W_skip } of transcoders.layers) {
     weights.add(W_enc);
     if (W_skip) weights.add(W_skip);
   }
   const all = [...weights];
+  const hasFeatures = transcoders.layers.length > 0;
   const heldBytes = all.reduce((sum, weight) => sum + weight.heldBytes, 0);
   return {
     n_layers: model.config.n_layers,
     n_transcoders: transcoders.n_layers,
-    feature_input_hook: transcoders.config.feature_input_hook,
-    feature_output_hook: transcoders.config.feature_output_hook,
+    feature_input_hook: hasFeatures ? transcoders.config.feature_input_hook : null,
+    feature_output_hook: hasFeatures ? transcoders.config.feature_output_hook : null,
     n_skip_connections: transcoders.layers.filter((layer) => layer.W_skip).length,
     gradient_enabled_at: flow.enabledAt,
     gradient_stopped_at: flow.stoppedAt,

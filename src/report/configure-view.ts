@@ -39,8 +39,8 @@ export function configureView(result: ConfigureResult, screen: Screen): string {
       ['dtype', result.dtype],
       ['layers', String(result.n_layers)],
       ['transcoders', String(result.n_transcoders)],
-      ['feature input hook', printable(result.feature_input_hook)],
-      ['feature output hook', printable(result.feature_output_hook)],
+      ['feature input hook', printable(result.feature_input_hook ?? 'none')],
+      ['feature output hook', printable(result.feature_output_hook ?? 'none')],
       ['scan', result.scan === null ? 'none' : printable(result.scan)],
       ['all MLPs replaced', yesNo(result.all_mlps_replaced)],
       ['unembed replaced', yesNo(result.unembed_replaced)],
@@ -57,7 +57,9 @@ export function configureView(result: ConfigureResult, screen: Screen): string {
         : []),
       ...(result.storage === undefined ? [] : [['storage', printable(result.storage)] as const]),
       ['weights of the model', fileList(result.weight_files.model)],
-      ['weights of the set', fileList(result.weight_files.transcoders)],
+      ...(result.n_transcoders === 0
+        ? []
+        : [['weights of the set', fileList(result.weight_files.transcoders)] as const]),
     ],
     screen,
   );

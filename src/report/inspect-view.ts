@@ -84,22 +84,24 @@ function summaryView(result: InspectSummaryResult, screen: Screen): string {
     ],
     screen,
   );
-  const setFacts = facts(
-    [
-      ['name', sourceText(result.sources.transcoders)],
-      ['kind', set.model_kind === 'cross_layer_transcoder' ? 'cross-layer' : 'one a layer'],
-      ['made for', printable(set.model_name)],
-      ['transcoders', String(set.n_transcoders)],
-      ['activation', set.activation],
-      ['features', `${formatCount(set.d_transcoder)} a layer, ${formatCount(set.n_features)} in all`],
-      ['feature input hook', printable(set.feature_input_hook)],
-      ['feature output hook', printable(set.feature_output_hook)],
-      ['skip connections', String(set.n_skip_connections)],
-      ['scan', set.scan === null ? 'none' : printable(set.scan)],
-      ['stored as', printable(`${set.dtype}, ${formatBytes(set.bytes)}`)],
-    ],
-    screen,
-  );
+  const setFacts =
+    set &&
+    facts(
+      [
+        ['name', sourceText(result.sources.transcoders)],
+        ['kind', set.model_kind === 'cross_layer_transcoder' ? 'cross-layer' : 'one a layer'],
+        ['made for', printable(set.model_name)],
+        ['transcoders', String(set.n_transcoders)],
+        ['activation', set.activation],
+        ['features', `${formatCount(set.d_transcoder)} a layer, ${formatCount(set.n_features)} in all`],
+        ['feature input hook', printable(set.feature_input_hook)],
+        ['feature output hook', printable(set.feature_output_hook)],
+        ['skip connections', String(set.n_skip_connections)],
+        ['scan', set.scan === null ? 'none' : printable(set.scan)],
+        ['stored as', printable(`${set.dtype}, ${formatBytes(set.bytes)}`)],
+      ],
+      screen,
+    );
   return sections(
     [
       ['Model', modelFacts],
@@ -111,21 +113,23 @@ function summaryView(result: InspectSummaryResult, screen: Screen): string {
 
 function layerView(result: InspectLayerResult, screen: Screen): string {
   const { transcoder } = result;
-  const statistics = facts(
-    [
-      ['activation', activationText(transcoder)],
-      ['features', formatCount(transcoder.d_transcoder)],
-      ['skip', transcoder.has_skip ? 'yes' : 'no'],
-      ['stored as', printable(`${transcoder.dtype}, ${formatBytes(transcoder.bytes)}`)],
-      ...(transcoder.threshold === null
-        ? []
-        : [['threshold min / median / max', spreadText(transcoder.threshold)] as const]),
-      ['encoder norm min / median / max', spreadText(transcoder.encoder_norm)],
-      ['decoder norm min / median / max', spreadText(transcoder.decoder_norm)],
-      ['encoder bias min / median / max', spreadText(transcoder.encoder_bias)],
-    ],
-    screen,
-  );
+  const statistics =
+    transcoder &&
+    facts(
+      [
+        ['activation', activationText(transcoder)],
+        ['features', formatCount(transcoder.d_transcoder)],
+        ['skip', transcoder.has_skip ? 'yes' : 'no'],
+        ['stored as', printable(`${transcoder.dtype}, ${formatBytes(transcoder.bytes)}`)],
+        ...(transcoder.threshold === null
+          ? []
+          : [['threshold min / median / max', spreadText(transcoder.threshold)] as const]),
+        ['encoder norm min / median / max', spreadText(transcoder.encoder_norm)],
+        ['decoder norm min / median / max', spreadText(transcoder.decoder_norm)],
+        ['encoder bias min / median / max', spreadText(transcoder.encoder_bias)],
+      ],
+      screen,
+    );
   return sections(
     [
       [`Layer ${result.layer}: hook points`, hookTable(result.hooks, screen)],

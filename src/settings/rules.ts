@@ -57,7 +57,7 @@ export const SETTING_RULES: { readonly [Name in SettingName]: SettingRule<Settin
   transcoders: {
     flag: '--transcoders',
     variable: 'TRACER_TRANSCODERS',
-    expected: 'a preset, owner/name or a folder',
+    expected: 'a preset, owner/name, a folder or none',
     mayBePath: true,
     parse: text,
   },

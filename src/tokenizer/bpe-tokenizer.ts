@@ -1,7 +1,7 @@
 /** Tokenizer, all steps together: text → added tokens and normalized text → pieces → ids, and back. */
 import { UsageError } from '../errors.ts';
 import { AddedTokens } from './added-tokens.ts';
-import { ATTRIBUTION_RULE, modelInputRule, withBos } from './bos.ts';
+import { withBos } from './bos.ts';
 import type { BosChoice, BosRule } from './bos.ts';
 import { Bpe } from './bpe.ts';
 import { Decoder } from './decoder.ts';
@@ -10,7 +10,7 @@ import type { Rules } from './rules.ts';
 import type { SpecialTokens } from './special-tokens.ts';
 import { pieceOf, vocabularySize } from './tables.ts';
 import type { BpeTables } from './tables.ts';
-import { beginsWithBos, otherTemplate } from './template.ts';
+import { otherTemplate } from './template.ts';
 import type { DecodeOptions, DecodeStream, Tokenizer } from './tokenizer.ts';
 
 const LONE_SURROGATE = /\p{Surrogate}/gu;
@@ -22,7 +22,6 @@ export class BpeTokenizer implements Tokenizer {
   readonly specialIds: ReadonlySet<number>;
   readonly otherTemplate: string | null;
   readonly #special: SpecialTokens;
-  readonly #modelInputRule: BosRule;
   readonly #tables: BpeTables;
   readonly #addedTokens: AddedTokens;
   readonly #preTokenizer: PreTokenizer;
@@ -36,10 +35,6 @@ export class BpeTokenizer implements Tokenizer {
     this.specialIds = special.ids;
     this.otherTemplate = otherTemplate(rules, special, (id) => pieceOf(tables, id)!);
     this.#special = special;
-    this.#modelInputRule = modelInputRule({
-      isByteLevel: rules.decoder.some(({ type }) => type === 'ByteLevel'),
-      filesAddBos: beginsWithBos(rules, special),
-    });
     this.#tables = tables;
     this.#addedTokens = new AddedTokens(rules);
     this.#preTokenizer = new PreTokenizer(rules.pre_tokenizer);
@@ -63,19 +58,12 @@ export class BpeTokenizer implements Tokenizer {
     return ids;
   }
 
-  modelInput(text: string, bos: BosChoice = 'auto'): number[] {
-    return this.#withFirst(text, this.#modelInputRule, bos);
-  }
-
-  attributionInput(text: string, bos: BosChoice = 'auto'): number[] {
-    if (text === '') {
-      throw new UsageError({
-        code: 'empty_prompt',
-        message: 'the prompt is empty',
-        hint: 'Attribution needs at least one token: give a text.',
-      });
-    }
-    return this.#withFirst(text, ATTRIBUTION_RULE, bos);
+  promptIds(text: string, rule: BosRule, bos: BosChoice = 'auto'): number[] {
+    const ids = this.encode(text);
+    if (bos === 'none') return ids;
+    if (bos === 'auto') return withBos(ids, rule, this.#special);
+    const bosId = this.singleToken(bos);
+    return withBos(ids, 'unless_bos_first', { bosId, ids: this.#special.ids });
   }
 
   singleToken(text: string): number {
@@ -103,13 +91,5 @@ export class BpeTokenizer implements Tokenizer {
 
   pieces(ids: ArrayLike<number>): string[] {
     return Array.from(ids, (id) => pieceOf(this.#tables, id) ?? '');
-  }
-
-  #withFirst(text: string, rule: BosRule, bos: BosChoice): number[] {
-    const ids = this.encode(text);
-    if (bos === 'none') return ids;
-    if (bos === 'auto') return withBos(ids, rule, this.#special);
-    const bosId = this.singleToken(bos);
-    return withBos(ids, 'unless_special_first', { bosId, ids: new Set([bosId]) });
   }
 }

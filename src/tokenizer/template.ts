@@ -11,7 +11,7 @@ interface Piece {
 /** As the `tokenizers` library writes it. */
 const TEXT: Piece = { shown: '$A', ids: null };
 
-/** Null for BOS and the text, which is what `modelInput` makes, and where the files say nothing. */
+/** Null for BOS and the text, which is what prompts are, and where the files say nothing. */
 export function otherTemplate(
   { post_processor }: Rules,
   { bosId, eosId, addsBos, addsEos }: SpecialTokens,
@@ -25,12 +25,6 @@ export function otherTemplate(
   const isText = pieces.length === 1 && pieces[0] === TEXT;
   const isUsual = pieces.length === 2 && pieces[0]!.ids?.join() === String(bosId) && pieces[1] === TEXT;
   return isUsual || (isText && post_processor.every(isSilent)) ? null : shown(pieces);
-}
-
-/** Whether the files themselves put BOS in front of a text. */
-export function beginsWithBos({ post_processor }: Rules, { bosId }: SpecialTokens): boolean {
-  const [first] = post_processor.reduce(around, [TEXT] as readonly Piece[]);
-  return first?.ids?.includes(bosId) === true;
 }
 
 /** The pieces after one more post-processor. */

@@ -1,5 +1,5 @@
-/** Tokenizer, the interface: text to token ids and back, with the reference's two rules about the beginning-of-sequence token. */
-import type { BosChoice } from './bos.ts';
+/** Tokenizer, the interface: text to token ids and back, with what is put in front of a prompt. */
+import type { BosChoice, BosRule } from './bos.ts';
 
 export interface DecodeOptions {
   /** Leaves out the tokens that `tokenizer.json` marks special; `<mask>` is among them. Default false. */
@@ -24,20 +24,15 @@ export interface Tokenizer {
   readonly eosId: number;
   /** Ids declared special (`additional_special_tokens`, bos, eos, pad, unk). `<mask>` is not one of them. */
   readonly specialIds: ReadonlySet<number>;
-  /** The template of the files, such as `$A <eos>`, where `modelInput` does something else; null where it does the same. */
+  /** The template of the files, such as `$A <eos>`, where it is not BOS and the text; null where it is, or where the files put nothing around a text. */
   readonly otherTemplate: string | null;
   /** Ids of the text alone: nothing put in front. */
   encode(text: string): number[];
   /**
-   * What a forward pass reads: BOS in front, by the rule of `modelInputRule`, and nothing else, whatever the files put around a
-   * text; `bos` says otherwise.
+   * The text with BOS in front by a rule, and nothing else, whatever the files put around a text; `bos` says otherwise. Throws
+   * `UsageError` when `bos` is not one token.
    */
-  modelInput(text: string, bos?: BosChoice): number[];
-  /**
-   * What attribution reads: BOS in front unless the first id is a special token already; `bos` says otherwise.
-   * Throws `UsageError` when the text is empty, or `bos` is not one token.
-   */
-  attributionInput(text: string, bos?: BosChoice): number[];
+  promptIds(text: string, rule: BosRule, bos?: BosChoice): number[];
   /** The id of a text that is exactly one token without BOS. Throws `UsageError` that shows how it splits. */
   singleToken(text: string): number;
   /** Ids outside the vocabulary (a model may have more rows than its tokenizer has tokens) give no text. */

@@ -39,16 +39,20 @@ export function modelParameters(config: TransformerConfig, random: Random, start
   });
 }
 
-/** Models are trained with RMS norms, rotary positions and without biases. */
+/** Models are trained with RMS norms, rotary positions, and without biases, sinks and experts. */
 function checkTrained({ block, positions }: TransformerConfig): void {
   if (
     block.norm.kind === 'rms' &&
     block.biased.length === 0 &&
     block.qkNorm === 'none' &&
+    !block.sinks &&
+    !block.experts &&
     positions === 'rotary'
   )
     return;
-  throw new Error('models with layer norms, biases, norms of queries or learned positions are not trained');
+  throw new Error(
+    'models with layer norms, biases, norms of queries, sinks, experts or learned positions are not trained',
+  );
 }
 
 /** What a pass over a batch uses. */
@@ -76,7 +80,9 @@ export function modelOfVariables(config: TransformerConfig, variables: Variables
       matrices: Object.fromEntries(matrices),
       norms: Object.fromEntries(norms),
       qkNorms: null,
+      sinks: null,
       biases: {},
+      experts: null,
     };
   });
   const { model } = places;

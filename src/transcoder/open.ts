@@ -5,6 +5,7 @@ import { openTensorFile } from '../formats/open-tensor-file.ts';
 import { readYaml } from '../formats/yaml.ts';
 import type { BlockSpec } from '../model/block-spec.ts';
 import { lacks, type FileSet } from '../model/file-set.ts';
+import { NO_SET } from './no-set.ts';
 import { SetConfigFile, setConfig, type SetConfig } from './set-config.ts';
 import { crossLayer, decoderFile, encoderFile } from './sources/cross-layer.ts';
 import { gemmaScope, isGemmaScope } from './sources/gemma-scope.ts';
@@ -60,6 +61,16 @@ function layerFile(layer: number): string {
  * `BadFileError` for a set of another width or depth, naming the tensor, the shape expected and the shape found.
  */
 export async function openSet(files: FileSet, config: SetConfig, model: ModelShape): Promise<OpenedSet> {
+  if (config.kind === NO_SET) {
+    return {
+      name: files.name,
+      paths: [],
+      config,
+      d_transcoder: 0,
+      layers: [],
+      [Symbol.dispose]: () => undefined,
+    };
+  }
   checkHooks(files.name, config, model);
   checkDepth(files, config, model);
   const hasThresholds = config.activation === null || config.activation.kind === 'jumprelu';

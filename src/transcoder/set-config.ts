@@ -26,7 +26,8 @@ export type NamedActivation =
 export type ActivationKind = NamedActivation['kind'];
 
 export interface SetConfig {
-  readonly kind: 'transcoder_set' | 'cross_layer_transcoder';
+  /** `none`: there is no set (`no-set.ts`). */
+  readonly kind: 'transcoder_set' | 'cross_layer_transcoder' | 'none';
   /** Where features read and write, as sites of a block (`ln2.hook_normalized`, `hook_mlp_out`). */
   readonly feature_input_hook: BlockSite;
   readonly feature_output_hook: OutputSite;

@@ -3,12 +3,11 @@ import { FrozenPass } from '../../src/attribution/frozen-pass.ts';
 import { Sources, type SourcesAt } from '../../src/attribution/sources.ts';
 import { RowColumns } from '../../src/graph/row-columns.ts';
 import type { ReplacementModel } from '../../src/replacement/replacement-model.ts';
-import { ignoredPositions } from '../../src/tokenizer/bos.ts';
 
 export async function prepare(replacement: ReplacementModel, tokens: readonly number[]) {
   const { n_layers, d_model } = replacement.model.config;
   const n_pos = tokens.length;
-  const pass = await FrozenPass.of(replacement, tokens, { firstPosition: ignoredPositions(tokens) });
+  const pass = await FrozenPass.of(replacement, tokens, { firstPosition: replacement.ignoredPositions(tokens) });
   const columns = RowColumns.ofAll(pass.features.indices, n_layers, n_pos);
   const sources = new Sources(replacement, pass, columns);
   /** Sources by layer and position, which stay those of `sources`. */

@@ -67,9 +67,9 @@ describe('A real safetensors file', () => {
     expect([...(await file.readRows('W_dec_0', indices))]).toEqual(rows);
     const vectors = indices.flatMap((vector) => [...part(vector * vectorBytes, (vector + 1) * vectorBytes)]);
     expect([...(await file.readVectors('W_dec_0', Int32Array.from(indices)))]).toEqual(vectors);
-    const target = new Uint8Array(2 * rowBytes);
-    await file.readInto('W_dec_0', target, { start: 1, stop: 3 });
-    expect(target).toEqual(part(rowBytes, 3 * rowBytes));
+    const target = new Uint8Array(2 * vectorBytes);
+    await file.readInto('W_dec_0', target, { start: nLayers + 1, stop: nLayers + 3 });
+    expect(target).toEqual(part(rowBytes + vectorBytes, rowBytes + 3 * vectorBytes));
   });
 
   it('answers a mistyped tensor name with the nearest one, and rows it does not have with how many it has', async () => {

@@ -11,7 +11,7 @@ const [EOS, END_OF_TURN] = [1, 6];
 function taken(
   continuation: readonly number[],
   options: ConstructorParameters<typeof Endings>[2],
-  prompt: readonly number[] = tokenizer.modelInput('The cat'),
+  prompt: readonly number[] = tokenizer.promptIds('The cat', 'always'),
 ): [number: number, ending: Ending | null] {
   const endings = new Endings(tokenizer, prompt, options);
   for (const [i, token] of continuation.entries()) {
@@ -59,7 +59,7 @@ describe('a continuation ends', () => {
   });
 
   it('with what the continuation has, not the prompt', () => {
-    const prompt = tokenizer.modelInput('The end. The e');
+    const prompt = tokenizer.promptIds('The end. The e', 'always');
     const tokens = tokenizer.encode('nd. The end. x');
     const [n] = taken(tokens, { stopTexts: ['end.'] }, prompt);
     expect(tokenizer.decode(tokens.slice(0, n))).toBe('nd. The end.');

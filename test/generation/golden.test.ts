@@ -30,7 +30,9 @@ describe.each(TEST_DEVICES)('generation on %s', (device) => {
       let compared = 0;
       for (const golden of continuations) {
         const { prompt_text } = golden;
-        const tokens = isFamily ? tokenizer.attributionInput(prompt_text) : tokenizer.modelInput(prompt_text);
+        const tokens = isFamily
+          ? tokenizer.promptIds(prompt_text, 'unless_special_first')
+          : tokenizer.promptIds(prompt_text, 'always');
         const before = tf.memory().numTensors;
         {
           const resolved = resolveInterventions(interventionsOf(golden), {

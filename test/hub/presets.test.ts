@@ -12,9 +12,12 @@ afterAll(() => rmSync(configs, { recursive: true }));
 
 describe('the presets that ship', () => {
   it('are models and transcoder sets, each with one line about it', () => {
-    expect(listPresets('models').map(({ name }) => name)).toEqual(['embedded', 'gemma-2-2b']);
+    const models = listPresets('models').map(({ name }) => name);
+    expect(models).toEqual(
+      expect.arrayContaining(['embedded', 'gemma-2-2b', 'llama-3.2-1b', 'qwen3-4b', 'gpt2']),
+    );
     const sets = listPresets('transcoders').map(({ name }) => name);
-    expect(sets).toEqual(['clt-2.5m', 'clt-426k', 'embedded', 'gemma-npz', 'gemma']);
+    expect(sets).toEqual(expect.arrayContaining(['clt-426k', 'embedded', 'gemma', 'llama', 'gpt-oss-clt']));
     for (const kind of ['models', 'transcoders'] as const) {
       for (const { description } of listPresets(kind)) expect(description).toMatch(/^\S[^\n]*\.$/);
     }
@@ -25,6 +28,15 @@ describe('the presets that ship', () => {
       const names = listPresets(kind).flatMap(({ name, aliases }) => [name, ...aliases]);
       expect(new Set(names).size).toBe(names.length);
     }
+  });
+
+  it.each([
+    ['llama', 'meta-llama/Llama-3.2-1B', 'mntss/transcoder-Llama-3.2-1B'],
+    ['qwen3-14b', 'Qwen/Qwen3-14B', 'mwhanna/qwen3-14b-transcoders-lowl0'],
+    ['gpt-oss-20b', 'openai/gpt-oss-20b', 'mntss/clt-131k'],
+  ])("let '%s' stand for %s and %s", (name, model, set) => {
+    expect(locate('models', name).reference).toMatchObject({ kind: 'hub', repo: model });
+    expect(locate('transcoders', name).reference).toMatchObject({ kind: 'hub', repo: set });
   });
 
   it('name a model preset for every transcoder set', () => {

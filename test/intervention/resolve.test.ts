@@ -1,9 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
-import { BLOCK_NORMS } from '../../src/model/block-spec.ts';
 import type { HookedConfig } from '../../src/model/hooks.ts';
 import { Freeze } from '../../src/intervention/freeze.ts';
 import type { Intervention, Positions } from '../../src/intervention/intervention.ts';
 import { overruled, resolveInterventions } from '../../src/intervention/resolve.ts';
+import { FOUR_NORM_BLOCK } from '../support/blocks.ts';
 
 const EXTENT = { n_layers: 4, d_transcoder: 128, n_pos: 11 };
 
@@ -69,15 +69,7 @@ describe('checking interventions against model and prompt', () => {
 const GEMMA_LIKE: HookedConfig = {
   n_layers: 4,
   positions: 'rotary',
-  block: {
-    norm: { kind: 'rms', gainOffset: 1 },
-    norms: BLOCK_NORMS,
-    residual: 'sequential',
-    biased: [],
-    qkNorm: 'none',
-    mlp: 'gated',
-    act_fn: 'gelu_pytorch_tanh',
-  },
+  block: FOUR_NORM_BLOCK,
 };
 
 describe('what is held fixed', () => {

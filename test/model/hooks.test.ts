@@ -1,7 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { UsageError } from '../../src/errors.ts';
 import { openCheckpoint } from '../../src/model/checkpoint.ts';
-import { BLOCK_NORMS } from '../../src/model/block-spec.ts';
 import {
   composeEdits,
   hookNames,
@@ -10,6 +9,7 @@ import {
   type HookedConfig,
   type HookName,
 } from '../../src/model/hooks.ts';
+import { FOUR_NORM_BLOCK } from '../support/blocks.ts';
 import { FIXTURES, folder, goldenPath, prompts, readGoldenJson } from '../support/golden.ts';
 import { loadFixture } from '../support/replacement.ts';
 
@@ -76,16 +76,7 @@ describe.each(FIXTURES)('the hooks of %s', (fixture) => {
 
 /** Hooks of a model like Gemma 2. */
 function withLayers(n_layers: number): HookedConfig {
-  const block = {
-    norm: { kind: 'rms', gainOffset: 1 },
-    norms: BLOCK_NORMS,
-    residual: 'sequential',
-    biased: [],
-    qkNorm: 'none',
-    mlp: 'gated',
-    act_fn: 'gelu_pytorch_tanh',
-  } as const;
-  return { n_layers, positions: 'rotary', block };
+  return { n_layers, positions: 'rotary', block: FOUR_NORM_BLOCK };
 }
 
 describe('hook patterns', () => {

@@ -6,24 +6,28 @@ import { HeldPattern, patternHook } from '../../src/replacement/held-pattern.ts'
 import { TEST_DEVICES } from '../support/backends.ts';
 import { loadFixture } from '../support/replacement.ts';
 
-const tokens = (n: number): number[] => Array.from({ length: n }, (_, i) => (i === 0 ? 2 : 300 + 7 * i));
+const tokens = (n: number): number[] => Array.from({ length: n }, (_, i) => 2 + 7 * i);
 const PLENTY = 2 ** 40;
 const FLOAT32_BYTES = 4;
 
-describe.each(TEST_DEVICES)('a pattern held from a pass on %s', (device) => {
+/** The second with sinks. */
+const FIXTURES = ['tiny-a', 'families/gpt-oss'] as const;
+const CASES = TEST_DEVICES.flatMap((device) => FIXTURES.map((fixture) => [fixture, device] as const));
+
+describe.each(CASES)('a pattern held from a pass of %s on %s', (fixture, device) => {
   it.each([
     ['kept', 30, PLENTY],
     ['computed again', 30, 0],
     ['kept, since queries and keys are larger', 5, 0],
   ])('is that of the pass, local and global: %s', async (what, n, bytes) => {
-    using loaded = await loadFixture(device, 'tiny-a', 'plt-jumprelu');
+    using loaded = await loadFixture(device, fixture, 'plt-jumprelu');
     const { model } = loaded.replacement;
     expect(new Set(model.config.attn_types)).toEqual(new Set(['local', 'global']));
     const before = tf.memory().numTensors;
     const budget = new MemoryBudget(bytes);
     {
       const layers = Array.from({ length: model.config.n_layers }, (_, layer) => layer);
-      const patterns = layers.map((layer) => new HeldPattern(model.config, layer, n, budget));
+      const patterns = layers.map((layer) => new HeldPattern(model, layer, n, budget));
       const names = new Set<HookName>(patterns.flatMap(({ hooks }) => hooks));
       expect(names.has(patternHook(0))).toBe(what !== 'computed again');
       using pass = await model.forward(tokens(n), {
@@ -46,9 +50,9 @@ describe.each(TEST_DEVICES)('a pattern held from a pass on %s', (device) => {
   });
 
   it('leaves to the pass what somebody else has asked for', async () => {
-    using loaded = await loadFixture(device, 'tiny-a', 'plt-jumprelu');
+    using loaded = await loadFixture(device, fixture, 'plt-jumprelu');
     const { model } = loaded.replacement;
-    using pattern = new HeldPattern(model.config, 1, 5, new MemoryBudget(PLENTY));
+    using pattern = new HeldPattern(model, 1, 5, new MemoryBudget(PLENTY));
     using pass = await model.forward(tokens(5), {
       capture: (name) => name === patternHook(1),
       afterLayer: (layer, activations) =>

@@ -14,10 +14,12 @@ export const FAMILY_FIXTURES = {
   'families/gpt2': ['plt-jumprelu'],
   'families/gpt-neox': ['plt-jumprelu'],
   'families/gemma3': ['plt-jumprelu'],
+  'families/gpt-oss': ['plt-jumprelu', 'plt-relu', 'clt'],
 } as const;
 export type FamilyFixture = keyof typeof FAMILY_FIXTURES;
 /** Families whose hooked model has a table of all hooks. */
-export const HOOKED_FAMILIES = (): FamilyFixture[] => FAMILIES.filter((each) => each !== 'families/gemma3');
+export const HOOKED_FAMILIES = (): FamilyFixture[] =>
+  FAMILIES.filter((each) => existsSync(goldenPath(each, 'expected', 'replacement-hooks.json')));
 export const FAMILIES = Object.keys(FAMILY_FIXTURES) as FamilyFixture[];
 export type Fixture = (typeof FIXTURES)[number] | FamilyFixture;
 

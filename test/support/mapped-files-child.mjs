@@ -9,8 +9,8 @@ import { writeSafetensors } from '../../dist/formats/safetensors-writer.js';
 
 const folder = process.argv[2];
 const [rows, columns] = [512, 1024];
-const x = tf.ones([1, columns]);
 const backend = await openDevice('cpu', 'float32');
+const x = tf.ones([1, columns]);
 
 async function written(name, value) {
   const path = join(folder, `${name}.safetensors`);
@@ -36,10 +36,14 @@ const failure = async (work) => {
 };
 
 const inUse = await written('in-use', 1);
-const held = await (await load(await openSafetensors(inUse))).acquire();
+const weight = await load(await openSafetensors(inUse));
+const held = await weight.acquire();
 const before = (await held.matMul(x, { transpose: true }).data())[rows - 1];
 truncateSync(inUse, 4096);
 const shortened = await failure(async () => held.matMul(x, { transpose: true }));
+// Products of other files go on as soon as this one is closed.
+held[Symbol.dispose]();
+weight[Symbol.dispose]();
 const after = (await tf.matMul(x, tf.ones([columns, 1])).data())[0];
 
 const unread = await written('unread', 1);

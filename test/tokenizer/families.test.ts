@@ -43,20 +43,15 @@ describe.each(FAMILIES)('the tokenizer of %s', (family) => {
       if (WITHOUT_BOS.includes(family)) expect(alone).toEqual(golden.model_input);
       else if (BOS_BY_LIBRARY.includes(family)) {
         expect([tokenizer.bosId, ...alone]).toEqual(golden.model_input);
-      } else expect(tokenizer.modelInput(golden.text)).toEqual(golden.model_input);
+      } else expect(tokenizer.promptIds(golden.text, 'always')).toEqual(golden.model_input);
       expect(tokenizer.pieces(golden.model_input)).toEqual(golden.pieces);
       expect(tokenizer.decode(golden.model_input)).toBe(golden.decoded);
       expect(tokenizer.decode(golden.model_input, { skipSpecialTokens: true })).toBe(
         golden.decoded_without_special,
       );
       if (Array.isArray(golden.attribution_input)) {
-        expect(tokenizer.attributionInput(golden.text)).toEqual(golden.attribution_input);
-        if (WITHOUT_BOS.includes(family) || BOS_BY_LIBRARY.includes(family)) {
-          expect(tokenizer.modelInput(golden.text)).toEqual(golden.attribution_input);
-        }
-      } else {
-        expect(() => tokenizer.attributionInput(golden.text)).toThrow(UsageError);
-      }
+        expect(tokenizer.promptIds(golden.text, 'unless_special_first')).toEqual(golden.attribution_input);
+      } else expect(golden.text).toBe(''); // no prompt
     },
   );
 
@@ -64,7 +59,7 @@ describe.each(FAMILIES)('the tokenizer of %s', (family) => {
     'gives the tokens, pieces and readable strings of %s',
     async (_, golden) => {
       const tokenizer = await loadTokenizer(familyFiles(family));
-      expect(tokenizer.attributionInput(golden.text)).toEqual(golden.token_ids);
+      expect(tokenizer.promptIds(golden.text, 'unless_special_first')).toEqual(golden.token_ids);
       expect(tokenizer.pieces(golden.token_ids)).toEqual(golden.token_pieces);
       expect(tokenizer.tokenStrings(golden.token_ids)).toEqual(golden.token_strings);
       expect(tokenizer.decode(golden.token_ids)).toBe(golden.decoded);
@@ -74,7 +69,7 @@ describe.each(FAMILIES)('the tokenizer of %s', (family) => {
   it('puts the token of attribution in front', async () => {
     const tokenizer = await loadTokenizer(familyFiles(family));
     expect(tokenizer.pieces([tokenizer.bosId])).toEqual([FIRST[family]]);
-    expect(tokenizer.pieces(tokenizer.attributionInput('x')).at(0)).toBe(FIRST[family]);
+    expect(tokenizer.pieces(tokenizer.promptIds('x', 'unless_special_first')).at(0)).toBe(FIRST[family]);
   });
 });
 
@@ -96,21 +91,23 @@ describe('a declared special token', () => {
 });
 
 describe('what stands first in a prompt', () => {
-  it.each<[Family, string]>([
-    ['gpt-oss', '<|startoftext|>The cat'],
-    ['qwen3', '<|im_start|>user'],
-    ['qwen3', '<|endoftext|>The cat'],
-    ['gpt2', '<|endoftext|>The cat'],
-  ])('is the same in every command where the files put nothing there: %s, %s', async (family, text) => {
+  it.each<[Family, string, boolean]>([
+    ['gpt-oss', '<|startoftext|>The cat', true],
+    ['qwen3', '<|im_start|>user', false],
+    ['gemma3', '<bos>The cat', true],
+    ['gemma3', '<start_of_turn>user', false],
+  ])('is already there by the rule: %s, %s', async (family, text, isBos) => {
     const tokenizer = await loadTokenizer(familyFiles(family));
-    expect(tokenizer.modelInput(text)).toEqual(tokenizer.encode(text));
-    expect(tokenizer.attributionInput(text)).toEqual(tokenizer.encode(text));
+    const ids = tokenizer.encode(text);
+    expect(tokenizer.promptIds(text, 'always')).toEqual([tokenizer.bosId, ...ids]);
+    expect(tokenizer.promptIds(text, 'unless_special_first')).toEqual(ids);
+    expect(tokenizer.promptIds(text, 'unless_bos_first')).toEqual(isBos ? ids : [tokenizer.bosId, ...ids]);
   });
 
   const TEXT = 'The cat';
   const first = async (family: Family, config: object) => {
     const tokenizer = await loadChangedFamily(family, () => {}, config);
-    return tokenizer.pieces(tokenizer.attributionInput(TEXT))[0];
+    return tokenizer.pieces(tokenizer.promptIds(TEXT, 'unless_special_first'))[0];
   };
 
   it.each<[string, Family, object, string]>([
@@ -155,16 +152,17 @@ describe('what stands first in a prompt', () => {
   it('counts as there only when it is declared special', async () => {
     const llama = await loadTokenizer(familyFiles('llama'));
     const header = '<|start_header_id|>user';
-    expect(llama.attributionInput(header)).toEqual([llama.bosId, ...llama.encode(header)]);
+    expect(llama.promptIds(header, 'unless_special_first')).toEqual([llama.bosId, ...llama.encode(header)]);
     const ended = '<|end_of_text|>x';
-    expect(llama.attributionInput(ended)).toEqual(llama.encode(ended));
+    expect(llama.promptIds(ended, 'unless_special_first')).toEqual(llama.encode(ended));
   });
 
   it('is nothing, or another token, for who asks for it', async () => {
     const llama = await loadTokenizer(familyFiles('llama'));
     const ids = llama.encode(TEXT);
     const [eot] = llama.encode('<|eot_id|>');
-    for (const input of [llama.modelInput.bind(llama), llama.attributionInput.bind(llama)]) {
+    for (const rule of ['always', 'unless_special_first', 'unless_bos_first'] as const) {
+      const input = (text: string, bos: string): number[] => llama.promptIds(text, rule, bos);
       expect(input(TEXT, 'auto')).toEqual([llama.bosId, ...ids]);
       expect(input(TEXT, 'none')).toEqual(ids);
       expect(input(TEXT, '<|eot_id|>')).toEqual([eot, ...ids]);

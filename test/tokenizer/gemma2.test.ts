@@ -25,7 +25,7 @@ describe('the real Gemma-2 tokenizer', () => {
   it('splits the notebook’s prompt as the notebook does', async () => {
     const tokenizer = await load();
     expect(tokenizer.vocabularySize).toBe(256_000);
-    expect(tokenizer.modelInput('Hello, world!')).toEqual([2, 4521, 235269, 2134, 235341]);
+    expect(tokenizer.promptIds('Hello, world!', 'always')).toEqual([2, 4521, 235269, 2134, 235341]);
   });
 
   it('encodes and decodes every text of the reference file as the tokenizers library does', async () => {
@@ -36,7 +36,7 @@ describe('the real Gemma-2 tokenizer', () => {
       const mixed = reference.mixed_ids;
       const ours = {
         text: reference.text,
-        model_input: tokenizer.modelInput(reference.text),
+        model_input: tokenizer.promptIds(reference.text, 'always'),
         decoded: tokenizer.decode(reference.model_input),
         mixed_ids: mixed,
         mixed_decoded: tokenizer.decode(mixed),

@@ -1,5 +1,4 @@
 import { describe, expect, it } from '@jest/globals';
-import { UsageError } from '../../src/errors.ts';
 import { loadTokenizer } from '../../src/tokenizer/load.ts';
 import { FIXTURES, PROMPTS, prompts, readGoldenJson } from '../support/golden.ts';
 import { goldenFiles } from './support.ts';
@@ -20,23 +19,21 @@ describe.each(FIXTURES)('the tokenizer of %s', (fixture) => {
     'treats %s as the reference does',
     async (_, golden) => {
       const tokenizer = await loadTokenizer(goldenFiles(fixture));
-      const ids = tokenizer.modelInput(golden.text);
+      const ids = tokenizer.promptIds(golden.text, 'always');
       expect(ids).toEqual(golden.model_input);
       expect(tokenizer.pieces(ids)).toEqual(golden.pieces);
       expect(tokenizer.decode(ids)).toBe(golden.decoded);
       expect(tokenizer.decode(ids, { skipSpecialTokens: true })).toBe(golden.decoded_without_special);
       if (Array.isArray(golden.attribution_input)) {
-        expect(tokenizer.attributionInput(golden.text)).toEqual(golden.attribution_input);
-      } else {
-        expect(() => tokenizer.attributionInput(golden.text)).toThrow(UsageError);
-      }
+        expect(tokenizer.promptIds(golden.text, 'unless_special_first')).toEqual(golden.attribution_input);
+      } else expect(golden.text).toBe(''); // no prompt
     },
   );
 
   it.each(PROMPTS)('gives the tokens, pieces and readable strings of %s', async (name) => {
     const tokenizer = await loadTokenizer(goldenFiles(fixture));
     const golden = prompts(fixture)[name];
-    expect(tokenizer.modelInput(golden.text)).toEqual(golden.token_ids);
+    expect(tokenizer.promptIds(golden.text, 'always')).toEqual(golden.token_ids);
     expect(tokenizer.pieces(golden.token_ids)).toEqual(golden.token_pieces);
     expect(tokenizer.tokenStrings(golden.token_ids)).toEqual(golden.token_strings);
     expect(tokenizer.decode(golden.token_ids)).toBe(golden.decoded);

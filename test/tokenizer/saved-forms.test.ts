@@ -56,8 +56,8 @@ describe('a tokenizer with a part in a Sequence', () => {
   ])('is the same as without: %s', async (_, change) => {
     const changed = await loadChanged(change);
     for (const one of TEXTS) {
-      const ids = plain.modelInput(one);
-      expect(changed.modelInput(one)).toEqual(ids);
+      const ids = plain.promptIds(one, 'always');
+      expect(changed.promptIds(one, 'always')).toEqual(ids);
       expect(changed.decode(ids)).toBe(plain.decode(ids));
     }
     expect(changed.otherTemplate).toBeNull();
@@ -117,8 +117,10 @@ describe('a tokenizer that puts other tokens around a text', () => {
   ])('is used, with BOS in front and nothing else, and says so: %s', async (_, processor, expected) => {
     const changed = await loadChanged((json) => (json.post_processor = processor));
     for (const one of TEXTS) {
-      expect(changed.modelInput(one)).toEqual([BOS, ...plain.encode(one)]);
-      expect(changed.attributionInput(one)).toEqual(plain.attributionInput(one));
+      expect(changed.promptIds(one, 'always')).toEqual([BOS, ...plain.encode(one)]);
+      expect(changed.promptIds(one, 'unless_special_first')).toEqual(
+        plain.promptIds(one, 'unless_special_first'),
+      );
     }
     expect(changed.otherTemplate).toBe(expected);
   });
@@ -132,7 +134,7 @@ describe('a tokenizer that puts other tokens around a text', () => {
     const tokenizerConfig = path.join(scratch.path, 'tokenizer_config.json');
     writeFileSync(tokenizerConfig, JSON.stringify({ bos_token: '<bos>', eos_token: '<eos>', ...flags }));
     const changed = await loadTokenizer({ ...goldenFiles('tiny-a'), tokenizerConfig });
-    expect(changed.modelInput('Hello')).toEqual(plain.modelInput('Hello'));
+    expect(changed.promptIds('Hello', 'always')).toEqual(plain.promptIds('Hello', 'always'));
     expect(changed.otherTemplate).toBe(expected);
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { UsageError } from '../../src/errors.ts';
-import { ignoredPositions, withBos } from '../../src/tokenizer/bos.ts';
+import { withBos } from '../../src/tokenizer/bos.ts';
 import { loadTokenizer } from '../../src/tokenizer/load.ts';
 import { parseTokenIds } from '../../src/tokenizer/token-ids.ts';
 import { goldenFiles, loadChanged } from './support.ts';
@@ -34,23 +34,9 @@ describe('the BOS token', () => {
       [named('<bos>').id, named('<pad>').id] = [named('<pad>').id, named('<bos>').id];
       (json.post_processor as { special_tokens: object }).special_tokens = { '<bos>': { ids: [0] } };
     });
-    expect(changed.modelInput('The')).toEqual([0, 321]);
-    expect(changed.attributionInput('The')).toEqual([0, 321]);
-    expect(changed.attributionInput('<bos>The')).toEqual([0, 321]);
-  });
-
-  it('has the position that attribution leaves out, whatever token stands there', () => {
-    expect(ignoredPositions([2, 321])).toBe(1);
-    expect(ignoredPositions([321, 435, 7])).toBe(1);
-    expect(ignoredPositions([])).toBe(0);
-  });
-});
-
-describe('an empty prompt', () => {
-  it('is no text that could be attributed', () => {
-    expect(() => tokenizer.attributionInput('')).toThrow(
-      new UsageError({ code: '', message: 'the prompt is empty' }),
-    );
+    expect(changed.promptIds('The', 'always')).toEqual([0, 321]);
+    expect(changed.promptIds('The', 'unless_special_first')).toEqual([0, 321]);
+    expect(changed.promptIds('<bos>The', 'unless_special_first')).toEqual([0, 321]);
   });
 });
 

@@ -156,7 +156,7 @@ describe('the tokenizer', () => {
       specialTokensMap: join(scratch.path, 'special_tokens_map.json'),
       cacheDir: join(scratch.path, 'cache'),
     });
-    expect(tokenizer.tokenStrings(tokenizer.modelInput('Dallas is in Dallas.'))).toEqual([
+    expect(tokenizer.tokenStrings(tokenizer.promptIds('Dallas is in Dallas.', 'always'))).toEqual([
       '<bos>',
       'Dallas',
       ' is',

@@ -236,7 +236,7 @@ function asked(
   begun = '',
 ): Wordings {
   const ids = subjects.map((subject) =>
-    tokenizer.modelInput(`${question(wording, subject)}${begun && ` ${begun}`}`),
+    tokenizer.promptIds(`${question(wording, subject)}${begun && ` ${begun}`}`, 'always'),
   );
   const position = ids[0]!.indexOf(tokenizer.encode(` ${subjects[0]!}`)[0]!);
   return { prompts: ids.map((prompt) => prompt.map((id) => placeOf.get(id)!)), position };

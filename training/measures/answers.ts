@@ -31,7 +31,7 @@ export async function scoreAnswers(
   const right = { model: 0, replaced: 0 };
   const tokenized = questions
     .map(({ prompt, answer }) => {
-      const start = tokenizer.modelInput(prompt);
+      const start = tokenizer.promptIds(prompt, 'always');
       return { start: start.length, row: [...start, ...tokenizer.encode(answer)] };
     })
     .sort((a, b) => a.row.length - b.row.length);

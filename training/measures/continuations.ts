@@ -23,7 +23,7 @@ export async function continuations(
 ): Promise<Record<string, string>> {
   const texts: Record<string, string> = {};
   for (const beginning of BEGINNINGS) {
-    const tokens = tokenizer.modelInput(beginning);
+    const tokens = tokenizer.promptIds(beginning, 'always');
     const start = tokens.length;
     while (tokens.length < start + MOST_TOKENS && tokens.at(-1) !== tokenizer.eosId) {
       const best = tf.tidy(() => {

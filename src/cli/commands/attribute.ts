@@ -3,7 +3,7 @@ import { Option, type Command } from 'commander';
 import { ATTRIBUTE_DEFAULTS, type AttributeResult, type PromptResult } from '../../engine/attribute/types.ts';
 import { EXIT, UsageError } from '../../errors.ts';
 import { perform, type Answer } from '../perform.ts';
-import { readPrompt } from '../prompt.ts';
+import { readPrompt, withPromptFlags } from '../prompt.ts';
 import { refuseServeFlags, serveAfter, withOutput, withServeFlags, type ServeFlags } from '../serving.ts';
 import type { Shell } from '../shell.ts';
 import { readTargets, type TargetFlags } from '../targets.ts';
@@ -40,12 +40,9 @@ Examples:
 
 export function addAttribute(program: Command, shell: Shell): void {
   const defaults = ATTRIBUTE_DEFAULTS;
-  const command = program
-    .command('attribute')
-    .description('trace which features and tokens caused the next token')
-    .argument('[prompt]', "the prompt, or '-' for standard input")
-    .option('--prompt-file <file>', 'read the prompt from a file, as it is')
-    .option('--tokens <ids>', 'token ids instead of text: 2,651,18', tokenIds('--tokens'))
+  const command = withPromptFlags(
+    program.command('attribute').description('trace which features and tokens caused the next token'),
+  )
     .option('--prompts <file>', 'many prompts: JSON Lines {"slug":…,"prompt":…}; finished ones are skipped')
     .option('--output <file>', 'write the graph (safetensors); with --prompts a folder')
     .option('--graph-dir <dir>', "write the viewer's file and graph-metadata.json; needs --slug")

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { FEATURES_DEFAULTS } from '../../engine/features/types.ts';
 import { perform } from '../perform.ts';
+import { withBosFlag } from '../prompt.ts';
 import type { Shell } from '../shell.ts';
 import { layerRange, wholeNumber } from '../values.ts';
 
@@ -32,9 +33,10 @@ export function addFeatures(program: Command, shell: Shell): void {
 }
 
 function addBuild(features: Command, shell: Shell): void {
-  const command = features
+  const build = features
     .command('build')
-    .description('examples, histogram, frequency and promoted tokens of every feature, from a corpus')
+    .description('examples, histogram, frequency and promoted tokens of every feature, from a corpus');
+  const command = withBosFlag(build)
     .requiredOption(
       '--corpus <file>',
       'text with one document a line, or JSON Lines with "text" (FILE.jsonl)',

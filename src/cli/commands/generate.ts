@@ -8,9 +8,9 @@ import {
   type InterventionFlags,
 } from '../interventions.ts';
 import { perform } from '../perform.ts';
-import { readPrompt } from '../prompt.ts';
+import { readPrompt, withPromptFlags } from '../prompt.ts';
 import type { Shell } from '../shell.ts';
-import { collect, nonNegative, probability, tokenIds, wholeNumber } from '../values.ts';
+import { collect, nonNegative, probability, wholeNumber } from '../values.ts';
 
 interface GenerateOptions extends InterventionFlags {
   readonly promptFile?: string;
@@ -35,12 +35,9 @@ ${INTERVENTION_HELP}
 Open ranges (2..) include generated tokens, where a factor multiplies the activation found there.`;
 
 export function addGenerate(program: Command, shell: Shell): void {
-  const command = program
-    .command('generate')
-    .description('continue a prompt, optionally with changed features')
-    .argument('[prompt]', "the prompt, or '-' for standard input")
-    .option('--prompt-file <file>', 'read the prompt from a file, as it is')
-    .option('--tokens <ids>', 'token ids instead of text: 2,651,18', tokenIds('--tokens'))
+  const command = withPromptFlags(
+    program.command('generate').description('continue a prompt, optionally with changed features'),
+  )
     .option(
       '--max-new-tokens <n>',
       'tokens to add at most',

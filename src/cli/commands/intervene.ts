@@ -11,9 +11,9 @@ import {
   type InterventionFlags,
 } from '../interventions.ts';
 import { perform, type Answer } from '../perform.ts';
-import { readPrompt } from '../prompt.ts';
+import { readPrompt, withPromptFlags } from '../prompt.ts';
 import type { Shell } from '../shell.ts';
-import { collect, probability, tokenIds, wholeNumber } from '../values.ts';
+import { collect, probability, wholeNumber } from '../values.ts';
 
 interface InterveneOptions extends InterventionFlags {
   readonly promptFile?: string;
@@ -39,12 +39,9 @@ A line of --batch: {"prompt":"…","interventions":["2:8:15=*-2"],"expect":" Aus
 An expectation that does not come true exits with 6; the other lines of a batch still run.`;
 
 export function addIntervene(program: Command, shell: Shell): void {
-  const command = program
-    .command('intervene')
-    .description('change features of a prompt and see what follows')
-    .argument('[prompt]', "the prompt, or '-' for standard input")
-    .option('--prompt-file <file>', 'read the prompt from a file, as it is')
-    .option('--tokens <ids>', 'token ids instead of text: 2,651,18', tokenIds('--tokens'));
+  const command = withPromptFlags(
+    program.command('intervene').description('change features of a prompt and see what follows'),
+  );
   withInterventionFlags(command)
     .option('--sweep <range>', 'try a range: LAYER:POS:FEATURE=FROM..TO/COUNT', (text: string) =>
       parseSweep('--sweep', text),

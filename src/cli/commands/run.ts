@@ -3,9 +3,9 @@ import type { Command } from 'commander';
 import { REQUEST_DEFAULTS } from '../../engine/request.ts';
 import { UsageError } from '../../errors.ts';
 import { perform } from '../perform.ts';
-import { readPrompt } from '../prompt.ts';
+import { readPrompt, withPromptFlags } from '../prompt.ts';
 import type { Shell } from '../shell.ts';
-import { collect, probability, tokenIds, wholeNumber } from '../values.ts';
+import { collect, probability, wholeNumber } from '../values.ts';
 
 interface RunOptions {
   readonly promptFile?: string;
@@ -31,12 +31,9 @@ An expectation that is not met exits with 6 and says what came instead, with --j
 --save-features writes position 0 as it is; files are written before expectations are looked at.`;
 
 export function addRun(program: Command, shell: Shell): void {
-  const command = program
-    .command('run')
-    .description('run a prompt through the replacement model')
-    .argument('[prompt]', "the prompt, or '-' for standard input")
-    .option('--prompt-file <file>', 'read the prompt from a file, as it is')
-    .option('--tokens <ids>', 'token ids instead of text: 2,651,18', tokenIds('--tokens'))
+  const command = withPromptFlags(
+    program.command('run').description('run a prompt through the replacement model'),
+  )
     .option('--top <k>', 'most likely next tokens to show', wholeNumber('--top', 0), REQUEST_DEFAULTS.top)
     .option('--features <k>', 'strongest features of each token to show', wholeNumber('--features', 0))
     .option(

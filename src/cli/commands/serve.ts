@@ -1,6 +1,7 @@
 /** `tracer serve [DIR|GRAPH…]`: a local page where graphs are read, annotated and tested. */
 import type { Command } from 'commander';
 import { perform } from '../perform.ts';
+import { withBosFlag } from '../prompt.ts';
 import { startServing, withServeFlags, type ServeFlags } from '../serving.ts';
 import type { Shell } from '../shell.ts';
 
@@ -15,14 +16,16 @@ Examples:
 The address is printed when the page can be opened; --json prints one document then. Ctrl-C ends it.`;
 
 export function addServe(program: Command, shell: Shell): void {
-  const command = withServeFlags(
-    program
-      .command('serve')
-      .description('show graphs in the browser, annotate them, trace prompts, steer features')
-      .argument(
-        '[paths...]',
-        'folders of graphs, graph files, or files of other viewers (default: this folder)',
-      ),
+  const command = withBosFlag(
+    withServeFlags(
+      program
+        .command('serve')
+        .description('show graphs in the browser, annotate them, trace prompts, steer features')
+        .argument(
+          '[paths...]',
+          'folders of graphs, graph files, or files of other viewers (default: this folder)',
+        ),
+    ),
   )
     .option('--features <dir>', 'feature pages to show, before those of the set')
     .addHelpText('after', HELP);

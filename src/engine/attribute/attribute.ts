@@ -13,7 +13,7 @@ import { graphScores } from '../../graph/scores.ts';
 import { topFeatures, type TopFeature } from '../../graph/top.ts';
 import { checkTokens } from '../../model/check-tokens.ts';
 import type { ActiveFeatures } from '../../replacement/replacement-model.ts';
-import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
+import type { PromptReader } from '../prompt-reader.ts';
 import {
   ATTRIBUTE_DEFAULTS,
   type AttributeRequest,
@@ -35,9 +35,9 @@ export async function attribute(request: AttributeRequest): Promise<AttributeRes
   // Every encoder is needed, so they are read with the model.
   using session = await openSession(request, {
     preloadEncoders: true,
-    check: (tokenizer, config) => {
-      checkTokens(tokensOf(request.input, tokenizer, request.targetPosition), config);
-      checkTargets(targetsOf(request), config, tokenizer);
+    check: (prompts, config) => {
+      checkTokens(tokensOf(request.input, prompts, request.targetPosition), config);
+      checkTargets(targetsOf(request), config, prompts.tokenizer);
     },
   });
   return await attributeIn(session, request);
@@ -139,7 +139,7 @@ async function trace(
 ): Promise<Trace> {
   const { replacement, tokenizer, backend } = session;
   const { signal } = options;
-  const tokens = tokensOf(input, tokenizer, options.targetPosition);
+  const tokens = tokensOf(input, session.prompts, options.targetPosition);
   const targets = targetsOf(options);
   const rowsFile = rowsPath(options);
   const report = (phase: string, message: string, done: number, total: number): void =>
@@ -202,10 +202,10 @@ function named(verification: Verification, graph: Graph): VerificationResult {
 /** Tokens of a prompt as attribution reads them, up to the position that is explained. */
 export function tokensOf(
   input: PromptInput,
-  tokenizer: Tokenizer,
+  prompts: PromptReader,
   targetPosition: number | undefined,
 ): readonly number[] {
-  return cutAt('tokens' in input ? input.tokens : tokenizer.attributionInput(input.prompt), targetPosition);
+  return cutAt(prompts.attributionTokens(input), targetPosition);
 }
 
 export function targetsOf(options: GraphOptions): TargetChoice {

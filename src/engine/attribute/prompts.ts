@@ -76,7 +76,7 @@ function requestOf(
 }
 
 async function finished(session: Session, request: AttributeRequest) {
-  const tokens = tokensOf(request.input, session.tokenizer, request.targetPosition);
+  const tokens = tokensOf(request.input, session.prompts, request.targetPosition);
   return await finishedFiles(
     request,
     await graphProvenance(session, tokens, [], targetsOf(request), request),

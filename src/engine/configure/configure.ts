@@ -7,7 +7,7 @@ import { peakRssBytes } from '../stopwatch.ts';
 
 /** Loads everything, encoders included, and counts the summary from what was built. */
 export async function configure(request: ConfigureRequest): Promise<ConfigureResult> {
-  using session = await openSession(request, { preloadEncoders: true });
+  using session = await openSession(request, { preloadEncoders: true, mayLackSet: true });
   const { replacement, backend, stopwatch, nParameters, storageTypes } = session;
   const summary = summarize(replacement);
   const { heldBytes, streamedBytes, ...counted } = summary;
@@ -15,7 +15,7 @@ export async function configure(request: ConfigureRequest): Promise<ConfigureRes
     ...session.description,
     backend_version: backend.version,
     ...counted,
-    scan: session.scan,
+    scan: summary.n_transcoders === 0 ? null : session.scan,
     all_mlps_replaced: summary.n_transcoders === summary.n_layers,
     unembed_replaced: true,
     parameters_frozen: true,

@@ -11,7 +11,7 @@ import { FEATURE_FOLDER, INDEX_FILE } from '../../transcoder/feature-page.ts';
 import { SET_CONFIG_FILE } from '../../transcoder/open.ts';
 import { FEATURES_DEFAULTS, type FeaturesBuildRequest, type FeaturesBuildResult } from './types.ts';
 import { packageVersion, sourceReference } from '../provenance.ts';
-import { openSession, type Session } from '../session.ts';
+import { openSession, requireSet, type Session } from '../session.ts';
 import { peakRssBytes, Stopwatch } from '../stopwatch.ts';
 import { writtenFile } from '../written-file.ts';
 
@@ -20,12 +20,13 @@ const SHORTEST_CONTEXT = 2;
 
 /** Loads what the request names, reads the corpus and writes the pages. Errors as `openSession` and `buildPages`. */
 export async function buildFeatures(request: FeaturesBuildRequest): Promise<FeaturesBuildResult> {
+  requireSet(request);
   const output = outputOf(request);
   await checkWritable(path.join(output, INDEX_FILE));
   using corpus = await Corpus.open(request.corpus);
   using session = await openSession(request, {
     preloadEncoders: true,
-    check: (_tokenizer, config) => {
+    check: (_prompts, config) => {
       layersOf(request, config);
       contextOf(request, config);
     },
@@ -47,6 +48,7 @@ export async function buildFeatures(request: FeaturesBuildRequest): Promise<Feat
   const outcome = await buildPages({
     replacement,
     tokenizer,
+    bosId: session.prompts.bosId,
     corpus,
     folder: output,
     layers: layersOf(request, config),
@@ -116,7 +118,7 @@ function contextOf({ context }: FeaturesBuildRequest, { n_ctx }: TransformerConf
   });
 }
 
-async function identityOf({ subject, description }: Session): Promise<Record<string, string>> {
+async function identityOf({ subject, description, prompts }: Session): Promise<Record<string, string>> {
   const named = async (part: 'model' | 'transcoders', configFile: string): Promise<string> => {
     const { name, revision, config_sha256 } = await sourceReference(subject[part], configFile);
     return `${name} ${revision ?? config_sha256}`;
@@ -127,5 +129,6 @@ async function identityOf({ subject, description }: Session): Promise<Record<str
     transcoders: await named('transcoders', SET_CONFIG_FILE),
     backend: `${description.backend} on ${description.device}`,
     dtype: description.dtype,
+    ...(prompts.bos !== 'auto' && { bos: prompts.bos }),
   };
 }

@@ -8,14 +8,13 @@ import { tokenChoice } from '../../generation/sampling.ts';
 import type { TransformerConfig } from '../../model/config.ts';
 import { readEndTokens } from '../../model/end-tokens.ts';
 import type { FileSet } from '../../model/file-set.ts';
-import { ignoredPositions } from '../../tokenizer/bos.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { GENERATE_DEFAULTS, type GenerateRequest, type GenerateResult } from './types.ts';
 import { checkInterventions, frozenResult, planInterventions } from '../intervene/prepare.ts';
 import { observedTensors, tokenResults } from '../intervene/intervene.ts';
 import { note, promptNotes } from '../prompt-notes.ts';
+import type { PromptReader } from '../prompt-reader.ts';
 import type { SavedFileResult } from '../result.ts';
-import { tokensOf } from '../run/run.ts';
 import { openSession, type Session } from '../session.ts';
 import { peakRssBytes } from '../stopwatch.ts';
 import { writtenFile } from '../written-file.ts';
@@ -25,9 +24,14 @@ const LARGEST_SEED = 2 ** 32 - 1;
 /** Loads what the request names and continues the prompt. Throws `UsageError` for what does not fit. */
 export async function generate(request: GenerateRequest): Promise<GenerateResult> {
   using session = await openSession(request, {
-    check: (tokenizer, config, files) => prepare(request, tokenizer, config, files),
+    mayLackSet: !wantsFeatures(request),
+    check: (prompts, config, files) => prepare(request, prompts, config, files),
   });
   return await generateIn(session, request);
+}
+
+function wantsFeatures({ interventions, supernodes, preActivations }: GenerateRequest): boolean {
+  return [...(interventions ?? []), ...(supernodes ?? [])].length > 0 || (preActivations ?? false);
 }
 
 interface Prepared {
@@ -40,7 +44,7 @@ interface Prepared {
 /** Derived from the request and all files except weights. Throws `UsageError`, and `BadFileError` for invalid token ids. */
 async function prepare(
   { input, stopAtEos = true, stop = [] }: GenerateRequest,
-  tokenizer: Tokenizer,
+  prompts: PromptReader,
   config: TransformerConfig,
   files: FileSet,
 ): Promise<Prepared> {
@@ -51,9 +55,13 @@ async function prepare(
       hint: "Give the text that is to end the continuation: --stop '.'.",
     });
   }
-  const tokens = tokensOf(input, tokenizer);
+  const tokens = prompts.passTokens(input);
   const endTokens = stopAtEos ? await readEndTokens(files, config) : [];
-  return { tokens, endTokens, endings: new Endings(tokenizer, tokens, { endTokens, stopTexts: stop }) };
+  return {
+    tokens,
+    endTokens,
+    endings: new Endings(prompts.tokenizer, tokens, { endTokens, stopTexts: stop }),
+  };
 }
 
 function endingResult(
@@ -84,13 +92,13 @@ export async function generateIn(session: Session, request: GenerateRequest): Pr
     onProgress?.({ kind: 'warning', message });
   }
   const { config, files: modelFiles } = session.subject.model;
-  const { tokens, endTokens, endings } = await prepare(request, tokenizer, config, modelFiles);
+  const { tokens, endTokens, endings } = await prepare(request, session.prompts, config, modelFiles);
   const withoutEnd =
     (request.stopAtEos ?? true) && endTokens.length === 0
       ? ['no token ends the text: the files of the model name no eos_token_id']
       : [];
   const noted = note(
-    [...promptNotes([{ input: request.input, tokens }], tokenizer), ...withoutEnd],
+    [...promptNotes([{ input: request.input, tokens }], session.prompts), ...withoutEnd],
     onProgress,
   );
   const checked = checkInterventions(session, tokens.length, request, onProgress, maxNewTokens - 1);
@@ -159,7 +167,7 @@ async function writeContinuation(
   tokens: readonly number[],
   { newTokens, logits, inputs }: Continuation,
 ): Promise<void> {
-  const options = { ignored: ignoredPositions(tokens), signal };
+  const options = { ignored: replacement.ignoredPositions(tokens), signal };
   const all = Int32Array.from([...tokens, ...newTokens]);
   await writeSafetensors(
     file,

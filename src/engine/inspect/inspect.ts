@@ -29,7 +29,11 @@ export async function inspect(request: InspectRequest): Promise<InspectResult> {
   const { show } = request;
   // Headers and the rows that are shown are read over the network; nothing large is downloaded.
   const client = hubClient(request);
-  using opened = await openSubject(request, { dryRun: true, client });
+  using opened = await openSubject(request, {
+    dryRun: true,
+    client,
+    mayLackSet: show.view !== 'feature',
+  });
   const subject = {
     model: opened.subject.model.source.name,
     transcoders: opened.subject.transcoders.source.name,
@@ -95,20 +99,23 @@ function summary({
       bytes: weights.reduce((sum, { byteLength }) => sum + byteLength, 0),
       n_hooks: hookNames(config, set.config.feature_output_hook).length,
     },
-    transcoder_details: {
-      model_kind: set.config.kind,
-      model_name: set.config.model_name,
-      n_transcoders: set.layers.length,
-      activation,
-      d_transcoder: set.d_transcoder,
-      n_features: set.d_transcoder * set.layers.length,
-      n_skip_connections: set.layers.filter((layer) => layer.W_skip).length,
-      feature_input_hook: set.config.feature_input_hook,
-      feature_output_hook: set.config.feature_output_hook,
-      scan: set.config.scan,
-      dtype: plainType(set.layers[0]!.W_enc.info.dtype),
-      bytes: tensors.reduce((sum, { info }) => sum + info.byteLength, 0),
-    },
+    transcoder_details:
+      set.layers.length === 0
+        ? null
+        : {
+            model_kind: set.config.kind,
+            model_name: set.config.model_name,
+            n_transcoders: set.layers.length,
+            activation,
+            d_transcoder: set.d_transcoder,
+            n_features: set.d_transcoder * set.layers.length,
+            n_skip_connections: set.layers.filter((layer) => layer.W_skip).length,
+            feature_input_hook: set.config.feature_input_hook,
+            feature_output_hook: set.config.feature_output_hook,
+            scan: set.config.scan,
+            dtype: plainType(set.layers[0]!.W_enc.info.dtype),
+            bytes: tensors.reduce((sum, { info }) => sum + info.byteLength, 0),
+          },
   };
 }
 
@@ -117,20 +124,24 @@ async function layerView(
   layer: number,
 ): Promise<Omit<InspectLayerResult, 'model' | 'transcoders'>> {
   const { set } = opened;
-  const source = set.layers[layer]!;
-  const parts = [source.W_enc, source.W_dec, source.b_enc, source.b_dec, source.threshold, source.W_skip];
+  const source = set.layers[layer];
+  const parts = source
+    ? [source.W_enc, source.W_dec, source.b_enc, source.b_dec, source.threshold, source.W_skip]
+    : [];
   return {
     view: 'layer',
     layer,
     hooks: hooksOf(opened, `blocks.${layer}.*`),
     weights: layerWeights(opened, layer),
-    transcoder: {
-      ...(await describeLayer(source, set, true)),
-      encoder_norm: spreadOf(await encoderNorms(source)),
-      decoder_norm: spreadOf(await decoderNorms(source)),
-      encoder_bias: spreadOf(await readVector(source.b_enc)),
-      bytes: parts.reduce((sum, part) => sum + (part?.info.byteLength ?? 0), 0),
-    },
+    transcoder: source
+      ? {
+          ...(await describeLayer(source, set, true)),
+          encoder_norm: spreadOf(await encoderNorms(source)),
+          decoder_norm: spreadOf(await decoderNorms(source)),
+          encoder_bias: spreadOf(await readVector(source.b_enc)),
+          bytes: parts.reduce((sum, part) => sum + (part?.info.byteLength ?? 0), 0),
+        }
+      : null,
   };
 }
 
@@ -138,7 +149,7 @@ async function layerView(
 function hooksOf({ checkpoint: { config }, set }: OpenedSubject, pattern: string | null): HookResult[] {
   const output = set.config.feature_output_hook;
   const matched = matchHooks([pattern ?? '*'], config, [], output);
-  const sizes = config as unknown as Readonly<Record<string, unknown>>;
+  const sizes = { ...config, ...config.block.experts } as unknown as Readonly<Record<string, unknown>>;
   // `pos * n_heads` becomes `pos * 8`, `n_heads * d_head` a number.
   const sizeOf = (text: string): number | string => {
     const factors = text.split(' * ').map((word) => (typeof sizes[word] === 'number' ? sizes[word] : word));
@@ -160,16 +171,19 @@ function allWeights(opened: OpenedSubject): WeightResult[] {
   const after = model.filter(({ parameter }) => outside(parameter) && parameter !== 'embed.W_E');
   return [
     ...before.map(modelWeight),
-    ...opened.set.layers.flatMap(({ layer }) => layerWeights(opened, layer)),
+    ...Array.from({ length: opened.checkpoint.config.n_layers }, (_, layer) =>
+      layerWeights(opened, layer),
+    ).flat(),
     ...after.map(modelWeight),
   ];
 }
 
 /** Parameters of a layer: the model's, then its transcoder's. */
 function layerWeights({ checkpoint, set }: OpenedSubject, layer: number): WeightResult[] {
-  const source = set.layers[layer]!;
-  const { W_enc, W_dec, b_enc, b_dec, threshold, W_skip } = source;
   const ofModel = checkpoint.weights.filter((weight) => weight.layer === layer).map(modelWeight);
+  const source = set.layers[layer];
+  if (!source) return ofModel;
+  const { W_enc, W_dec, b_enc, b_dec, threshold, W_skip } = source;
   const ofTranscoder = Object.entries({ W_enc, W_dec, b_enc, b_dec, threshold, W_skip })
     .filter((entry): entry is [string, Located] => entry[1] !== null)
     .map(([name, { file, info }]): WeightResult => ({

@@ -79,7 +79,15 @@ export interface InspectSummaryResult extends Subject {
   readonly view: 'summary';
   readonly sources: { readonly model: SourceResult; readonly transcoders: SourceResult };
   readonly model_details: ModelDetails;
-  readonly transcoder_details: TranscoderSetDetails;
+  /** Null for a model alone. */
+  readonly transcoder_details: TranscoderSetDetails | null;
+}
+
+export interface TranscoderDetails extends TranscoderLayerResult {
+  readonly encoder_norm: Spread;
+  readonly decoder_norm: Spread;
+  readonly encoder_bias: Spread;
+  readonly bytes: number;
 }
 
 export interface InspectLayerResult extends Subject {
@@ -87,12 +95,8 @@ export interface InspectLayerResult extends Subject {
   readonly layer: number;
   readonly hooks: readonly HookResult[];
   readonly weights: readonly WeightResult[];
-  readonly transcoder: TranscoderLayerResult & {
-    readonly encoder_norm: Spread;
-    readonly decoder_norm: Spread;
-    readonly encoder_bias: Spread;
-    readonly bytes: number;
-  };
+  /** Null for a model alone. */
+  readonly transcoder: TranscoderDetails | null;
 }
 
 /** A token and how much one unit of the feature adds to its logit, on the direct path. */

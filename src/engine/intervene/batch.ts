@@ -17,7 +17,6 @@ import {
 } from './types.ts';
 import { notePrompts } from '../prompt-notes.ts';
 import type { PromptInput } from '../request.ts';
-import { tokensOf } from '../run/run.ts';
 import { openSession, type Session } from '../session.ts';
 import { peakRssBytes } from '../stopwatch.ts';
 
@@ -92,7 +91,7 @@ export async function batchIn(session: Session, request: BatchRequest): Promise<
   const { signal, onProgress } = request;
   const prepared = request.cases.map((one) => atLine(one.line, () => prepare(session, one, onProgress)));
   const read = prepared.map(({ one: { input, line }, tokens }) => ({ input, tokens, line }));
-  const noted = notePrompts(read, session.tokenizer, onProgress);
+  const noted = notePrompts(read, session.prompts, onProgress);
   const cases: BatchCaseResult[] = [];
   for (const [done, ready] of prepared.entries()) {
     const progress = { kind: 'progress', phase: 'cases', message: 'Running cases' } as const;
@@ -113,7 +112,7 @@ export async function batchIn(session: Session, request: BatchRequest): Promise<
 type Prepared = ReturnType<typeof prepare>;
 
 function prepare(session: Session, one: BatchCase, onProgress: BatchRequest['onProgress']) {
-  const tokens = tokensOf(one.input, session.tokenizer);
+  const tokens = session.prompts.passTokens(one.input);
   return {
     one,
     tokens,

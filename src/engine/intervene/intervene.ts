@@ -10,7 +10,6 @@ import type { HookName } from '../../model/hooks.ts';
 import { BEFORE_UNEMBEDDING } from '../../model/logit-blocks.ts';
 import type { ForwardResult } from '../../model/transformer.ts';
 import type { ActiveFeatures, ReplacementModel } from '../../replacement/replacement-model.ts';
-import { ignoredPositions } from '../../tokenizer/bos.ts';
 import { checkExpectation, effectOf, tokenChanges, unmet } from './effect.ts';
 import { checkInterventions, frozenResult, planInterventions } from './prepare.ts';
 import {
@@ -23,7 +22,6 @@ import { blockNumbers, compareLogits } from '../logit-numbers.ts';
 import { notePrompts } from '../prompt-notes.ts';
 import type { CommonOptions } from '../request.ts';
 import type { SavedFileResult, TokenResult } from '../result.ts';
-import { tokensOf } from '../run/run.ts';
 import { openSession, type Session } from '../session.ts';
 import { peakRssBytes } from '../stopwatch.ts';
 import { writtenFile } from '../written-file.ts';
@@ -41,8 +39,8 @@ export async function intervene(request: InterveneRequest): Promise<InterveneRes
 export async function interveneIn(session: Session, request: InterveneRequest): Promise<InterveneResult> {
   const { replacement, tokenizer, stopwatch } = session;
   const { signal, onProgress } = request;
-  const tokens = tokensOf(request.input, tokenizer);
-  const noted = notePrompts([{ input: request.input, tokens }], tokenizer, onProgress);
+  const tokens = session.prompts.passTokens(request.input);
+  const noted = notePrompts([{ input: request.input, tokens }], session.prompts, onProgress);
   const expectation = checkExpectation(request, tokenizer);
   const checked = checkInterventions(session, tokens.length, request, onProgress);
   using plan = await planInterventions(session, checked);
@@ -75,7 +73,7 @@ export async function interveneIn(session: Session, request: InterveneRequest): 
   const interventions = await plannedChanges(replacement, plan, original, tokens);
   warnIdle(interventions, onProgress);
 
-  const observed = { ignored: ignoredPositions(tokens), signal };
+  const observed = { ignored: replacement.ignoredPositions(tokens), signal };
   const seen = (pass: ForwardResult): Promise<ActiveFeatures> =>
     stopwatch.time('encode', () => observeFeatures(replacement, pass.activations, observed));
   const features = nFeatures > 0 ? changedFeatures(await seen(original), await seen(changed), nFeatures) : [];

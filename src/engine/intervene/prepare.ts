@@ -31,7 +31,8 @@ export function checkInterventions(
   n_generated = 0,
 ): CheckedInterventions {
   const { transcoders } = session.replacement;
-  const { n_layers, d_transcoder } = transcoders;
+  const { d_transcoder } = transcoders;
+  const { n_layers } = session.replacement.model.config;
   const freeze = new Freeze(choice, n_layers);
   const all: Intervention[] = [];
   for (const supernode of choice.supernodes ?? []) {

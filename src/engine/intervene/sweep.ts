@@ -8,7 +8,6 @@ import { checkInterventions, frozenResult, planInterventions } from './prepare.t
 import { INTERVENE_DEFAULTS, type SweepPoint, type SweepRequest, type SweepResult } from './types.ts';
 import { tokenResults } from './intervene.ts';
 import { notePrompts } from '../prompt-notes.ts';
-import { tokensOf } from '../run/run.ts';
 import { openSession, type Session } from '../session.ts';
 import { peakRssBytes } from '../stopwatch.ts';
 import { writtenFile } from '../written-file.ts';
@@ -24,8 +23,8 @@ export async function sweepIn(session: Session, request: SweepRequest): Promise<
   const { replacement, tokenizer, stopwatch } = session;
   const { signal, onProgress } = request;
   const { address, changes } = request.sweep;
-  const tokens = tokensOf(request.input, tokenizer);
-  const noted = notePrompts([{ input: request.input, tokens }], tokenizer, onProgress);
+  const tokens = session.prompts.passTokens(request.input);
+  const noted = notePrompts([{ input: request.input, tokens }], session.prompts, onProgress);
   const options = { logits: 'last' as const, ...(signal && { signal }) };
   const listed = request.interventions ?? [];
   // All values are checked before the first pass; what is worth a warning is the same for each.

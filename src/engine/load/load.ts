@@ -18,7 +18,7 @@ import { Stopwatch } from '../stopwatch.ts';
 export async function load(request: LoadRequest): Promise<LoadResult> {
   const dryRun = request.dryRun ?? false;
   const watch = new Stopwatch();
-  using opened = await watch.time('resolve', () => openSubject(request, { dryRun }));
+  using opened = await watch.time('resolve', () => openSubject(request, { dryRun, mayLackSet: true }));
   const { model, transcoders } = opened.subject;
   if (!dryRun) await watch.time('tokenizer', () => openTokenizer(model));
   const layers: TranscoderLayerResult[] = await watch.time('verify', async () => {

@@ -1,5 +1,5 @@
 /** Engine, verb `run`: one forward pass of the replacement model, and the requested values of it. */
-import { ExpectationError, UsageError } from '../../errors.ts';
+import { ExpectationError } from '../../errors.ts';
 import { writeSafetensors } from '../../formats/safetensors-writer.ts';
 import type { Tensor, Tensor2D } from '../../backend/backend.ts';
 import { checkTokens } from '../../model/check-tokens.ts';
@@ -8,11 +8,11 @@ import { matchHooks, type HookName } from '../../model/hooks.ts';
 import { BEFORE_UNEMBEDDING, lastLogits } from '../../model/logit-blocks.ts';
 import type { ForwardResult, Transformer } from '../../model/transformer.ts';
 import type { ActiveFeatures } from '../../replacement/replacement-model.ts';
-import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { blockNumbers } from '../logit-numbers.ts';
 import { mostLikely } from '../next-tokens.ts';
 import { notePrompts } from '../prompt-notes.ts';
-import { REQUEST_DEFAULTS, type PromptInput } from '../request.ts';
+import type { PromptReader } from '../prompt-reader.ts';
+import { REQUEST_DEFAULTS } from '../request.ts';
 import type { RunRequest } from './types.ts';
 import type { NextTokenResult, SavedFileResult } from '../result.ts';
 import type { FeatureResult, RunResult } from './types.ts';
@@ -29,7 +29,8 @@ const LOGITS = 'logits';
  */
 export async function run(request: RunRequest): Promise<RunResult> {
   using session = await openSession(request, {
-    check: (tokenizer, config) => prepare(request, tokenizer, config),
+    mayLackSet: !wantsFeatures(request),
+    check: (prompts, config) => prepare(request, prompts, config),
   });
   return await runIn(session, request);
 }
@@ -37,10 +38,9 @@ export async function run(request: RunRequest): Promise<RunResult> {
 /** As `run`, in a session that is loaded already. */
 export async function runIn(session: Session, request: RunRequest): Promise<RunResult> {
   const { replacement, tokenizer, stopwatch } = session;
-  const { tokens, names, expectedIds } = prepare(request, tokenizer, replacement.model.config);
-  const noted = notePrompts([{ input: request.input, tokens }], tokenizer, request.onProgress);
+  const { tokens, names, expectedIds } = prepare(request, session.prompts, replacement.model.config);
+  const noted = notePrompts([{ input: request.input, tokens }], session.prompts, request.onProgress);
   const saved = request.saveActivations;
-  const wantsFeatures = request.features !== undefined || request.saveFeatures !== undefined;
   const { model } = replacement;
   const options = {
     ...(request.signal && { signal: request.signal }),
@@ -53,7 +53,7 @@ export async function runIn(session: Session, request: RunRequest): Promise<RunR
     message: tokens.length === 1 ? 'Running one token' : `Running ${tokens.length} tokens`,
   });
   const pass = async (): Promise<Pass> => {
-    const { forward, features } = wantsFeatures
+    const { forward, features } = wantsFeatures(request)
       ? await replacement.run(tokens, options)
       : { forward: await replacement.forward(tokens, options), features: undefined };
     try {
@@ -104,6 +104,10 @@ export async function runIn(session: Session, request: RunRequest): Promise<RunR
   };
 }
 
+function wantsFeatures({ features, saveFeatures }: RunRequest): boolean {
+  return features !== undefined || saveFeatures !== undefined;
+}
+
 interface Pass {
   readonly forward: ForwardResult;
   readonly features: ActiveFeatures | undefined;
@@ -120,26 +124,15 @@ interface Prepared {
 }
 
 /** Derived from the request, the tokenizer and the configuration alone. Throws `UsageError` for an invalid request. */
-function prepare(request: RunRequest, tokenizer: Tokenizer, config: TransformerConfig): Prepared {
-  const tokens = tokensOf(request.input, tokenizer);
+function prepare(request: RunRequest, prompts: PromptReader, config: TransformerConfig): Prepared {
+  const tokens = prompts.passTokens(request.input);
   checkTokens(tokens, config);
   const saved = request.saveActivations;
   return {
     tokens,
     names: saved && matchHooks(saved.names.length > 0 ? saved.names : ['*'], config, [LOGITS]),
-    expectedIds: (request.expect ?? []).map((text) => tokenizer.singleToken(text)),
+    expectedIds: (request.expect ?? []).map((text) => prompts.tokenizer.singleToken(text)),
   };
-}
-
-/** Token ids of a prompt, with BOS in front; given ids are taken as they are. */
-export function tokensOf(input: PromptInput, tokenizer: Tokenizer): readonly number[] {
-  if ('tokens' in input) return input.tokens;
-  if (input.prompt !== '') return tokenizer.modelInput(input.prompt);
-  throw new UsageError({
-    code: 'empty_prompt',
-    message: 'the prompt is empty',
-    hint: 'Give some text, or token ids with --tokens.',
-  });
 }
 
 /** The k strongest features of each position, by position, then by activation. */

@@ -28,7 +28,7 @@ export const DecoderFields = {
   tie_word_embeddings: nullable(v.boolean()),
 };
 
-export interface HeadFields {
+interface HeadFields {
   readonly hidden_size: number;
   readonly num_attention_heads: number;
   readonly num_key_value_heads?: number | null | undefined;
@@ -36,7 +36,7 @@ export interface HeadFields {
 }
 
 /** Heads: as many key/value heads as query heads, and a head_dim that divides hidden_size, where the file does not say. */
-export function readHeads(
+function readHeads(
   name: string,
   fields: HeadFields,
 ): { n_heads: number; n_kv_heads: number; d_head: number } {
@@ -55,6 +55,25 @@ export function readHeads(
   if (d_head % 2 !== 0)
     refuseConfig(name, 'head_dim', d_head, 'an even number: rotary embeddings pair its halves');
   return { n_heads, n_kv_heads, d_head };
+}
+
+interface DimensionFields extends HeadFields {
+  readonly num_hidden_layers: number;
+  readonly intermediate_size: number;
+  readonly vocab_size: number;
+  readonly max_position_embeddings: number;
+}
+
+/** Dimensions under the keys of `DecoderFields`. */
+export function readDimensions(name: string, fields: DimensionFields) {
+  return {
+    n_layers: fields.num_hidden_layers,
+    d_model: fields.hidden_size,
+    ...readHeads(name, fields),
+    d_mlp: fields.intermediate_size,
+    d_vocab: fields.vocab_size,
+    n_ctx: fields.max_position_embeddings,
+  };
 }
 
 /** What `layer_types` may say. */

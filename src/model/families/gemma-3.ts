@@ -4,14 +4,14 @@
  */
 import * as v from 'valibot';
 import { jsonObject } from '../../formats/json-object.ts';
-import { BLOCK_NORMS, type BlockSpec } from '../block-spec.ts';
+import { BLOCK_NORMS, type AttentionType } from '../block-spec.ts';
 import { readFields, refuseConfig, type ConfigDocument } from '../config-file.ts';
-import { rotaryChoice, type RopeFields } from '../config-rope.ts';
+import { rotaryChoice, type ScaledRopeFields } from '../config-rope-scaling.ts';
 import type { TransformerConfig } from '../config.ts';
-import type { AttentionType } from '../block-spec.ts';
 import { decoderNaming } from '../decoder-naming.ts';
 import type { Family } from '../family.ts';
 import { GGUF_GEMMA_NORMS, ggufNaming } from '../gguf-naming.ts';
+import { USUAL_PROMPT, type PromptRule } from '../../tokenizer/bos.ts';
 import type { Rotary } from '../rope.ts';
 import {
   checkActivation,
@@ -20,9 +20,10 @@ import {
   nullable,
   positive,
   positiveInteger,
-  readHeads,
+  readDimensions,
   readLayerTypes,
 } from './decoder-fields.ts';
+import { FOUR_NORMS, GEMMA_ACTIVATION, gemmaBlock } from './gemma-block.ts';
 
 const Fields = jsonObject({
   ...DecoderFields,
@@ -47,25 +48,26 @@ type Fields = v.InferOutput<typeof Fields>;
 /** Caps of Gemma 2, which the class of Gemma 3 still reads. */
 const NEUTRAL = { attn_logit_softcapping: [], final_logit_softcapping: [] };
 
-const FAMILY: Omit<Family, 'architecture'> = {
-  defaultEndTokens: [1],
-  naming: decoderNaming({
-    ln1: 'input_layernorm',
-    ln1_post: 'post_attention_layernorm',
-    ln2: 'pre_feedforward_layernorm',
-    ln2_post: 'post_feedforward_layernorm',
-  }),
-  gguf: ggufNaming(GGUF_GEMMA_NORMS),
+/** `<bos><start_of_turn>user\n`, which begins every prompt of the models tuned on chats. */
+const CHAT_BEGINNING = [2, 105, 2364, 107];
+
+/** As circuit-tracer: all four positions are left out. A text of a chat begins with a special token that is not BOS. */
+const CHAT_PROMPT: PromptRule = {
+  bos: { pass: 'unless_bos_first', attribution: 'unless_bos_first' },
+  n_ignored: CHAT_BEGINNING.length,
+  beginning: CHAT_BEGINNING,
 };
 
-const BLOCK: BlockSpec = {
-  norm: { kind: 'rms', gainOffset: 1 },
-  norms: BLOCK_NORMS,
-  residual: 'sequential',
-  biased: [],
-  qkNorm: 'head',
-  mlp: 'gated',
-  act_fn: 'gelu_pytorch_tanh',
+/** Nothing but the name says that a checkpoint was tuned. */
+function isInstructed(name: string): boolean {
+  return name.includes('gemma-3') && name.endsWith('-it');
+}
+
+const FAMILY: Omit<Family, 'architecture'> = {
+  defaultEndTokens: [1],
+  naming: decoderNaming(FOUR_NORMS),
+  gguf: ggufNaming(GGUF_GEMMA_NORMS),
+  promptRule: (names) => (names.some(isInstructed) ? CHAT_PROMPT : USUAL_PROMPT),
 };
 
 const LOCAL_BASE = 10_000;
@@ -88,24 +90,19 @@ export function readGemma3(document: ConfigDocument, name: string): TransformerC
 
 function readText(document: ConfigDocument, name: string, architecture: string): TransformerConfig {
   const fields = readFields(name, document, Fields, NEUTRAL);
-  checkActivation(name, 'hidden_activation', fields.hidden_activation ?? BLOCK.act_fn, [
-    BLOCK.act_fn,
+  checkActivation(name, 'hidden_activation', fields.hidden_activation ?? GEMMA_ACTIVATION, [
+    GEMMA_ACTIVATION,
     'gelu_new',
   ]);
-  const heads = readHeads(name, fields);
+  const dimensions = readDimensions(name, fields);
   const pattern = fields.sliding_window_pattern ?? fields._sliding_window_pattern ?? PATTERN;
   return {
     family: { ...FAMILY, architecture },
-    n_layers: fields.num_hidden_layers,
-    d_model: fields.hidden_size,
-    ...heads,
-    d_mlp: fields.intermediate_size,
-    d_vocab: fields.vocab_size,
-    n_ctx: fields.max_position_embeddings,
-    block: BLOCK,
+    ...dimensions,
+    block: gemmaBlock(BLOCK_NORMS, 'head'),
     eps: fields.rms_norm_eps,
     positions: 'rotary',
-    rotary: rotations(name, fields, heads.d_head),
+    rotary: rotations(name, fields, dimensions.d_head),
     attn_scale: Math.sqrt(fields.query_pre_attn_scalar),
     attn_types: readLayerTypes(name, fields, (layer) => ((layer + 1) % pattern === 0 ? 'global' : 'local')),
     window_size: fields.sliding_window,
@@ -125,9 +122,17 @@ function rotations(name: string, fields: Fields, dim: number): Readonly<Record<A
     own !== null &&
     [...LAYER_TYPES.keys()].some((type) => Object.hasOwn(own, type));
   const parts = byType ? (own as Readonly<Record<string, unknown>>) : {};
-  const read = (rope: RopeFields, kinds: readonly 'linear'[]): Rotary => ({
+  const read = (
+    rope: Omit<ScaledRopeFields, 'max_position_embeddings'>,
+    kinds: readonly 'linear'[],
+  ): Rotary => ({
     dim,
-    ...rotaryChoice(name, rope, { known: [], used: [] }, kinds),
+    ...rotaryChoice(
+      name,
+      { ...rope, max_position_embeddings: fields.max_position_embeddings },
+      { known: [], used: [] },
+      kinds,
+    ),
   });
   return {
     local: read(

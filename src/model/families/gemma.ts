@@ -12,9 +12,10 @@ import {
   LAYER_TYPES,
   nullable,
   positive,
-  readHeads,
+  readDimensions,
   readLayerTypes,
 } from './decoder-fields.ts';
+import { GEMMA_ACTIVATION, gemmaBlock } from './gemma-block.ts';
 
 const Fields = jsonObject({
   ...DecoderFields,
@@ -24,7 +25,7 @@ const Fields = jsonObject({
 
 const DEFAULT_BASE = 10_000;
 /** Of the released files, which leave the activation to `hidden_act`; "gelu" there means the same, as in transformers. */
-const ACTIVATIONS = ['gelu_pytorch_tanh', 'gelu_new', 'gelu'];
+const ACTIVATIONS = [GEMMA_ACTIVATION, 'gelu_new', 'gelu'];
 
 /** `model_type` of config.json. */
 export const GEMMA = 'gemma';
@@ -32,8 +33,8 @@ export const GEMMA = 'gemma';
 export function readGemma(document: ConfigDocument, name: string): TransformerConfig {
   const fields = readFields(name, document, Fields);
   const key = fields.hidden_activation ? 'hidden_activation' : 'hidden_act';
-  checkActivation(name, key, fields[key] ?? 'gelu_pytorch_tanh', ACTIVATIONS);
-  const heads = readHeads(name, fields);
+  checkActivation(name, key, fields[key] ?? GEMMA_ACTIVATION, ACTIVATIONS);
+  const dimensions = readDimensions(name, fields);
   const base = plainRotaryBase(
     name,
     { ...fields, rope_theta: fields.rope_theta ?? DEFAULT_BASE },
@@ -45,25 +46,12 @@ export function readGemma(document: ConfigDocument, name: string): TransformerCo
       defaultEndTokens: [1],
       naming: decoderNaming({ ln1: 'input_layernorm', ln2: 'post_attention_layernorm' }),
     },
-    n_layers: fields.num_hidden_layers,
-    d_model: fields.hidden_size,
-    ...heads,
-    d_mlp: fields.intermediate_size,
-    d_vocab: fields.vocab_size,
-    n_ctx: fields.max_position_embeddings,
-    block: {
-      norm: { kind: 'rms', gainOffset: 1 },
-      norms: ['ln1', 'ln2'],
-      residual: 'sequential',
-      biased: [],
-      qkNorm: 'none',
-      mlp: 'gated',
-      act_fn: 'gelu_pytorch_tanh',
-    },
+    ...dimensions,
+    block: gemmaBlock(['ln1', 'ln2'], 'none'),
     eps: fields.rms_norm_eps,
     positions: 'rotary',
-    rotary: sameRotary(heads.d_head, base),
-    attn_scale: Math.sqrt(heads.d_head),
+    rotary: sameRotary(dimensions.d_head, base),
+    attn_scale: Math.sqrt(dimensions.d_head),
     attn_types: readLayerTypes(name, fields, () => 'global'),
     window_size: null,
     attn_scores_soft_cap: null,

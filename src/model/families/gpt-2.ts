@@ -1,7 +1,7 @@
 /** Model, family: GPT-2: layer norms, learned positions, a plain MLP, biases everywhere, queries, keys and values in one matrix. */
 import * as v from 'valibot';
 import { jsonObject } from '../../formats/json-object.ts';
-import { BLOCK_MATRICES, type BlockSpec } from '../block-spec.ts';
+import { matricesOf, type BlockSpec } from '../block-spec.ts';
 import { readFields, refuseConfig, type ConfigDocument } from '../config-file.ts';
 import type { TransformerConfig } from '../config.ts';
 import { biasPath, matrixPath } from '../parameters.ts';
@@ -52,7 +52,7 @@ export function readGpt2(document: ConfigDocument, name: string): TransformerCon
     norm: { kind: 'layer' },
     norms: ['ln1', 'ln2'],
     residual: 'sequential',
-    biased: BLOCK_MATRICES.filter((each) => each !== 'W_gate'),
+    biased: matricesOf({ mlp: 'plain' }),
     qkNorm: 'none',
     mlp: 'plain',
     act_fn: ACTIVATIONS[activation as keyof typeof ACTIVATIONS],

@@ -1,7 +1,7 @@
 /** Model, family: GPT-NeoX (Pythia): layer norms, parallel blocks, a part of each head rotated, queries, keys and values in one matrix. */
 import * as v from 'valibot';
 import { jsonObject } from '../../formats/json-object.ts';
-import { BLOCK_MATRICES } from '../block-spec.ts';
+import { matricesOf } from '../block-spec.ts';
 import { readFields, refuseConfig, type ConfigDocument } from '../config-file.ts';
 import { plainRotaryBase } from '../config-rope.ts';
 import type { TransformerConfig } from '../config.ts';
@@ -67,9 +67,7 @@ export function readGptNeox(document: ConfigDocument, name: string): Transformer
       norm: { kind: 'layer' },
       norms: ['ln1', 'ln2'],
       residual: (fields.use_parallel_residual ?? true) ? 'parallel' : 'sequential',
-      biased: BLOCK_MATRICES.filter(
-        (each) => each === 'W_in' || each === 'W_out' || (hasBias && each !== 'W_gate'),
-      ),
+      biased: matricesOf({ mlp: 'plain' }).filter((each) => each === 'W_in' || each === 'W_out' || hasBias),
       qkNorm: 'none',
       mlp: 'plain',
       act_fn: ACTIVATIONS[activation as keyof typeof ACTIVATIONS],

@@ -4,11 +4,16 @@
  */
 import * as v from 'valibot';
 import { jsonObject } from '../../formats/json-object.ts';
-import { BLOCK_NORMS, type BlockMatrix, type BlockNorm, type BlockSpec } from '../block-spec.ts';
-import { readFields, type ConfigDocument, type NeutralValues } from '../config-file.ts';
-import { rotaryChoice, type NamedScaling } from '../config-rope.ts';
+import {
+  BLOCK_NORMS,
+  type AttentionType,
+  type BlockMatrix,
+  type BlockNorm,
+  type BlockSpec,
+} from '../block-spec.ts';
+import { readFields, type ConfigDocument } from '../config-file.ts';
+import { rotaryChoice } from '../config-rope-scaling.ts';
 import type { TransformerConfig } from '../config.ts';
-import type { AttentionType } from '../block-spec.ts';
 import { decoderNaming } from '../decoder-naming.ts';
 import { ggufNaming } from '../gguf-naming.ts';
 import { sameRotary } from '../rope.ts';
@@ -18,7 +23,7 @@ import {
   LAYER_TYPES,
   nullable,
   positive,
-  readHeads,
+  readDimensions,
   readLayerTypes,
 } from './decoder-fields.ts';
 
@@ -38,7 +43,6 @@ interface Member {
   /** `model_type`, and the defaults of its configuration class. */
   readonly model_type: string;
   readonly eps: number;
-  readonly scalings: readonly NamedScaling[];
   readonly endTokens: readonly number[];
   readonly qkNorm: BlockSpec['qkNorm'];
   /** The module of each norm. */
@@ -48,7 +52,6 @@ interface Member {
   biased(fields: Fields): readonly BlockMatrix[];
   /** The keys that a query sees, and of which layers; null: all. */
   window(fields: Fields): { readonly size: number; typeOf(layer: number): AttentionType } | null;
-  readonly neutral?: NeutralValues;
 }
 
 const QUERY_KEY_VALUE: readonly BlockMatrix[] = ['W_Q', 'W_K', 'W_V'];
@@ -76,7 +79,6 @@ const MEMBERS: readonly Member[] = [
     architecture: 'Olmo2ForCausalLM',
     model_type: 'olmo2',
     eps: 1e-5,
-    scalings: [],
     endTokens: [],
     qkNorm: 'all',
     norms: AFTER,
@@ -88,7 +90,6 @@ const MEMBERS: readonly Member[] = [
     model_type: 'llama',
     gguf: 'interleaved',
     eps: 1e-6,
-    scalings: ['llama3', 'linear'],
     endTokens: [2],
     qkNorm: 'none',
     norms: BEFORE,
@@ -103,7 +104,6 @@ const MEMBERS: readonly Member[] = [
     model_type: 'qwen2',
     gguf: 'halves',
     eps: 1e-6,
-    scalings: [],
     endTokens: [],
     qkNorm: 'none',
     norms: BEFORE,
@@ -115,7 +115,6 @@ const MEMBERS: readonly Member[] = [
     model_type: 'qwen3',
     gguf: 'halves',
     eps: 1e-6,
-    scalings: [],
     endTokens: [],
     qkNorm: 'head',
     norms: BEFORE,
@@ -126,7 +125,6 @@ const MEMBERS: readonly Member[] = [
     architecture: 'MistralForCausalLM',
     model_type: 'mistral',
     eps: 1e-6,
-    scalings: [],
     endTokens: [2],
     qkNorm: 'none',
     norms: BEFORE,
@@ -136,6 +134,8 @@ const MEMBERS: readonly Member[] = [
 ];
 
 const DEFAULT_BASE = 10_000;
+/** The classes of all members take them from one table. */
+const SCALINGS = ['linear', 'llama3', 'yarn'] as const;
 
 /** Readers by `model_type`. */
 export const LLAMA_LIKE: readonly (readonly [
@@ -144,16 +144,16 @@ export const LLAMA_LIKE: readonly (readonly [
 ])[] = MEMBERS.map((member) => [member.model_type, (document, name) => readMember(member, document, name)]);
 
 function readMember(member: Member, document: ConfigDocument, name: string): TransformerConfig {
-  const fields = readFields(name, document, Fields, member.neutral);
+  const fields = readFields(name, document, Fields);
   checkActivation(name, 'hidden_act', fields.hidden_act ?? 'silu', ['silu', 'swish']);
-  const heads = readHeads(name, fields);
+  const dimensions = readDimensions(name, fields);
   const window = member.window(fields);
   const attn_types = readLayerTypes(name, fields, (layer) => window?.typeOf(layer) ?? 'global');
   const { base, scaling } = rotaryChoice(
     name,
     { ...fields, rope_theta: fields.rope_theta ?? DEFAULT_BASE },
     { known: [...LAYER_TYPES.keys()], used: [...LAYER_TYPES.keys()] },
-    member.scalings,
+    SCALINGS,
   );
   return {
     family: {
@@ -161,15 +161,10 @@ function readMember(member: Member, document: ConfigDocument, name: string): Tra
       defaultEndTokens: member.endTokens,
       naming: decoderNaming(member.norms),
       ...(member.gguf && {
-        gguf: ggufNaming(GGUF_NORMS, member.gguf === 'interleaved' ? heads.d_head : null),
+        gguf: ggufNaming(GGUF_NORMS, member.gguf === 'interleaved' ? dimensions.d_head : null),
       }),
     },
-    n_layers: fields.num_hidden_layers,
-    d_model: fields.hidden_size,
-    ...heads,
-    d_mlp: fields.intermediate_size,
-    d_vocab: fields.vocab_size,
-    n_ctx: fields.max_position_embeddings,
+    ...dimensions,
     block: {
       norm: { kind: 'rms', gainOffset: 0 },
       norms: BLOCK_NORMS.filter((norm) => norm in member.norms),
@@ -181,8 +176,8 @@ function readMember(member: Member, document: ConfigDocument, name: string): Tra
     },
     eps: fields.rms_norm_eps ?? member.eps,
     positions: 'rotary',
-    rotary: sameRotary(heads.d_head, base, scaling),
-    attn_scale: Math.sqrt(heads.d_head),
+    rotary: sameRotary(dimensions.d_head, base, scaling),
+    attn_scale: Math.sqrt(dimensions.d_head),
     attn_types,
     window_size: window?.size ?? null,
     attn_scores_soft_cap: null,
