@@ -120,15 +120,11 @@ class Keys {
 
   /** As config.json has it; null for a plain rotation. */
   scaling(): ConfigDocument | null {
-    const type = this.text('rope.scaling.type') ?? 'none';
+    const key = 'rope.scaling.type';
+    const type = this.text(key) ?? 'none';
     if (type === 'none') return null;
-    return {
-      rope_type: type,
-      factor: this.number('rope.scaling.factor'),
-      ...(type !== 'linear' && {
-        original_max_position_embeddings: this.number('rope.scaling.original_context_length'),
-      }),
-    };
+    if (type === 'linear') return { rope_type: type, factor: this.number('rope.scaling.factor') };
+    throw this.metadata.wrong(`${this.prefix}.${key}`, '"none" or "linear"', type);
   }
 }
 

@@ -1,13 +1,14 @@
 /** Model, GGUF: the names of tensors, which are the same for all families but for those of norms: `blk.3.attn_q.weight`. */
-import type { BlockMatrix, BlockNorm } from './block-spec.ts';
+import { BLOCK_MATRICES, type BlockMatrix, type BlockNorm } from './block-spec.ts';
 import type { Naming, Place } from './naming.ts';
 import { biasPath, matrixPath } from './parameters.ts';
 
-const MODULES: Readonly<Record<Exclude<BlockMatrix, 'W_router'>, string>> = {
+const MODULES: Readonly<Record<BlockMatrix, string>> = {
   W_Q: 'attn_q',
   W_K: 'attn_k',
   W_V: 'attn_v',
   W_O: 'attn_output',
+  W_router: 'ffn_gate_inp',
   W_gate: 'ffn_gate',
   W_in: 'ffn_up',
   W_out: 'ffn_down',
@@ -48,7 +49,7 @@ export function ggufNaming(
         'attn.q_norm.w': { key: `${at}.attn_q_norm.weight` },
         'attn.k_norm.w': { key: `${at}.attn_k_norm.weight` },
       };
-      for (const name of Object.keys(MODULES) as (keyof typeof MODULES)[]) {
+      for (const name of BLOCK_MATRICES) {
         const order = rotated.includes(name) ? { interleaved: interleaved! } : {};
         places[matrixPath(name)] = { key: `${at}.${MODULES[name]}.weight`, ...order };
         places[biasPath(name)] = { key: `${at}.${MODULES[name]}.bias`, ...order };

@@ -1,6 +1,6 @@
 /**
  * Tokenizer, GGUF: the tokenizer in a file's metadata as the `tokenizer.json` and `tokenizer_config.json` that it was converted
- * from, so that texts are tokenized by the same rules. Keys: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md#tokenizer
+ * from, so that texts are tokenized by the same rules. A change here raises the version of the compiled form. Keys: https://github.com/ggml-org/ggml/blob/master/docs/gguf.md#tokenizer
  */
 import { BadFileError } from '../errors.ts';
 import type { MetadataReader } from '../formats/gguf-metadata.ts';

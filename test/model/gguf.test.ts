@@ -89,7 +89,11 @@ describe('a GGUF file that cannot be traced as it is', () => {
       { values: { 'llama.rope.dimension_count': 6 } },
       /llama\.rope\.dimension_count is 6, expected 12/,
     ],
-    ['with yarn', { values: { 'llama.rope.scaling.type': 'yarn' } }, /rope_scaling/],
+    [
+      'with yarn',
+      { values: { 'llama.rope.scaling.type': 'yarn' } },
+      /rope\.scaling\.type is "yarn", expected "none" or "linear"/,
+    ],
     [
       'with two scalings',
       { values: { 'llama.rope.scaling.type': 'linear', 'llama.rope.scaling.factor': 2 } },

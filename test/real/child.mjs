@@ -2,10 +2,12 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { selectBackend } from '../../dist/backend/select.js';
+import { PromptReader } from '../../dist/engine/prompt-reader.js';
 import { openFileSource } from '../../dist/formats/byte-source.js';
 import { openCheckpoint } from '../../dist/model/checkpoint.js';
 import { withGguf } from '../../dist/model/gguf-files.js';
 import { loadTransformer } from '../../dist/model/load.js';
+import { USUAL_PROMPT } from '../../dist/tokenizer/bos.js';
 import { loadTokenizer } from '../../dist/tokenizer/load.js';
 
 const [, , subject, device] = process.argv;
@@ -70,7 +72,8 @@ async function sameTokens() {
     tokenizerJson: made('tokenizer.json'),
     tokenizerConfig: made('tokenizer_config.json'),
   });
+  const prompts = new PromptReader(tokenizer, USUAL_PROMPT);
   return REFERENCE.every(
-    ({ prompt, token_ids }) => tokenizer.attributionInput(prompt).join() === token_ids.join(),
+    ({ prompt, token_ids }) => prompts.attributionTokens({ prompt }).join() === token_ids.join(),
   );
 }

@@ -3,6 +3,8 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { PromptReader } from '../../src/engine/prompt-reader.ts';
+import { USUAL_PROMPT } from '../../src/tokenizer/bos.ts';
 import { mergesByScore } from '../../src/tokenizer/gguf-merges.ts';
 import { loadTokenizer } from '../../src/tokenizer/load.ts';
 import type { Tokenizer } from '../../src/tokenizer/tokenizer.ts';
@@ -67,6 +69,12 @@ describe.each(NAMES)('the tokenizer of %s', (name) => {
             golden.promptIds(text, 'unless_special_first'),
           );
         expect(own.decode(ids)).toBe(golden.decode(ids));
+        if (text === '') return;
+        const [ours, theirs] = [own, golden].map((each) => new PromptReader(each, USUAL_PROMPT));
+        expect(ours!.passTokens({ prompt: text })).toEqual(theirs!.passTokens({ prompt: text }));
+        expect(ours!.attributionTokens({ prompt: text })).toEqual(
+          theirs!.attributionTokens({ prompt: text }),
+        );
       }),
       { numRuns: 2000 },
     );
