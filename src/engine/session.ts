@@ -93,11 +93,18 @@ async function openHeaders(subject: Subject): Promise<OpenedSubject> {
   }
 }
 
+/** What ends the name of a GGUF file: the type of its weights, `-Q4_K_M.gguf`. */
+const GGUF_ENDING = /(?:[-.](?:I?Q\d\w*|B?F16|F32|MXFP4))?\.gguf$/i;
+
 /** What the model's family says of prompts, by the names that the model goes by. */
 function promptRuleOf({ model, transcoders }: Subject): PromptRule {
-  const { repository, folder } = model.source;
-  const names =
-    repository === undefined ? [transcoders.config.model_name, path.basename(folder ?? '')] : [repository];
+  const { repository, folder, file } = model.source;
+  const names = [
+    ...(repository === undefined
+      ? [transcoders.config.model_name, path.basename(folder ?? '')]
+      : [repository]),
+    ...(file === undefined ? [] : [file.replace(GGUF_ENDING, '')]),
+  ];
   return model.config.family.promptRule?.(names) ?? USUAL_PROMPT;
 }
 

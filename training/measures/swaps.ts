@@ -32,7 +32,9 @@ export async function scoreSwaps(
     if (first(one.answer) !== first(other.answer)) pairs.push([one, other]);
   }
   // Prompts in pairs: the one that is changed, then the one that features are taken from.
-  const prompts = pairs.flat().map(({ subject }) => tokenizer.promptIds(question(wording, subject), 'always'));
+  const prompts = pairs
+    .flat()
+    .map(({ subject }) => tokenizer.promptIds(question(wording, subject), 'always'));
   const position = prompts[0]!.indexOf(first(pairs[0]![0].subject));
   const batch = batchOf(prompts);
   const n = prompts.length;
