@@ -3,13 +3,14 @@ import { readFile, stat } from 'node:fs/promises';
 import { addAbortSignal, type Readable } from 'node:stream';
 import type { PromptInput } from '../engine/request.ts';
 import { BadFileError, NotFoundError, UsageError } from '../errors.ts';
+import { chatChoice, type ChatFlags } from './chat.ts';
 
 /** Far above any model's context; a larger file is most likely the wrong one. */
 const LARGEST_PROMPT_BYTES = 16 * 2 ** 20;
 
 const STANDARD_INPUT = '-';
 
-export interface PromptChoice {
+export interface PromptChoice extends ChatFlags {
   readonly argument?: string | undefined;
   readonly promptFile?: string | undefined;
   readonly tokens?: readonly number[] | undefined;
@@ -22,6 +23,7 @@ export async function readPrompt(
   signal: AbortSignal,
 ): Promise<PromptInput> {
   const { argument, promptFile, tokens } = choice;
+  const chat = chatChoice(choice);
   const given = [
     argument === undefined ? undefined : 'a prompt',
     promptFile === undefined ? undefined : '--prompt-file',
@@ -38,7 +40,7 @@ export async function readPrompt(
       hint: 'Give at least one character, or --tokens with the id of <bos> alone.',
     });
   }
-  return { prompt };
+  return chat ? { prompt, chat } : { prompt };
 }
 
 function notExactlyOne(given: readonly string[]): UsageError {

@@ -1,5 +1,6 @@
 /** Tokenizer, the interface: text to token ids and back, with the reference's two rules about the beginning-of-sequence token. */
 import type { BosChoice } from './bos.ts';
+import type { RoleTokens } from './special-tokens.ts';
 
 export interface DecodeOptions {
   /** Leaves out the tokens that `tokenizer.json` marks special; `<mask>` is among them. Default false. */
@@ -24,6 +25,7 @@ export interface Tokenizer {
   readonly eosId: number;
   /** Ids declared special (`additional_special_tokens`, bos, eos, pad, unk). `<mask>` is not one of them. */
   readonly specialIds: ReadonlySet<number>;
+  readonly roleTokens: RoleTokens;
   /** The template of the files, such as `$A <eos>`, where `modelInput` does something else; null where it does the same. */
   readonly otherTemplate: string | null;
   /** Ids of the text alone: nothing put in front. */

@@ -1,6 +1,7 @@
 /** `tracer generate PROMPT`: a greedy or sampled continuation, optionally under interventions. */
 import type { Command } from 'commander';
 import { GENERATE_DEFAULTS } from '../../engine/generate/types.ts';
+import { withChatFlags, type ChatFlags } from '../chat.ts';
 import {
   INTERVENTION_HELP,
   readInterventionFlags,
@@ -12,7 +13,7 @@ import { readPrompt } from '../prompt.ts';
 import type { Shell } from '../shell.ts';
 import { collect, nonNegative, probability, tokenIds, wholeNumber } from '../values.ts';
 
-interface GenerateOptions extends InterventionFlags {
+interface GenerateOptions extends InterventionFlags, ChatFlags {
   readonly promptFile?: string;
   readonly tokens?: number[];
   readonly maxNewTokens: number;
@@ -40,7 +41,8 @@ export function addGenerate(program: Command, shell: Shell): void {
     .description('continue a prompt, optionally with changed features')
     .argument('[prompt]', "the prompt, or '-' for standard input")
     .option('--prompt-file <file>', 'read the prompt from a file, as it is')
-    .option('--tokens <ids>', 'token ids instead of text: 2,651,18', tokenIds('--tokens'))
+    .option('--tokens <ids>', 'token ids instead of text: 2,651,18', tokenIds('--tokens'));
+  withChatFlags(command)
     .option(
       '--max-new-tokens <n>',
       'tokens to add at most',

@@ -2,12 +2,13 @@
 import type { Command } from 'commander';
 import { REQUEST_DEFAULTS } from '../../engine/request.ts';
 import { UsageError } from '../../errors.ts';
+import { withChatFlags, type ChatFlags } from '../chat.ts';
 import { perform } from '../perform.ts';
 import { readPrompt } from '../prompt.ts';
 import type { Shell } from '../shell.ts';
 import { collect, probability, tokenIds, wholeNumber } from '../values.ts';
 
-interface RunOptions {
+interface RunOptions extends ChatFlags {
   readonly promptFile?: string;
   readonly tokens?: number[];
   readonly top: number;
@@ -36,7 +37,8 @@ export function addRun(program: Command, shell: Shell): void {
     .description('run a prompt through the replacement model')
     .argument('[prompt]', "the prompt, or '-' for standard input")
     .option('--prompt-file <file>', 'read the prompt from a file, as it is')
-    .option('--tokens <ids>', 'token ids instead of text: 2,651,18', tokenIds('--tokens'))
+    .option('--tokens <ids>', 'token ids instead of text: 2,651,18', tokenIds('--tokens'));
+  withChatFlags(command)
     .option('--top <k>', 'most likely next tokens to show', wholeNumber('--top', 0), REQUEST_DEFAULTS.top)
     .option('--features <k>', 'strongest features of each token to show', wholeNumber('--features', 0))
     .option(

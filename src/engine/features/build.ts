@@ -86,8 +86,7 @@ export async function buildFeatures(request: FeaturesBuildRequest): Promise<Feat
 /** Beside the weights if the set is a local folder of the user, where all commands find the pages; other sets are not written to. */
 function outputOf({ output, transcoders }: FeaturesBuildRequest): string {
   if (output !== undefined) return output;
-  const located =
-    transcoders === undefined ? undefined : locate('transcoders', transcoders);
+  const located = transcoders === undefined ? undefined : locate('transcoders', transcoders);
   if (located?.preset === undefined && located?.reference.kind === 'local') {
     return path.join(located.reference.path, FEATURE_FOLDER);
   }

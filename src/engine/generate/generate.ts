@@ -13,6 +13,7 @@ import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { GENERATE_DEFAULTS, type GenerateRequest, type GenerateResult } from './types.ts';
 import { checkInterventions, frozenResult, planInterventions } from '../intervene/prepare.ts';
 import { observedTensors, tokenResults } from '../intervene/intervene.ts';
+import { inTemplate, noteChat, type ReadInput } from '../chat.ts';
 import { note, promptNotes } from '../prompt-notes.ts';
 import type { SavedFileResult } from '../result.ts';
 import { tokensOf } from '../run/run.ts';
@@ -26,7 +27,8 @@ const LARGEST_SEED = 2 ** 32 - 1;
 export async function generate(request: GenerateRequest): Promise<GenerateResult> {
   using session = await openSession(request, {
     mayLackSet: !wantsFeatures(request),
-    check: (tokenizer, config, files) => prepare(request, tokenizer, config, files),
+    check: async (tokenizer, config, files) =>
+      prepare(request, await inTemplate(request.input, files, tokenizer), tokenizer, config, files),
   });
   return await generateIn(session, request);
 }
@@ -44,7 +46,8 @@ interface Prepared {
 
 /** Derived from the request and all files except weights. Throws `UsageError`, and `BadFileError` for invalid token ids. */
 async function prepare(
-  { input, stopAtEos = true, stop = [] }: GenerateRequest,
+  { stopAtEos = true, stop = [] }: GenerateRequest,
+  input: ReadInput,
   tokenizer: Tokenizer,
   config: TransformerConfig,
   files: FileSet,
@@ -89,15 +92,14 @@ export async function generateIn(session: Session, request: GenerateRequest): Pr
     onProgress?.({ kind: 'warning', message });
   }
   const { config, files: modelFiles } = session.subject.model;
-  const { tokens, endTokens, endings } = await prepare(request, tokenizer, config, modelFiles);
+  const input = await inTemplate(request.input, modelFiles, tokenizer);
+  const { tokens, endTokens, endings } = await prepare(request, input, tokenizer, config, modelFiles);
+  const chat = noteChat(input, tokens, tokenizer, onProgress);
   const withoutEnd =
     (request.stopAtEos ?? true) && endTokens.length === 0
       ? ['no token ends the text: the files of the model name no eos_token_id']
       : [];
-  const noted = note(
-    [...promptNotes([{ input: request.input, tokens }], tokenizer), ...withoutEnd],
-    onProgress,
-  );
+  const noted = note([...promptNotes([{ input, tokens }], tokenizer), ...withoutEnd], onProgress);
   const checked = checkInterventions(session, tokens.length, request, onProgress, maxNewTokens - 1);
   using plan = await planInterventions(session, checked);
   const phase = { kind: 'progress', phase: 'forward', message: `Reading ${tokens.length} tokens` } as const;
@@ -142,6 +144,7 @@ export async function generateIn(session: Session, request: GenerateRequest): Pr
   return {
     ...session.description,
     ...noted,
+    ...chat,
     ...frozenResult(checked.freeze),
     tokens: tokenResults(session, all),
     n_prompt_tokens: tokens.length,

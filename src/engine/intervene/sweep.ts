@@ -7,6 +7,7 @@ import { effectOf } from './effect.ts';
 import { checkInterventions, frozenResult, planInterventions } from './prepare.ts';
 import { INTERVENE_DEFAULTS, type SweepPoint, type SweepRequest, type SweepResult } from './types.ts';
 import { tokenResults } from './intervene.ts';
+import { inTemplate, noteChat } from '../chat.ts';
 import { notePrompts } from '../prompt-notes.ts';
 import { tokensOf } from '../run/run.ts';
 import { openSession, type Session } from '../session.ts';
@@ -24,8 +25,10 @@ export async function sweepIn(session: Session, request: SweepRequest): Promise<
   const { replacement, tokenizer, stopwatch } = session;
   const { signal, onProgress } = request;
   const { address, changes } = request.sweep;
-  const tokens = tokensOf(request.input, tokenizer);
-  const noted = notePrompts([{ input: request.input, tokens }], tokenizer, onProgress);
+  const input = await inTemplate(request.input, session.subject.model.files, tokenizer);
+  const tokens = tokensOf(input, tokenizer);
+  const chat = noteChat(input, tokens, tokenizer, onProgress);
+  const noted = notePrompts([{ input, tokens }], tokenizer, onProgress);
   const options = { logits: 'last' as const, ...(signal && { signal }) };
   const listed = request.interventions ?? [];
   // All values are checked before the first pass; what is worth a warning is the same for each.
@@ -82,6 +85,7 @@ export async function sweepIn(session: Session, request: SweepRequest): Promise<
   return {
     ...session.description,
     ...noted,
+    ...chat,
     ...frozenResult(freeze),
     tokens: tokenResults(session, tokens),
     sweep: {

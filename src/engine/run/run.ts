@@ -9,10 +9,11 @@ import { BEFORE_UNEMBEDDING, lastLogits } from '../../model/logit-blocks.ts';
 import type { ForwardResult, Transformer } from '../../model/transformer.ts';
 import type { ActiveFeatures } from '../../replacement/replacement-model.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
+import { inTemplate, noteChat, type ReadInput } from '../chat.ts';
 import { blockNumbers } from '../logit-numbers.ts';
 import { mostLikely } from '../next-tokens.ts';
 import { notePrompts } from '../prompt-notes.ts';
-import { REQUEST_DEFAULTS, type PromptInput } from '../request.ts';
+import { REQUEST_DEFAULTS } from '../request.ts';
 import type { RunRequest } from './types.ts';
 import type { NextTokenResult, SavedFileResult } from '../result.ts';
 import type { FeatureResult, RunResult } from './types.ts';
@@ -30,7 +31,8 @@ const LOGITS = 'logits';
 export async function run(request: RunRequest): Promise<RunResult> {
   using session = await openSession(request, {
     mayLackSet: !wantsFeatures(request),
-    check: (tokenizer, config) => prepare(request, tokenizer, config),
+    check: async (tokenizer, config, files) =>
+      prepare(request, await inTemplate(request.input, files, tokenizer), tokenizer, config),
   });
   return await runIn(session, request);
 }
@@ -38,8 +40,10 @@ export async function run(request: RunRequest): Promise<RunResult> {
 /** As `run`, in a session that is loaded already. */
 export async function runIn(session: Session, request: RunRequest): Promise<RunResult> {
   const { replacement, tokenizer, stopwatch } = session;
-  const { tokens, names, expectedIds } = prepare(request, tokenizer, replacement.model.config);
-  const noted = notePrompts([{ input: request.input, tokens }], tokenizer, request.onProgress);
+  const input = await inTemplate(request.input, session.subject.model.files, tokenizer);
+  const { tokens, names, expectedIds } = prepare(request, input, tokenizer, replacement.model.config);
+  const chat = noteChat(input, tokens, tokenizer, request.onProgress);
+  const noted = notePrompts([{ input, tokens }], tokenizer, request.onProgress);
   const saved = request.saveActivations;
   const { model } = replacement;
   const options = {
@@ -90,6 +94,7 @@ export async function runIn(session: Session, request: RunRequest): Promise<RunR
   return {
     ...session.description,
     ...noted,
+    ...chat,
     tokens: tokens.map((id, position) => ({ position, id, text: texts[position]! })),
     output: { shape: [1, tokens.length, model.config.d_vocab], dtype: 'float32' },
     top: request.top === 0 ? [] : top,
@@ -124,8 +129,13 @@ interface Prepared {
 }
 
 /** Derived from the request, the tokenizer and the configuration alone. Throws `UsageError` for an invalid request. */
-function prepare(request: RunRequest, tokenizer: Tokenizer, config: TransformerConfig): Prepared {
-  const tokens = tokensOf(request.input, tokenizer);
+function prepare(
+  request: RunRequest,
+  input: ReadInput,
+  tokenizer: Tokenizer,
+  config: TransformerConfig,
+): Prepared {
+  const tokens = tokensOf(input, tokenizer);
   checkTokens(tokens, config);
   const saved = request.saveActivations;
   return {
@@ -135,9 +145,10 @@ function prepare(request: RunRequest, tokenizer: Tokenizer, config: TransformerC
   };
 }
 
-/** Token ids of a prompt, with BOS in front; given ids are taken as they are. */
-export function tokensOf(input: PromptInput, tokenizer: Tokenizer): readonly number[] {
+/** Token ids of a prompt, with BOS in front, unless a chat template begins with it; given ids are taken as they are. */
+export function tokensOf(input: ReadInput, tokenizer: Tokenizer): readonly number[] {
   if ('tokens' in input) return input.tokens;
+  if (input.inTemplate) return tokenizer.attributionInput(input.prompt);
   if (input.prompt !== '') return tokenizer.modelInput(input.prompt);
   throw new UsageError({
     code: 'empty_prompt',
