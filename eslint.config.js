@@ -43,6 +43,8 @@ const PACKAGE_OWNERS = {
   'cli-table3': ['report'],
   commander: ['cli'],
   '@huggingface/hub': ['hub'],
+  '@huggingface/jinja': ['tokenizer'],
+  '@huggingface/tokenizers': ['tokenizer'],
   undici: ['hub'],
   'hono*': ['viewer'],
   '@hono/*': ['viewer'],

@@ -27,6 +27,7 @@ export type { Edit, HookName, RunHooks } from './model/hooks.ts';
 export type { ForwardOptions, ForwardResult } from './model/transformer.ts';
 export type { FeaturePage } from './transcoder/feature-page.ts';
 export type { Graph, Provenance } from './graph/graph.ts';
+export type { ChatResult } from './engine/chat.ts';
 export type * from './engine/request.ts';
 export type * from './engine/result.ts';
 export type * from './engine/load/types.ts';

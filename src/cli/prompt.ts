@@ -4,6 +4,7 @@ import { addAbortSignal, type Readable } from 'node:stream';
 import type { Command } from 'commander';
 import type { PromptInput } from '../engine/request.ts';
 import { BadFileError, NotFoundError, UsageError } from '../errors.ts';
+import { chatChoice, withChatFlags, type ChatFlags } from './chat.ts';
 import { tokenIds } from './values.ts';
 
 /** Far above any model's context; a larger file is most likely the wrong one. */
@@ -11,7 +12,7 @@ const LARGEST_PROMPT_BYTES = 16 * 2 ** 20;
 
 const STANDARD_INPUT = '-';
 
-export interface PromptChoice {
+export interface PromptChoice extends ChatFlags {
   readonly argument?: string | undefined;
   readonly promptFile?: string | undefined;
   readonly tokens?: readonly number[] | undefined;
@@ -21,11 +22,13 @@ const BOS_HELP = 'put in front of text: auto, none, or a token such as <bos>';
 
 /** The ways to give a prompt. */
 export function withPromptFlags(command: Command): Command {
-  return withBosFlag(
-    command
-      .argument('[prompt]', "the prompt, or '-' for standard input")
-      .option('--prompt-file <file>', 'read the prompt from a file, as it is')
-      .option('--tokens <ids>', 'token ids instead of text: 2,651,18', tokenIds('--tokens')),
+  return withChatFlags(
+    withBosFlag(
+      command
+        .argument('[prompt]', "the prompt, or '-' for standard input")
+        .option('--prompt-file <file>', 'read the prompt from a file, as it is')
+        .option('--tokens <ids>', 'token ids instead of text: 2,651,18', tokenIds('--tokens')),
+    ),
   );
 }
 
@@ -40,6 +43,7 @@ export async function readPrompt(
   signal: AbortSignal,
 ): Promise<PromptInput> {
   const { argument, promptFile, tokens } = choice;
+  const chat = chatChoice(choice);
   const given = [
     argument === undefined ? undefined : 'a prompt',
     promptFile === undefined ? undefined : '--prompt-file',
@@ -56,7 +60,7 @@ export async function readPrompt(
       hint: 'Give at least one character, or --tokens with the id of <bos> alone.',
     });
   }
-  return { prompt };
+  return chat ? { prompt, chat } : { prompt };
 }
 
 function notExactlyOne(given: readonly string[]): UsageError {

@@ -22,6 +22,7 @@ import { GENERATION_CONFIG_FILE } from '../model/end-tokens.ts';
 import { lacks, type FileSet } from '../model/file-set.ts';
 import { GGUF_SUFFIX, withGguf } from '../model/gguf-files.ts';
 import { INDEX_FILE } from '../model/weights-file.ts';
+import { CHAT_FILES } from '../tokenizer/chat-template.ts';
 import { readSetConfig, SET_CONFIG_FILE } from '../transcoder/open.ts';
 import { NO_SET, NO_SET_CONFIG } from '../transcoder/no-set.ts';
 import type { SetConfig } from '../transcoder/set-config.ts';
@@ -46,7 +47,7 @@ export interface ResolveSubjectOptions {
 }
 
 const TOKENIZER_FILE = 'tokenizer.json';
-const TOKENIZER_FILES = [TOKENIZER_FILE, 'tokenizer_config.json', 'special_tokens_map.json'];
+const TOKENIZER_FILES = [TOKENIZER_FILE, 'tokenizer_config.json', 'special_tokens_map.json', ...CHAT_FILES];
 
 /** Files of a model beside its weights and their index. */
 const SMALL_FILES = [CONFIG_FILE, GENERATION_CONFIG_FILE, ...TOKENIZER_FILES];

@@ -2,7 +2,7 @@
 import { UsageError } from '../errors.ts';
 import type { BosChoice, PromptRule } from '../tokenizer/bos.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
-import type { PromptInput } from './request.ts';
+import type { ReadInput } from './chat.ts';
 
 /** Belongs to a session. Token ids are taken as they are; in front of text stands what the rule of the model and `bos` say. */
 export class PromptReader {
@@ -25,12 +25,12 @@ export class PromptReader {
   }
 
   /** For `run`, `intervene` and `generate`. Throws `UsageError` for an empty prompt. */
-  passTokens(input: PromptInput): readonly number[] {
+  passTokens(input: ReadInput): readonly number[] {
     return this.tokens(input, this.rule.bos.pass);
   }
 
   /** Throws `UsageError` for an empty prompt, and for one that does not begin as the model's prompts have to. */
-  attributionTokens(input: PromptInput): readonly number[] {
+  attributionTokens(input: ReadInput): readonly number[] {
     const tokens = this.tokens(input, this.rule.bos.attribution);
     const { beginning } = this.rule;
     if (beginning.every((id, i) => tokens[i] === id)) return tokens;
@@ -44,9 +44,11 @@ export class PromptReader {
     });
   }
 
-  private tokens(input: PromptInput, rule: PromptRule['bos']['pass']): readonly number[] {
+  private tokens(input: ReadInput, rule: PromptRule['bos']['pass']): readonly number[] {
     if ('tokens' in input) return input.tokens;
-    if (input.prompt !== '') return this.tokenizer.promptIds(input.prompt, rule, this.bos);
+    // A chat template puts its own BOS in front.
+    const own = input.inTemplate ? this.rule.bos.attribution : rule;
+    if (input.prompt !== '') return this.tokenizer.promptIds(input.prompt, own, this.bos);
     throw new UsageError({
       code: 'empty_prompt',
       message: 'the prompt is empty',

@@ -5,13 +5,14 @@ import type { TargetChoice } from '../attribution/targets.ts';
 import type { JsonValue, Provenance, SourceReference } from '../graph/graph.ts';
 import { CONFIG_FILE } from '../model/checkpoint.ts';
 import { SET_CONFIG_FILE } from '../transcoder/open.ts';
+import { chatResult, type ReadInput } from './chat.ts';
 import { ATTRIBUTE_DEFAULTS, type GraphOptions } from './attribute/types.ts';
 import type { NamedFiles } from './named-files.ts';
 import type { Session } from './session.ts';
 
 export async function graphProvenance(
   session: Session,
-  tokens: readonly number[],
+  { input, tokens }: { readonly input: ReadInput; readonly tokens: readonly number[] },
   logitLabels: readonly string[],
   targets: TargetChoice,
   options: GraphOptions,
@@ -29,6 +30,7 @@ export async function graphProvenance(
     dtype: description.dtype,
     options: {
       ...recordedOptions(targets, options),
+      ...recordedChat(input),
       ...(description.bos !== undefined && { bos: description.bos }),
     },
     prompt: tokenizer.decode(tokens),
@@ -56,6 +58,12 @@ function recordedOptions(targets: TargetChoice, options: GraphOptions): Record<s
     target_position: options.targetPosition ?? null,
     ...recordedTargets(targets),
   };
+}
+
+/** Absent without a chat template, as in graphs of earlier versions. */
+function recordedChat(input: ReadInput): Record<string, JsonValue> {
+  const { chat } = chatResult(input);
+  return chat ? { chat: true, system: chat.system } : {};
 }
 
 function recordedTargets(targets: TargetChoice): Record<string, JsonValue> {

@@ -71,5 +71,13 @@ export interface CommonOptions {
   readonly onProgress?: ((event: EngineEvent) => void) | undefined;
 }
 
+/** A prompt becomes the user's message in the chat template of the model's checkpoint. */
+export interface ChatChoice {
+  /** The system message, in front of it. */
+  readonly system?: string | undefined;
+}
+
 /** Text, or token ids as they are (nothing is put in front of them). */
-export type PromptInput = { readonly prompt: string } | { readonly tokens: readonly number[] };
+export type PromptInput =
+  | { readonly prompt: string; readonly chat?: ChatChoice | undefined }
+  | { readonly tokens: readonly number[] };

@@ -7,7 +7,7 @@ import { Bpe } from './bpe.ts';
 import { Decoder } from './decoder.ts';
 import { PreTokenizer } from './pre-tokenizer.ts';
 import type { Rules } from './rules.ts';
-import type { SpecialTokens } from './special-tokens.ts';
+import type { RoleTokens, SpecialTokens } from './special-tokens.ts';
 import { pieceOf, vocabularySize } from './tables.ts';
 import type { BpeTables } from './tables.ts';
 import { otherTemplate } from './template.ts';
@@ -20,6 +20,7 @@ export class BpeTokenizer implements Tokenizer {
   readonly bosId: number;
   readonly eosId: number;
   readonly specialIds: ReadonlySet<number>;
+  readonly roleTokens: RoleTokens;
   readonly otherTemplate: string | null;
   readonly #special: SpecialTokens;
   readonly #tables: BpeTables;
@@ -33,6 +34,7 @@ export class BpeTokenizer implements Tokenizer {
     this.bosId = special.bosId;
     this.eosId = special.eosId;
     this.specialIds = special.ids;
+    this.roleTokens = special.roles;
     this.otherTemplate = otherTemplate(rules, special, (id) => pieceOf(tables, id)!);
     this.#special = special;
     this.#tables = tables;

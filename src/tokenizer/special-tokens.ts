@@ -21,6 +21,9 @@ const ROLES = {
 };
 type RoleName = keyof typeof ROLES;
 
+/** Texts of the tokens that are declared or assumed for a role, such as `eos_token`. */
+export type RoleTokens = Readonly<Partial<Record<RoleName, string>>>;
+
 const Declaration = jsonObject({
   ...ROLES,
   additional_special_tokens: NamedTokens,
@@ -35,7 +38,7 @@ const Declaration = jsonObject({
  * What the classes of transformers assume where no file names a token, by `tokenizer_class` (without `Fast`). In this order
  * they are tried where a file names no class: the first whose BOS is a token.
  */
-const CLASS_DEFAULTS: Readonly<Record<string, Readonly<Partial<Record<RoleName, string>>>>> = {
+const CLASS_DEFAULTS: Readonly<Record<string, RoleTokens>> = {
   GemmaTokenizer: { bos_token: '<bos>', eos_token: '<eos>', unk_token: '<unk>', pad_token: '<pad>' },
   LlamaTokenizer: { bos_token: '<s>', eos_token: '</s>', unk_token: '<unk>' },
   GPT2Tokenizer: { bos_token: END_OF_TEXT, eos_token: END_OF_TEXT, unk_token: END_OF_TEXT },
@@ -50,6 +53,7 @@ export interface SpecialTokens {
   readonly bosId: number;
   readonly eosId: number;
   readonly ids: ReadonlySet<number>;
+  readonly roles: RoleTokens;
   /** Whether `tokenizer_config.json` has them added to a text; its classes then replace the template of `tokenizer.json`. */
   readonly addsBos: boolean;
   readonly addsEos: boolean;
@@ -86,12 +90,17 @@ export function findSpecialTokens(
     });
   };
   const defaults = defaultsOf(declarations, idOf);
-  const roleId = (role: RoleName): number | undefined => {
+  const roles: Partial<Record<RoleName, string>> = {};
+  const roleIds: Partial<Record<RoleName, number>> = {};
+  for (const role of Object.keys(ROLES) as RoleName[]) {
     const declared = declarations.find((declaration) => nameOf(declaration[role]) !== undefined);
-    if (declared !== undefined) return resolve(nameOf(declared[role])!, role, declared.file);
-    const assumed = defaults[role];
-    return assumed === undefined ? undefined : idOf(assumed);
-  };
+    const piece = nameOf(declared?.[role]) ?? defaults[role];
+    if (piece === undefined) continue;
+    const id = declared ? resolve(piece, role, declared.file) : idOf(piece);
+    if (id === undefined) continue;
+    roles[role] = piece;
+    roleIds[role] = id;
+  }
   const missing = (what: string): BadFileError =>
     new BadFileError({
       code: 'tokenizer_special_token',
@@ -99,21 +108,22 @@ export function findSpecialTokens(
       hint: 'Put the tokenizer_config.json of the model beside it.',
     });
 
-  const ids = (Object.keys(ROLES) as RoleName[]).map(roleId).filter((id) => id !== undefined);
+  const ids = Object.values(roleIds);
   for (const field of ['additional_special_tokens', 'extra_special_tokens'] as const) {
     const declared = declarations.find((declaration) => Object.values(declaration[field] ?? {}).length > 0);
     for (const token of Object.values(declared?.[field] ?? {})) {
       ids.push(resolve(nameOf(token)!, field, declared!.file));
     }
   }
-  const eosId = roleId('eos_token');
-  const bosId = standingFirst(roleId, ids);
+  const eosId = roleIds.eos_token;
+  const bosId = standingFirst(roleIds, ids);
   if (bosId === undefined) throw missing('bos_token');
   if (eosId === undefined) throw missing('eos_token');
   return {
     bosId,
     eosId,
     ids: new Set(ids),
+    roles,
     addsBos: declarations.every(({ add_bos_token }) => add_bos_token !== false),
     addsEos: declarations.some(({ add_eos_token }) => add_eos_token === true),
     cleansUp: declarations.some((declaration) => declaration.clean_up_tokenization_spaces === true),
@@ -126,22 +136,21 @@ export function findSpecialTokens(
  * there is none: an instruct Qwen gets `<|im_end|>`.)
  */
 function standingFirst(
-  roleId: (role: RoleName) => number | undefined,
+  roleIds: Readonly<Partial<Record<RoleName, number>>>,
   ids: readonly number[],
 ): number | undefined {
-  return roleId('bos_token') ?? roleId('eos_token') ?? roleId('pad_token') ?? ids[0];
+  return roleIds.bos_token ?? roleIds.eos_token ?? roleIds.pad_token ?? ids[0];
 }
 
 function defaultsOf(
   declarations: readonly v.InferOutput<typeof Declaration>[],
   idOf: (piece: string) => number | undefined,
-): Readonly<Partial<Record<RoleName, string>>> {
+): RoleTokens {
   const named = declarations
     .map(({ tokenizer_class }) => tokenizer_class?.replace(/Fast$/, ''))
     .find(Boolean);
   if (named !== undefined && Object.hasOwn(CLASS_DEFAULTS, named)) return CLASS_DEFAULTS[named]!;
-  const fits = ({ bos_token }: Partial<Record<RoleName, string>>) =>
-    bos_token !== undefined && idOf(bos_token) !== undefined;
+  const fits = ({ bos_token }: RoleTokens) => bos_token !== undefined && idOf(bos_token) !== undefined;
   return Object.values(CLASS_DEFAULTS).find(fits) ?? {};
 }
 

@@ -1,5 +1,6 @@
 /** Tokenizer, the interface: text to token ids and back, with what is put in front of a prompt. */
 import type { BosChoice, BosRule } from './bos.ts';
+import type { RoleTokens } from './special-tokens.ts';
 
 export interface DecodeOptions {
   /** Leaves out the tokens that `tokenizer.json` marks special; `<mask>` is among them. Default false. */
@@ -24,6 +25,7 @@ export interface Tokenizer {
   readonly eosId: number;
   /** Ids declared special (`additional_special_tokens`, bos, eos, pad, unk). `<mask>` is not one of them. */
   readonly specialIds: ReadonlySet<number>;
+  readonly roleTokens: RoleTokens;
   /** The template of the files, such as `$A <eos>`, where it is not BOS and the text; null where it is, or where the files put nothing around a text. */
   readonly otherTemplate: string | null;
   /** Ids of the text alone: nothing put in front. */

@@ -82,6 +82,16 @@ describe('A model on the Hub', () => {
     for (const name of [...SHARDS, INDEX]) expect(hub.server.seen(`resolve/`).filter(({ path }) => path.endsWith(name))).toEqual([]); // prettier-ignore
   });
 
+  it('is fetched with the files of its chat template', async () => {
+    const templates = ['chat_template.jinja', 'chat_template.json'];
+    await using hub = await onHub((copy) => {
+      for (const name of templates) writeFileSync(join(copy.model, name), '{}');
+    });
+    using opened = await open(hub);
+    expect(cached(hub)).toEqual([...SMALL, ...templates, 'model.safetensors'].sort());
+    expect(opened.subject.model.files.has('chat_template.jinja')).toBe(true);
+  });
+
   it('is fetched by the shards that hold parameters, in a folder below', async () => {
     const head = 'weights/head.safetensors';
     await using hub = await onHub((copy) => {

@@ -2,6 +2,7 @@
 import { Option, type Command } from 'commander';
 import { ATTRIBUTE_DEFAULTS, type AttributeResult, type PromptResult } from '../../engine/attribute/types.ts';
 import { EXIT, UsageError } from '../../errors.ts';
+import { chatChoice, type ChatFlags } from '../chat.ts';
 import { perform, type Answer } from '../perform.ts';
 import { readPrompt, withPromptFlags } from '../prompt.ts';
 import { refuseServeFlags, serveAfter, withOutput, withServeFlags, type ServeFlags } from '../serving.ts';
@@ -9,7 +10,7 @@ import type { Shell } from '../shell.ts';
 import { readTargets, type TargetFlags } from '../targets.ts';
 import { probability, signedNumber, tokenIds, wholeNumber } from '../values.ts';
 
-interface AttributeOptions extends TargetFlags, Omit<ServeFlags, 'features'> {
+interface AttributeOptions extends TargetFlags, Omit<ServeFlags, 'features'>, ChatFlags {
   readonly serve?: boolean;
   readonly promptFile?: string;
   readonly prompts?: string;
@@ -121,12 +122,13 @@ export function addAttribute(program: Command, shell: Shell): void {
       const targets = await readTargets(options);
       if (options.prompts !== undefined) {
         refuseWithPrompts(argument, options);
+        const chat = chatChoice(options);
         const [{ attributePrompts }, { promptsView }] = await Promise.all([
           import('../../engine/attribute/prompts.ts'),
           import('../../report/prompts-view.ts'),
         ]);
         const { prompts } = options;
-        const result = await attributePrompts({ ...common, ...options, targets, prompts });
+        const result = await attributePrompts({ ...common, ...options, chat, targets, prompts });
         const bad = result.prompts.map(exitCodeOf).find((code) => code !== EXIT.done);
         const exitCode = bad ?? EXIT.done;
         return await finish({ data: result, view: (screen) => promptsView(result, screen), exitCode });

@@ -1,6 +1,7 @@
 /** `tracer generate PROMPT`: a greedy or sampled continuation, optionally under interventions. */
 import type { Command } from 'commander';
 import { GENERATE_DEFAULTS } from '../../engine/generate/types.ts';
+import type { ChatFlags } from '../chat.ts';
 import {
   INTERVENTION_HELP,
   readInterventionFlags,
@@ -12,7 +13,7 @@ import { readPrompt, withPromptFlags } from '../prompt.ts';
 import type { Shell } from '../shell.ts';
 import { collect, nonNegative, probability, wholeNumber } from '../values.ts';
 
-interface GenerateOptions extends InterventionFlags {
+interface GenerateOptions extends InterventionFlags, ChatFlags {
   readonly promptFile?: string;
   readonly tokens?: number[];
   readonly maxNewTokens: number;

@@ -4,6 +4,7 @@ import { INTERVENE_DEFAULTS, type InterventionChoice } from '../../engine/interv
 import type { CommonOptions } from '../../engine/request.ts';
 import { EXIT, UsageError } from '../../errors.ts';
 import { parseSweep, type Sweep } from '../../intervention/text-form.ts';
+import { chatChoice, type ChatFlags } from '../chat.ts';
 import {
   INTERVENTION_HELP,
   readInterventionFlags,
@@ -15,7 +16,7 @@ import { readPrompt, withPromptFlags } from '../prompt.ts';
 import type { Shell } from '../shell.ts';
 import { collect, probability, wholeNumber } from '../values.ts';
 
-interface InterveneOptions extends InterventionFlags {
+interface InterveneOptions extends InterventionFlags, ChatFlags {
   readonly promptFile?: string;
   readonly tokens?: number[];
   readonly preActivations?: boolean;
@@ -111,12 +112,13 @@ async function runSweep(asked: Asked & { sweep: Sweep }, { top, csv }: Intervene
   return { data: result, view: (screen) => sweepView(result, screen) };
 }
 
-async function runBatch(file: string, { top }: InterveneOptions, common: CommonOptions): Promise<Answer> {
+async function runBatch(file: string, options: InterveneOptions, common: CommonOptions): Promise<Answer> {
   const [{ interveneBatch, readBatch }, { batchView }] = await Promise.all([
     import('../../engine/intervene/batch.ts'),
     import('../../report/batch-view.ts'),
   ]);
-  const result = await interveneBatch({ ...common, cases: await readBatch(file), top });
+  const cases = await readBatch(file, chatChoice(options));
+  const result = await interveneBatch({ ...common, cases, top: options.top });
   return {
     data: result,
     view: (screen) => batchView(result, screen),

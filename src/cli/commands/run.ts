@@ -2,12 +2,13 @@
 import type { Command } from 'commander';
 import { REQUEST_DEFAULTS } from '../../engine/request.ts';
 import { UsageError } from '../../errors.ts';
+import type { ChatFlags } from '../chat.ts';
 import { perform } from '../perform.ts';
 import { readPrompt, withPromptFlags } from '../prompt.ts';
 import type { Shell } from '../shell.ts';
 import { collect, probability, wholeNumber } from '../values.ts';
 
-interface RunOptions {
+interface RunOptions extends ChatFlags {
   readonly promptFile?: string;
   readonly tokens?: number[];
   readonly top: number;

@@ -23,6 +23,7 @@ import {
 } from './types.ts';
 import { openFeatureSource, type FeatureSource } from '../features/source.ts';
 import { checkOutputs, rowsPath, writeGraphFiles } from './graph-files.ts';
+import { chatResult, inTemplate, noteChat, type ReadInput } from '../chat.ts';
 import { graphProvenance } from '../provenance.ts';
 import type { PromptInput } from '../request.ts';
 import { openRows } from './resume.ts';
@@ -35,8 +36,9 @@ export async function attribute(request: AttributeRequest): Promise<AttributeRes
   // Every encoder is needed, so they are read with the model.
   using session = await openSession(request, {
     preloadEncoders: true,
-    check: (prompts, config) => {
-      checkTokens(tokensOf(request.input, prompts, request.targetPosition), config);
+    check: async (prompts, config, files) => {
+      const input = await inTemplate(request.input, files, prompts.tokenizer);
+      checkTokens(tokensOf(input, prompts, request.targetPosition), config);
       checkTargets(targetsOf(request), config, prompts.tokenizer);
     },
   });
@@ -48,7 +50,8 @@ export async function attributeIn(session: Session, request: AttributeRequest): 
   await checkOutputs(request);
   const stopwatch = new Stopwatch();
   const labels = await openLabels(session, request);
-  const { graph, verification, rows } = await trace(session, request.input, request, stopwatch);
+  const input = await inTemplate(request.input, session.subject.model.files, session.tokenizer);
+  const { graph, verification, rows } = await trace(session, input, request, stopwatch);
   await using _closed = rows; // rows stay there when the graph cannot be written
   const phases = stopwatch.phases('prune');
   const pruned = pruneGraph(graph, {
@@ -66,6 +69,7 @@ export async function attributeIn(session: Session, request: AttributeRequest): 
   return {
     ...session.description,
     prompt: provenance.prompt,
+    ...chatResult(input),
     n_tokens: layout.n_pos,
     n_nodes: layout.n_nodes,
     n_active_features: graph.activation_values.length,
@@ -121,7 +125,8 @@ export async function traceGraph(
   input: PromptInput,
   options: GraphOptions & Pick<AttributeRequest, 'signal' | 'onProgress'>,
 ): Promise<Graph> {
-  return (await trace(session, input, options, session.stopwatch)).graph;
+  const read = await inTemplate(input, session.subject.model.files, session.tokenizer);
+  return (await trace(session, read, options, session.stopwatch)).graph;
 }
 
 interface Trace {
@@ -133,13 +138,14 @@ interface Trace {
 
 async function trace(
   session: Session,
-  input: PromptInput,
+  input: ReadInput,
   options: Omit<AttributeRequest, 'input'>,
   stopwatch: Stopwatch,
 ): Promise<Trace> {
   const { replacement, tokenizer, backend } = session;
   const { signal } = options;
   const tokens = tokensOf(input, session.prompts, options.targetPosition);
+  noteChat(input, tokens, tokenizer, options.onProgress);
   const targets = targetsOf(options);
   const rowsFile = rowsPath(options);
   const report = (phase: string, message: string, done: number, total: number): void =>
@@ -164,7 +170,7 @@ async function trace(
         },
       }),
     });
-    const graph = await assemble(session, attribution, targets, options);
+    const graph = await assemble(session, input, attribution, targets, options);
     if (options.verify) phases.next('verify');
     const verification = options.verify
       ? await verifyAttribution(replacement, attribution, {
@@ -201,7 +207,7 @@ function named(verification: Verification, graph: Graph): VerificationResult {
 
 /** Tokens of a prompt as attribution reads them, up to the position that is explained. */
 export function tokensOf(
-  input: PromptInput,
+  input: ReadInput,
   prompts: PromptReader,
   targetPosition: number | undefined,
 ): readonly number[] {
@@ -215,6 +221,7 @@ export function targetsOf(options: GraphOptions): TargetChoice {
 
 async function assemble(
   session: Session,
+  input: ReadInput,
   { tokens, features, columns, targets, selected, edges }: Attribution,
   choice: TargetChoice,
   options: GraphOptions,
@@ -234,7 +241,7 @@ async function assemble(
     logit_token_ids: Int32Array.from(targets.ids),
     logit_probabilities: targets.probabilities,
     node_influence: new Float32Array(0),
-    provenance: await graphProvenance(session, tokens, targets.labels, choice, options),
+    provenance: await graphProvenance(session, { input, tokens }, targets.labels, choice, options),
   };
   return { ...graph, node_influence: Float32Array.from(nodeInfluence(graph)) };
 }

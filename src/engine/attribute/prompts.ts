@@ -12,6 +12,7 @@ import type {
 } from './types.ts';
 import { finishedFiles } from './graph-files.ts';
 import { readPromptList, type NamedPrompt, type PromptLine } from './prompt-list.ts';
+import { inTemplate } from '../chat.ts';
 import { graphProvenance } from '../provenance.ts';
 import { openSession, type Session } from '../session.ts';
 import { peakRssBytes } from '../stopwatch.ts';
@@ -64,22 +65,23 @@ async function traceLine(
 }
 
 function requestOf(
-  { output, graphDir, ...shared }: AttributePromptsRequest,
+  { output, graphDir, chat, ...shared }: AttributePromptsRequest,
   { fileName, prompt }: NamedPrompt,
 ): AttributeRequest {
   return {
     ...shared,
-    input: { prompt },
+    input: { prompt, chat },
     ...(output !== undefined && { output: path.join(output, fileName + GRAPH_FILE_ENDING) }),
     ...(graphDir !== undefined && { graphDir, slug: fileName }),
   };
 }
 
 async function finished(session: Session, request: AttributeRequest) {
-  const tokens = tokensOf(request.input, session.prompts, request.targetPosition);
+  const input = await inTemplate(request.input, session.subject.model.files, session.tokenizer);
+  const tokens = tokensOf(input, session.prompts, request.targetPosition);
   return await finishedFiles(
     request,
-    await graphProvenance(session, tokens, [], targetsOf(request), request),
+    await graphProvenance(session, { input, tokens }, [], targetsOf(request), request),
   );
 }
 

@@ -4,7 +4,8 @@ import type { EdgeCheck, Verification } from '../../attribution/verify.ts';
 import type { TargetChoice } from '../../attribution/targets.ts';
 import type { TopFeature } from '../../graph/top.ts';
 import type { Arithmetic, Device } from '../../backend/backend.ts';
-import type { CommonOptions, PromptInput } from '../request.ts';
+import type { ChatResult } from '../chat.ts';
+import type { ChatChoice, CommonOptions, PromptInput } from '../request.ts';
 import type { SavedFileResult, Subject } from '../result.ts';
 
 /** Defaults of the original library, so that graphs can be compared. */
@@ -65,6 +66,8 @@ export interface AttributeRequest extends CommonOptions, GraphOptions, TraceOpti
 export interface AttributePromptsRequest extends CommonOptions, GraphOptions, TraceOptions, LabelOptions {
   /** JSON Lines: `{"slug":…,"prompt":…}`. */
   readonly prompts: string;
+  /** Holds for all of them. */
+  readonly chat?: ChatChoice | undefined;
   /** Folder for graph files, `SLUG.safetensors`. */
   readonly output?: string | undefined;
   /** Folder for the viewer's files, `SLUG.json`, and `graph-metadata.json`. */
@@ -82,7 +85,7 @@ export interface LabelledFeature extends TopFeature {
   readonly label?: string;
 }
 
-export interface AttributeResult extends Subject {
+export interface AttributeResult extends Subject, ChatResult {
   readonly backend: string;
   readonly device: Device;
   readonly dtype: Arithmetic;

@@ -12,6 +12,7 @@ import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
 import { GENERATE_DEFAULTS, type GenerateRequest, type GenerateResult } from './types.ts';
 import { checkInterventions, frozenResult, planInterventions } from '../intervene/prepare.ts';
 import { observedTensors, tokenResults } from '../intervene/intervene.ts';
+import { inTemplate, noteChat, type ReadInput } from '../chat.ts';
 import { note, promptNotes } from '../prompt-notes.ts';
 import type { PromptReader } from '../prompt-reader.ts';
 import type { SavedFileResult } from '../result.ts';
@@ -25,7 +26,8 @@ const LARGEST_SEED = 2 ** 32 - 1;
 export async function generate(request: GenerateRequest): Promise<GenerateResult> {
   using session = await openSession(request, {
     mayLackSet: !wantsFeatures(request),
-    check: (prompts, config, files) => prepare(request, prompts, config, files),
+    check: async (prompts, config, files) =>
+      prepare(request, await inTemplate(request.input, files, prompts.tokenizer), prompts, config, files),
   });
   return await generateIn(session, request);
 }
@@ -43,7 +45,8 @@ interface Prepared {
 
 /** Derived from the request and all files except weights. Throws `UsageError`, and `BadFileError` for invalid token ids. */
 async function prepare(
-  { input, stopAtEos = true, stop = [] }: GenerateRequest,
+  { stopAtEos = true, stop = [] }: GenerateRequest,
+  input: ReadInput,
   prompts: PromptReader,
   config: TransformerConfig,
   files: FileSet,
@@ -92,15 +95,14 @@ export async function generateIn(session: Session, request: GenerateRequest): Pr
     onProgress?.({ kind: 'warning', message });
   }
   const { config, files: modelFiles } = session.subject.model;
-  const { tokens, endTokens, endings } = await prepare(request, session.prompts, config, modelFiles);
+  const input = await inTemplate(request.input, modelFiles, tokenizer);
+  const { tokens, endTokens, endings } = await prepare(request, input, session.prompts, config, modelFiles);
+  const chat = noteChat(input, tokens, tokenizer, onProgress);
   const withoutEnd =
     (request.stopAtEos ?? true) && endTokens.length === 0
       ? ['no token ends the text: the files of the model name no eos_token_id']
       : [];
-  const noted = note(
-    [...promptNotes([{ input: request.input, tokens }], session.prompts), ...withoutEnd],
-    onProgress,
-  );
+  const noted = note([...promptNotes([{ input, tokens }], session.prompts), ...withoutEnd], onProgress);
   const checked = checkInterventions(session, tokens.length, request, onProgress, maxNewTokens - 1);
   using plan = await planInterventions(session, checked);
   const phase = { kind: 'progress', phase: 'forward', message: `Reading ${tokens.length} tokens` } as const;
@@ -145,6 +147,7 @@ export async function generateIn(session: Session, request: GenerateRequest): Pr
   return {
     ...session.description,
     ...noted,
+    ...chat,
     ...frozenResult(checked.freeze),
     tokens: tokenResults(session, all),
     n_prompt_tokens: tokens.length,

@@ -15,8 +15,9 @@ import {
   type BatchRequest,
   type BatchResult,
 } from './types.ts';
+import { inTemplate, noteChat } from '../chat.ts';
 import { notePrompts } from '../prompt-notes.ts';
-import type { PromptInput } from '../request.ts';
+import type { ChatChoice, PromptInput } from '../request.ts';
 import { openSession, type Session } from '../session.ts';
 import { peakRssBytes } from '../stopwatch.ts';
 
@@ -37,8 +38,8 @@ const Line = strictJsonObject({
   expect_prob: v.optional(v.pipe(v.number(), v.minValue(0), v.maxValue(1))),
 });
 
-/** Reads a file of cases, one JSON object a line. Throws `NotFoundError` without it, `UsageError` naming the line. */
-export async function readBatch(path: string): Promise<BatchCase[]> {
+/** Reads a file of cases, one JSON object a line; `chat` holds for all prompts. Throws `NotFoundError` without it, `UsageError` naming the line. */
+export async function readBatch(path: string, chat?: ChatChoice): Promise<BatchCase[]> {
   const lines = (await readText(path, LARGEST_BATCH_BYTES)).split(/\r?\n/);
   const cases: BatchCase[] = [];
   for (const [i, text] of lines.entries()) {
@@ -49,7 +50,7 @@ export async function readBatch(path: string): Promise<BatchCase[]> {
     cases.push({
       line: i + 1,
       name: line.name,
-      input: inputOf(line, name),
+      input: inputOf(line, name, chat),
       interventions: interventionsFromJson(line.interventions, name),
       freezeAttention: !line.free_attention,
       constrainedLayers: range ? { from: range[0], to: range[1] } : undefined,
@@ -66,9 +67,20 @@ export async function readBatch(path: string): Promise<BatchCase[]> {
   });
 }
 
-function inputOf({ prompt, tokens }: v.InferOutput<typeof Line>, name: string): PromptInput {
-  if (prompt !== undefined && tokens === undefined) return { prompt };
-  if (tokens !== undefined && prompt === undefined) return { tokens };
+function inputOf(
+  { prompt, tokens }: v.InferOutput<typeof Line>,
+  name: string,
+  chat: ChatChoice | undefined,
+): PromptInput {
+  if (prompt !== undefined && tokens === undefined) return { prompt, chat };
+  if (tokens !== undefined && prompt === undefined) {
+    if (!chat) return { tokens };
+    throw new UsageError({
+      code: 'chat_with_tokens',
+      message: `${name}: --chat puts texts into the chat template, but this case gives token ids`,
+      hint: 'Give its prompt as text, or keep it in a file of its own.',
+    });
+  }
   throw new UsageError({
     code: 'missing_prompt',
     message: `${name}: either prompt or tokens is expected`,
@@ -89,8 +101,10 @@ export async function interveneBatch(request: BatchRequest): Promise<BatchResult
 /** As `interveneBatch`, in a session that is loaded already. */
 export async function batchIn(session: Session, request: BatchRequest): Promise<BatchResult> {
   const { signal, onProgress } = request;
-  const prepared = request.cases.map((one) => atLine(one.line, () => prepare(session, one, onProgress)));
-  const read = prepared.map(({ one: { input, line }, tokens }) => ({ input, tokens, line }));
+  const prepared: Prepared[] = [];
+  for (const one of request.cases)
+    prepared.push(await atLine(one.line, () => prepare(session, one, onProgress)));
+  const read = prepared.map(({ one: { line }, input, tokens }) => ({ input, tokens, line }));
   const noted = notePrompts(read, session.prompts, onProgress);
   const cases: BatchCaseResult[] = [];
   for (const [done, ready] of prepared.entries()) {
@@ -109,25 +123,29 @@ export async function batchIn(session: Session, request: BatchRequest): Promise<
   };
 }
 
-type Prepared = ReturnType<typeof prepare>;
+type Prepared = Awaited<ReturnType<typeof prepare>>;
 
-function prepare(session: Session, one: BatchCase, onProgress: BatchRequest['onProgress']) {
-  const tokens = session.prompts.passTokens(one.input);
+async function prepare(session: Session, one: BatchCase, onProgress: BatchRequest['onProgress']) {
+  const { tokenizer } = session;
+  const input = await inTemplate(one.input, session.subject.model.files, tokenizer);
+  const tokens = session.prompts.passTokens(input);
   return {
     one,
+    input,
+    chat: noteChat(input, tokens, tokenizer, onProgress, one.line),
     tokens,
     checked: checkInterventions(session, tokens.length, one, (event) =>
       onProgress?.(
         event.kind === 'warning' ? { ...event, message: `line ${one.line}: ${event.message}` } : event,
       ),
     ),
-    expectation: checkExpectation(one, session.tokenizer),
+    expectation: checkExpectation(one, tokenizer),
   };
 }
 
 async function runCase(
   session: Session,
-  { one, tokens, checked, expectation }: Prepared,
+  { one, tokens, chat, checked, expectation }: Prepared,
   top: number,
   signal: AbortSignal | undefined,
 ): Promise<BatchCaseResult> {
@@ -148,6 +166,7 @@ async function runCase(
     line: one.line,
     name: one.name ?? null,
     prompt: tokenizer.decode(tokens),
+    ...chat,
     passed: failure === null,
     failure,
     ...effect,
@@ -155,9 +174,9 @@ async function runCase(
 }
 
 /** Adds the line number to an error. */
-function atLine<T>(line: number, work: () => T): T {
+async function atLine<T>(line: number, work: () => Promise<T>): Promise<T> {
   try {
-    return work();
+    return await work();
   } catch (error) {
     if (!(error instanceof TracerError)) throw error;
     const { exitCode, code, message, hint, cause } = error;

@@ -19,6 +19,7 @@ import {
   type InterveneResult,
 } from './types.ts';
 import { blockNumbers, compareLogits } from '../logit-numbers.ts';
+import { inTemplate, noteChat } from '../chat.ts';
 import { notePrompts } from '../prompt-notes.ts';
 import type { CommonOptions } from '../request.ts';
 import type { SavedFileResult, TokenResult } from '../result.ts';
@@ -39,8 +40,10 @@ export async function intervene(request: InterveneRequest): Promise<InterveneRes
 export async function interveneIn(session: Session, request: InterveneRequest): Promise<InterveneResult> {
   const { replacement, tokenizer, stopwatch } = session;
   const { signal, onProgress } = request;
-  const tokens = session.prompts.passTokens(request.input);
-  const noted = notePrompts([{ input: request.input, tokens }], session.prompts, onProgress);
+  const input = await inTemplate(request.input, session.subject.model.files, tokenizer);
+  const tokens = session.prompts.passTokens(input);
+  const chat = noteChat(input, tokens, tokenizer, onProgress);
+  const noted = notePrompts([{ input, tokens }], session.prompts, onProgress);
   const expectation = checkExpectation(request, tokenizer);
   const checked = checkInterventions(session, tokens.length, request, onProgress);
   using plan = await planInterventions(session, checked);
@@ -98,6 +101,7 @@ export async function interveneIn(session: Session, request: InterveneRequest): 
   return {
     ...session.description,
     ...noted,
+    ...chat,
     ...frozenResult(checked.freeze),
     tokens: tokenResults(session, tokens),
     interventions,

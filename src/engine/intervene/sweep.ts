@@ -7,6 +7,7 @@ import { effectOf } from './effect.ts';
 import { checkInterventions, frozenResult, planInterventions } from './prepare.ts';
 import { INTERVENE_DEFAULTS, type SweepPoint, type SweepRequest, type SweepResult } from './types.ts';
 import { tokenResults } from './intervene.ts';
+import { inTemplate, noteChat } from '../chat.ts';
 import { notePrompts } from '../prompt-notes.ts';
 import { openSession, type Session } from '../session.ts';
 import { peakRssBytes } from '../stopwatch.ts';
@@ -23,8 +24,10 @@ export async function sweepIn(session: Session, request: SweepRequest): Promise<
   const { replacement, tokenizer, stopwatch } = session;
   const { signal, onProgress } = request;
   const { address, changes } = request.sweep;
-  const tokens = session.prompts.passTokens(request.input);
-  const noted = notePrompts([{ input: request.input, tokens }], session.prompts, onProgress);
+  const input = await inTemplate(request.input, session.subject.model.files, tokenizer);
+  const tokens = session.prompts.passTokens(input);
+  const chat = noteChat(input, tokens, tokenizer, onProgress);
+  const noted = notePrompts([{ input, tokens }], session.prompts, onProgress);
   const options = { logits: 'last' as const, ...(signal && { signal }) };
   const listed = request.interventions ?? [];
   // All values are checked before the first pass; what is worth a warning is the same for each.
@@ -81,6 +84,7 @@ export async function sweepIn(session: Session, request: SweepRequest): Promise<
   return {
     ...session.description,
     ...noted,
+    ...chat,
     ...frozenResult(freeze),
     tokens: tokenResults(session, tokens),
     sweep: {

@@ -4,6 +4,7 @@ import type { FreezeOptions } from '../../intervention/freeze.ts';
 import type { Change, Intervention } from '../../intervention/intervention.ts';
 import type { ScaledSupernode } from '../../intervention/supernodes.ts';
 import type { Sweep } from '../../intervention/text-form.ts';
+import type { ChatResult } from '../chat.ts';
 import type { Noted } from '../prompt-notes.ts';
 import type { CommonOptions, PromptInput } from '../request.ts';
 import type { NextTokenResult, SavedFileResult, Subject, TokenResult } from '../result.ts';
@@ -69,7 +70,7 @@ export interface BatchRequest extends CommonOptions {
 // ---- results
 
 /** How a result was computed. */
-export interface Computed extends Subject, Noted {
+export interface Computed extends Subject, Noted, ChatResult {
   readonly backend: string;
   readonly device: Device;
   readonly dtype: Arithmetic;
@@ -147,7 +148,7 @@ export interface SweepResult extends Computed, FrozenResult {
   readonly files: readonly SavedFileResult[];
 }
 
-export interface BatchCaseResult extends EffectResult {
+export interface BatchCaseResult extends EffectResult, ChatResult {
   readonly line: number;
   readonly name: string | null;
   readonly prompt: string;

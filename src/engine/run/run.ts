@@ -8,6 +8,7 @@ import { matchHooks, type HookName } from '../../model/hooks.ts';
 import { BEFORE_UNEMBEDDING, lastLogits } from '../../model/logit-blocks.ts';
 import type { ForwardResult, Transformer } from '../../model/transformer.ts';
 import type { ActiveFeatures } from '../../replacement/replacement-model.ts';
+import { inTemplate, noteChat, type ReadInput } from '../chat.ts';
 import { blockNumbers } from '../logit-numbers.ts';
 import { mostLikely } from '../next-tokens.ts';
 import { notePrompts } from '../prompt-notes.ts';
@@ -30,7 +31,8 @@ const LOGITS = 'logits';
 export async function run(request: RunRequest): Promise<RunResult> {
   using session = await openSession(request, {
     mayLackSet: !wantsFeatures(request),
-    check: (prompts, config) => prepare(request, prompts, config),
+    check: async (prompts, config, files) =>
+      prepare(request, await inTemplate(request.input, files, prompts.tokenizer), prompts, config),
   });
   return await runIn(session, request);
 }
@@ -38,8 +40,10 @@ export async function run(request: RunRequest): Promise<RunResult> {
 /** As `run`, in a session that is loaded already. */
 export async function runIn(session: Session, request: RunRequest): Promise<RunResult> {
   const { replacement, tokenizer, stopwatch } = session;
-  const { tokens, names, expectedIds } = prepare(request, session.prompts, replacement.model.config);
-  const noted = notePrompts([{ input: request.input, tokens }], session.prompts, request.onProgress);
+  const input = await inTemplate(request.input, session.subject.model.files, tokenizer);
+  const { tokens, names, expectedIds } = prepare(request, input, session.prompts, replacement.model.config);
+  const chat = noteChat(input, tokens, tokenizer, request.onProgress);
+  const noted = notePrompts([{ input, tokens }], session.prompts, request.onProgress);
   const saved = request.saveActivations;
   const { model } = replacement;
   const options = {
@@ -90,6 +94,7 @@ export async function runIn(session: Session, request: RunRequest): Promise<RunR
   return {
     ...session.description,
     ...noted,
+    ...chat,
     tokens: tokens.map((id, position) => ({ position, id, text: texts[position]! })),
     output: { shape: [1, tokens.length, model.config.d_vocab], dtype: 'float32' },
     top: request.top === 0 ? [] : top,
@@ -124,8 +129,13 @@ interface Prepared {
 }
 
 /** Derived from the request, the tokenizer and the configuration alone. Throws `UsageError` for an invalid request. */
-function prepare(request: RunRequest, prompts: PromptReader, config: TransformerConfig): Prepared {
-  const tokens = prompts.passTokens(request.input);
+function prepare(
+  request: RunRequest,
+  input: ReadInput,
+  prompts: PromptReader,
+  config: TransformerConfig,
+): Prepared {
+  const tokens = prompts.passTokens(input);
   checkTokens(tokens, config);
   const saved = request.saveActivations;
   return {

@@ -1,5 +1,6 @@
 /** Engine, verb `run`: types of the request and the result. */
 import type { Arithmetic, Device } from '../../backend/backend.ts';
+import type { ChatResult } from '../chat.ts';
 import type { Noted } from '../prompt-notes.ts';
 import type { CommonOptions, PromptInput } from '../request.ts';
 import type { NextTokenResult, SavedFileResult, Subject, TokenResult } from '../result.ts';
@@ -29,7 +30,7 @@ export interface FeatureResult {
   readonly activation: number;
 }
 
-export interface RunResult extends Subject, Noted {
+export interface RunResult extends Subject, Noted, ChatResult {
   readonly backend: string;
   readonly device: Device;
   readonly dtype: Arithmetic;
