@@ -1,14 +1,16 @@
 import { afterAll, describe, expect, it } from '@jest/globals';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { TEST_DEVICES } from '../support/backends.ts';
 import {
+  CLI_FIXTURES,
   FIXTURES,
   goldenPath,
   PROMPTS,
   prompts,
   readGoldenJson,
+  setsOf,
   tolerances,
   type Fixture,
 } from '../support/golden.ts';
@@ -17,6 +19,9 @@ import { tracer } from './start.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'tracer-golden-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+/** Hooks and logits of a prompt. */
+const LEAST_COMPARED = 60;
 
 interface RunData {
   readonly data: {
@@ -47,15 +52,15 @@ async function runGolden(
 }
 
 describe.each(TEST_DEVICES)('tracer run on %s', (device) => {
-  describe.each(FIXTURES)('with %s', (fixture) => {
+  describe.each(CLI_FIXTURES())('with %s', (fixture) => {
     it.each(['p1', 'p3'] as const)(
       'writes the activations and logits of the reference for %s',
       async (prompt) => {
-        const file = path.join(folder, `${device}-${fixture}-${prompt}.safetensors`);
+        const file = path.join(folder, `${device}-${path.basename(fixture)}-${prompt}.safetensors`);
         await runGolden(
           device,
           fixture,
-          'plt-jumprelu',
+          setsOf(fixture)[0]!,
           prompts(fixture)[prompt].text,
           '--save-activations',
           file,
@@ -71,33 +76,33 @@ describe.each(TEST_DEVICES)('tracer run on %s', (device) => {
           expectValues(name, found!.values, golden.values, tolerances(fixture).logits_and_hooks);
           compared++;
         }
-        expect(compared).toBeGreaterThan(70);
+        expect(compared).toBeGreaterThan(LEAST_COMPARED);
       },
     );
 
-    it.each(readdirSync(goldenPath(fixture, 'transcoders')))(
-      'writes the features of the reference for %s',
-      async (setName) => {
-        const expected = await readTensors(
-          goldenPath(fixture, 'expected', `transcoder-${setName}.safetensors`),
+    it.each(setsOf(fixture))('writes the features of the reference for %s', async (setName) => {
+      const expected = await readTensors(
+        goldenPath(fixture, 'expected', `transcoder-${setName}.safetensors`),
+      );
+      for (const prompt of PROMPTS.filter((name) => name in prompts(fixture))) {
+        const file = path.join(
+          folder,
+          `${device}-${path.basename(fixture)}-${setName}-${prompt}.safetensors`,
         );
-        for (const prompt of PROMPTS) {
-          const file = path.join(folder, `${device}-${fixture}-${setName}-${prompt}.safetensors`);
-          const ids = prompts(fixture)[prompt].token_ids.join();
-          await runGolden(device, fixture, setName, '--tokens', ids, '--save-features', file);
-          const written = await readTensors(file);
-          expect([...written.get('indices')!.values]).toEqual([
-            ...expected.get(`${prompt}/indices_first_kept`)!.values,
-          ]);
-          expectValues(
-            `${prompt}/values`,
-            written.get('values')!.values,
-            expected.get(`${prompt}/values_first_kept`)!.values,
-            tolerances(fixture).transcoder,
-          );
-        }
-      },
-    );
+        const ids = prompts(fixture)[prompt].token_ids.join();
+        await runGolden(device, fixture, setName, '--tokens', ids, '--save-features', file);
+        const written = await readTensors(file);
+        expect([...written.get('indices')!.values]).toEqual([
+          ...expected.get(`${prompt}/indices_first_kept`)!.values,
+        ]);
+        expectValues(
+          `${prompt}/values`,
+          written.get('values')!.values,
+          expected.get(`${prompt}/values_first_kept`)!.values,
+          tolerances(fixture).transcoder,
+        );
+      }
+    });
   });
 });
 

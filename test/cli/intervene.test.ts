@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { GOLDEN_FILES, type GoldenCase, type GoldenFile } from '../intervention/golden.ts';
 import { TEST_DEVICES } from '../support/backends.ts';
-import { goldenPath, prompts, tolerances } from '../support/golden.ts';
+import { goldenPath, IS_FULL, prompts, tolerances } from '../support/golden.ts';
 import { expectValues, readTensors } from '../support/tensors.ts';
 import { envelope, finish, start, tracer } from './start.ts';
 
@@ -15,12 +15,14 @@ const at = (name: string): string => path.join(folder, name);
 const PROMPT = 'The capital of Texas is';
 
 /** The rooms' own tests compare all sets and cases; here it is files and flags. */
-const FILES = GOLDEN_FILES.filter(
-  ({ fixture, set }) => set === (fixture === 'tiny-a' ? 'plt-jumprelu' : 'clt'),
+const FILES = GOLDEN_FILES.filter(({ fixture, set }) =>
+  fixture.startsWith('families/') ? IS_FULL : set === (fixture === 'tiny-a' ? 'plt-jumprelu' : 'clt'),
 );
 
 /** Cases that together use every flag. */
 const CASES = ['multi-free-attention', 'constrained-part', 'direct-effects', 'first-position'];
+
+const isFamily = ({ fixture }: GoldenFile): boolean => fixture.startsWith('families/');
 
 function caseFlags({ fixture, set }: GoldenFile, golden: GoldenCase, output: string): string[] {
   const list = at('interventions.json');
@@ -42,8 +44,8 @@ describe.each(TEST_DEVICES)('on %s', (device) => {
       goldenPath(fixture, 'expected', 'interventions', `${set}.safetensors`),
     );
     const tolerance = tolerances(fixture).interventions_and_generation;
-    for (const golden of file.cases.filter(({ id }) => CASES.includes(id))) {
-      const output = at(`${device}-${fixture}-${set}-${golden.id}.safetensors`);
+    for (const golden of file.cases.filter(({ id }) => isFamily(file) || CASES.includes(id))) {
+      const output = at(`${device}-${path.basename(fixture)}-${set}-${golden.id}.safetensors`);
       const finished = await tracer([
         'intervene',
         prompts(fixture)[prompt].text,
@@ -72,15 +74,15 @@ describe.each(TEST_DEVICES)('on %s', (device) => {
     }
   });
 
-  // Continuations of other families are compared in test/generation: their prompts are given as tokens.
-  const ownFiles = FILES.filter(({ fixture }) => !fixture.startsWith('families/'));
-  it.each(ownFiles)('tracer generate writes what the reference does ($fixture $set)', async (file) => {
+  it.each(FILES)('tracer generate writes what the reference does ($fixture $set)', async (file) => {
     const { fixture, set } = file;
     const expected = await readTensors(
       goldenPath(fixture, 'expected', 'interventions', `${set}.safetensors`),
     );
-    const golden = file.continuations.find(({ id }) => id === 'generate-free-attention')!;
-    const output = at(`${device}-${fixture}-${set}-generate.safetensors`);
+    const golden = file.continuations.find(
+      ({ id }) => id === (isFamily(file) ? 'generate' : 'generate-free-attention'),
+    )!;
+    const output = at(`${device}-${path.basename(fixture)}-${set}-generate.safetensors`);
     const finished = await tracer([
       'generate',
       golden.prompt_text,

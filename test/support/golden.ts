@@ -1,5 +1,5 @@
 /** The golden fixtures: paths, prompts and tolerances. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { openFileSource } from '../../src/formats/byte-source.ts';
 import type { FileSet } from '../../src/model/file-set.ts';
@@ -22,6 +22,19 @@ export const HOOKED_FAMILIES = (): FamilyFixture[] =>
   FAMILIES.filter((each) => existsSync(goldenPath(each, 'expected', 'replacement-hooks.json')));
 export const FAMILIES = Object.keys(FAMILY_FIXTURES) as FamilyFixture[];
 export type Fixture = (typeof FIXTURES)[number] | FamilyFixture;
+
+/** `npm run test:full`: the command line is compared on other families too. */
+export const IS_FULL = process.env['TRACER_TEST_FULL'] === '1';
+/** Fixtures that the command line is compared on. */
+export const CLI_FIXTURES = (): readonly Fixture[] => (IS_FULL ? [...FIXTURES, ...FAMILIES] : FIXTURES);
+
+/** Sets of a fixture in a layout that is read, the first one with hooks of a pass. */
+export function setsOf(fixture: Fixture): readonly string[] {
+  const known = (FAMILY_FIXTURES as Partial<Record<Fixture, readonly string[]>>)[fixture];
+  if (known) return known;
+  const all = readdirSync(goldenPath(fixture, 'transcoders'));
+  return ['plt-jumprelu', ...all.filter((set) => set !== 'plt-jumprelu')];
+}
 
 const ROOT = path.join(import.meta.dirname, '../fixtures/golden');
 
