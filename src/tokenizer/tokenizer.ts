@@ -28,6 +28,8 @@ export interface Tokenizer {
   readonly roleTokens: RoleTokens;
   /** The template of the files, such as `$A <eos>`, where `modelInput` does something else; null where it does the same. */
   readonly otherTemplate: string | null;
+  /** Rules of the file that `@huggingface/tokenizers` follows, such as `normalizer NFKC`; most files have none. */
+  readonly foreignRules: readonly string[];
   /** Ids of the text alone: nothing put in front. */
   encode(text: string): number[];
   /**
