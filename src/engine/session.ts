@@ -259,6 +259,10 @@ export async function openSession(request: CommonOptions, options: SessionOption
   const opened = await watch.time('resolve', () => openSubject(request, { mayLackSet }));
   try {
     const tokenizer = await watch.time('tokenizer', () => openTokenizer(opened.subject.model));
+    if (tokenizer.foreignRules.length > 0) {
+      const message = `@huggingface/tokenizers follows these rules of the tokenizer: ${tokenizer.foreignRules.join(', ')}`;
+      report({ kind: 'note', message });
+    }
     signal?.throwIfAborted();
     const { config, files } = opened.subject.model;
     const prompts = new PromptReader(tokenizer, promptRuleOf(opened.subject), request.bos);

@@ -2,9 +2,7 @@
  * Tokenizer, step 3: added tokens are cut out of the text before anything is merged. The longest one that starts first
  * wins, as in the `tokenizers` library.
  */
-import { normalize } from './normalizer.ts';
-import type { NormalizerRules } from './normalizer.ts';
-import type { AddedToken, Rules } from './rules.ts';
+import type { AddedToken } from './rules.ts';
 
 // Rust's \w and \s, which the library uses; JavaScript's own classes know fewer characters (and U+FEFF as a space).
 const WORD = /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]/u;
@@ -16,18 +14,15 @@ export type Span = string | number;
 export class AddedTokens {
   readonly #asWritten: Matcher;
   readonly #normalized: Matcher;
-  readonly #normalizer: NormalizerRules;
+  readonly #normalize: (text: string) => string;
 
-  constructor(rules: Rules) {
-    this.#normalizer = rules.normalizer;
-    const tokens = rules.added_tokens;
+  constructor(tokens: readonly AddedToken[], normalize: (text: string) => string) {
+    this.#normalize = normalize;
     this.#asWritten = new Matcher(
       tokens.filter((token) => !token.normalized).map((token) => [token.content, token]),
     );
     this.#normalized = new Matcher(
-      tokens
-        .filter((token) => token.normalized)
-        .map((token) => [normalize(token.content, this.#normalizer), token]),
+      tokens.filter((token) => token.normalized).map((token) => [normalize(token.content), token]),
     );
   }
 
@@ -35,9 +30,7 @@ export class AddedTokens {
   split(text: string): Span[] {
     return this.#asWritten
       .split(text)
-      .flatMap((span) =>
-        typeof span === 'number' ? [span] : this.#normalized.split(normalize(span, this.#normalizer)),
-      );
+      .flatMap((span) => (typeof span === 'number' ? [span] : this.#normalized.split(this.#normalize(span))));
   }
 }
 

@@ -3,8 +3,10 @@ import { UsageError } from '../errors.ts';
 import { AddedTokens } from './added-tokens.ts';
 import { withBos } from './bos.ts';
 import type { BosChoice, BosRule } from './bos.ts';
-import { Bpe } from './bpe.ts';
 import { Decoder } from './decoder.ts';
+import type { Foreign } from './foreign.ts';
+import { foreignRules } from './foreign-rules.ts';
+import { normalizer } from './normalizer.ts';
 import { PreTokenizer } from './pre-tokenizer.ts';
 import type { Rules } from './rules.ts';
 import type { RoleTokens, SpecialTokens } from './special-tokens.ts';
@@ -15,6 +17,16 @@ import type { DecodeOptions, DecodeStream, Tokenizer } from './tokenizer.ts';
 
 const LONE_SURROGATE = /\p{Surrogate}/gu;
 
+/** What is made of a `tokenizer.json`. */
+export interface Parts {
+  readonly rules: Rules;
+  readonly tables: BpeTables;
+  /** Present where rules are left to it. */
+  readonly foreign: Foreign | undefined;
+  /** The model: a part of a text to ids. */
+  readonly encodePart: (part: string) => readonly number[];
+}
+
 export class BpeTokenizer implements Tokenizer {
   readonly vocabularySize: number;
   readonly bosId: number;
@@ -22,14 +34,15 @@ export class BpeTokenizer implements Tokenizer {
   readonly specialIds: ReadonlySet<number>;
   readonly roleTokens: RoleTokens;
   readonly otherTemplate: string | null;
+  readonly foreignRules: readonly string[];
   readonly #special: SpecialTokens;
   readonly #tables: BpeTables;
   readonly #addedTokens: AddedTokens;
   readonly #preTokenizer: PreTokenizer;
-  readonly #bpe: Bpe;
+  readonly #encodePart: (part: string) => readonly number[];
   readonly #decoder: Decoder;
 
-  constructor(rules: Rules, tables: BpeTables, special: SpecialTokens, file: string) {
+  constructor({ rules, tables, foreign, encodePart }: Parts, special: SpecialTokens) {
     this.vocabularySize = vocabularySize(tables);
     this.bosId = special.bosId;
     this.eosId = special.eosId;
@@ -38,12 +51,13 @@ export class BpeTokenizer implements Tokenizer {
     this.otherTemplate = otherTemplate(rules, special, (id) => pieceOf(tables, id)!);
     this.#special = special;
     this.#tables = tables;
-    this.#addedTokens = new AddedTokens(rules);
-    this.#preTokenizer = new PreTokenizer(rules.pre_tokenizer);
-    this.#bpe = new Bpe(tables, rules, file);
+    this.#addedTokens = new AddedTokens(rules.added_tokens, normalizer(rules.normalizer, foreign));
+    this.#preTokenizer = new PreTokenizer(rules.pre_tokenizer, foreign);
+    this.#encodePart = encodePart;
+    this.foreignRules = foreignRules(rules);
     // By `tokenizer.json` and not by declaration: `<mask>` is left out too when special tokens are.
     const skipped = new Set(rules.added_tokens.filter((token) => token.special).map((token) => token.id));
-    this.#decoder = new Decoder(rules.decoder, special, (id, { skipSpecialTokens }) =>
+    this.#decoder = new Decoder(rules.decoder, special, foreign, (id, { skipSpecialTokens }) =>
       skipSpecialTokens && skipped.has(id) ? undefined : pieceOf(tables, id),
     );
   }
@@ -54,7 +68,7 @@ export class BpeTokenizer implements Tokenizer {
       if (typeof span === 'number') ids.push(span);
       else {
         for (const part of this.#preTokenizer.split(span, i === 0))
-          for (const id of this.#bpe.encode(part)) ids.push(id);
+          for (const id of this.#encodePart(part)) ids.push(id);
       }
     });
     return ids;

@@ -1,7 +1,7 @@
 /** Tokenizer, step 4: one piece of text to ids by byte-pair merging. */
 import { BadFileError } from '../errors.ts';
 import { MinHeap } from './min-heap.ts';
-import type { Rules } from './rules.ts';
+import type { BpeRules } from './rules.ts';
 import { findSorted, idOfPiece, idOfWord, pieceOf, vocabularySize } from './tables.ts';
 import type { BpeTables } from './tables.ts';
 
@@ -28,8 +28,7 @@ export class Bpe {
   /** The words of a text come again and again: their ids, until there are too many of them. */
   readonly #keptWords = new Map<string, readonly number[]>();
 
-  constructor(tables: BpeTables, rules: Rules, file: string) {
-    const { model } = rules;
+  constructor(tables: BpeTables, model: BpeRules, file: string) {
     this.#tables = tables;
     this.#fuseUnknown = model.fuse_unk;
     this.#unknownId = model.unk_token === null ? undefined : idOfPiece(tables, model.unk_token);

@@ -2,6 +2,7 @@
 import { bytesOfPiece } from './byte-level.ts';
 import { cleanUp, settledLength } from './clean-up.ts';
 import type { DecoderRules } from './decoder-rules.ts';
+import type { Foreign } from './foreign.ts';
 import { replaceAll } from './normalizer.ts';
 import type { ReplaceRule } from './normalizer.ts';
 import type { DecodeOptions, DecodeStream } from './tokenizer.ts';
@@ -37,11 +38,15 @@ export class Decoder {
   readonly #others: readonly (() => Stage)[];
   readonly #pieceOf: PieceOf;
 
-  constructor(rules: DecoderRules, { cleansUp }: { readonly cleansUp: boolean }, pieceOf: PieceOf) {
+  constructor(
+    rules: DecoderRules,
+    { cleansUp }: { readonly cleansUp: boolean },
+    foreign: Foreign | undefined,
+    pieceOf: PieceOf,
+  ) {
     const replacements = rules.filter((step) => step.type === 'Replace');
     const byteFallback = rules.some((step) => step.type === 'ByteFallback');
-    const byteLevel = rules.some((step) => step.type === 'ByteLevel');
-    this.#first = () => (byteLevel ? new ByteLevel() : new Pieces(replacements, byteFallback));
+    this.#first = () => aloneStage(rules[0], foreign) ?? new Pieces(replacements, byteFallback);
     this.#others = [
       ...rules.filter((step) => step.type === 'Strip').map((step) => () => new Strip(step)),
       ...(cleansUp ? [() => new CleanUp()] : []),
@@ -70,6 +75,49 @@ export class Decoder {
       pending: () => others.reduce((text, stage) => stage.peek(text), first.peek('')),
       end: () => others.reduce((text, stage) => stage.end(text), first.end('')),
     };
+  }
+}
+
+/** The first stage of a decoder that consists of one step. */
+function aloneStage(rule: DecoderRules[number] | undefined, foreign: Foreign | undefined): Stage | undefined {
+  switch (rule?.type) {
+    case 'ByteLevel':
+      return new ByteLevel();
+    case 'Metaspace': {
+      // As in the library: at the beginning none of them is a space.
+      const first = rule.prepend_scheme === 'never' ? ' ' : '';
+      return new OneByOne((piece, isFirst) =>
+        piece.replaceAll(rule.replacement, () => (isFirst ? first : ' ')),
+      );
+    }
+    case 'WordPiece':
+      return new OneByOne(foreign!.decoder(rule));
+    default:
+      return undefined;
+  }
+}
+
+/** Pieces that are text, each alone, but for the first one. */
+class OneByOne implements Stage {
+  readonly #text: (piece: string, isFirst: boolean) => string;
+  #isFirst = true;
+
+  constructor(text: (piece: string, isFirst: boolean) => string) {
+    this.#text = text;
+  }
+
+  push(piece: string): string {
+    const text = this.#text(piece, this.#isFirst);
+    this.#isFirst = false;
+    return text;
+  }
+
+  peek(rest: string): string {
+    return rest;
+  }
+
+  end(rest: string): string {
+    return rest;
   }
 }
 

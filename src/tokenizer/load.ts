@@ -1,11 +1,17 @@
 /** Tokenizer, entry point of the room: files to a `Tokenizer`. */
 import * as v from 'valibot';
+import { unreachable } from '../errors.ts';
 import type { ByteSource } from '../formats/byte-source.ts';
+import { jsonObject, jsonRecord } from '../formats/json-object.ts';
 import { readJson } from '../formats/json.ts';
+import { checkSchema } from '../formats/parsed-text.ts';
 import { buildTables } from './build-tables.ts';
+import { Bpe } from './bpe.ts';
 import { BpeTokenizer } from './bpe-tokenizer.ts';
 import { CompiledCache } from './compiled-cache.ts';
 import type { CompiledTokenizer } from './compiled-file.ts';
+import { Foreign } from './foreign.ts';
+import { foreignRules } from './foreign-rules.ts';
 import { parseRules } from './rules.ts';
 import type { Rules } from './rules.ts';
 import { findSpecialTokens } from './special-tokens.ts';
@@ -37,14 +43,23 @@ export interface TokenizerFiles {
 export async function loadTokenizer(files: TokenizerFiles): Promise<Tokenizer> {
   const tokenizerJson = nameOf(files.tokenizerJson);
   const declaring = [files.tokenizerConfig, files.specialTokensMap].filter((path) => path !== undefined);
-  const [{ rules, tables }, declarations] = await Promise.all([
+  const [{ rules, tables, model }, declarations] = await Promise.all([
     compile(files.tokenizerJson, files.cacheDir),
     Promise.all(declaring.map(async (file) => ({ name: nameOf(file), document: await read(file) }))),
   ]);
   const added = new Map(rules.added_tokens.map(({ content, id }) => [content, id]));
   const idOf = (piece: string) => added.get(piece) ?? idOfPiece(tables, piece);
   const special = findSpecialTokens(declarations, idOf, tokenizerJson);
-  return new BpeTokenizer(withDeclared(rules, special, tables), tables, special, tokenizerJson);
+  const foreign = foreignRules(rules).length === 0 ? undefined : await Foreign.load();
+  return new BpeTokenizer(
+    {
+      rules: withDeclared(rules, special, tables),
+      tables,
+      foreign,
+      encodePart: encoder(rules, tables, model, foreign, tokenizerJson),
+    },
+    special,
+  );
 }
 
 /** Declared special tokens are cut out of a text, as transformers does, also where `added_tokens` does not list them. */
@@ -65,7 +80,23 @@ async function read(file: string | MadeFile): Promise<unknown> {
   return await readJson(typeof file === 'string' ? file : await file.open(), v.unknown());
 }
 
-async function compile(file: string | MadeFile, cacheDir: string | undefined): Promise<CompiledTokenizer> {
+function encoder(
+  { model: rules }: Rules,
+  tables: BpeTables,
+  model: object | undefined,
+  foreign: Foreign | undefined,
+  file: string,
+): (part: string) => readonly number[] {
+  if (rules.type !== 'BPE') return foreign!.model(model!);
+  const bpe = new Bpe(tables, rules, file);
+  return (part) => bpe.encode(part);
+}
+
+/** `model`: the field of the file, for models that are left to another implementation; they are not kept in the cache. */
+async function compile(
+  file: string | MadeFile,
+  cacheDir: string | undefined,
+): Promise<CompiledTokenizer & { readonly model?: object }> {
   const tokenizerJson = nameOf(file);
   const source = typeof file === 'string' ? file : file.madeFrom;
   const cache = source === undefined ? undefined : await CompiledCache.of(source, cacheDir);
@@ -75,7 +106,41 @@ async function compile(file: string | MadeFile, cacheDir: string | undefined): P
   const rules = parseRules(document, tokenizerJson);
   // `parseRules` made sure that there is a model.
   const { model } = document as { readonly model: { readonly vocab?: unknown; readonly merges?: unknown } };
-  const compiled = { rules, tables: buildTables(model, rules.added_tokens, tokenizerJson) };
+  const tables = buildTables(vocabularyOf(model, rules, tokenizerJson), rules.added_tokens, tokenizerJson);
+  const compiled = { rules, tables };
+  if (rules.model.type !== 'BPE') return { ...compiled, model };
   await cache?.write(compiled);
   return compiled;
+}
+
+const ScoredPieces = jsonObject({ vocab: v.array(v.tuple([v.string(), v.number()])) });
+const Words = jsonObject({ vocab: jsonRecord(v.string(), v.number()) });
+
+/** Vocabulary and merges, as BPE writes them; the unknown token of the other models has to be there. */
+function vocabularyOf(
+  model: { readonly vocab?: unknown; readonly merges?: unknown },
+  { model: rules }: Rules,
+  file: string,
+): { readonly vocab?: unknown; readonly merges?: unknown } {
+  const unknown = (isThere: boolean) => v.check(() => isThere, 'expected the unknown token in model.vocab');
+  switch (rules.type) {
+    case 'BPE':
+      return model;
+    case 'WordPiece': {
+      const { vocab } = checkSchema(`${file}, model`, model, Words);
+      checkSchema(
+        `${file}, model`,
+        vocab,
+        v.pipe(v.unknown(), unknown(Object.hasOwn(vocab, rules.unk_token))),
+      );
+      return { vocab, merges: [] };
+    }
+    case 'Unigram': {
+      const { vocab } = checkSchema(`${file}, model`, model, ScoredPieces);
+      checkSchema(`${file}, model`, vocab, v.pipe(v.unknown(), unknown(rules.unk_id < vocab.length)));
+      return { vocab: Object.fromEntries(vocab.map(([piece], id) => [piece, id])), merges: [] };
+    }
+    default:
+      return unreachable(rules);
+  }
 }

@@ -1,11 +1,13 @@
 /** Tokenizer, part of step 3: the normalizer, from its description in `tokenizer.json` to the text that it makes. */
 import * as v from 'valibot';
-import { unreachable } from '../errors.ts';
 import { jsonObject } from '../formats/json-object.ts';
 import { composedForm } from './composed-form.ts';
+import type { Foreign } from './foreign.ts';
+import { FOREIGN_NORMALIZERS } from './foreign-rules.ts';
+import { PatternSchema, expressionOf } from './pattern-rule.ts';
 import { NonEmptyText, stepsIfAny } from './steps.ts';
 
-/** A normalizer and a decoder. */
+/** Of decoders; normalizers also search for expressions. */
 export const Replace = jsonObject({
   type: v.literal('Replace'),
   pattern: jsonObject({ String: NonEmptyText }),
@@ -13,29 +15,37 @@ export const Replace = jsonObject({
 });
 export type ReplaceRule = v.InferOutput<typeof Replace>;
 
+const ReplacePattern = jsonObject({
+  type: v.literal('Replace'),
+  pattern: PatternSchema,
+  content: v.string(),
+});
 const Prepend = jsonObject({ type: v.literal('Prepend'), prepend: v.string() });
 const ComposedForm = jsonObject({ type: v.literal('NFC') });
 
 export const NormalizerSchema = stepsIfAny(
   'normalizers',
-  v.variant('type', [Replace, Prepend, ComposedForm]),
+  v.variant('type', [ReplacePattern, Prepend, ComposedForm, ...FOREIGN_NORMALIZERS]),
 );
 export type NormalizerRules = v.InferOutput<typeof NormalizerSchema>;
 
-/** A stretch of text between added tokens, as the vocabulary writes it. */
-export function normalize(text: string, rules: NormalizerRules): string {
-  return rules.reduce((result, rule) => {
+/** Makes of a stretch of text between added tokens what the vocabulary writes. */
+export function normalizer(rules: NormalizerRules, foreign: Foreign | undefined): (text: string) => string {
+  const steps = rules.map((rule): ((text: string) => string) => {
     switch (rule.type) {
-      case 'Replace':
-        return replaceAll(result, [rule]);
+      case 'Replace': {
+        const expression = expressionOf(rule.pattern);
+        return (text) => text.replace(expression, () => rule.content);
+      }
       case 'Prepend':
-        return result === '' ? '' : rule.prepend + result;
+        return (text) => (text === '' ? '' : rule.prepend + text);
       case 'NFC':
-        return composedForm(result);
+        return composedForm;
       default:
-        return unreachable(rule);
+        return foreign!.normalizer(rule);
     }
-  }, text);
+  });
+  return (text) => steps.reduce((result, step) => step(result), text);
 }
 
 export function replaceAll(text: string, rules: readonly ReplaceRule[]): string {

@@ -1,33 +1,16 @@
 /** Tokenizer, step 4: normalized text split into parts that are merged one by one. */
 import * as v from 'valibot';
-import { unreachable } from '../errors.ts';
 import { jsonObject } from '../formats/json-object.ts';
-import type { Schema } from '../formats/parsed-text.ts';
 import { bytesAsChars } from './byte-level.ts';
-import { PatternError, translatePattern } from './pattern.ts';
+import type { Foreign } from './foreign.ts';
+import { FOREIGN_PRE_TOKENIZERS } from './foreign-rules.ts';
+import { PatternSchema, expressionOf } from './pattern-rule.ts';
 import { SPLIT_BEHAVIORS, split } from './split.ts';
-import { NonEmptyText, OneCharacter, hasField, stepsIfAny } from './steps.ts';
-
-const Pattern = v.pipe(
-  NonEmptyText,
-  v.rawCheck(({ dataset, addIssue }) => {
-    if (!dataset.typed) return;
-    try {
-      translatePattern(dataset.value);
-    } catch (error) {
-      if (!(error instanceof PatternError)) throw error;
-      addIssue({ message: `the expression ${error.message}` });
-    }
-  }),
-);
-
-type PatternRule = { readonly Regex: string } | { readonly String: string };
-const RegexPattern: Schema<PatternRule> = jsonObject({ Regex: Pattern });
-const TextPattern: Schema<PatternRule> = jsonObject({ String: NonEmptyText });
+import { OneCharacter, stepsIfAny } from './steps.ts';
 
 const Split = jsonObject({
   type: v.literal('Split'),
-  pattern: v.lazy((pattern) => (hasField(pattern, 'Regex') ? RegexPattern : TextPattern)),
+  pattern: PatternSchema,
   behavior: v.picklist(SPLIT_BEHAVIORS),
   invert: v.boolean(),
 });
@@ -64,7 +47,7 @@ const Metaspace = v.pipe(
 
 export const PreTokenizerSchema = stepsIfAny(
   'pretokenizers',
-  v.variant('type', [Split, ByteLevel, Digits, Metaspace]),
+  v.variant('type', [Split, ByteLevel, Digits, Metaspace, ...FOREIGN_PRE_TOKENIZERS]),
 );
 export type PreTokenizerRules = v.InferOutput<typeof PreTokenizerSchema>;
 type Rule = PreTokenizerRules[number];
@@ -80,8 +63,8 @@ type Step = (text: string, isFirst: boolean) => readonly string[];
 export class PreTokenizer {
   readonly #steps: readonly Step[];
 
-  constructor(rules: PreTokenizerRules) {
-    this.#steps = rules.map(stepOf);
+  constructor(rules: PreTokenizerRules, foreign: Foreign | undefined) {
+    this.#steps = rules.map((rule) => stepOf(rule, foreign));
   }
 
   /** The parts of a stretch of text between added tokens; `isFirst` when the prompt begins with it. */
@@ -93,10 +76,10 @@ export class PreTokenizer {
   }
 }
 
-function stepOf(rule: Rule): Step {
+function stepOf(rule: Rule, foreign: Foreign | undefined): Step {
   switch (rule.type) {
     case 'Split': {
-      const expression = 'Regex' in rule.pattern ? regex(rule.pattern.Regex) : plain(rule.pattern.String);
+      const expression = expressionOf(rule.pattern);
       return (text) => split(text, expression, rule);
     }
     case 'Digits': {
@@ -104,7 +87,7 @@ function stepOf(rule: Rule): Step {
       return (text) => split(text, expression, ISOLATED);
     }
     case 'ByteLevel': {
-      const expression = regex(GPT2_PATTERN);
+      const expression = expressionOf({ Regex: GPT2_PATTERN });
       return (text) => {
         const whole = rule.add_prefix_space && !text.startsWith(' ') ? ` ${text}` : text;
         return (rule.use_regex ? split(whole, expression, ISOLATED) : [whole]).map(bytesAsChars);
@@ -112,7 +95,7 @@ function stepOf(rule: Rule): Step {
     }
     case 'Metaspace': {
       const { replacement, prepend_scheme } = rule;
-      const expression = plain(replacement);
+      const expression = expressionOf({ String: replacement });
       return (text, isFirst) => {
         const written = text.replaceAll(' ', () => replacement);
         const prepends = prepend_scheme === 'always' || (prepend_scheme === 'first' && isFirst);
@@ -121,14 +104,6 @@ function stepOf(rule: Rule): Step {
       };
     }
     default:
-      return unreachable(rule);
+      return foreign!.preTokenizer(rule);
   }
-}
-
-function regex(pattern: string): RegExp {
-  return new RegExp(translatePattern(pattern), 'gu');
-}
-
-function plain(text: string): RegExp {
-  return new RegExp(text.replaceAll(/[$()*+./?[\\\]^{|}]/g, String.raw`\$&`), 'g');
 }

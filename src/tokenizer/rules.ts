@@ -8,6 +8,7 @@ import * as v from 'valibot';
 import { jsonObject, jsonRecord } from '../formats/json-object.ts';
 import { checkSchema } from '../formats/parsed-text.ts';
 import { DecoderSchema } from './decoder-rules.ts';
+import { UnigramModel, WordPieceModel } from './foreign-rules.ts';
 import { NormalizerSchema } from './normalizer.ts';
 import { PreTokenizerSchema } from './pre-tokenizer.ts';
 import { NonEmptyText, hasType, stepsIfAny } from './steps.ts';
@@ -42,7 +43,7 @@ const AddedTokenSchema = jsonObject({
   special: v.boolean(),
 });
 
-const Model = jsonObject({
+const BpeModel = jsonObject({
   // The first files of GPT-2 do not say it.
   type: v.optional(v.literal('BPE'), 'BPE'),
   unk_token: v.nullish(v.string(), null),
@@ -52,6 +53,11 @@ const Model = jsonObject({
   dropout: offOr(0),
   continuing_subword_prefix: offOr(''),
   end_of_word_suffix: offOr(''),
+});
+
+const Model = v.lazy((model) => {
+  if (hasType(model, 'WordPiece')) return WordPieceModel;
+  return hasType(model, 'Unigram') ? UnigramModel : BpeModel;
 });
 
 const RulesSchema = jsonObject({
@@ -65,6 +71,7 @@ const RulesSchema = jsonObject({
 
 /** `tokenizer.json` without vocabulary and merges. The compiled form of a tokenizer holds it: a change here raises its version. */
 export type Rules = v.InferOutput<typeof RulesSchema>;
+export type BpeRules = v.InferOutput<typeof BpeModel>;
 export type AddedToken = v.InferOutput<typeof AddedTokenSchema>;
 
 /** Throws `BadFileError` that names the file, the first field that does not fit, what was expected and found. */

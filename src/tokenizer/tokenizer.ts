@@ -28,6 +28,8 @@ export interface Tokenizer {
   readonly roleTokens: RoleTokens;
   /** The template of the files, such as `$A <eos>`, where it is not BOS and the text; null where it is, or where the files put nothing around a text. */
   readonly otherTemplate: string | null;
+  /** Rules of the file that `@huggingface/tokenizers` follows, such as `normalizer NFKC`; most files have none. */
+  readonly foreignRules: readonly string[];
   /** Ids of the text alone: nothing put in front. */
   encode(text: string): number[];
   /**

@@ -24,8 +24,8 @@ describe('a tokenizer.json that asks for what is not supported', () => {
   it.each<[string, RegExp, (json: TokenizerJson) => void]>([
     [
       'another model',
-      /model\.type: expected "BPE", found "Unigram"/,
-      ({ model }) => (model.type = 'Unigram'),
+      /model\.type: expected "BPE", found "WordLevel"/,
+      ({ model }) => (model.type = 'WordLevel'),
     ],
     ['dropout', /model\.dropout/, ({ model }) => (model.dropout = 0.1)],
     [
@@ -35,11 +35,11 @@ describe('a tokenizer.json that asks for what is not supported', () => {
     ],
     ['a word suffix', /model\.end_of_word_suffix/, ({ model }) => (model.end_of_word_suffix = '</w>')],
     ['a flag that is no flag', /model\.byte_fallback/, ({ model }) => (model.byte_fallback = 'yes')],
-    ['an unknown normalizer', /normalizer\.type.*"NFKC"/, (json) => (json.normalizer = { type: 'NFKC' })],
+    ['an unknown normalizer', /normalizer\.type.*"Nmt"/, (json) => (json.normalizer = { type: 'Nmt' })],
     [
       'a regular expression',
-      /normalizer\.pattern\.String/,
-      (json) => (json.normalizer = { type: 'Replace', pattern: { Regex: ' +' }, content: ' ' }),
+      /normalizer\.pattern\.Regex: the expression/,
+      (json) => (json.normalizer = { type: 'Replace', pattern: { Regex: '\\bx' }, content: ' ' }),
     ],
     [
       'another pre-tokenizer',
@@ -103,8 +103,8 @@ describe('a tokenizer.json that asks for what is not supported', () => {
     ['no decoder', /decoder/, (json) => (json.decoder = null)],
     [
       'an unknown decoder',
-      /decoder\.decoders\[0\]\.type.*"Metaspace"/,
-      (json) => (json.decoder = { type: 'Sequence', decoders: [{ type: 'Metaspace' }] }),
+      /decoder\.decoders\[0\]\.type.*"CTC"/,
+      (json) => (json.decoder = { type: 'Sequence', decoders: [{ type: 'CTC' }] }),
     ],
     [
       'decoders in another order',
@@ -113,7 +113,7 @@ describe('a tokenizer.json that asks for what is not supported', () => {
     ],
     [
       'a byte-level decoder among others',
-      /decoder: expected in the order .* or ByteLevel alone/,
+      /decoder: expected in the order .* or ByteLevel, Metaspace, WordPiece alone/,
       (json) => (json.decoder = { type: 'Sequence', decoders: [{ type: 'ByteLevel' }, { type: 'Fuse' }] }),
     ],
     [
