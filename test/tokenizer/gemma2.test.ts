@@ -2,6 +2,7 @@ import { afterAll, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { loadTokenizer } from '../../src/tokenizer/load.ts';
 import { scratchFolder } from '../support/scratch.ts';
+import { processorMs } from '../support/processor-time.ts';
 import { GEMMA2, readLines } from './support.ts';
 
 interface Reference {
@@ -81,9 +82,9 @@ describe('the real Gemma-2 tokenizer', () => {
     await load();
     const startsMs: number[] = [];
     for (let i = 0; i < 5; i++) {
-      const start = performance.now();
+      const start = processorMs();
       await load();
-      startsMs.push(performance.now() - start);
+      startsMs.push(processorMs() - start);
     }
     expect(Math.min(...startsMs)).toBeLessThan(WARM_START_MS);
   });

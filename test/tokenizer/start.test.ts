@@ -2,6 +2,7 @@ import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { loadTokenizer } from '../../src/tokenizer/load.ts';
+import { processorMs } from '../support/processor-time.ts';
 import { scratchFolder } from '../support/scratch.ts';
 import { familyFiles, readFamilyJson } from './support.ts';
 import type { Family, TokenizerJson } from './support.ts';
@@ -10,12 +11,6 @@ const VOCABULARY = 150_000;
 /** It takes 8 to 17 ms; reading the JSON again takes 300 and more. Processor time: other programs do not change it. */
 const WARM_START_MS = 50;
 const N_STARTS = 7;
-
-/** Processor time of this process, all threads, in milliseconds. */
-function processorMs(): number {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
-}
 
 /** A fixture's tokenizer with more words: each is one that was there before it and one character more. */
 function grown(family: Family): TokenizerJson {
