@@ -1,5 +1,5 @@
 /** Hub: the files of a folder on this machine, by the same relative paths as those of a repository. */
-import { readdir, realpath, stat } from 'node:fs/promises';
+import { open, readdir, realpath, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { NotFoundError } from '../errors.ts';
 import { errnoCode } from '../formats/system-errors.ts';
@@ -26,8 +26,20 @@ export async function listLocalFolder(root: string): Promise<CachedFile[]> {
   }
 }
 
-export async function isLocalFile(path: string): Promise<boolean> {
-  return (await localFileSize(path)) !== undefined;
+const GGUF_MAGIC = 'GGUF';
+
+/** By its name, or else by how it begins: files in Ollama's store are called by their hash. */
+export async function isGgufFile(path: string): Promise<boolean> {
+  if ((await localFileSize(path)) === undefined) return false;
+  if (path.toLowerCase().endsWith('.gguf')) return true;
+  const file = await open(path).catch(() => undefined);
+  if (!file) return false; // what may not be read is an error where it is listed
+  try {
+    const { buffer } = await file.read(Buffer.alloc(GGUF_MAGIC.length), 0, GGUF_MAGIC.length, 0);
+    return buffer.toString('latin1') === GGUF_MAGIC;
+  } finally {
+    await file.close();
+  }
 }
 
 /** Bytes of a file; undefined where there is none. */

@@ -7,7 +7,7 @@ import { nearest } from '../nearest.ts';
 import { type AskOptions, HubClient, type HubClientOptions } from './client.ts';
 import { type HubOverrides, readHubEnvironment } from './environment.ts';
 import type { CachedFile } from './cache.ts';
-import { isLocalFile, listLocalFolder, localFileSize } from './local.ts';
+import { isGgufFile, listLocalFolder, localFileSize } from './local.ts';
 import type { DownloadProgress } from './progress.ts';
 import { type HubReference, type LocalReference, parseHubUri } from './reference.ts';
 import { RemoteSource } from './remote-source.ts';
@@ -105,7 +105,7 @@ export async function resolveFiles(
 ): Promise<LocalFiles> {
   const wanted = matcher(options.wanted);
   if (reference.kind === 'local') {
-    const isFile = options.mayBeFile && (await isLocalFile(reference.path));
+    const isFile = options.mayBeFile && (await isGgufFile(reference.path));
     return isFile ? localFile(reference.path) : localFiles(reference.path, wanted);
   }
   const { repo } = reference;
