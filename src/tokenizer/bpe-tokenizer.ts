@@ -52,7 +52,7 @@ export class BpeTokenizer implements Tokenizer {
     this.#special = special;
     this.#tables = tables;
     this.#addedTokens = new AddedTokens(rules.added_tokens, normalizer(rules.normalizer, foreign));
-    this.#preTokenizer = new PreTokenizer(rules.pre_tokenizer, foreign);
+    this.#preTokenizer = new PreTokenizer(rules.pre_tokenizer);
     this.#encodePart = encodePart;
     this.foreignRules = foreignRules(rules);
     // By `tokenizer.json` and not by declaration: `<mask>` is left out too when special tokens are.

@@ -23,8 +23,6 @@ export const FOREIGN_NORMALIZERS = [
   }),
 ];
 
-export const FOREIGN_PRE_TOKENIZERS = [Plain('BertPreTokenizer'), Plain('WhitespaceSplit')];
-
 /** The text of a piece depends on it and on whether it is the first. */
 export const FOREIGN_DECODER = jsonObject({
   type: v.literal('WordPiece'),
@@ -54,7 +52,6 @@ const typesOf = (schemas: readonly { readonly entries: { readonly type: { readon
 
 const FOREIGN = {
   normalizer: typesOf(FOREIGN_NORMALIZERS),
-  pre_tokenizer: typesOf(FOREIGN_PRE_TOKENIZERS),
   decoder: typesOf([FOREIGN_DECODER]),
   model: typesOf([WordPieceModel, UnigramModel]),
 };
@@ -62,11 +59,10 @@ const FOREIGN = {
 /** Names of the rules in a file that are left to the package: `normalizer NFKC`. */
 export function foreignRules(rules: {
   readonly normalizer: readonly Step[];
-  readonly pre_tokenizer: readonly Step[];
   readonly decoder: readonly Step[];
   readonly model: Step;
 }): string[] {
-  const names = (['normalizer', 'pre_tokenizer', 'model', 'decoder'] as const).flatMap((part) =>
+  const names = (['normalizer', 'model', 'decoder'] as const).flatMap((part) =>
     [rules[part]]
       .flat()
       .filter(({ type }) => FOREIGN[part].includes(type))

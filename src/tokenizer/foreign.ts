@@ -18,7 +18,6 @@ const BY_CHARACTER: readonly string[] = ['Lowercase', 'BertNormalizer'];
 /** As much of the package's class as is used; its own declarations do not resolve under Node's rules for modules. */
 interface Package {
   readonly normalizer: ((text: string) => string) | null;
-  readonly pre_tokenizer: ((text: string) => string[]) | null;
   readonly decoder: { decode_chain(pieces: readonly string[]): string[] } | null;
   readonly model: ((parts: readonly string[]) => string[]) & {
     readonly tokens_to_ids: ReadonlyMap<string, number>;
@@ -45,11 +44,6 @@ export class Foreign {
     const normalize = this.#part({ normalizer: rule }).normalizer!;
     if (!BY_CHARACTER.includes(rule.type)) return (text) => normalize(text);
     return (text) => Array.from(text, (character) => normalize(character)).join('');
-  }
-
-  preTokenizer(rule: object): (text: string) => readonly string[] {
-    const split = this.#part({ pre_tokenizer: rule }).pre_tokenizer!;
-    return (text) => split(text).filter((part) => part !== '');
   }
 
   decoder(rule: object): (piece: string, isFirst: boolean) => string {

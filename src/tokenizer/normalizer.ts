@@ -21,11 +21,12 @@ const ReplacePattern = jsonObject({
   content: v.string(),
 });
 const Prepend = jsonObject({ type: v.literal('Prepend'), prepend: v.string() });
+const Strip = jsonObject({ type: v.literal('Strip'), strip_left: v.boolean(), strip_right: v.boolean() });
 const ComposedForm = jsonObject({ type: v.literal('NFC') });
 
 export const NormalizerSchema = stepsIfAny(
   'normalizers',
-  v.variant('type', [ReplacePattern, Prepend, ComposedForm, ...FOREIGN_NORMALIZERS]),
+  v.variant('type', [ReplacePattern, Prepend, Strip, ComposedForm, ...FOREIGN_NORMALIZERS]),
 );
 export type NormalizerRules = v.InferOutput<typeof NormalizerSchema>;
 
@@ -39,6 +40,8 @@ export function normalizer(rules: NormalizerRules, foreign: Foreign | undefined)
       }
       case 'Prepend':
         return (text) => (text === '' ? '' : rule.prepend + text);
+      case 'Strip':
+        return (text) => strip(text, rule.strip_left, rule.strip_right);
       case 'NFC':
         return composedForm;
       default:
@@ -46,6 +49,18 @@ export function normalizer(rules: NormalizerRules, foreign: Foreign | undefined)
     }
   });
   return (text) => steps.reduce((result, step) => step(result), text);
+}
+
+// JavaScript's `trim` takes U+FEFF for white space, and U+0085 for none.
+function strip(text: string, left: boolean, right: boolean): string {
+  const start = left ? text.replace(/^\p{White_Space}+/u, '') : text;
+  return right ? start.slice(0, endOfText(start)) : start;
+}
+
+function endOfText(text: string): number {
+  let end = text.length;
+  while (end > 0 && /\p{White_Space}/u.test(text[end - 1]!)) end--;
+  return end;
 }
 
 export function replaceAll(text: string, rules: readonly ReplaceRule[]): string {

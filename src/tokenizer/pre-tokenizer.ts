@@ -1,9 +1,8 @@
 /** Tokenizer, step 4: normalized text split into parts that are merged one by one. */
 import * as v from 'valibot';
+import { unreachable } from '../errors.ts';
 import { jsonObject } from '../formats/json-object.ts';
 import { bytesAsChars } from './byte-level.ts';
-import type { Foreign } from './foreign.ts';
-import { FOREIGN_PRE_TOKENIZERS } from './foreign-rules.ts';
 import { PatternSchema, expressionOf } from './pattern-rule.ts';
 import { SPLIT_BEHAVIORS, split } from './split.ts';
 import { OneCharacter, stepsIfAny } from './steps.ts';
@@ -45,9 +44,28 @@ const Metaspace = v.pipe(
   })),
 );
 
+const Plain = <const Type extends string>(type: Type) => jsonObject({ type: v.literal(type) });
+
+const Punctuation = jsonObject({
+  type: v.literal('Punctuation'),
+  behavior: v.nullish(v.picklist(SPLIT_BEHAVIORS), 'Isolated'),
+});
+
+const CharDelimiterSplit = jsonObject({ type: v.literal('CharDelimiterSplit'), delimiter: OneCharacter });
+
 export const PreTokenizerSchema = stepsIfAny(
   'pretokenizers',
-  v.variant('type', [Split, ByteLevel, Digits, Metaspace, ...FOREIGN_PRE_TOKENIZERS]),
+  v.variant('type', [
+    Split,
+    ByteLevel,
+    Digits,
+    Metaspace,
+    Plain('WhitespaceSplit'),
+    Plain('Whitespace'),
+    Plain('BertPreTokenizer'),
+    Punctuation,
+    CharDelimiterSplit,
+  ]),
 );
 export type PreTokenizerRules = v.InferOutput<typeof PreTokenizerSchema>;
 type Rule = PreTokenizerRules[number];
@@ -57,14 +75,24 @@ const GPT2_PATTERN = String.raw`'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s
 const ISOLATED = { behavior: 'Isolated', invert: false } as const;
 const SEPARATOR_FIRST = { behavior: 'MergedWithNext', invert: false } as const;
 
+const REMOVED = { behavior: 'Removed', invert: false } as const;
+const ONLY_MATCHES = { behavior: 'Removed', invert: true } as const;
+
+const WHITE_SPACE = /\p{White_Space}+/gu;
+/** `\w+|[^\w\s]+` of Rust. */
+const WORDS =
+  /[\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}]+|[^\p{Alphabetic}\p{M}\p{Nd}\p{Pc}\p{Join_Control}\p{White_Space}]+/gu;
+/** Symbols of ASCII are punctuation too. */
+const PUNCTUATION = /[\p{P}$+<=>^`|~]/gu;
+
 /** `isFirst`: the part with which the prompt begins. */
 type Step = (text: string, isFirst: boolean) => readonly string[];
 
 export class PreTokenizer {
   readonly #steps: readonly Step[];
 
-  constructor(rules: PreTokenizerRules, foreign: Foreign | undefined) {
-    this.#steps = rules.map((rule) => stepOf(rule, foreign));
+  constructor(rules: PreTokenizerRules) {
+    this.#steps = rules.map(stepOf);
   }
 
   /** The parts of a stretch of text between added tokens; `isFirst` when the prompt begins with it. */
@@ -76,7 +104,7 @@ export class PreTokenizer {
   }
 }
 
-function stepOf(rule: Rule, foreign: Foreign | undefined): Step {
+function stepOf(rule: Rule): Step {
   switch (rule.type) {
     case 'Split': {
       const expression = expressionOf(rule.pattern);
@@ -103,7 +131,20 @@ function stepOf(rule: Rule, foreign: Foreign | undefined): Step {
         return rule.split ? split(whole, expression, SEPARATOR_FIRST) : [whole];
       };
     }
+    case 'WhitespaceSplit':
+      return (text) => split(text, WHITE_SPACE, REMOVED);
+    case 'Whitespace':
+      return (text) => split(text, WORDS, ONLY_MATCHES);
+    case 'BertPreTokenizer':
+      return (text) =>
+        split(text, WHITE_SPACE, REMOVED).flatMap((word) => split(word, PUNCTUATION, ISOLATED));
+    case 'Punctuation':
+      return (text) => split(text, PUNCTUATION, { behavior: rule.behavior, invert: false });
+    case 'CharDelimiterSplit': {
+      const expression = expressionOf({ String: rule.delimiter });
+      return (text) => split(text, expression, REMOVED);
+    }
     default:
-      return foreign!.preTokenizer(rule);
+      return unreachable(rule);
   }
 }

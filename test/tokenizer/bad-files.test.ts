@@ -43,8 +43,8 @@ describe('a tokenizer.json that asks for what is not supported', () => {
     ],
     [
       'another pre-tokenizer',
-      /pre_tokenizer\.type.*"Whitespace"/,
-      (json) => (json.pre_tokenizer = { type: 'Whitespace' }),
+      /pre_tokenizer\.type.*"UnicodeScripts"/,
+      (json) => (json.pre_tokenizer = { type: 'UnicodeScripts' }),
     ],
     [
       'another split',
@@ -97,8 +97,8 @@ describe('a tokenizer.json that asks for what is not supported', () => {
     ],
     [
       'a sequence of what is not supported',
-      /pre_tokenizer\.pretokenizers\[0\]\.type.*"Punctuation"/,
-      (json) => (json.pre_tokenizer = { type: 'Sequence', pretokenizers: [{ type: 'Punctuation' }] }),
+      /pre_tokenizer\.pretokenizers\[0\]\.type.*"UnicodeScripts"/,
+      (json) => (json.pre_tokenizer = { type: 'Sequence', pretokenizers: [{ type: 'UnicodeScripts' }] }),
     ],
     ['no decoder', /decoder/, (json) => (json.decoder = null)],
     [

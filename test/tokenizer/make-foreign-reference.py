@@ -18,7 +18,7 @@ WORDS = [
     "The", "capital of Texas", " is Austin.", "Hello, world!", "don't", "NAÏVE", "Zoë", "e\u0301", "A\u030a\u0323", "Straße", "ſK", "İI",
     "ΑΣ ΟΔΟΣ", "Привет", "東京", "日本語", "한국어", "\u1112\u1161\u11ab", "مرحبا", "नमस्ते", "🦊", "👩‍👩‍👧‍👦", "ﬀ", "Ⅻ", "½", "²", "４５", "ﷺ", "℀", "ǅ",
     "\u00a0", "\u3000", "\u200b", "\t", "\r\n", "\n\n", "   ", "▁", "▁▁▁a", "...", "a--b", "#hash", "C++", "$5.00", "<b>", "\x00\x1f", "�",
-    "antidisestablishmentarianism", "x" * 120, "[CLS]", "[MASK] a", "<unk>", "</s>", "<|eot_id|>",
+    "\ufeff", "a\u0085b", "a\ufeff b", "$^`|~+<=>", "_x_‿y", "«a»、b।", "x\u200dy", "①Ⓐ", "antidisestablishmentarianism", "x" * 120, "[CLS]", "[MASK] a", "<unk>", "</s>", "<|eot_id|>",
 ]
 TEXTS = ["", *WORDS, *(" ".join(WORDS[i::7]) for i in range(7)), *("".join(WORDS[i::5]) for i in range(5)), *(w * 3 for w in WORDS)]
 
@@ -65,8 +65,16 @@ def rows():
     for i, (accents, lower, clean) in enumerate([(None, True, True), (True, False, True), (False, True, False)]):
         bert = {"type": "BertNormalizer", "clean_text": clean, "handle_chinese_chars": clean, "strip_accents": accents, "lowercase": lower}
         yield changed(f"llama, BertNormalizer {i}", "llama", {"normalizer": bert})
-    for kind in ["BertPreTokenizer", "WhitespaceSplit"]:
-        steps = [{"type": kind}, {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}]
+    for left, right in [(True, True), (True, False), (False, True)]:
+        yield changed(f"llama, Strip {left} {right}", "llama", {"normalizer": {"type": "Strip", "strip_left": left, "strip_right": right}})
+    behaviors = ["Isolated", "Removed", "MergedWithPrevious", "MergedWithNext", "Contiguous"]
+    for splitting in [
+        *({"type": kind} for kind in ["BertPreTokenizer", "WhitespaceSplit", "Whitespace"]),
+        *({"type": "Punctuation", "behavior": behavior} for behavior in behaviors),
+        {"type": "CharDelimiterSplit", "delimiter": "-"},
+    ]:
+        kind = " ".join(splitting.values())
+        steps = [splitting, {"type": "ByteLevel", "add_prefix_space": False, "trim_offsets": True, "use_regex": False}]
         yield changed(f"llama, {kind}", "llama", {"pre_tokenizer": {"type": "Sequence", "pretokenizers": steps}})
     for pattern in [r"\s+", r"[aeiou](?=n)", r"\p{Lu}|\d"]:
         replace = {"type": "Replace", "pattern": {"Regex": pattern}, "content": "$&_"}
