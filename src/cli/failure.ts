@@ -56,6 +56,8 @@ const UNKNOWN_OPTION = /^unknown option '(.*)'$/s;
 const LONG_FLAG = /^--[a-z][a-z0-9-]*(?:=\S*)?$/i;
 /** `-x`, `--top=a b`: a flag or a prompt. */
 const FLAG = /^--?[a-z][a-z0-9-]*(?:=.*)?$/i;
+/** What else may be a flag with a mistake in it: `--top 5` in quotes, and not `-- item`. */
+const FLAG_BEGINNING = /^--?[a-z]/i;
 
 /** commander's `error: unknown option '--tpo'\n(Did you mean --top?)`, code `commander.unknownOption`. */
 function fromCommander(error: CommanderError, command: TypedCommand): Failure {
@@ -86,7 +88,8 @@ function hintFor(
   const isFlag = FLAG.test(option);
   if (isFlag && suggestion !== undefined) return hint;
   const dashes = `A prompt that begins with '-' needs \`--\` in front, behind all flags: ${line} -- "-1 + 1 =".`;
-  return isFlag || suggestion !== undefined ? `${dashes} ${hint}` : dashes;
+  const isSimilar = suggestion !== undefined && FLAG_BEGINNING.test(option);
+  return isFlag || isSimilar ? `${dashes} ${hint}` : dashes;
 }
 
 function fromUnexpected(error: unknown): Failure {

@@ -87,3 +87,19 @@ describe('tracer attribute', () => {
     expect(data['notes']).toBeUndefined();
   });
 });
+
+describe('a tokenizer with rules of another implementation', () => {
+  it('is read, and a note names the rules', async () => {
+    const model = path.join(folder, 'lowercase');
+    cpSync(plain, model, { recursive: true });
+    const changed = JSON.parse(readFileSync(path.join(model, 'tokenizer.json'), 'utf8')) as object;
+    const normalizer = { type: 'Lowercase' };
+    writeFileSync(path.join(model, 'tokenizer.json'), JSON.stringify({ ...changed, normalizer }));
+    const FOLLOWED = '@huggingface/tokenizers follows these rules of the tokenizer: normalizer Lowercase';
+    const { data, stderr } = await on(model, 'run', 'HELLO');
+    expect(stderr).toContain(FOLLOWED);
+    const same = await on(model, 'run', 'hello');
+    expect(data['tokens']).toEqual(same.data['tokens']);
+    expect((await on(plain, 'run', 'hello')).stderr).not.toContain('@huggingface');
+  });
+});
