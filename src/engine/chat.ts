@@ -11,8 +11,8 @@ export type ReadInput =
 
 /** A part of results and of a graph's options. */
 export interface ChatResult {
-  /** Present when the prompt was put into the chat template; `system` is null without a system message. */
-  readonly chat?: { readonly system: string | null };
+  /** Present when the prompt was put into the chat template: the whole text; `system` is null without a system message. */
+  readonly chat?: { readonly system: string | null; readonly text: string };
 }
 
 /** Throws `UsageError` when the checkpoint has no chat template, or the template does not take the messages. */
@@ -30,8 +30,8 @@ export async function inTemplate(
 }
 
 export function chatResult(input: ReadInput): ChatResult {
-  const chat = 'prompt' in input ? input.inTemplate : undefined;
-  return chat ? { chat: { system: chat.system ?? null } } : {};
+  if (!('prompt' in input) || !input.inTemplate) return {};
+  return { chat: { system: input.inTemplate.system ?? null, text: input.prompt } };
 }
 
 /** Shows the tokens that a template makes of a prompt, and returns the part of the result. `line`: where prompts come in a list. */

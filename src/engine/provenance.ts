@@ -7,6 +7,7 @@ import { CONFIG_FILE } from '../model/checkpoint.ts';
 import { SET_CONFIG_FILE } from '../transcoder/open.ts';
 import { chatResult, type ReadInput } from './chat.ts';
 import { ATTRIBUTE_DEFAULTS, type GraphOptions } from './attribute/types.ts';
+import { USUAL_PROMPT } from '../tokenizer/bos.ts';
 import type { NamedFiles } from './named-files.ts';
 import type { Session } from './session.ts';
 
@@ -18,6 +19,7 @@ export async function graphProvenance(
   options: GraphOptions,
 ): Promise<Provenance> {
   const { tokenizer, subject, replacement, description, weightFiles } = session;
+  const { n_ignored } = session.prompts.rule;
   return {
     tracer_version: packageVersion(),
     model: { ...(await sourceReference(subject.model, CONFIG_FILE)), weight_files: weightFiles.model },
@@ -32,6 +34,7 @@ export async function graphProvenance(
       ...recordedOptions(targets, options),
       ...recordedChat(input),
       ...(description.bos !== undefined && { bos: description.bos }),
+      ...(n_ignored !== USUAL_PROMPT.n_ignored && { ignored_positions: n_ignored }),
     },
     prompt: tokenizer.decode(tokens),
     token_strings: tokenizer.tokenStrings(tokens),

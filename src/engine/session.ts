@@ -136,6 +136,8 @@ export async function openTokenizer(model: NamedFiles): Promise<Tokenizer> {
 export interface SessionOptions extends SubjectOptions {
   /** Reads the encoders now instead of when they are first used. */
   readonly preloadEncoders?: boolean;
+  /** Leading positions that count as inactive, where a graph has recorded them; otherwise as the model's family says. */
+  readonly n_ignored?: number;
   /** Awaited before a backend is opened or a weight is read: for checks that need neither. */
   readonly check?: (prompts: PromptReader, config: TransformerConfig, files: FileSet) => unknown;
 }
@@ -265,7 +267,9 @@ export async function openSession(request: CommonOptions, options: SessionOption
     }
     signal?.throwIfAborted();
     const { config, files } = opened.subject.model;
-    const prompts = new PromptReader(tokenizer, promptRuleOf(opened.subject), request.bos);
+    const rule = promptRuleOf(opened.subject);
+    const { n_ignored = rule.n_ignored } = options;
+    const prompts = new PromptReader(tokenizer, { ...rule, n_ignored }, request.bos);
     await options.check?.(prompts, config, files);
     const backend = await watch.time('backend', () => openBackend(request, report));
     if (

@@ -7,6 +7,7 @@ import { readJson } from '../formats/json.ts';
 import { readText } from '../formats/parsed-text.ts';
 import { messageOf } from '../formats/system-errors.ts';
 import type { RoleTokens } from './special-tokens.ts';
+import { timeText } from './time-text.ts';
 
 const JINJA_FILE = 'chat_template.jinja';
 const CONFIG_FILE = 'tokenizer_config.json';
@@ -86,11 +87,17 @@ export async function renderChat(
   { prompt, system }: Messages,
   roleTokens: RoleTokens,
 ): Promise<string> {
-  const { Template } = await import('@huggingface/jinja');
+  const { Environment, Interpreter, parse, tokenize } =
+    (await import('@huggingface/jinja')) as unknown as Jinja;
   const user = { role: 'user', content: prompt };
   // Parsed again for each text: parsing is part of what may fail.
-  const render = (messages: readonly object[]): string =>
-    new Template(text).render({ ...roleTokens, messages, add_generation_prompt: true });
+  const render = (messages: readonly object[]): string => {
+    const program = parse(tokenize(text, { lstrip_blocks: true, trim_blocks: true }));
+    const environment = new Environment();
+    const variables = { ...GLOBALS, ...roleTokens, messages, add_generation_prompt: true };
+    for (const [name, value] of Object.entries(variables)) environment.set(name, value);
+    return String(new Interpreter(environment).run(program).value);
+  };
   const alone = attempt(() => render([user]));
   const whole =
     system === undefined ? alone : attempt(() => render([{ role: 'system', content: system }, user]));
@@ -116,6 +123,45 @@ export async function renderChat(
   if (system && whole.text === alone.text)
     throw noSystem(`${file}: the chat template leaves out a system message`);
   return whole.text;
+}
+
+/**
+ * What is used of the package. Not its `Template`: that writes dates in the language of the user, and its loops have no limit.
+ * Its declarations name files without their endings, so they are not found.
+ */
+interface Jinja {
+  readonly tokenize: (source: string, options: { lstrip_blocks: boolean; trim_blocks: boolean }) => unknown;
+  readonly parse: (tokens: unknown) => unknown;
+  readonly Environment: new () => { set(name: string, value: unknown): unknown };
+  readonly Interpreter: new (environment: unknown) => { run(program: unknown): { readonly value: unknown } };
+}
+
+/** Variables and functions that transformers gives to a template; constants in both spellings that Jinja knows. */
+const GLOBALS = {
+  true: true,
+  false: false,
+  none: null,
+  True: true,
+  False: false,
+  None: null,
+  tools: null,
+  documents: null,
+  range,
+  raise_exception: (message: unknown) => {
+    throw new Error(String(message));
+  },
+  strftime_now: (format: unknown) => timeText(new Date(), String(format)),
+};
+
+/** Of a loop: templates come with checkpoints, from anywhere. */
+const MOST_STEPS = 100_000;
+
+/** Python's `range`. */
+function range(first: number, last?: number, step = 1): number[] {
+  const [start, stop] = last === undefined ? [0, first] : [first, last];
+  const count = step === 0 ? Infinity : Math.max(0, Math.ceil((stop - start) / step));
+  if (!(count <= MOST_STEPS)) throw new Error(`range of ${count} numbers`);
+  return Array.from({ length: count }, (_, i) => start + i * step);
 }
 
 type Attempt = { readonly text: string } | { readonly text: undefined; readonly fault: string };

@@ -61,7 +61,7 @@ describe.each([
       const asked = ['--chat', ...(system === null ? [] : ['--system', system])];
       const { data, stderr } = await done(command!, PROMPT, ...flags, ...asked);
       expect(idsOf(data['tokens']).slice(0, ids.length)).toEqual(ids);
-      expect(data['chat']).toEqual({ system });
+      expect(data['chat']).toEqual({ system, text: wrapped(system).text });
       expect(data['notes']).toBeUndefined();
       expect(stderr).toContain(
         `the prompt in the chat template is ${ids.length} tokens: "<bos>" "<start_of_turn>" `,

@@ -6,6 +6,7 @@ import { attribute } from '../../src/engine/attribute/attribute.ts';
 import { generate } from '../../src/engine/generate/generate.ts';
 import { intervene } from '../../src/engine/intervene/intervene.ts';
 import { run } from '../../src/engine/run/run.ts';
+import { validate } from '../../src/engine/validate/validate.ts';
 import { writeSafetensors, type TensorToWrite } from '../../src/formats/safetensors-writer.ts';
 import { openSafetensors } from '../../src/formats/safetensors.ts';
 import { readGraph } from '../../src/graph/files.ts';
@@ -76,6 +77,16 @@ describe('a chat model of Gemma 3', () => {
     };
     for (let position = 0; position < N_IGNORED; position++) expect(sizeAt(0, position)).toBe(0);
     expect(sizeAt(0, N_IGNORED)).toBeGreaterThan(0);
+  });
+
+  it('is told by its graph when that is validated, whatever the model is called by then', async () => {
+    const { graph } = await graphOf(chat);
+    expect(graph.provenance.options).toMatchObject({ ignored_positions: N_IGNORED });
+    const file = path.join(scratch.path, `${path.basename(chat)}.safetensors`);
+    const of = async (model: string) => await validate({ ...common, file, model, top: 3 });
+    const [own, renamed] = [await of(chat), await of(base)];
+    expect(own.features.length).toBe(3);
+    expect(renamed.features).toEqual(own.features);
   });
 
   it('is traced from prompts that begin as its chats do, and from no others', async () => {

@@ -41,10 +41,14 @@ describe('a list of 200,000', () => {
     expect(known.influence()[0]).toBeCloseTo(MANY / columns.n_columns, 3);
   });
 
+  const session = {
+    replacement: {
+      model: { config: { n_layers: 1 } },
+      transcoders: { d_transcoder: MANY, lastLayerWritten: () => 0 },
+    },
+  } as unknown as Session;
+
   it('interventions is checked, and the later ones count', () => {
-    const session = {
-      replacement: { transcoders: { n_layers: 1, d_transcoder: MANY, lastLayerWritten: () => 0 } },
-    } as unknown as Session;
     const change = { kind: 'set', value: 1 } as const;
     const interventions = numbers().map((i) => ({ layer: 0, pos: 1, feature: i % (MANY / 2), change }));
     const warnings: string[] = [];
@@ -62,9 +66,6 @@ describe('a list of 200,000', () => {
   });
 
   it('supernode ids is checked', () => {
-    const session = {
-      replacement: { transcoders: { n_layers: 1, d_transcoder: MANY, lastLayerWritten: () => 0 } },
-    } as unknown as Session;
     const supernodes = [{ name: 'all', ids: numbers().map((i) => `0_${i}_1`), factor: 2 }];
     expect(checkInterventions(session, 3, { supernodes }, undefined).resolved).toHaveLength(MANY);
   });

@@ -4,6 +4,7 @@ import { afterAll, describe, expect, it } from '@jest/globals';
 import { UsageError } from '../../src/errors.ts';
 import { openFileSource } from '../../src/formats/byte-source.ts';
 import { findChatTemplate, renderChat, type ChatFiles } from '../../src/tokenizer/chat-template.ts';
+import { timeText } from '../../src/tokenizer/time-text.ts';
 import { loadTokenizer } from '../../src/tokenizer/load.ts';
 import { scratchFolder } from '../support/scratch.ts';
 import { familyFiles, readLines, type Family } from './support.ts';
@@ -51,6 +52,25 @@ const GEMMA = { bos_token: '<bos>', eos_token: '<eos>' };
 const render = (text: string, system?: string) =>
   renderChat({ file: 'some.jinja', text }, { prompt: ' Hi ', system }, GEMMA);
 
+describe('a template that names the day', () => {
+  it('does so in English, whatever the language of the user', async () => {
+    const before = process.env['LC_ALL'];
+    process.env['LC_ALL'] = 'de_DE.UTF-8';
+    try {
+      const text = await render(`{{ strftime_now('%d %b %Y') }} {{ messages[0].content }}`);
+      const months = 'Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec';
+      expect(text).toMatch(new RegExp(`^\\d\\d (?:${months}) \\d{4} `));
+    } finally {
+      if (before === undefined) delete process.env['LC_ALL'];
+      else process.env['LC_ALL'] = before;
+    }
+    const time = new Date(2026, 2, 5, 0, 7, 9);
+    expect(timeText(time, '%Y-%m-%d %y %B %b %A %a %H:%I:%M:%S %p 100%%')).toBe(
+      '2026-03-05 26 March Mar Thursday Thu 00:12:07:09 AM 100%',
+    );
+  });
+});
+
 describe('a template that does not take the messages', () => {
   it.each([
     [
@@ -94,6 +114,20 @@ describe('a template that does not take the messages', () => {
       undefined,
       'chat_template_failed',
       'some.jinja: the chat template fails: Unknown',
+    ],
+    [
+      'loops without an end',
+      `{% for i in range(1000000000) %}{{ i }}{% endfor %}`,
+      undefined,
+      'chat_template_failed',
+      'some.jinja: the chat template fails: range of 1000000000 numbers',
+    ],
+    [
+      'asks for a time in a way that is not known',
+      `{{ strftime_now('%Q') }}{{ messages[0].content }}`,
+      undefined,
+      'chat_template_failed',
+      'some.jinja: the chat template fails: strftime_now: %Q is not known',
     ],
     [
       'leaves out the prompt',

@@ -13,6 +13,7 @@ import { softmax } from '../../model/logits.ts';
 import type { HookName } from '../../model/hooks.ts';
 import type { ForwardResult } from '../../model/transformer.ts';
 import { frozenResult } from '../intervene/prepare.ts';
+import { USUAL_PROMPT } from '../../tokenizer/bos.ts';
 import { openSession, type Session } from '../session.ts';
 import { peakRssBytes } from '../stopwatch.ts';
 import { predictAblation } from './prediction.ts';
@@ -35,12 +36,19 @@ export async function validate(request: ValidateRequest): Promise<ValidateResult
   const graph = await readGraph(request.file);
   const target = targetNode(graph, request.target);
   const { model, transcoders } = graph.provenance;
-  using session = await openSession({
+  const subject = {
     ...request,
     model: request.model ?? (request.transcoders === undefined ? sourceName(model) : undefined),
     transcoders: request.transcoders ?? sourceName(transcoders),
-  });
+  };
+  using session = await openSession(subject, { n_ignored: ignoredPositions(graph) });
   return await validateIn(session, graph, target, request);
+}
+
+/** Of the graph, whatever the model is called now. */
+function ignoredPositions({ provenance: { options } }: Graph): number {
+  const recorded = options['ignored_positions'];
+  return typeof recorded === 'number' ? recorded : USUAL_PROMPT.n_ignored;
 }
 
 /** As `validate`, in a session that is loaded already. @param target node of a logit */
