@@ -88,6 +88,10 @@ export interface TraceJob {
   readonly prompt: string;
   /** Default: made from the prompt. */
   readonly slug?: string;
+  /** Puts the prompt into the chat template of the checkpoint, as `--chat`. */
+  readonly chat?: boolean;
+  /** System message of the chat. */
+  readonly system?: string;
 }
 
 export interface SteerJob {

@@ -55,9 +55,20 @@ async function openFor(slug: string, { store, cache }: JobServices, model: HeldM
   });
 }
 
-async function traceWork({ prompt, slug }: TraceJob, store: GraphStore, model: HeldModel): Promise<Work> {
+async function traceWork(
+  { prompt, slug, chat = false, system }: TraceJob,
+  store: GraphStore,
+  model: HeldModel,
+): Promise<Work> {
   if (prompt.trim() === '') {
     throw new UsageError({ code: 'empty_prompt', message: 'the prompt is empty', hint: 'Type some words.' });
+  }
+  if (system !== undefined && !chat) {
+    throw new UsageError({
+      code: 'system_without_chat',
+      message: 'system is a message of a chat, but chat is not true',
+      hint: 'Send "chat": true.',
+    });
   }
   const { folder } = store;
   if (slug !== undefined && (await isTaken(folder, slug))) {
@@ -72,7 +83,7 @@ async function traceWork({ prompt, slug }: TraceJob, store: GraphStore, model: H
     const name = slug ?? slugOfPrompt(prompt);
     const result = await attributeIn(session, {
       ...context,
-      input: { prompt },
+      input: { prompt, ...(chat && { chat: { system } }) },
       output: path.join(folder, `${name}.safetensors`),
       graphDir: folder,
       slug: name,

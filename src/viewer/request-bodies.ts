@@ -33,6 +33,8 @@ export const JobSchema: Schema<JobRequest> = v.variant('kind', [
     kind: v.literal('trace'),
     prompt: v.string(),
     slug: v.exactOptional(NewSlug),
+    chat: v.exactOptional(v.boolean()),
+    system: v.exactOptional(v.string()),
   }),
   strictJsonObject({
     kind: v.literal('steer'),

@@ -110,6 +110,12 @@ describe('a prompt that is traced', () => {
     expect(listed).toContain(`"slug": "${slug}"`);
   });
 
+  it('is put into the chat template on request', async () => {
+    const chat = await runJob(opened, { kind: 'trace', prompt: 'Dallas', chat: true });
+    expect(chat).toMatchObject({ state: 'failed', error: { code: 'no_chat_template' } });
+    expect(await refusal({ kind: 'trace', prompt: 'Dallas', system: 'x' })).toBe('system_without_chat');
+  });
+
   it('gets a name of its own, and never writes over a graph', async () => {
     const before = readFileSync(path.join(opened.folder, 'dallas.safetensors'));
     const trace = { kind: 'trace', prompt: 'Dallas', slug: 'dallas' } as const;

@@ -9,12 +9,15 @@ import { loadGraphs } from '../../store/opened.ts';
 import { JobProgress } from './progress.tsx';
 
 const prompt = signal('');
+const isChat = signal(false);
 
 export function Trace() {
   const busy = isBusy(job.value);
   const canTrace = !busy && prompt.value.trim() !== '';
   const trace = () => {
-    if (canTrace) void startJob({ kind: 'trace', prompt: prompt.value }, openTraced);
+    if (!canTrace) return;
+    const asked = { kind: 'trace', prompt: prompt.value, ...(isChat.value && { chat: true }) } as const;
+    void startJob(asked, openTraced);
   };
   return (
     <form
@@ -35,6 +38,15 @@ export function Trace() {
           if (event.key === 'Enter' && (event.ctrlKey || event.metaKey)) trace();
         }}
       />
+      <label class="trace-chat">
+        <input
+          type="checkbox"
+          id="trace-chat"
+          checked={isChat.value}
+          onChange={(event) => (isChat.value = event.currentTarget.checked)}
+        />{' '}
+        as a chat (the checkpoint’s template)
+      </label>
       <button type="submit" class="button primary" id="trace-start" disabled={!canTrace}>
         Trace
       </button>
