@@ -5,7 +5,7 @@ import { join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from '@jest/globals';
 import { load } from '../../src/engine/load/load.ts';
-import { openSubject } from '../../src/engine/session.ts';
+import { openSubject } from '../../src/engine/opened-subject.ts';
 import { EXIT } from '../../src/errors.ts';
 import { weightFiles } from '../../src/model/checkpoint.ts';
 import { refusalOf } from '../formats/support.ts';

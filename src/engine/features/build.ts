@@ -11,7 +11,8 @@ import { FEATURE_FOLDER, INDEX_FILE } from '../../transcoder/feature-page.ts';
 import { SET_CONFIG_FILE } from '../../transcoder/open.ts';
 import { FEATURES_DEFAULTS, type FeaturesBuildRequest, type FeaturesBuildResult } from './types.ts';
 import { packageVersion, sourceReference } from '../provenance.ts';
-import { openSession, requireSet, type Session } from '../session.ts';
+import { requireSet } from '../opened-subject.ts';
+import { openSession, type Session } from '../session.ts';
 import { peakRssBytes, Stopwatch } from '../stopwatch.ts';
 import { writtenFile } from '../written-file.ts';
 

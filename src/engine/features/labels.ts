@@ -6,7 +6,7 @@ import { openFeatureSource, scanOf } from './source.ts';
 import type { LabelRequest, LabelResult, LabelsRequest, LabelsResult } from './types.ts';
 import { hubClient } from '../names.ts';
 import type { CommonOptions } from '../request.ts';
-import { openSubject } from '../session.ts';
+import { openSubject } from '../opened-subject.ts';
 import { writtenFile } from '../written-file.ts';
 
 async function openLabels(request: CommonOptions) {

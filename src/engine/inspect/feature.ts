@@ -13,7 +13,7 @@ import { fetchTokenizer } from '../names.ts';
 import type { InspectRequest } from './types.ts';
 import { REQUEST_DEFAULTS } from '../request.ts';
 import type { FeaturePageResult, InspectFeatureResult, TokenEffectResult } from './types.ts';
-import { openTokenizer, type OpenedSubject } from '../session.ts';
+import { openTokenizer, type OpenedSubject } from '../opened-subject.ts';
 
 /** Reads only the rows of the feature, the tokenizer, and the unembedding once. */
 export async function inspectFeature(

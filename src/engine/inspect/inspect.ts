@@ -20,7 +20,7 @@ import type {
 } from './types.ts';
 
 import { hubClient } from '../names.ts';
-import { openSubject, type OpenedSubject } from '../session.ts';
+import { openSubject, type OpenedSubject } from '../opened-subject.ts';
 import { spreadOf } from '../spread.ts';
 import { readVector } from '../../transcoder/read-vectors.ts';
 

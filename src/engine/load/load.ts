@@ -7,7 +7,7 @@ import type { LayerSource } from '../../transcoder/sources/source.ts';
 import { plainType } from '../plain-type.ts';
 import type { LoadRequest } from './types.ts';
 import type { LoadResult, TranscoderLayerResult } from './types.ts';
-import { openSubject, openTokenizer, type OpenedSubject } from '../session.ts';
+import { openSubject, openTokenizer, type OpenedSubject } from '../opened-subject.ts';
 import { spreadOf } from '../spread.ts';
 import { Stopwatch } from '../stopwatch.ts';
 
