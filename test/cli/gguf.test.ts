@@ -161,9 +161,10 @@ describe('a model in one file', () => {
   });
 
   it('that is something else is refused by name', async () => {
-    const other = path.join(folder, 'other.bin');
-    writeFileSync(other, 'not a model');
-    expect((await refusal(other)).message).toBe(`${other} does not begin with "GGUF"`);
+    const [other, named] = [path.join(folder, 'other.bin'), path.join(folder, 'other.gguf')];
+    for (const file of [other, named]) writeFileSync(file, 'not a model');
+    expect((await refusal(other)).message).toBe(`${other} is a file, not a folder`);
+    expect((await refusal(named)).message).toBe(`${named} does not begin with "GGUF"`);
     expect((await refusal(gguf('packed'))).message).toMatch(/general\.architecture is "packed"/);
   });
 });
