@@ -14,6 +14,7 @@ import { ReplacementModel } from '../replacement/replacement-model.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import type { Located } from '../transcoder/sources/source.ts';
 import type { OpenedSet } from '../transcoder/open.ts';
+import type { SetConfig } from '../transcoder/set-config.ts';
 import { loadSet } from '../transcoder/transcoder-set.ts';
 import { scanOf } from './features/source.ts';
 import type { Subject } from './names.ts';
@@ -29,13 +30,22 @@ import { plainType } from './plain-type.ts';
 import { PromptReader } from './prompt-reader.ts';
 import { Stopwatch } from './stopwatch.ts';
 
+/** What is known of a request before a weight is read. */
+export interface Unloaded {
+  readonly prompts: PromptReader;
+  readonly config: TransformerConfig;
+  readonly set: SetConfig;
+  /** Of the model. */
+  readonly files: FileSet;
+}
+
 export interface SessionOptions extends SubjectOptions {
   /** Reads the encoders now instead of when they are first used. */
   readonly preloadEncoders?: boolean;
   /** Leading positions that count as inactive, where a graph has recorded them; otherwise as the model's family says. */
   readonly n_ignored?: number;
   /** Awaited before a backend is opened or a weight is read: for checks that need neither. */
-  readonly check?: (prompts: PromptReader, config: TransformerConfig, files: FileSet) => unknown;
+  readonly check?: (opened: Unloaded) => unknown;
 }
 
 /** A loaded replacement model, for any number of verbs. Dispose it, or take it with `using`. */
@@ -166,7 +176,7 @@ export async function openSession(request: CommonOptions, options: SessionOption
     const rule = promptRuleOf(opened.subject);
     const { n_ignored = rule.n_ignored } = options;
     const prompts = new PromptReader(tokenizer, { ...rule, n_ignored }, request.bos);
-    await options.check?.(prompts, config, files);
+    await options.check?.({ prompts, config, set: opened.set.config, files });
     const backend = await watch.time('backend', () => openBackend(request, report));
     if (
       backend.arithmetic === 'bfloat16' &&

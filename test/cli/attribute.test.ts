@@ -5,7 +5,7 @@ import path from 'node:path';
 import { readGraph } from '../../src/graph/files.ts';
 import type { ViewerGraph } from '../../src/graph/neuronpedia.ts';
 import { goldenIds, readExpected, readGolden, toleranceOf, type GoldenGraph } from '../graph/golden.ts';
-import { uniqueIds, type ReferenceFile } from '../graph/reference-file.ts';
+import { hasCollision, uniqueIds, type ReferenceFile } from '../graph/reference-file.ts';
 import { TEST_DEVICES } from '../support/backends.ts';
 import {
   CLI_FIXTURES,
@@ -138,6 +138,8 @@ async function expectGolden(fixture: Fixture, id: string, on: string): Promise<v
       graph.node_influence,
       tolerance.probabilities_influence_scores,
     );
+    // Two nodes of one id in the reference's file: its links cannot be told apart.
+    if (hasCollision(readExpected(fixture, viewer.file) as ReferenceFile)) continue;
     const view = JSON.parse(readFileSync(path.join(graphDir, `${viewer.slug}.json`), 'utf8')) as ViewerGraph;
     expectViewerFile(view, viewer.file, fixture);
   }

@@ -9,10 +9,15 @@ export interface ReferenceFile {
   links: { source: string; target: string; weight: number }[];
 }
 
+const isError = (node: { feature_type: string }): boolean => node.feature_type === 'mlp reconstruction error';
+
+/** Whether an error has the id of a feature, as may happen in layer 0: links to them cannot be told apart. */
+export function hasCollision({ nodes }: ReferenceFile): boolean {
+  return new Set(nodes.map(({ node_id }) => node_id)).size < nodes.length;
+}
+
 /** The one difference that is wanted: `0_<layer>_<pos>` of an error becomes `<layer>_error_<pos>`. */
 export function uniqueIds(file: ReferenceFile): ReferenceFile {
-  const isError = (node: { feature_type: string }): boolean =>
-    node.feature_type === 'mlp reconstruction error';
   const ids = new Map(
     file.nodes.filter(isError).map((node) => [node.node_id, `${node.layer}_error_${node.ctx_idx}`]),
   );

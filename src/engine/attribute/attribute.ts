@@ -36,7 +36,7 @@ export async function attribute(request: AttributeRequest): Promise<AttributeRes
   // Every encoder is needed, so they are read with the model.
   using session = await openSession(request, {
     preloadEncoders: true,
-    check: async (prompts, config, files) => {
+    check: async ({ prompts, config, files }) => {
       const input = await inTemplate(request.input, files, prompts.tokenizer);
       checkTokens(tokensOf(input, prompts, request.targetPosition), config);
       checkTargets(targetsOf(request), config, prompts.tokenizer);

@@ -27,7 +27,7 @@ export async function buildFeatures(request: FeaturesBuildRequest): Promise<Feat
   using corpus = await Corpus.open(request.corpus);
   using session = await openSession(request, {
     preloadEncoders: true,
-    check: (_prompts, config) => {
+    check: ({ config }) => {
       layersOf(request, config);
       contextOf(request, config);
     },

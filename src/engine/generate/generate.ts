@@ -26,7 +26,7 @@ const LARGEST_SEED = 2 ** 32 - 1;
 export async function generate(request: GenerateRequest): Promise<GenerateResult> {
   using session = await openSession(request, {
     mayLackSet: !wantsFeatures(request),
-    check: async (prompts, config, files) =>
+    check: async ({ prompts, config, files }) =>
       prepare(request, await inTemplate(request.input, files, prompts.tokenizer), prompts, config, files),
   });
   return await generateIn(session, request);

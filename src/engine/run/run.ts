@@ -3,7 +3,6 @@ import { ExpectationError } from '../../errors.ts';
 import { writeSafetensors } from '../../formats/safetensors-writer.ts';
 import type { Tensor, Tensor2D } from '../../backend/backend.ts';
 import { checkTokens } from '../../model/check-tokens.ts';
-import type { TransformerConfig } from '../../model/config.ts';
 import { matchHooks, type HookName } from '../../model/hooks.ts';
 import { BEFORE_UNEMBEDDING, lastLogits } from '../../model/logit-blocks.ts';
 import type { ForwardResult, Transformer } from '../../model/transformer.ts';
@@ -12,12 +11,11 @@ import { inTemplate, noteChat, type ReadInput } from '../chat.ts';
 import { blockNumbers } from '../logit-numbers.ts';
 import { mostLikely } from '../next-tokens.ts';
 import { notePrompts } from '../prompt-notes.ts';
-import type { PromptReader } from '../prompt-reader.ts';
 import { REQUEST_DEFAULTS } from '../request.ts';
 import type { RunRequest } from './types.ts';
 import type { NextTokenResult, SavedFileResult } from '../result.ts';
 import type { FeatureResult, RunResult } from './types.ts';
-import { openSession, type Session } from '../session.ts';
+import { openSession, type Session, type Unloaded } from '../session.ts';
 import { peakRssBytes, Stopwatch } from '../stopwatch.ts';
 import { writtenFile } from '../written-file.ts';
 
@@ -31,8 +29,8 @@ const LOGITS = 'logits';
 export async function run(request: RunRequest): Promise<RunResult> {
   using session = await openSession(request, {
     mayLackSet: !wantsFeatures(request),
-    check: async (prompts, config, files) =>
-      prepare(request, await inTemplate(request.input, files, prompts.tokenizer), prompts, config),
+    check: async (opened) =>
+      prepare(request, await inTemplate(request.input, opened.files, opened.prompts.tokenizer), opened),
   });
   return await runIn(session, request);
 }
@@ -41,7 +39,11 @@ export async function run(request: RunRequest): Promise<RunResult> {
 export async function runIn(session: Session, request: RunRequest): Promise<RunResult> {
   const { replacement, tokenizer, stopwatch } = session;
   const input = await inTemplate(request.input, session.subject.model.files, tokenizer);
-  const { tokens, names, expectedIds } = prepare(request, input, session.prompts, replacement.model.config);
+  const { tokens, names, expectedIds } = prepare(request, input, {
+    prompts: session.prompts,
+    config: replacement.model.config,
+    set: replacement.transcoders.config,
+  });
   const chat = noteChat(input, tokens, tokenizer, request.onProgress);
   const noted = notePrompts([{ input, tokens }], session.prompts, request.onProgress);
   const saved = request.saveActivations;
@@ -132,15 +134,16 @@ interface Prepared {
 function prepare(
   request: RunRequest,
   input: ReadInput,
-  prompts: PromptReader,
-  config: TransformerConfig,
+  { prompts, config, set }: Pick<Unloaded, 'prompts' | 'config' | 'set'>,
 ): Prepared {
   const tokens = prompts.passTokens(input);
   checkTokens(tokens, config);
   const saved = request.saveActivations;
   return {
     tokens,
-    names: saved && matchHooks(saved.names.length > 0 ? saved.names : ['*'], config, [LOGITS]),
+    names:
+      saved &&
+      matchHooks(saved.names.length > 0 ? saved.names : ['*'], config, [LOGITS], set.feature_output_hook),
     expectedIds: (request.expect ?? []).map((text) => prompts.tokenizer.singleToken(text)),
   };
 }
