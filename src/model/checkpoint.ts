@@ -35,6 +35,8 @@ export interface Checkpoint extends Disposable {
   readonly config: TransformerConfig;
   readonly file: TensorFile;
   readonly weights: readonly CheckpointWeight[];
+  /** The same by parameter: a model of experts has thousands. */
+  readonly byParameter: ReadonlyMap<string, CheckpointWeight>;
   /** The index, if that is where the shards were found. */
   readonly index: string | undefined;
 }
@@ -56,7 +58,8 @@ export async function openCheckpoint(files: FileSet): Promise<Checkpoint> {
     const weights = parametersOf(config, naming).map((parameter) =>
       checkWeight(parameter, opened, files.gguf ? 'the metadata' : CONFIG_FILE),
     );
-    return { config, file, weights, index, [Symbol.dispose]: () => file[Symbol.dispose]() };
+    const byParameter = new Map(weights.map((weight) => [weight.parameter, weight]));
+    return { config, file, weights, byParameter, index, [Symbol.dispose]: () => file[Symbol.dispose]() };
   } catch (error) {
     file[Symbol.dispose]();
     throw error;
@@ -69,8 +72,8 @@ function keysAt({ key, packing }: Place): readonly string[] {
 }
 
 /** A parameter by name, such as `ln_final.w`. */
-export function weightOf({ weights }: Checkpoint, parameter: string): CheckpointWeight {
-  const found = weights.find((weight) => weight.parameter === parameter);
+export function weightOf({ byParameter }: Checkpoint, parameter: string): CheckpointWeight {
+  const found = byParameter.get(parameter);
   if (!found) throw new Error(`the model has no parameter ${parameter}`);
   return found;
 }

@@ -14,7 +14,7 @@ import {
   type PromptName,
 } from '../support/golden.ts';
 import { loadFixture } from '../support/replacement.ts';
-import { expectValues } from '../support/tensors.ts';
+import { expectGraph } from './golden-attribution.ts';
 
 const VERIFIED_EDGES = 20;
 
@@ -44,17 +44,7 @@ describe.each(TEST_DEVICES)('attribution of other families on %s', (device) => {
         updateInterval: options['update_interval']!,
         selection: 'reference',
       });
-      expect([...result.features.indices]).toEqual([...graph.active_features]);
-      expectValues('activations', result.features.values, graph.activation_values, tolerance.transcoder);
-      expect(result.targets.ids).toEqual([...graph.logit_token_ids]);
-      expectValues(
-        'logit probabilities',
-        result.targets.probabilities,
-        graph.logit_probabilities,
-        tolerance.probabilities_influence_scores,
-      );
-      expect([...result.selected]).toEqual([...graph.selected_features]);
-      expectValues('edges', result.edges, graph.edges, tolerance.adjacency);
+      expectGraph(result, graph, tolerance);
       const verification = await verifyAttribution(loaded.replacement, result, {
         n_edges: VERIFIED_EDGES,
         arithmetic: 'float32',

@@ -7,6 +7,7 @@ import { goldenIds, readGolden } from '../graph/golden.ts';
 import { openBackend, TEST_DEVICES } from '../support/backends.ts';
 import { goldenPath, prompts, tolerances, type Fixture, type PromptName } from '../support/golden.ts';
 import { loadFixture } from '../support/replacement.ts';
+import { expectGraph } from './golden-attribution.ts';
 import { prepare } from './prepare.ts';
 import { expectValues, readTensors } from '../support/tensors.ts';
 
@@ -79,18 +80,7 @@ describe.each(TEST_DEVICES)('attribution on %s', (device) => {
         updateInterval: entry.options.update_interval,
         selection: 'reference',
       });
-      const { graph } = golden;
-      expect([...result.features.indices]).toEqual([...graph.active_features]);
-      expectValues('activations', result.features.values, graph.activation_values, tolerance.transcoder);
-      expect(result.targets.ids).toEqual([...graph.logit_token_ids]);
-      expectValues(
-        'logit probabilities',
-        result.targets.probabilities,
-        graph.logit_probabilities,
-        tolerance.probabilities_influence_scores,
-      );
-      expect([...result.selected]).toEqual([...graph.selected_features]);
-      expectValues('edges', result.edges, graph.edges, tolerance.adjacency);
+      expectGraph(result, golden.graph, tolerance);
     }
     expect(tf.memory().numTensors - before).toBe(0);
   });
