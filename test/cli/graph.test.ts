@@ -4,10 +4,11 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { readGraph, writeGraph } from '../../src/graph/files.ts';
 import { readExpected, readGolden, toleranceOf } from '../graph/golden.ts';
-import { envelope, startMs, tracer } from './start.ts';
+import { envelope, startsOfNode, tracer } from './start.ts';
 
 /** Above what Node itself needs, so that the whole stays below a quarter of a second. */
-const LONGEST_START_MS = 200;
+/** In starts of Node alone: 0.2 s where that starts in 0.04 s. It takes 2.1. */
+const LONGEST_START = 5;
 
 const folder = mkdtempSync(path.join(tmpdir(), 'tracer-graph-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -202,6 +203,6 @@ describe('tracer graph', () => {
     expect(exitCode).toBe(0);
     expect(stderr).toContain('dist/engine/graph/graph.js');
     expect(stderr).not.toContain('@tensorflow');
-    expect(await startMs(['graph', 'top', first], LONGEST_START_MS)).toBeLessThan(LONGEST_START_MS);
+    expect(await startsOfNode(['graph', 'top', first], LONGEST_START)).toBeLessThan(LONGEST_START);
   });
 });

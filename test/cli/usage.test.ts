@@ -3,13 +3,16 @@ import { copyFile, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promi
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { BINARY, envelope, finish, startMs, tracer } from './start.ts';
+import { BINARY, envelope, finish, startsOfNode, tracer } from './start.ts';
 
 const COMMANDS = ['load', 'configure', 'run', 'inspect', 'setup', 'doctor', 'completion'];
 const SHARED = [
   '--model', '--transcoders', '--revision', '--device', '--dtype', '--cache-dir', '--offline', '--max-memory',
   '--json', '--quiet', '--verbose', '--no-color',
 ]; // prettier-ignore
+
+/** In starts of Node alone. It takes 1.0. */
+const LONGEST_START = 2.5;
 
 describe('help and version', () => {
   it('list all commands and shared options on standard output', async () => {
@@ -33,8 +36,8 @@ describe('help and version', () => {
     });
   });
 
-  it('add less than 0.1 s to what Node itself needs', async () => {
-    expect(await startMs(['--help'], 100)).toBeLessThan(100);
+  it('take little more than Node itself: 0.1 s where that starts in 0.04 s', async () => {
+    expect(await startsOfNode(['--help'], LONGEST_START)).toBeLessThan(LONGEST_START);
   });
 });
 

@@ -11,6 +11,8 @@ import { errorOf, HubFixture, QUICK, REPO } from './setup.ts';
 const SET = 'owner/set';
 const LINKED = 'google/scope';
 const SHORT_TRY_MS = 300;
+/** The short try, and what a busy machine adds; the tries that it stands for take minutes. */
+const SOON_MS = 10_000;
 
 /** A model, a set and a repository that the set lists files of, all of it fetched. */
 async function startFull(): Promise<{ hub: HubFixture; commit: string }> {
@@ -76,7 +78,7 @@ describe('With everything in the cache, a command goes on with one warning', () 
     hub.server.inject('hub ', fault, 1000);
     const fromMs = performance.now();
     expect(await resolveAll(hub.client({ shortTryMs: SHORT_TRY_MS }))).toHaveLength(3);
-    expect(performance.now() - fromMs).toBeLessThan(SHORT_TRY_MS + 1_000);
+    expect(performance.now() - fromMs).toBeLessThan(SOON_MS);
     expect(hub.notices).toHaveLength(1);
     expect(hub.server.requests).toHaveLength(1);
   });
@@ -119,7 +121,7 @@ describe('With everything in the cache, a command goes on with one warning', () 
       });
       const fromMs = performance.now();
       expect(await resolveAll(client)).toHaveLength(3);
-      expect(performance.now() - fromMs).toBeLessThan(SHORT_TRY_MS + 1_000);
+      expect(performance.now() - fromMs).toBeLessThan(SOON_MS);
       server.close();
     }
   });

@@ -72,9 +72,9 @@ describe('the real Gemma-2 tokenizer', () => {
     ['bytes only', '\u{10ffff}'.repeat(50_000)],
   ])('encodes 100,000 characters of %s in less than two seconds', async (_, text) => {
     const tokenizer = await load();
-    const start = performance.now();
+    const start = processorMs();
     const ids = tokenizer.encode(text);
-    expect(performance.now() - start).toBeLessThan(LONG_TEXT_MS);
+    expect(processorMs() - start).toBeLessThan(LONG_TEXT_MS);
     expect(tokenizer.decode(ids)).toBe(text);
   });
 
