@@ -33,7 +33,7 @@ export function summarize({ model, transcoders, flow }: ReplacementModel): Confi
   const heldBytes = all.reduce((sum, weight) => sum + weight.heldBytes, 0);
   return {
     n_layers: model.config.n_layers,
-    n_transcoders: transcoders.n_layers,
+    n_transcoders: transcoders.layers.length,
     feature_input_hook: hasFeatures ? transcoders.config.feature_input_hook : null,
     feature_output_hook: hasFeatures ? transcoders.config.feature_output_hook : null,
     n_skip_connections: transcoders.layers.filter((layer) => layer.W_skip).length,

@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { openFileSource } from '../../src/formats/byte-source.ts';
 import type { FileSet } from '../../src/model/file-set.ts';
+import type { SetFiles } from '../../src/transcoder/set-files.ts';
 
 export const FIXTURES = ['tiny-a', 'tiny-b'] as const;
 /** Of other families, with their sets; prompts p1 to p3. */
@@ -71,6 +72,14 @@ export interface Tolerances {
 
 export function tolerances(fixture: Fixture): Tolerances {
   return readGoldenJson<{ tolerance: Tolerances }>(fixture, 'expected', 'manifest.json').tolerance;
+}
+
+/** A folder with its files, as a set is recognised by. */
+export function setFolder(root: string): SetFiles {
+  const entries = readdirSync(root, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile());
+  const paths = files.map((entry) => path.relative(root, path.join(entry.parentPath, entry.name)));
+  return { ...folder(root), paths: paths.map((each) => each.split(path.sep).join('/')) };
 }
 
 /** A folder as the model and transcoder rooms read it. */

@@ -5,10 +5,11 @@ import type { Tensor2D } from '../../src/backend/backend.ts';
 import { openCheckpoint } from '../../src/model/checkpoint.ts';
 import { blockHook } from '../../src/model/hooks.ts';
 import { loadTransformer } from '../../src/model/load.ts';
-import { openSet, readSetConfig } from '../../src/transcoder/open.ts';
+import { openSet } from '../../src/transcoder/open.ts';
+import { describeSet } from '../../src/transcoder/recognise.ts';
 import { loadSet } from '../../src/transcoder/transcoder-set.ts';
 import { openBackend, TEST_DEVICES } from '../support/backends.ts';
-import { FIXTURES, folder, goldenPath, PROMPTS, prompts, tolerances } from '../support/golden.ts';
+import { FIXTURES, folder, goldenPath, setFolder, PROMPTS, prompts, tolerances } from '../support/golden.ts';
 import { expectValues, readTensors } from '../support/tensors.ts';
 
 describe.each(TEST_DEVICES)('on %s', (device) => {
@@ -20,8 +21,8 @@ describe.each(TEST_DEVICES)('on %s', (device) => {
         const expected = await readTensors(goldenPath(fixture, 'expected', `transcoder-${name}.safetensors`));
         const tolerance = tolerances(fixture).transcoder;
         using checkpoint = await openCheckpoint(folder(goldenPath(fixture, 'model')));
-        const files = folder(goldenPath(fixture, 'transcoders', name));
-        using opened = await openSet(files, await readSetConfig(files), checkpoint.config);
+        const files = setFolder(goldenPath(fixture, 'transcoders', name));
+        using opened = await openSet(files, await describeSet(files), checkpoint.config);
         const before = tf.memory().numTensors;
         {
           using model = await loadTransformer(backend, checkpoint);
@@ -38,7 +39,7 @@ describe.each(TEST_DEVICES)('on %s', (device) => {
             ] as const) {
               const indices: number[] = [];
               const values: number[] = [];
-              for (let layer = 0; layer < set.n_layers; layer++) {
+              for (const { layer } of set.layers) {
                 const input = result.activations.get<Tensor2D>(blockHook(layer, site));
                 const active = await set.encode(layer, input, first);
                 active.positions.forEach((position, i) => indices.push(layer, position, active.features[i]!));

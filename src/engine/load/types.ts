@@ -1,5 +1,5 @@
 /** Engine, verb `load`: types of the request and the result. */
-import type { ActivationKind } from '../../transcoder/set-config.ts';
+import type { ActivationKind } from '../../transcoder/activations/activation.ts';
 import type { CommonOptions } from '../request.ts';
 import type { SourceResult, Spread, Subject } from '../result.ts';
 
@@ -20,7 +20,7 @@ export interface FileResult {
 export interface TranscoderLayerResult {
   readonly layer: number;
   readonly activation: ActivationKind;
-  /** Values kept a position, for `topk`. */
+  /** Values kept a position, for `topk`; groups, for `groupmax`. */
   readonly k?: number;
   /** Null when the activation has none, and in a dry run (it is a weight, and no weight is read). */
   readonly threshold: Spread | null;
