@@ -35,7 +35,7 @@ export async function observePreActivations(
 ): Promise<PreActivations> {
   const { transcoders } = replacement;
   const n_layers = transcoders.featureCounts.length;
-  const widest = Math.max(...transcoders.featureCounts);
+  const widest = transcoders.featureCounts.reduce((a, b) => Math.max(a, b), 0);
   const inputOf = (layer: number): Tensor2D => activations.get<Tensor2D>(replacement.inputHook(layer));
   const n_pos = inputOf(transcoders.layers[0]!.layer).shape[0];
   const values = new Float32Array(n_layers * n_pos * widest);

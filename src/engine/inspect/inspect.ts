@@ -107,7 +107,7 @@ function summary({
             n_transcoders: set.layers.length,
             layout: set.config.layout,
             activation: otherKinds.length > 0 ? 'mixed' : activation!,
-            d_transcoder: Math.max(...counts),
+            d_transcoder: counts.reduce((a, b) => Math.max(a, b), 0),
             n_features: counts.reduce((sum, count) => sum + count, 0),
             n_skip_connections: set.layers.filter((layer) => layer.W_skip).length,
             feature_input_hook: set.config.feature_input_hook,
