@@ -83,13 +83,15 @@ function recordedTargets(targets: TargetChoice): Record<string, JsonValue> {
   }
 }
 
-/** A commit for what comes from the Hub, the hash of the configuration for a local folder. */
+/** A commit for what comes from the Hub, the hash of the configuration files, one after the other, for a local folder. */
 export async function sourceReference(
   { source, files }: NamedFiles,
   configFiles: readonly string[],
 ): Promise<SourceReference> {
   const name = source.repository ?? source.name;
   if (source.commit !== undefined) return { name, revision: source.commit, config_sha256: null };
+  // Without a configuration only the name tells one from another.
+  if (configFiles.length === 0) return { name, revision: null, config_sha256: null };
   const hash = createHash('sha256');
   for (const file of configFiles) {
     using config = await files.open(file);
