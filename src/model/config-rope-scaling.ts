@@ -7,6 +7,7 @@ import {
   ownBase,
   PLAIN_VALUES,
   plainRotaryBase,
+  ropeKey,
   type LayerTypes,
   type RopeFields,
 } from './config-rope.ts';
@@ -35,7 +36,7 @@ export function rotaryChoice(
 ): RotaryChoice {
   const given = (['rope_scaling', 'rope_parameters'] as const)
     .filter((key) => fields[key] !== undefined && fields[key] !== null)
-    .map((key) => ({ key, part: asObject(name, key, fields[key]) }));
+    .map((key) => ({ key: ropeKey(fields, key), part: asObject(name, key, fields[key]) }));
   const scaled = given.flatMap(({ key, part }) => {
     const kind = kinds.find((each) => each === (part['rope_type'] ?? part['type']));
     return kind ? [{ key, part, scaling: SCALINGS[kind](new ScalingKeys(name, key, part), fields) }] : [];
