@@ -31,6 +31,7 @@ describe('Keys are refused by name', () => {
     ['mistral', { mlp_bias: true }, 'mlp_bias is true, expected false or null'],
     ['qwen2', { mlp_bias: true }, 'mlp_bias is true, expected false or null'],
     ['qwen3', { mlp_bias: true }, 'mlp_bias is true, expected false or null'],
+    ['gpt-oss', { rope_parameters: undefined, rope_scaling: undefined, rope_theta: 1 }, 'rope_theta is 1, expected another base for "yarn"'], // prettier-ignore
     [
       'gpt-oss',
       { num_local_experts: 1e9 },
