@@ -7,6 +7,7 @@ import {
   ownBase,
   PLAIN_VALUES,
   plainRotaryBase,
+  ropeKey,
   type LayerTypes,
   type RopeFields,
 } from './config-rope.ts';
@@ -35,7 +36,7 @@ export function rotaryChoice(
 ): RotaryChoice {
   const given = (['rope_scaling', 'rope_parameters'] as const)
     .filter((key) => fields[key] !== undefined && fields[key] !== null)
-    .map((key) => ({ key, part: asObject(name, key, fields[key]) }));
+    .map((key) => ({ key: ropeKey(fields, key), part: asObject(name, key, fields[key]) }));
   const scaled = given.flatMap(({ key, part }) => {
     const kind = kinds.find((each) => each === (part['rope_type'] ?? part['type']));
     return kind ? [{ key, part, scaling: SCALINGS[kind](new ScalingKeys(name, key, part), fields) }] : [];
@@ -44,7 +45,11 @@ export function rotaryChoice(
   if (!first) return { base: plainRotaryBase(name, fields, layerTypes), scaling: null };
   const other = given.find(({ part }) => !isDeepStrictEqual(part, first.part));
   if (other) refuseConfig(name, other.key, other.part, `the same as ${first.key}`);
-  return { base: ownBase(name, first.key, first.part) ?? fields.rope_theta, scaling: first.scaling };
+  const base = ownBase(name, first.key, first.part) ?? fields.rope_theta;
+  // All pairs turn equally often then, and the range of those that are scaled has no bounds.
+  if (first.scaling.kind === 'yarn' && base === 1)
+    refuseConfig(name, 'rope_theta', base, 'another base for "yarn"');
+  return { base, scaling: first.scaling };
 }
 
 const SCALINGS: Readonly<Record<Kind, (keys: ScalingKeys, fields: ScaledRopeFields) => RotaryScaling>> = {

@@ -15,6 +15,13 @@ export interface RopeFields {
   readonly rope_theta: number;
   readonly rope_scaling?: unknown;
   readonly rope_parameters?: unknown;
+  /** The type of layers whose part of the file's `rope_parameters` is given. */
+  readonly within?: string;
+}
+
+/** What messages call a key. */
+export function ropeKey({ within }: RopeFields, key: 'rope_scaling' | 'rope_parameters'): string {
+  return within !== undefined && key === 'rope_parameters' ? `${key}.${within}` : key;
 }
 
 /** Keys of an object, and the values under which they leave a plain rotation as it is. */
@@ -34,7 +41,7 @@ export const NOT_USED = 'original_max_position_embeddings';
  */
 export function plainRotaryBase(name: string, fields: RopeFields, layerTypes: LayerTypes): number {
   const found = (['rope_scaling', 'rope_parameters'] as const).flatMap((key) =>
-    basesIn(name, key, fields[key], fields.rope_theta, layerTypes),
+    basesIn(name, ropeKey(fields, key), fields[key], fields.rope_theta, layerTypes),
   );
   const [first, ...others] = found;
   const other = others.find(({ base }) => base !== first!.base);

@@ -58,7 +58,10 @@ const MOST_NAMED = 3;
 /** Why there is no tensor of a parameter: its module may hold it in other tensors (`q_proj.qweight`, `q_proj.scales`). */
 export function missingWeight(file: TensorFile, key: string, shape: readonly number[]): BadFileError {
   const module = key.slice(0, key.lastIndexOf('.') + 1);
-  const parts = [...file.tensors.keys()].filter((name) => name.startsWith(module) && !name.endsWith('.bias'));
+  // A bias has no other form: what its module holds beside it says nothing.
+  const parts = key.endsWith('bias')
+    ? []
+    : [...file.tensors.keys()].filter((name) => name.startsWith(module) && !name.endsWith('.bias'));
   const missing = `${file.name} has no tensor ${key} [${shape.join(', ')}]`;
   const instead = `${missing}, but ${parts.slice(0, MOST_NAMED).join(', ')}`;
   if (parts.some((name) => ADAPTER.test(name))) {

@@ -1,4 +1,4 @@
-/** Tokenizer, chat: the template of a checkpoint that makes a text of messages, found in its files and rendered. */
+/** Tokenizer, chat: the template of a checkpoint that makes a text of messages, found in its files and rendered (`jinja.ts`). */
 import * as v from 'valibot';
 import { UsageError } from '../errors.ts';
 import type { ByteSource } from '../formats/byte-source.ts';
@@ -6,8 +6,8 @@ import { jsonObject } from '../formats/json-object.ts';
 import { readJson } from '../formats/json.ts';
 import { readText } from '../formats/parsed-text.ts';
 import { messageOf } from '../formats/system-errors.ts';
+import { parseTemplate } from './jinja.ts';
 import type { RoleTokens } from './special-tokens.ts';
-import { timeText } from './time-text.ts';
 
 const JINJA_FILE = 'chat_template.jinja';
 const CONFIG_FILE = 'tokenizer_config.json';
@@ -79,28 +79,20 @@ function named(templates: readonly v.InferOutput<typeof NAMED>[], file: string):
 }
 
 /**
- * The text of a conversation that the model is to answer. Variables and functions are those that transformers gives to a
- * template. Throws `UsageError` when the template fails, or leaves out a message.
+ * The text of a conversation that the model is to answer. Throws `BadFileError` for what is no template, `UsageError` when it
+ * fails, or leaves out a message.
  */
 export async function renderChat(
   { file, text }: ChatTemplate,
   { prompt, system }: Messages,
   roleTokens: RoleTokens,
 ): Promise<string> {
-  const { Environment, Interpreter, parse, tokenize } =
-    (await import('@huggingface/jinja')) as unknown as Jinja;
+  const template = await parseTemplate(text, file);
   const user = { role: 'user', content: prompt };
-  // Parsed again for each text: parsing is part of what may fail.
-  const render = (messages: readonly object[]): string => {
-    const program = parse(tokenize(text, { lstrip_blocks: true, trim_blocks: true }));
-    const environment = new Environment();
-    const variables = { ...GLOBALS, ...roleTokens, messages, add_generation_prompt: true };
-    for (const [name, value] of Object.entries(variables)) environment.set(name, value);
-    return String(new Interpreter(environment).run(program).value);
-  };
-  const alone = attempt(() => render([user]));
-  const whole =
-    system === undefined ? alone : attempt(() => render([{ role: 'system', content: system }, user]));
+  const render = (messages: readonly object[]): Attempt =>
+    attempt(() => template({ ...roleTokens, messages }));
+  const alone = render([user]);
+  const whole = system === undefined ? alone : render([{ role: 'system', content: system }, user]);
 
   if (whole.text === undefined) {
     if (alone.text === undefined) {
@@ -123,45 +115,6 @@ export async function renderChat(
   if (system && whole.text === alone.text)
     throw noSystem(`${file}: the chat template leaves out a system message`);
   return whole.text;
-}
-
-/**
- * What is used of the package. Not its `Template`: that writes dates in the language of the user, and its loops have no limit.
- * Its declarations name files without their endings, so they are not found.
- */
-interface Jinja {
-  readonly tokenize: (source: string, options: { lstrip_blocks: boolean; trim_blocks: boolean }) => unknown;
-  readonly parse: (tokens: unknown) => unknown;
-  readonly Environment: new () => { set(name: string, value: unknown): unknown };
-  readonly Interpreter: new (environment: unknown) => { run(program: unknown): { readonly value: unknown } };
-}
-
-/** Variables and functions that transformers gives to a template; constants in both spellings that Jinja knows. */
-const GLOBALS = {
-  true: true,
-  false: false,
-  none: null,
-  True: true,
-  False: false,
-  None: null,
-  tools: null,
-  documents: null,
-  range,
-  raise_exception: (message: unknown) => {
-    throw new Error(String(message));
-  },
-  strftime_now: (format: unknown) => timeText(new Date(), String(format)),
-};
-
-/** Of a loop: templates come with checkpoints, from anywhere. */
-const MOST_STEPS = 100_000;
-
-/** Python's `range`. */
-function range(first: number, last?: number, step = 1): number[] {
-  const [start, stop] = last === undefined ? [0, first] : [first, last];
-  const count = step === 0 ? Infinity : Math.max(0, Math.ceil((stop - start) / step));
-  if (!(count <= MOST_STEPS)) throw new Error(`range of ${count} numbers`);
-  return Array.from({ length: count }, (_, i) => start + i * step);
 }
 
 type Attempt = { readonly text: string } | { readonly text: undefined; readonly fault: string };

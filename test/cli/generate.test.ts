@@ -87,7 +87,16 @@ describe('a continuation ends', () => {
     expect((await generate(modelWith(null), '--no-stop-at-eos')).data.notes).toBeUndefined();
   });
 
-  it.each(['<eos>', -1, [1, 560], 1.5])(
+  it('not at an id beyond the vocabulary, as transformers', async () => {
+    const { newTokens, stderr, data } = await generate(modelWith([1, 50256]));
+    expect(newTokens).toEqual(TO_THE_LIMIT);
+    const said = 'no text ends with token 50256: the model has 560, but names it as eos_token_id';
+    expect(stderr).toContain(`note: ${said}`);
+    expect(data.notes).toEqual([said]);
+    expect((await generate(modelWith([HE, 50256]))).data.stopped_at).toBe('eos');
+  });
+
+  it.each(['<eos>', -1, [1, [2]], 1.5])(
     'not where a file says %j: that is refused before a weight is read',
     async (id) => {
       const model = modelWith(id);

@@ -367,6 +367,14 @@ describe('A quantised checkpoint is called that, and one that is not is asked fo
     await expectGolden(copy.model);
   });
 
+  it('nor do biases that are missing', async () => {
+    using copy = copyFixture('families/llama', 'plt-relu-skip');
+    editJson(join(copy.model, 'config.json'), (config) => (config['attention_bias'] = true));
+    const error = await refusalOf(openCheckpoint(folder(copy.model)));
+    expect(error.message).toMatch(/has no tensor model\.layers\.0\.self_attn\.q_proj\.bias \[48\]$/);
+    expect(error.hint).toBe('Does config.json belong to these weights?');
+  });
+
   it('and an adapter that was not merged is called that', async () => {
     using copy = copyFixture('tiny-a');
     editTensors(modelFile(copy), packed((m, r, c) => ({ [`${m}.base_layer.weight`]: stored('F32', r, c), [`${m}.lora_A.default.weight`]: stored('F32', 4, c), [`${m}.lora_B.default.weight`]: stored('F32', r, 4) }))); // prettier-ignore

@@ -47,6 +47,7 @@ describe('the tokens that end a text', () => {
     ['generation_config.json where it lacks the field', { bos_token_id: 2 }, 1, []],
     ['an empty list', eos([]), 1, []],
     ['the last id of the vocabulary', eos([559]), 1, [559]],
+    ['an id beyond the vocabulary, with which no text ends', eos([1, 560]), 1, [1, 560]],
   ])('are, as in transformers, those of: %s', async (_, generationConfig, config, expected) => {
     expect(await endTokens(generationConfig, config)).toEqual(expected);
   });
@@ -56,7 +57,11 @@ describe('the tokens that end a text', () => {
     ['a list with a text', [1, '<eos>'], /found \[1, "<eos>"\]/],
     ['a negative id', -1, /found -1/],
     ['a fraction', [1, 1.5], /found \[1, 1\.5\]/],
-    ['an id beyond the vocabulary', [1, 560], /from 0 to 559 or a list of them, found \[1, 560\]/],
+    [
+      'an id that no vocabulary has',
+      [1, 2 ** 60],
+      /from 0 on or a list of them, found \[1, 1152921504606847000\]/,
+    ],
     ['a list in a list', [[1]], /found \[a list\]/],
     ['an object', { id: 1 }, /found an object/],
     ['true', true, /found true/],

@@ -1,9 +1,10 @@
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from '@jest/globals';
-import { UsageError } from '../../src/errors.ts';
+import { BadFileError, UsageError } from '../../src/errors.ts';
 import { openFileSource } from '../../src/formats/byte-source.ts';
 import { findChatTemplate, renderChat, type ChatFiles } from '../../src/tokenizer/chat-template.ts';
+import { parseTemplate } from '../../src/tokenizer/jinja.ts';
 import { timeText } from '../../src/tokenizer/time-text.ts';
 import { loadTokenizer } from '../../src/tokenizer/load.ts';
 import { scratchFolder } from '../support/scratch.ts';
@@ -102,13 +103,6 @@ describe('a template that does not take the messages', () => {
       'some.jinja: the chat template fails: Tools only',
     ],
     [
-      'is not a template',
-      `{% for message in messages %}{{ message.content }}`,
-      undefined,
-      'chat_template_failed',
-      'some.jinja: the chat template fails',
-    ],
-    [
       'calls what is not there',
       `{{ messages[0].content | shuffle }}`,
       undefined,
@@ -144,6 +138,27 @@ describe('a template that does not take the messages', () => {
     expect(error).toBeInstanceOf(UsageError);
     expect(error).toMatchObject({ code, message: expect.stringContaining(message) as unknown });
     expect((error as UsageError).hint).toMatch(/Leave out/);
+  });
+
+  it.each([
+    ['{% for message in messages %}{{ message.content }}', 'it ends within a statement'],
+    ['{% for message in %}{{ message.content }}{% endfor %}', 'Unexpected token'],
+    ['{{ messages[0].content', ''],
+  ])('a text that is no template is a damaged file: %s', async (text, why) => {
+    const error = await render(text).catch((caught: unknown) => caught);
+    expect(error).toBeInstanceOf(BadFileError);
+    expect(error).toMatchObject({
+      code: 'chat_template_syntax',
+      message: expect.stringContaining(`some.jinja: the chat template is not one: ${why}`) as unknown,
+    });
+  });
+
+  it.each([
+    ['{% set r = range(90000) %}{% for a in r %}{% for b in r %}{% endfor %}{% endfor %}', 'more than 0.2 s'],
+    ["{% set n = namespace(s='aa') %}{% for i in range(25) %}{% set n.s = n.s + n.s %}{% endfor %}{{ n.s }}", 'it writes 67108864 characters'], // prettier-ignore
+  ])('one that takes or writes too much is given up: %s', async (text, why) => {
+    const template = await parseTemplate(text, 'some.jinja', 200);
+    expect(() => template({})).toThrow(why);
   });
 
   it('gives the texts of the declared tokens, and the date, to those that ask', async () => {

@@ -67,6 +67,14 @@ async function prepare(
   };
 }
 
+/** What is to be said of the tokens that end a text. */
+function endNotes(endTokens: readonly number[], { d_vocab }: TransformerConfig): string[] {
+  if (endTokens.length === 0) return ['no token ends the text: the files of the model name no eos_token_id'];
+  return endTokens
+    .filter((id) => id >= d_vocab)
+    .map((id) => `no text ends with token ${id}: the model has ${d_vocab}, but names it as eos_token_id`);
+}
+
 function endingResult(
   ending: Ending | null,
   tokenizer: Tokenizer,
@@ -98,11 +106,8 @@ export async function generateIn(session: Session, request: GenerateRequest): Pr
   const input = await inTemplate(request.input, modelFiles, tokenizer);
   const { tokens, endTokens, endings } = await prepare(request, input, session.prompts, config, modelFiles);
   const chat = noteChat(input, tokens, tokenizer, onProgress);
-  const withoutEnd =
-    (request.stopAtEos ?? true) && endTokens.length === 0
-      ? ['no token ends the text: the files of the model name no eos_token_id']
-      : [];
-  const noted = note([...promptNotes([{ input, tokens }], session.prompts), ...withoutEnd], onProgress);
+  const aboutEnd = (request.stopAtEos ?? true) ? endNotes(endTokens, config) : [];
+  const noted = note([...promptNotes([{ input, tokens }], session.prompts), ...aboutEnd], onProgress);
   const checked = checkInterventions(session, tokens.length, request, onProgress, maxNewTokens - 1);
   using plan = await planInterventions(session, checked);
   const phase = { kind: 'progress', phase: 'forward', message: `Reading ${tokens.length} tokens` } as const;

@@ -6,6 +6,7 @@ import * as v from 'valibot';
 import { jsonObject } from '../../formats/json-object.ts';
 import { BLOCK_NORMS, type AttentionType } from '../block-spec.ts';
 import { readFields, refuseConfig, type ConfigDocument } from '../config-file.ts';
+import { asObject } from '../config-rope.ts';
 import { rotaryChoice, type ScaledRopeFields } from '../config-rope-scaling.ts';
 import type { TransformerConfig } from '../config.ts';
 import { decoderNaming } from '../decoder-naming.ts';
@@ -116,12 +117,7 @@ function readText(document: ConfigDocument, name: string, architecture: string):
 
 /** Local layers have a base of their own and are never scaled. */
 function rotations(name: string, fields: Fields, dim: number): Readonly<Record<AttentionType, Rotary>> {
-  const own = fields.rope_parameters;
-  const byType =
-    typeof own === 'object' &&
-    own !== null &&
-    [...LAYER_TYPES.keys()].some((type) => Object.hasOwn(own, type));
-  const parts = byType ? (own as Readonly<Record<string, unknown>>) : {};
+  const byType = ofLayerTypes(name, fields.rope_parameters);
   const read = (
     rope: Omit<ScaledRopeFields, 'max_position_embeddings'>,
     kinds: readonly 'linear'[],
@@ -136,16 +132,33 @@ function rotations(name: string, fields: Fields, dim: number): Readonly<Record<A
   });
   return {
     local: read(
-      { rope_theta: fields.rope_local_base_freq ?? LOCAL_BASE, rope_parameters: parts['sliding_attention'] },
+      {
+        rope_theta: fields.rope_local_base_freq ?? LOCAL_BASE,
+        rope_parameters: byType?.['sliding_attention'],
+        ...(byType && { within: 'sliding_attention' }),
+      },
       [],
     ),
     global: read(
       {
         rope_theta: fields.rope_theta ?? GLOBAL_BASE,
         rope_scaling: fields.rope_scaling,
-        rope_parameters: byType ? parts['full_attention'] : own,
+        rope_parameters: byType ? byType['full_attention'] : fields.rope_parameters,
+        ...(byType && { within: 'full_attention' }),
       },
       ['linear'],
     ),
   };
+}
+
+/** `rope_parameters` with one object for each type of layer; undefined where it has another form. */
+function ofLayerTypes(name: string, value: unknown): Readonly<Record<string, unknown>> | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
+  if (![...LAYER_TYPES.keys()].some((type) => Object.hasOwn(value, type))) return undefined;
+  for (const [type, part] of Object.entries(value)) {
+    const key = `rope_parameters.${type}`;
+    if (!LAYER_TYPES.has(type)) refuseConfig(name, key, part, 'nothing beside the types of layers');
+    asObject(name, key, part);
+  }
+  return value as Readonly<Record<string, unknown>>;
 }

@@ -24,6 +24,7 @@ const Fields = jsonObject({
 });
 
 const DEFAULT_BASE = 10_000;
+const DEFAULT_HEAD = 256;
 /** Of the released files, which leave the activation to `hidden_act`; "gelu" there means the same, as in transformers. */
 const ACTIVATIONS = [GEMMA_ACTIVATION, 'gelu_new', 'gelu'];
 
@@ -34,7 +35,7 @@ export function readGemma(document: ConfigDocument, name: string): TransformerCo
   const fields = readFields(name, document, Fields);
   const key = fields.hidden_activation ? 'hidden_activation' : 'hidden_act';
   checkActivation(name, key, fields[key] ?? GEMMA_ACTIVATION, ACTIVATIONS);
-  const dimensions = readDimensions(name, fields);
+  const dimensions = readDimensions(name, { ...fields, head_dim: fields.head_dim ?? DEFAULT_HEAD });
   const base = plainRotaryBase(
     name,
     { ...fields, rope_theta: fields.rope_theta ?? DEFAULT_BASE },

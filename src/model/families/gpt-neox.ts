@@ -92,7 +92,7 @@ function rotatedEntries(name: string, fields: Fields, d_head: number): number {
   const share = inObject ?? fields.partial_rotary_factor ?? fields.rotary_pct ?? DEFAULT_ROTATED;
   if (typeof share !== 'number' || !(share > 0) || share > 1)
     return refuseConfig(name, 'rotary_pct', share, 'a number above 0 and up to 1');
-  const dim = Math.round(share * d_head);
+  const dim = Math.floor(share * d_head); // transformers cuts
   if (dim % 2 !== 0 || dim === 0)
     refuseConfig(name, 'rotary_pct', share, `an even number of the ${d_head} entries of a head`);
   return dim;

@@ -32,6 +32,9 @@ const Fields = jsonObject({
   attention_bias: nullable(v.boolean()),
 });
 
+/** Of all layers together. Far above every model, as `MOST_LAYERS`: each has four parameters. */
+const MOST_EXPERTS = 100_000;
+
 /** Constants of its experts, which transformers 4 does not read. */
 const LIMIT = 7;
 const SLOPE = 1.702;
@@ -58,6 +61,13 @@ export function readGptOss(document: ConfigDocument, name: string): TransformerC
   const dimensions = readDimensions(name, fields);
   const n_experts = fields.num_local_experts;
   const n_experts_per_token = fields.num_experts_per_tok;
+  if (n_experts * fields.num_hidden_layers > MOST_EXPERTS)
+    refuseConfig(
+      name,
+      'num_local_experts',
+      n_experts,
+      `at most ${MOST_EXPERTS} experts in ${fields.num_hidden_layers} layers`,
+    );
   if (n_experts_per_token > n_experts)
     refuseConfig(
       name,

@@ -11,7 +11,7 @@ import {
   type BlockNorm,
   type BlockSpec,
 } from '../block-spec.ts';
-import { readFields, type ConfigDocument } from '../config-file.ts';
+import { readFields, refuseConfig, type ConfigDocument } from '../config-file.ts';
 import { rotaryChoice } from '../config-rope-scaling.ts';
 import type { TransformerConfig } from '../config.ts';
 import { decoderNaming } from '../decoder-naming.ts';
@@ -43,6 +43,8 @@ interface Member {
   /** `model_type`, and the defaults of its configuration class. */
   readonly model_type: string;
   readonly eps: number;
+  /** `head_dim` where the file does not name it; otherwise hidden_size / heads. */
+  readonly d_head?: number;
   readonly endTokens: readonly number[];
   readonly qkNorm: BlockSpec['qkNorm'];
   /** The module of each norm. */
@@ -50,6 +52,8 @@ interface Member {
   /** How GGUF files have the rows of queries and keys; undefined: not read from one. */
   readonly gguf?: 'halves' | 'interleaved';
   biased(fields: Fields): readonly BlockMatrix[];
+  /** Keys of biases that its class does not read: they have to be false. */
+  readonly unread: readonly ('attention_bias' | 'mlp_bias')[];
   /** The keys that a query sees, and of which layers; null: all. */
   window(fields: Fields): { readonly size: number; typeOf(layer: number): AttentionType } | null;
 }
@@ -83,6 +87,7 @@ const MEMBERS: readonly Member[] = [
     qkNorm: 'all',
     norms: AFTER,
     biased: ({ attention_bias }) => (attention_bias ? ATTENTION : []),
+    unread: ['mlp_bias'],
     window: () => null,
   },
   {
@@ -97,6 +102,7 @@ const MEMBERS: readonly Member[] = [
       ...(attention_bias ? ATTENTION : []),
       ...(mlp_bias ? MLP : []),
     ],
+    unread: [],
     window: () => null,
   },
   {
@@ -107,7 +113,8 @@ const MEMBERS: readonly Member[] = [
     endTokens: [],
     qkNorm: 'none',
     norms: BEFORE,
-    biased: () => QUERY_KEY_VALUE,
+    biased: () => QUERY_KEY_VALUE, // whatever attention_bias says
+    unread: ['mlp_bias'],
     window: qwenWindow,
   },
   {
@@ -115,10 +122,12 @@ const MEMBERS: readonly Member[] = [
     model_type: 'qwen3',
     gguf: 'halves',
     eps: 1e-6,
+    d_head: 128,
     endTokens: [],
     qkNorm: 'head',
     norms: BEFORE,
     biased: ({ attention_bias }) => (attention_bias ? ATTENTION : []),
+    unread: ['mlp_bias'],
     window: qwenWindow,
   },
   {
@@ -129,6 +138,7 @@ const MEMBERS: readonly Member[] = [
     qkNorm: 'none',
     norms: BEFORE,
     biased: () => [],
+    unread: ['attention_bias', 'mlp_bias'],
     window: ({ sliding_window }) => (sliding_window ? { size: sliding_window, typeOf: () => 'local' } : null),
   },
 ];
@@ -146,7 +156,12 @@ export const LLAMA_LIKE: readonly (readonly [
 function readMember(member: Member, document: ConfigDocument, name: string): TransformerConfig {
   const fields = readFields(name, document, Fields);
   checkActivation(name, 'hidden_act', fields.hidden_act ?? 'silu', ['silu', 'swish']);
-  const dimensions = readDimensions(name, fields);
+  for (const key of member.unread) {
+    if (fields[key]) refuseConfig(name, key, true, `false or null: ${member.model_type} has no such biases`);
+  }
+  // Written as null, it is hidden_size / heads.
+  const { head_dim = member.d_head } = fields;
+  const dimensions = readDimensions(name, { ...fields, head_dim });
   const window = member.window(fields);
   const attn_types = readLayerTypes(name, fields, (layer) => window?.typeOf(layer) ?? 'global');
   const { base, scaling } = rotaryChoice(
