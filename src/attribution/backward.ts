@@ -50,12 +50,17 @@ export async function logitRows(context: BackwardContext, { vectors }: LogitBatc
   let g = linear.fromFinalNorm(vectors);
   let beside: Tensor2D | undefined;
   try {
-    for await (const { firstPosition, at } of sources.blocks(top, last, last + 1)) {
-      await rows.addDotsAt(at[last - firstPosition]!, g, 0);
+    const output = linear.toFeatureOutputAt(top, last, g);
+    try {
+      for await (const { firstPosition, at } of sources.blocks(top, last, last + 1)) {
+        await rows.addDotsAt(at[last - firstPosition]!, output, 0);
+      }
+      using skip = await linear.skip(top);
+      if (skip && linear.isParallel) beside = skip.backAt(last, output);
+      else if (skip) g = replace(g, (at) => tf.add(at, skip.backAt(last, output)));
+    } finally {
+      output.dispose();
     }
-    using skip = await linear.skip(top);
-    if (skip && linear.isParallel) beside = skip.backAt(last, g);
-    else if (skip) g = replace(g, (at) => tf.add(at, skip.backAt(last, at)));
   } catch (error) {
     g.dispose();
     throw error;
@@ -130,10 +135,15 @@ async function propagate(
       signal?.throwIfAborted();
       const starting = pending[0]?.layer === layer ? pending[0] : undefined;
       if (g) {
-        for await (const block of sources.blocks(layer, 0, n_pos)) await rows.addDots(block, g);
-        using skip = await linear.skip(layer);
-        if (skip && linear.isParallel) skipped = skip.back(g);
-        else if (skip) g = replace(g, (at) => tf.add(at, skip.back(at)));
+        const output = linear.toFeatureOutput(layer, g);
+        try {
+          for await (const block of sources.blocks(layer, 0, n_pos)) await rows.addDots(block, output);
+          using skip = await linear.skip(layer);
+          if (skip && linear.isParallel) skipped = skip.back(output);
+          else if (skip) g = replace(g, (at) => tf.add(at, skip.back(output)));
+        } finally {
+          output.dispose();
+        }
       }
       if (layer === 0 && tokenSources) {
         using tokens = await tokenSources.acquire(columns);

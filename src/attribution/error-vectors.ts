@@ -79,9 +79,10 @@ export class ErrorVectors {
   private async readRecord(layer: number): Promise<LayerRecord> {
     const { replacement, pass, d_model } = this;
     const output = await pass.activations.get(replacement.outputHook(layer)).data<'float32'>();
-    const b_dec = await replacement.transcoders.layers[layer]!.b_dec.data<'float32'>();
+    const b_dec = await replacement.transcoders.decoderBias(layer);
     const biasAndSkip = new Float64Array(pass.n_pos * d_model);
-    for (let i = 0; i < biasAndSkip.length; i++) biasAndSkip[i] = b_dec[i % d_model]!;
+    for (let i = 0; b_dec && i < biasAndSkip.length; i++) biasAndSkip[i] = b_dec[i % d_model]!;
+    if (!replacement.transcoders.at(layer)?.W_skip) return { output, biasAndSkip };
     const input = pass.activations.get<Tensor2D>(replacement.inputHook(layer));
     const skip = await replacement.transcoders.skip(layer, input);
     if (!skip) return { output, biasAndSkip };

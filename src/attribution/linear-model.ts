@@ -39,6 +39,28 @@ export class LinearModel {
     );
   }
 
+  /**
+   * From gradients at hook_resid_post [pos, n, d_model] to gradients at what features of `layer` write: through the norm behind the
+   * MLP where they write before it. Belongs to the caller.
+   */
+  toFeatureOutput(layer: number, g: Tensor3D): Tensor3D {
+    return tf.tidy(() => {
+      const map = this.outputMap(layer);
+      if (!map) return g.clone();
+      const [n_pos, n, d_model] = g.shape;
+      const back = tf.reshape<tf.Rank.R3>(map.back(tf.reshape(g, [n_pos * n, d_model])), g.shape);
+      return tf.mul<Tensor3D>(back, tf.reshape(tf.slice1d(map.scale, 0, n_pos), [n_pos, 1, 1]));
+    });
+  }
+
+  /** As `toFeatureOutput`, for gradients [n, d_model] at one position. */
+  toFeatureOutputAt(layer: number, position: number, g: Tensor2D): Tensor2D {
+    return tf.tidy(() => {
+      const map = this.outputMap(layer);
+      return map ? tf.mul<Tensor2D>(map.back(g), tf.slice1d(map.scale, position, 1)) : g.clone();
+    });
+  }
+
   /** From encoder rows [n, d_model] at the feature input of `layer` to gradients at what its norm reads, or at hook_resid_mid. */
   fromFeatureInput(layer: number, rows: Tensor2D, positions: Int32Array): Tensor2D {
     return tf.tidy(() => {
@@ -60,10 +82,23 @@ export class LinearModel {
     }
   }
 
-  /** The skip of a layer, from hook_resid_mid to the output of its MLP; null without one. Dispose it after use. */
+  /** The skip of a layer, from hook_resid_mid to what features write; null without one. Dispose it after use. */
   async skip(layer: number): Promise<SkipMap | null> {
     const W_skip = await this.replacement.transcoders.acquireSkip(layer);
     return W_skip && new SkipMap(W_skip, () => this.inputMap(layer));
+  }
+
+  /** How the residual stream depends on what features of a layer write; null where they write into it. Called inside a tidy. */
+  private outputMap(
+    layer: number,
+  ): { readonly scale: Tensor1D; readonly back: (g: Tensor2D) => Tensor2D } | null {
+    const norm = this.replacement.normBehind(layer);
+    if (!norm) return null;
+    const divisors = this.pass.activations.get<Tensor2D>(blockHook(layer, 'ln2_post.hook_scale'));
+    return {
+      scale: tf.reshape<tf.Rank.R1>(tf.reciprocal(divisors), [-1]),
+      back: (g) => norm.linearTransposed(g),
+    };
   }
 
   /** How the feature input of a layer depends on the residual stream. Called inside a tidy. */
@@ -99,7 +134,7 @@ export class SkipMap implements Disposable {
     this.inputMap = inputMap;
   }
 
-  /** From gradients at the MLP's output to gradients at hook_resid_mid, [pos, n, d_model] both. */
+  /** From gradients at the feature output to gradients at hook_resid_mid, [pos, n, d_model] both. */
   back(g: Tensor3D): Tensor3D {
     return tf.tidy(() => {
       const [n_pos, n, d_model] = g.shape;

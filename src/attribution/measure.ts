@@ -240,7 +240,7 @@ async function writtenByNoNode(
   const mlpOut = new Map<number, Float32Array>();
   for (let layer = 0; layer < n_layers; layer++) {
     signal?.throwIfAborted();
-    const b_dec = await transcoders.layers[layer]!.b_dec.data<'float32'>();
+    const b_dec = (await transcoders.decoderBias(layer)) ?? new Float32Array(d_model);
     const values = new Float32Array(n_pos * d_model);
     for await (const block of sources.blocks(layer, 0, n_pos)) {
       for (const [i, { vectors, columns: own }] of block.at.entries()) {

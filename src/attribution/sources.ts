@@ -168,7 +168,7 @@ export class Sources implements Disposable {
     const { indices } = this.pass.features;
     const ids = Int32Array.from(new Set(active.map((i) => indices[FEATURE_FIELDS * i + 2]!))).sort();
     const rows = await transcoders.decoderRows(source, ids, layer);
-    const placeOf = new Int32Array(transcoders.d_transcoder);
+    const placeOf = new Int32Array(transcoders.featureCounts[source]!);
     ids.forEach((id, place) => (placeOf[id] = place));
     return { rows, startOf: (feature) => placeOf[feature]! * model.config.d_model };
   }

@@ -94,6 +94,7 @@ function commonOptions(
     dtype: settings.dtype?.value,
     cacheDir: settings.cacheDir?.value,
     offline: settings.offline?.value,
+    allowMissingLayers: settings.allowMissingLayers?.value,
     maxMemoryBytes: settings.maxMemory?.value,
     signal,
     onProgress,

@@ -20,6 +20,10 @@ const SHARED_OPTIONS: readonly SharedOption[] = [
     flags: '--transcoders <name>',
     description: 'transcoder set, named in the same way; it names its model; none: the model alone',
   },
+  {
+    flags: '--allow-missing-layers',
+    description: 'layers that the set lacks keep their own MLP',
+  },
   { flags: '--revision <name>', description: 'branch, tag or commit of the model' },
   {
     flags: '--device <name>',

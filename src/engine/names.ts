@@ -23,18 +23,17 @@ import { lacks, type FileSet } from '../model/file-set.ts';
 import { GGUF_SUFFIX, withGguf } from '../model/gguf-files.ts';
 import { INDEX_FILE } from '../model/weights-file.ts';
 import { CHAT_FILES } from '../tokenizer/chat-template.ts';
-import { readSetConfig, SET_CONFIG_FILE } from '../transcoder/open.ts';
-import { NO_SET, NO_SET_CONFIG } from '../transcoder/no-set.ts';
-import type { SetConfig } from '../transcoder/set-config.ts';
+import type { SetDescription } from '../transcoder/description.ts';
+import { NO_SET, NO_SET_DESCRIPTION } from '../transcoder/no-set.ts';
 import { REQUEST_DEFAULTS, type CommonOptions } from './request.ts';
 import type { FileResult } from './load/types.ts';
 import { fileSet, holds, named, NO_FILES, type NamedFiles } from './named-files.ts';
-import { placedConfig, resolveSet } from './set-files.ts';
+import { describedSet, resolveSet } from './set-files.ts';
 
 /** Model and set of a request, with their configurations read and no weight. */
 export interface Subject {
   readonly model: NamedFiles & { readonly config: TransformerConfig };
-  readonly transcoders: NamedFiles & { readonly config: SetConfig };
+  readonly transcoders: NamedFiles & { readonly config: SetDescription };
 }
 
 export interface ResolveSubjectOptions {
@@ -118,14 +117,13 @@ export async function resolveSubject(
   const modelName = request.model ?? (names ? undefined : REQUEST_DEFAULTS.model);
   const first = modelName === undefined ? undefined : await openModel(modelName);
   if (first && request.transcoders === NO_SET)
-    return { model: first, transcoders: { ...NO_FILES, config: NO_SET_CONFIG } };
+    return { model: first, transcoders: { ...NO_FILES, config: NO_SET_DESCRIPTION } };
 
   const setName = request.transcoders ?? setNameFor(modelName!);
   const located = locate('transcoders', setName);
-  const setPart = await resolveFiles(located.reference, { ...hub, wanted: [SET_CONFIG_FILE] });
-  const config = placedConfig(await readSetConfig(fileSet(setPart)), located.reference, setName);
+  const config = await describedSet(setName, located, hub);
   const model = first ?? (await openModel(modelNameFor(located, config, setName)));
-  const transcoders = await resolveSet(setName, located, config, model.config.n_layers, hub);
+  const transcoders = await resolveSet(setName, located, config, hub);
   return { model, transcoders: { ...transcoders, config } };
 }
 
@@ -198,12 +196,12 @@ function setNameFor(modelName: string): string {
   throw new UsageError({
     code: 'no_transcoders',
     message: `no transcoder set is known for the model '${modelName}'`,
-    hint: `Name one with --transcoders: a preset, a Hub repository, or a folder with config.yaml; --transcoders ${NO_SET} is the model alone.`,
+    hint: `Name one with --transcoders: a preset, a Hub repository, or the folder of a set; --transcoders ${NO_SET} is the model alone.`,
   });
 }
 
 /** The model that a set was made for, when only the set was named. */
-function modelNameFor(set: Located, config: SetConfig, setName: string): string {
+function modelNameFor(set: Located, config: SetDescription, setName: string): string {
   if (set.preset?.model) return set.preset.model;
   if (config.model_name === '') {
     throw new UsageError({
@@ -213,7 +211,8 @@ function modelNameFor(set: Located, config: SetConfig, setName: string): string 
     });
   }
   const known = listPresets('models').find(
-    ({ reference }) => reference.kind === 'hub' && reference.repo === config.model_name,
+    ({ name, reference }) =>
+      name === config.model_name || (reference.kind === 'hub' && reference.repo === config.model_name),
   );
   return known?.name ?? config.model_name;
 }

@@ -26,7 +26,7 @@ export function requireSet({ transcoders }: CommonOptions): void {
   throw new UsageError({
     code: 'no_transcoders',
     message: `--transcoders ${NO_SET} is the model alone, without features, which this needs`,
-    hint: 'Name a set: a preset, a Hub repository, or a folder with config.yaml.',
+    hint: 'Name a set: a preset, a Hub repository, or the folder of a set.',
   });
 }
 
@@ -45,11 +45,11 @@ export async function openSubject(
 ): Promise<OpenedSubject> {
   if (!options.mayLackSet) requireSet(request);
   const client = options.client ?? hubClient(request);
-  const found = await openHeaders(await resolveSubject(request, { client }));
+  const found = await openHeaders(await resolveSubject(request, { client }), request);
   if (options.dryRun || !isIncomplete(found.subject)) return found;
   found[Symbol.dispose]();
   const fetch = new Set(found.subject.model.listed.map(({ path }) => path));
-  return await openHeaders(await resolveSubject(request, { fetch, client }));
+  return await openHeaders(await resolveSubject(request, { fetch, client }), request);
 }
 
 function isIncomplete({ model, transcoders }: Subject): boolean {
@@ -58,10 +58,11 @@ function isIncomplete({ model, transcoders }: Subject): boolean {
   );
 }
 
-async function openHeaders(subject: Subject): Promise<OpenedSubject> {
+async function openHeaders(subject: Subject, request: CommonOptions): Promise<OpenedSubject> {
   const checkpoint = await openCheckpoint(subject.model.files);
   try {
-    const set = await openSet(subject.transcoders.files, subject.transcoders.config, subject.model.config);
+    const { files, config } = subject.transcoders;
+    const set = await openSet(files, config, subject.model.config, request);
     return {
       subject: { ...subject, model: { ...subject.model, listed: usedFiles(subject.model, checkpoint) } },
       checkpoint,

@@ -4,7 +4,6 @@ import { readFileSync } from 'node:fs';
 import type { TargetChoice } from '../attribution/targets.ts';
 import type { JsonValue, Provenance, SourceReference } from '../graph/graph.ts';
 import { CONFIG_FILE } from '../model/checkpoint.ts';
-import { SET_CONFIG_FILE } from '../transcoder/open.ts';
 import { chatResult, type ReadInput } from './chat.ts';
 import { ATTRIBUTE_DEFAULTS, type GraphOptions } from './attribute/types.ts';
 import { USUAL_PROMPT } from '../tokenizer/bos.ts';
@@ -22,9 +21,9 @@ export async function graphProvenance(
   const { n_ignored } = session.prompts.rule;
   return {
     tracer_version: packageVersion(),
-    model: { ...(await sourceReference(subject.model, CONFIG_FILE)), weight_files: weightFiles.model },
+    model: { ...(await sourceReference(subject.model, [CONFIG_FILE])), weight_files: weightFiles.model },
     transcoders: {
-      ...(await sourceReference(subject.transcoders, SET_CONFIG_FILE)),
+      ...(await sourceReference(subject.transcoders, subject.transcoders.config.configFiles)),
       weight_files: weightFiles.transcoders,
     },
     backend: description.backend,
@@ -84,15 +83,21 @@ function recordedTargets(targets: TargetChoice): Record<string, JsonValue> {
   }
 }
 
-/** A commit for what comes from the Hub, the hash of the configuration for a local folder. */
+/** A commit for what comes from the Hub, the hash of the configuration files, one after the other, for a local folder. */
 export async function sourceReference(
   { source, files }: NamedFiles,
-  configFile: string,
+  configFiles: readonly string[],
 ): Promise<SourceReference> {
   const name = source.repository ?? source.name;
   if (source.commit !== undefined) return { name, revision: source.commit, config_sha256: null };
-  using config = await files.open(configFile);
-  const bytes = new Uint8Array(config.size);
-  await config.read(0, bytes);
-  return { name, revision: null, config_sha256: createHash('sha256').update(bytes).digest('hex') };
+  // Without a configuration only the name tells one from another.
+  if (configFiles.length === 0) return { name, revision: null, config_sha256: null };
+  const hash = createHash('sha256');
+  for (const file of configFiles) {
+    using config = await files.open(file);
+    const bytes = new Uint8Array(config.size);
+    await config.read(0, bytes);
+    hash.update(bytes);
+  }
+  return { name, revision: null, config_sha256: hash.digest('hex') };
 }

@@ -55,6 +55,8 @@ export interface CommonOptions {
   readonly model?: string | undefined;
   /** As `model`. Alone it is enough: a set names the model it was made for. */
   readonly transcoders?: string | undefined;
+  /** Layers that the set lacks keep their own MLP; otherwise such a set is refused. */
+  readonly allowMissingLayers?: boolean | undefined;
   /** Branch, tag or commit of the model, where its name does not carry one. */
   readonly revision?: string | undefined;
   readonly device?: DeviceChoice | undefined;

@@ -12,9 +12,9 @@ import { loadTransformer } from '../model/load.ts';
 import { findNotFinite, notFinite } from '../model/not-finite.ts';
 import { ReplacementModel } from '../replacement/replacement-model.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
-import type { Located } from '../transcoder/sources/source.ts';
+import { tensorsOf, type Located } from '../transcoder/sources/source.ts';
 import type { OpenedSet } from '../transcoder/open.ts';
-import type { SetConfig } from '../transcoder/set-config.ts';
+import type { SetDescription } from '../transcoder/description.ts';
 import { loadSet } from '../transcoder/transcoder-set.ts';
 import { scanOf } from './features/source.ts';
 import type { Subject } from './names.ts';
@@ -34,7 +34,7 @@ import { Stopwatch } from './stopwatch.ts';
 export interface Unloaded {
   readonly prompts: PromptReader;
   readonly config: TransformerConfig;
-  readonly set: SetConfig;
+  readonly set: SetDescription;
   /** Of the model. */
   readonly files: FileSet;
 }
@@ -146,16 +146,7 @@ export class Session implements Disposable {
 }
 
 function setTensors(set: OpenedSet): Located[] {
-  return set.layers
-    .flatMap(({ W_enc, W_dec, b_enc, b_dec, threshold, W_skip }) => [
-      W_enc,
-      W_dec,
-      b_enc,
-      b_dec,
-      threshold,
-      W_skip,
-    ])
-    .filter((located) => located !== null);
+  return set.layers.flatMap(tensorsOf).map(([, located]) => located);
 }
 
 /** Resolves, opens and loads what a request names. Errors as `openSubject`, and errors of backends and of reading. */

@@ -7,34 +7,47 @@ import { pathInside } from '../formats/safe-path.ts';
 import {
   resolveFiles,
   resolveUris,
-  type HubReference,
-  type LocalReference,
   type Located,
   type ResolvedUri,
   type ResolveOptions,
 } from '../hub/resolve.ts';
-import { SET_CONFIG_FILE, setFiles } from '../transcoder/open.ts';
-import type { SetConfig } from '../transcoder/set-config.ts';
+import type { SetDescription } from '../transcoder/description.ts';
+import { describeSet, isRecognised, mayBelongToSet } from '../transcoder/recognise.ts';
 import type { FileResult } from './load/types.ts';
-import { holds, hubSource, listedFile, named, type NamedFiles } from './named-files.ts';
+import { fileSet, holds, hubSource, listedFile, named, type NamedFiles } from './named-files.ts';
 
 const URL_SCHEME = /^(?:[a-z][a-z0-9+.-]*:\/\/|file:\/)/i;
 
 /**
- * The configuration with each file of its list in its plain spelling: inside the set as a path of the set, elsewhere on this
- * disk as an absolute path, on the Hub as an address. Throws `BadFileError` when a set from the Hub names a file of this disk.
+ * What a set is, from the names of its files and the small ones that say it. Each file of a list is in its plain spelling: inside the
+ * set as a path of the set, elsewhere on this disk as an absolute path, on the Hub as an address. Throws what `describeSet` does, and
+ * `BadFileError` when a set from the Hub names a file of this disk.
  */
-export function placedConfig(
-  config: SetConfig,
-  reference: HubReference | LocalReference,
+export async function describedSet(
   setName: string,
-): SetConfig {
+  { reference }: Located,
+  hub: ResolveOptions,
+): Promise<SetDescription> {
+  const local = await resolveFiles(reference, {
+    ...hub,
+    dryRun: true,
+    wanted: mayBelongToSet,
+    isEnough: ({ files }) => isRecognised(files.map(({ path }) => path)),
+  });
+  const described = await describeSet({
+    ...fileSet(local, reference.kind === 'local' ? reference.path : undefined),
+    paths: local.files.map(({ path }) => path),
+    repository: reference.kind === 'hub' ? reference.repo : undefined,
+  });
   const place = (entry: string): string => {
     if (isAddress(entry)) return entry;
     if (reference.kind === 'local') return placeOnDisk(entry, reference.path, setName);
     return (URL_SCHEME.test(entry) ? undefined : pathInside(entry)) ?? refuseOutside(entry, setName);
   };
-  return { ...config, transcoders: config.transcoders?.map(place) ?? null };
+  return {
+    ...described,
+    layers: described.layers.map((layer) => ({ ...layer, files: layer.files.map(place) })),
+  };
 }
 
 function placeOnDisk(entry: string, folder: string, setName: string): string {
@@ -49,7 +62,7 @@ function pathOfUrl(url: string, setName: string): string {
   } catch (cause) {
     throw new BadFileError({
       code: 'bad_set_config',
-      message: `${SET_CONFIG_FILE} of ${setName}: transcoders names ${JSON.stringify(url)}, expected a path, a file: URL of this machine or an address hf://owner/name/path`,
+      message: `the configuration of ${setName}: transcoders names ${JSON.stringify(url)}, expected a path, a file: URL of this machine or an address hf://owner/name/path`,
       hint: 'Fetch the file and write its path.',
       cause,
     });
@@ -59,31 +72,24 @@ function pathOfUrl(url: string, setName: string): string {
 function refuseOutside(entry: string, setName: string): never {
   throw new BadFileError({
     code: 'bad_set_config',
-    message: `${SET_CONFIG_FILE} of ${setName}: transcoders names ${JSON.stringify(entry)}, expected a path inside the set or an address hf://owner/name/path`,
+    message: `the configuration of ${setName}: transcoders names ${JSON.stringify(entry)}, expected a path inside the set or an address hf://owner/name/path`,
     hint: 'A set from the Hub may not name files of this disk. Copy the set into a folder to use it with files of yours.',
   });
 }
 
-/** Brings the files here, or (dry run) to where they can be opened. `config` comes from `placedConfig`. */
+/** Brings the files here, or (dry run) to where they can be opened. `description` comes from `describedSet`. */
 export async function resolveSet(
   name: string,
   located: Located,
-  config: SetConfig,
-  n_layers: number,
+  { configFiles, layers }: SetDescription,
   hub: ResolveOptions,
 ): Promise<NamedFiles> {
-  const wanted = new Set(setFiles(config, n_layers));
-  // A file for one layer more than the model has shows that the set was made for another one.
-  const beyond = setFiles({ ...config, transcoders: null }, n_layers + 1);
+  const wanted = new Set([...configFiles, ...layers.flatMap(({ files }) => files)]);
+  const own = [...wanted].filter((path) => !isAddress(path) && !isAbsolute(path));
   const local = await resolveFiles(located.reference, {
     ...hub,
-    wanted: (path) =>
-      path === SET_CONFIG_FILE || wanted.has(path) || (config.transcoders === null && beyond.includes(path)),
-    isEnough: (cached) =>
-      holds(cached, [
-        SET_CONFIG_FILE,
-        ...[...wanted].filter((path) => !isAddress(path) && !isAbsolute(path)),
-      ]),
+    wanted: (path) => wanted.has(path),
+    isEnough: (cached) => holds(cached, own),
   });
   const base = named(name, located, local);
   const linked = await resolveUris([...wanted].filter(isAddress), {

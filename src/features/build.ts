@@ -79,7 +79,7 @@ export interface BuildOutcome {
 export async function buildPages(options: BuildOptions): Promise<BuildOutcome> {
   const { replacement, folder, layers, n_examples } = options;
   const shape: BuildShape = {
-    layers: layers.map((layer) => ({ layer, n_features: replacement.transcoders.d_transcoder })),
+    layers: layers.map((layer) => ({ layer, n_features: replacement.transcoders.featureCounts[layer]! })),
     n_examples,
   };
   checkMemory(shape, options.maxStateBytes);

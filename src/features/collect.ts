@@ -3,7 +3,7 @@ import type { HookName } from '../model/hooks.ts';
 import type { Tensor2D } from '../backend/backend.ts';
 import { yieldToEventLoop } from '../backend/event-loop.ts';
 import type { ReplacementModel } from '../replacement/replacement-model.ts';
-import type { LayerFeatures } from '../transcoder/activation.ts';
+import type { LayerFeatures } from '../transcoder/activations/activation.ts';
 import type { BuildState } from './build-state.ts';
 
 export interface CollectOptions {

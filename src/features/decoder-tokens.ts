@@ -3,6 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import { yieldToEventLoop } from '../backend/event-loop.ts';
 import { largestIndices } from '../model/logits.ts';
 import { logitEffects } from '../model/token-effects.ts';
+import type { Tensor2D } from '../backend/backend.ts';
 import type { ReplacementModel } from '../replacement/replacement-model.ts';
 
 /** Effects that are held at once. */
@@ -39,9 +40,8 @@ export async function* decoderTokens(
       layer,
       Int32Array.from({ length: n }, (_, i) => start + i),
     );
-    const effects = tf.tidy(() =>
-      logitEffects(unembedding, weights.ln_final.linear(tf.tensor2d(written, [n, config.d_model]))),
-    );
+    const effects = tf.tidy(() => logitEffects(unembedding, weights.ln_final.linear(written)));
+    written.dispose();
     let values: Float32Array;
     try {
       values = await effects.data<'float32'>();
@@ -61,16 +61,26 @@ export async function* decoderTokens(
   }
 }
 
-/** What features write into the residual stream, over all layers they write into, [features.length, d_model]. */
+/**
+ * What features write into the residual stream, over all layers they write into, [features.length, d_model]. Where they write before
+ * a norm, its gain is applied and its divisor, which depends on the prompt, is not. Belongs to the caller.
+ */
 async function writtenVectors(
-  { transcoders }: ReplacementModel,
+  replacement: ReplacementModel,
   layer: number,
   features: Int32Array,
-): Promise<Float32Array> {
-  const sum = await transcoders.decoderRows(layer, features);
-  for (let written = layer + 1; written <= transcoders.lastLayerWritten(layer); written++) {
+): Promise<Tensor2D> {
+  const { transcoders, model } = replacement;
+  const { d_model } = model.config;
+  let sum = tf.zeros<tf.Rank.R2>([features.length, d_model]);
+  for (let written = layer; written <= transcoders.lastLayerWritten(layer); written++) {
     const rows = await transcoders.decoderRows(layer, features, written);
-    for (let i = 0; i < sum.length; i++) sum[i]! += rows[i]!;
+    const before = sum;
+    sum = tf.tidy(() => {
+      const own = tf.tensor2d(rows, [features.length, d_model]);
+      return tf.add<Tensor2D>(before, replacement.normBehind(written)?.linear(own) ?? own);
+    });
+    before.dispose();
   }
   return sum;
 }

@@ -1,5 +1,5 @@
 /** Features, building: statistics of the features of one layer while a corpus is read. All arrays have a fixed size. */
-import type { LayerFeatures } from '../transcoder/activation.ts';
+import type { LayerFeatures } from '../transcoder/activations/activation.ts';
 import { chance, ChosenExamples } from './chosen-examples.ts';
 import { HISTOGRAM_BINS, Histograms } from './histogram.ts';
 import type { Spool } from './spool.ts';

@@ -5,6 +5,7 @@ import type { ByteSource } from './byte-source.ts';
 import { LARGEST_NPY_HEADER_BYTES, parseNpyHeader } from './npy-header.ts';
 import { ArrayReader, inflateInto } from './npz-array.ts';
 import type { ArrayMember } from './npz-array.ts';
+import { pickleRefused } from './pickle.ts';
 import { orSavedInstead } from './saved-instead.ts';
 import { shownName } from './shown.ts';
 import type { TensorFile } from './tensor-file.ts';
@@ -13,6 +14,8 @@ import { readZip } from './zip.ts';
 import type { ZipMember } from './zip.ts';
 
 const ARRAY_SUFFIX = '.npy';
+/** PyTorch's files are zip archives too, with a pickle that says what their other members are. */
+const PYTORCH_PICKLE = /(?:^|\/)data\.pkl$/;
 
 /**
  * Reads the directory and every array's header; names come without `.npy`. Stored arrays are read by range. Deflated ones are
@@ -27,6 +30,7 @@ export async function openNpz(sourceOrPath: ByteSource | string): Promise<Tensor
   try {
     const arrays: ArrayMember[] = [];
     for (const member of await readZip(source)) {
+      if (PYTORCH_PICKLE.test(member.name)) throw pickleRefused(source.name);
       if (member.name.endsWith(ARRAY_SUFFIX)) arrays.push(await readArrayHeader(source, member));
     }
     if (arrays.length === 0) throw noArrays(source.name);
@@ -70,6 +74,6 @@ function noArrays(archive: string): BadFileError {
   return new BadFileError({
     code: 'npz_empty',
     message: `${archive} is a zip archive without NumPy arrays (.npy)`,
-    hint: 'If it is a PyTorch file (.pt, .bin), convert it to safetensors: pickled files are never read.',
+    hint: 'A set of Gemma Scope has params.npz. Name the right file, or fetch it again.',
   });
 }

@@ -1,8 +1,8 @@
 /** Files, step 5: any file of weights, recognised by its first bytes before its name. */
-import { BadFileError } from '../errors.ts';
 import { openFileSource } from './byte-source.ts';
 import type { ByteSource } from './byte-source.ts';
 import { openNpz } from './npz.ts';
+import { pickleRefused } from './pickle.ts';
 import { openSafetensors } from './safetensors.ts';
 import { openSharded } from './sharded.ts';
 import type { TensorFile } from './tensor-file.ts';
@@ -38,11 +38,7 @@ async function openerOf(source: ByteSource) {
   await source.read(0, bytes);
   const start = bytes.toString('latin1');
   if (start.startsWith(PICKLE) && start[HEADER_OFFSET] !== '{') {
-    throw new BadFileError({
-      code: 'unknown_format',
-      message: `${source.name} is a Python pickle; expected a safetensors file or an npz archive`,
-      hint: 'Convert it to safetensors: pickled files are never read.',
-    });
+    throw pickleRefused(source.name);
   }
   return start.startsWith(ZIP) || source.name.endsWith('.npz') ? openNpz : openSafetensors;
 }

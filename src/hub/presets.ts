@@ -11,7 +11,11 @@ import { checkRevision, type HubReference, type LocalReference, parseReference }
 
 export type PresetKind = 'models' | 'transcoders';
 
-const PresetFile = strictJsonObject({
+const count = v.pipe(v.number(), v.integer(), v.minValue(1));
+
+const PresetEntry = strictJsonObject({
+  /** In a file with a list of presets; otherwise the name is that of the file. */
+  name: v.optional(v.string()),
   /** One line for lists and help. */
   description: v.string(),
   /** Other names for the same thing. */
@@ -22,23 +26,34 @@ const PresetFile = strictJsonObject({
   revision: v.optional(v.string()),
   /** Folder below `configs/`, for what ships with the package. */
   path: v.optional(v.string()),
-  /** For a transcoder set: the preset of the model that it was made for. */
+
+  // Of a model.
+  layers: v.optional(count),
+  d_model: v.optional(count),
+  parameters: v.optional(count),
+  /** Whether its terms have to be accepted on its page first. */
+  gated: v.optional(v.boolean(), false),
+
+  // Of a transcoder set.
+  /** The preset of the model that it was made for. */
   model: v.optional(v.string()),
+  kind: v.optional(v.picklist(['per-layer', 'cross-layer']), 'per-layer'),
+  /** Features a layer, where it is known. */
+  features: v.optional(count),
+  /** Its pages on Neuronpedia: `model/source`, with `{layer}` for the layer. */
+  neuronpedia: v.optional(v.string()),
   /** For a set that lists files of other repositories without a revision: which one is meant, by repository. */
   linked: v.optional(jsonRecord(v.string(), v.string())),
 });
+type PresetEntry = v.InferOutput<typeof PresetEntry>;
 
-export interface Preset {
-  readonly kind: PresetKind;
+const PresetFile = v.union([v.array(PresetEntry), PresetEntry]);
+
+export interface Preset extends Omit<PresetEntry, 'name' | 'repo' | 'revision' | 'path'> {
+  readonly of: PresetKind;
   readonly name: string;
-  readonly aliases: readonly string[];
-  readonly description: string;
   /** What the name stands for. */
   readonly reference: HubReference | LocalReference;
-  /** For a transcoder set: the name of its model's preset. */
-  readonly model: string | undefined;
-  /** Revisions of the repositories whose files a set lists, by repository. */
-  readonly linked: Readonly<Record<string, string>> | undefined;
 }
 
 /** A name given by the user, resolved to a repository or folder. */
@@ -53,7 +68,9 @@ const CONFIGS = fileURLToPath(new URL('../../configs/', import.meta.url));
 /** All presets of a kind, by name. Throws `BadFileError` for a preset file that is not one. */
 export function listPresets(kind: PresetKind, configs = CONFIGS): Preset[] {
   const names = readdirSync(join(configs, kind)).filter((name) => name.endsWith('.json'));
-  return names.sort().map((name) => readPresetFile(kind, join(configs, kind, name), configs));
+  return names
+    .flatMap((name) => readPresetFile(kind, join(configs, kind, name), configs))
+    .sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 
 /** Names and aliases of all presets of a kind, as `parseReference` takes them. */
@@ -95,24 +112,20 @@ export function locate(kind: PresetKind, text: string, revision?: string, config
   return { reference: { ...reference, revision }, preset };
 }
 
-function readPresetFile(kind: PresetKind, file: string, configs: string): Preset {
-  const { description, aliases, repo, revision, path, model, linked } = parsePresetFile(file);
-  if ((repo === undefined) === (path === undefined))
-    throw badPreset(file, "exactly one of 'repo' and 'path' is needed");
-  for (const [other, pinned] of Object.entries(linked ?? {})) hubReference(file, other, pinned);
-  const reference =
-    path === undefined
-      ? hubReference(file, repo!, revision)
-      : ({ kind: 'local', path: join(configs, path) } as const);
-  return {
-    kind,
-    name: basename(file, '.json'),
-    aliases,
-    description,
-    reference,
-    model,
-    linked,
-  };
+function readPresetFile(kind: PresetKind, file: string, configs: string): Preset[] {
+  const content = parsePresetFile(file);
+  const entries = Array.isArray(content) ? content : [{ ...content, name: basename(file, '.json') }];
+  return entries.map(({ name, repo, revision, path, ...entry }) => {
+    if (name === undefined) throw badPreset(file, "each preset of a list needs a 'name'");
+    if ((repo === undefined) === (path === undefined))
+      throw badPreset(file, `${name}: exactly one of 'repo' and 'path' is needed`);
+    for (const [other, pinned] of Object.entries(entry.linked ?? {})) hubReference(file, other, pinned);
+    const reference =
+      path === undefined
+        ? hubReference(file, repo!, revision)
+        : ({ kind: 'local', path: join(configs, path) } as const);
+    return { of: kind, name, reference, ...entry };
+  });
 }
 
 function hubReference(file: string, repo: string, revision: string | undefined): HubReference {

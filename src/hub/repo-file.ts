@@ -32,6 +32,11 @@ export function isShortHash(revision: string): boolean {
   return SHORT_SHA1.test(revision);
 }
 
+/** Whether a revision reads as a commit, whole or shortened, where it is known to be no branch that is named so. */
+export function isCommitName(revision: string): boolean {
+  return isCommitHash(revision) || isShortHash(revision);
+}
+
 /** Whether a revision names a commit itself, whole or shortened, and not a branch or tag that may move. */
 export function namesCommit(revision: string, commit: string): boolean {
   return revision === commit || (isShortHash(revision) && commit.startsWith(revision));

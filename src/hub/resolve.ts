@@ -27,7 +27,7 @@ export {
   type Reference,
 } from './reference.ts';
 export type { DownloadProgress } from './progress.ts';
-export { namesCommit } from './repo-file.ts';
+export { isCommitName, namesCommit } from './repo-file.ts';
 export type { FileStatus } from './snapshot-types.ts';
 
 export interface ResolveOptions extends HubOverrides, HubClientOptions, Pick<AskOptions, 'tries'> {

@@ -28,7 +28,7 @@ export async function originalPass(
     : [];
   const held = layers.filter((layer) => freeze.holdsOutput(layer));
   // What a skip adds is told from the change of its input.
-  const withSkip = held.filter((layer) => replacement.transcoders.layers[layer]!.W_skip);
+  const withSkip = held.filter((layer) => replacement.transcoders.at(layer)?.W_skip);
   const names = new Set<HookName>([
     ...freeze.constantHooks(config).filter((name) => !isPatternHook(name)),
     ...patterns.flatMap(({ hooks }) => hooks),

@@ -7,7 +7,7 @@ import type { ActiveFeatures, ReplacementModel } from '../replacement/replacemen
 
 /** Numbers before the activation function, of all features. */
 export interface PreActivations {
-  /** [n_layers, pos, d_transcoder] */
+  /** [n_layers, pos, d_transcoder], as wide as the widest layer; 0 beyond the features of a layer. */
   readonly values: Float32Array;
   readonly shape: readonly [number, number, number];
 }
@@ -34,25 +34,26 @@ export async function observePreActivations(
   { ignored, signal }: ObserveOptions,
 ): Promise<PreActivations> {
   const { transcoders } = replacement;
-  const { n_layers, d_transcoder } = transcoders;
-  const inputs = Array.from({ length: n_layers }, (_, layer) =>
-    activations.get<Tensor2D>(replacement.inputHook(layer)),
-  );
-  const n_pos = inputs[0]!.shape[0];
-  const values = new Float32Array(n_layers * n_pos * d_transcoder);
-  for (const [layer, input] of inputs.entries()) {
+  const n_layers = transcoders.featureCounts.length;
+  const widest = transcoders.featureCounts.reduce((a, b) => Math.max(a, b), 0);
+  const inputOf = (layer: number): Tensor2D => activations.get<Tensor2D>(replacement.inputHook(layer));
+  const n_pos = inputOf(transcoders.layers[0]!.layer).shape[0];
+  const values = new Float32Array(n_layers * n_pos * widest);
+  for (const { layer, d_transcoder } of transcoders.layers) {
     await yieldToEventLoop();
     signal?.throwIfAborted();
-    const pre = await transcoders.preActivations(layer, input);
+    const pre = await transcoders.preActivations(layer, inputOf(layer));
     try {
-      const own = values.subarray(layer * n_pos * d_transcoder, (layer + 1) * n_pos * d_transcoder);
-      own.set(await pre.data<'float32'>());
-      own.fill(0, 0, ignored * d_transcoder);
+      const numbers = await pre.data<'float32'>();
+      for (let position = ignored; position < n_pos; position++) {
+        const row = numbers.subarray(position * d_transcoder, (position + 1) * d_transcoder);
+        values.set(row, (layer * n_pos + position) * widest);
+      }
     } finally {
       pre.dispose();
     }
   }
-  return { values, shape: [n_layers, n_pos, d_transcoder] };
+  return { values, shape: [n_layers, n_pos, widest] };
 }
 
 /** Feature inputs of passes over consecutive positions as those of one pass. Belongs to the caller. */
@@ -61,7 +62,7 @@ export function joinInputs(
   passes: readonly ActivationCache[],
 ): ActivationCache {
   const joined = new ActivationCache();
-  for (let layer = 0; layer < replacement.transcoders.n_layers; layer++) {
+  for (const { layer } of replacement.transcoders.layers) {
     const name = replacement.inputHook(layer);
     const all = tf.concat(
       passes.map((pass) => pass.get<Tensor2D>(name)),

@@ -2,7 +2,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor, Tensor1D, Tensor2D } from '../backend/backend.ts';
 import type { ReplacementModel } from '../replacement/replacement-model.ts';
-import { featureActivations } from '../transcoder/activation.ts';
 import type { TranscoderSet } from '../transcoder/transcoder-set.ts';
 import type { ResolvedIntervention } from './resolve.ts';
 
@@ -47,7 +46,7 @@ export class InterventionPlan implements Disposable {
     const layers: PlannedLayer[] = [];
     const owned: Disposable[] = [];
     try {
-      for (let layer = 0; layer < transcoders.n_layers; layer++) {
+      for (const { layer } of transcoders.layers) {
         const features = Int32Array.from(
           new Set(interventions.filter((one) => one.layer === layer).map(({ feature }) => feature)),
         ).sort();
@@ -96,8 +95,8 @@ async function encoderOf(
   features: Int32Array,
   owned: Disposable[],
 ): Promise<PlannedLayer['encoder']> {
-  const { activation, W_enc, b_enc } = transcoders.layers[layer]!;
-  const activations = featureActivations(activation, features);
+  const { activation, W_enc, b_enc } = transcoders.at(layer)!;
+  const activations = activation.on(features);
   owned.push(activations);
   if (activations.needsAll) {
     return async () => {

@@ -4,8 +4,8 @@ import { addressText, type Change, type Intervention } from './intervention.ts';
 
 /** Sizes that interventions are checked against. */
 export interface Extent {
-  readonly n_layers: number;
-  readonly d_transcoder: number;
+  /** Features of each layer of the model, [n_layers]; 0 where there is no transcoder. */
+  readonly featureCounts: readonly number[];
   /** Tokens of the prompt. */
   readonly n_pos: number;
   /** Positions that an open range may begin at besides the prompt's: those of tokens still to be generated. */
@@ -28,8 +28,10 @@ export function resolveInterventions(
 ): ResolvedIntervention[] {
   return interventions.map((intervention) => {
     const { layer, feature, change } = intervention;
-    checkIndex(intervention, 'layer', layer, extent.n_layers);
-    checkIndex(intervention, 'feature', feature, extent.d_transcoder);
+    const { featureCounts } = extent;
+    checkIndex(intervention, 'layer', layer, featureCounts.length, 'the model');
+    if (featureCounts[layer] === 0) throw noTranscoder(intervention);
+    checkIndex(intervention, 'feature', feature, featureCounts[layer]!, `layer ${layer}`);
     checkChange(intervention);
     return { layer, feature, ...absolute(intervention, extent), change };
   });
@@ -54,13 +56,21 @@ function checkIndex(
   name: 'layer' | 'feature',
   index: number,
   count: number,
+  where: string,
 ): void {
   if (Number.isInteger(index) && index >= 0 && index < count) return;
-  const where = name === 'layer' ? 'the model' : 'each layer';
   throw new UsageError({
     code: `${name}_out_of_range`,
     message: `intervention ${addressText(intervention)}: ${name} ${index} does not exist; ${where} has ${count} ${name}s`,
     hint: `Give a ${name} from 0 to ${count - 1}.`,
+  });
+}
+
+function noTranscoder(intervention: Intervention): UsageError {
+  return new UsageError({
+    code: 'layer_out_of_range',
+    message: `intervention ${addressText(intervention)}: the set has no transcoder for layer ${intervention.layer}, so no features`,
+    hint: 'Name a feature of another layer, or a set that has this one.',
   });
 }
 

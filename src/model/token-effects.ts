@@ -41,6 +41,23 @@ export async function tokenEffects(
 }
 
 /**
+ * A vector [d_model] that is written before the norm behind the MLP of a layer, as it enters the residual stream, without the division
+ * by the norm's divisor, which depends on the prompt. The vector itself where there is no such norm.
+ */
+export async function throughPostNorm(
+  checkpoint: Checkpoint,
+  layer: number,
+  vector: Float32Array,
+): Promise<Float32Array> {
+  const { norm, norms } = checkpoint.config.block;
+  if (!norms.includes('ln2_post')) return vector;
+  const { key, info } = weightOf(checkpoint, `blocks.${layer}.ln2_post.w`);
+  const gain = widen(await checkpoint.file.read(key), info.dtype);
+  const offset = norm.kind === 'rms' ? norm.gainOffset : 0;
+  return vector.map((value, i) => value * (gain[i]! + offset));
+}
+
+/**
  * For directions [n, d_model] that the final norm's gain was applied to: how much each logit grows, relative to the mean over
  * the vocabulary, [n, d_vocab]. Called inside a tidy.
  */

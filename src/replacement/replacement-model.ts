@@ -4,9 +4,10 @@ import { MemoryBudget } from '../backend/budget.ts';
 import { yieldToEventLoop } from '../backend/event-loop.ts';
 import type { ActivationCache } from '../model/activation-cache.ts';
 import { blockHook, type HookName } from '../model/hooks.ts';
+import type { Norm } from '../model/norm.ts';
 import type { ForwardOptions, ForwardResult, Transformer } from '../model/transformer.ts';
 import { USUAL_PROMPT, type PromptRule } from '../tokenizer/bos.ts';
-import type { LayerFeatures } from '../transcoder/activation.ts';
+import type { LayerFeatures } from '../transcoder/activations/activation.ts';
 import type { TranscoderSet } from '../transcoder/transcoder-set.ts';
 import { FoldedWeights } from './folded-weights.ts';
 import { gradientFlow, type GradientFlow } from './gradient-flow.ts';
@@ -77,6 +78,12 @@ export class ReplacementModel implements Disposable {
     return blockHook(layer, this.transcoders.config.feature_output_hook);
   }
 
+  /** The norm between what features write and the residual stream; undefined where they write into it. */
+  normBehind(layer: number): Norm | undefined {
+    const isBefore = this.transcoders.config.feature_output_hook === 'mlp.hook_out';
+    return isBefore ? this.model.weights.blocks[layer]!.norms.ln2_post : undefined;
+  }
+
   /** Runs the model over token ids; errors as `Transformer.forward`. */
   async forward(tokens: ArrayLike<number>, options: ForwardOptions = {}): Promise<ForwardResult> {
     return await this.model.forward(tokens, {
@@ -90,16 +97,19 @@ export class ReplacementModel implements Disposable {
     const inputs = new Set<HookName>();
     for (const { layer } of this.transcoders.layers) inputs.add(this.inputHook(layer));
     const isWanted = (name: HookName): boolean => options.capture?.(name) ?? false;
-    const parts: LayerFeatures[] = [];
+    const parts = new Map<number, LayerFeatures>();
     const forward = await this.forward(tokens, {
       ...options,
       capture: (name) => inputs.has(name) || isWanted(name),
       afterLayer: async (layer, activations) => {
         const name = this.inputHook(layer);
-        const input = activations.get<Tensor2D>(name);
-        parts.push(await this.transcoders.encode(layer, input, options.firstPosition ?? 0));
+        const isEncoded = this.transcoders.at(layer) !== undefined;
+        if (isEncoded) {
+          const input = activations.get<Tensor2D>(name);
+          parts.set(layer, await this.transcoders.encode(layer, input, options.firstPosition ?? 0));
+        }
         await options.afterLayer?.(layer, activations);
-        if (!isWanted(name)) activations.take(name).dispose();
+        if (isEncoded && !isWanted(name)) activations.take(name).dispose();
       },
     });
     return { forward, features: joined(parts) };
@@ -110,12 +120,12 @@ export class ReplacementModel implements Disposable {
     forward: { readonly activations: ActivationCache },
     options: RunOptions = {},
   ): Promise<ActiveFeatures> {
-    const parts: LayerFeatures[] = [];
+    const parts = new Map<number, LayerFeatures>();
     for (const { layer } of this.transcoders.layers) {
       await yieldToEventLoop();
       options.signal?.throwIfAborted();
       const input = forward.activations.get<Tensor2D>(this.inputHook(layer));
-      parts.push(await this.transcoders.encode(layer, input, options.firstPosition ?? 0));
+      parts.set(layer, await this.transcoders.encode(layer, input, options.firstPosition ?? 0));
     }
     return joined(parts);
   }
@@ -127,13 +137,13 @@ export class ReplacementModel implements Disposable {
   }
 }
 
-/** Features of all layers, from the first layer on. */
-function joined(parts: readonly LayerFeatures[]): ActiveFeatures {
-  const n = parts.reduce((sum, part) => sum + part.values.length, 0);
+/** Features by layer, the layers ascending. */
+function joined(parts: ReadonlyMap<number, LayerFeatures>): ActiveFeatures {
+  const n = [...parts.values()].reduce((sum, part) => sum + part.values.length, 0);
   const indices = new Int32Array(3 * n);
   const values = new Float32Array(n);
   let at = 0;
-  for (const [layer, part] of parts.entries()) {
+  for (const [layer, part] of parts) {
     values.set(part.values, at);
     for (let i = 0; i < part.values.length; i++, at++) {
       indices.set([layer, part.positions[i]!, part.features[i]!], 3 * at);

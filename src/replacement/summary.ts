@@ -5,6 +5,8 @@ import type { ReplacementModel } from './replacement-model.ts';
 export interface ConfigurationSummary {
   readonly n_layers: number;
   readonly n_transcoders: number;
+  /** Layers that keep their own MLP, since the set lacks them. Empty without any transcoder. */
+  readonly layers_without_transcoder: readonly number[];
   /** Null without transcoders. */
   readonly feature_input_hook: BlockSite | null;
   readonly feature_output_hook: BlockSite | null;
@@ -30,10 +32,12 @@ export function summarize({ model, transcoders, flow }: ReplacementModel): Confi
   }
   const all = [...weights];
   const hasFeatures = transcoders.layers.length > 0;
+  const without = transcoders.featureCounts.flatMap((count, layer) => (count === 0 ? [layer] : []));
   const heldBytes = all.reduce((sum, weight) => sum + weight.heldBytes, 0);
   return {
     n_layers: model.config.n_layers,
-    n_transcoders: transcoders.n_layers,
+    n_transcoders: transcoders.layers.length,
+    layers_without_transcoder: hasFeatures ? without : [],
     feature_input_hook: hasFeatures ? transcoders.config.feature_input_hook : null,
     feature_output_hook: hasFeatures ? transcoders.config.feature_output_hook : null,
     n_skip_connections: transcoders.layers.filter((layer) => layer.W_skip).length,

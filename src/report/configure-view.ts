@@ -39,6 +39,9 @@ export function configureView(result: ConfigureResult, screen: Screen): string {
       ['dtype', result.dtype],
       ['layers', String(result.n_layers)],
       ['transcoders', String(result.n_transcoders)],
+      ...(result.layers_without_transcoder.length === 0
+        ? []
+        : [['layers with their own MLP', result.layers_without_transcoder.join(', ')] as const]),
       ['feature input hook', printable(result.feature_input_hook ?? 'none')],
       ['feature output hook', printable(result.feature_output_hook ?? 'none')],
       ['scan', result.scan === null ? 'none' : printable(result.scan)],

@@ -40,6 +40,13 @@ export function formatCount(count: number): string {
   return groups.format(count);
 }
 
+const compact = new Intl.NumberFormat('en-US', { notation: 'compact', maximumFractionDigits: 1 });
+
+/** 135M, 2.6B */
+export function formatShort(count: number): string {
+  return compact.format(count);
+}
+
 /** 0.421 ms, 12.3 ms, 1.24 s, 2 min 05 s, 1 h 02 min */
 export function formatDuration(durationMs: number): string {
   if (!Number.isFinite(durationMs)) return NO_NUMBER;

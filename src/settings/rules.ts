@@ -15,6 +15,7 @@ export interface SettingValues {
   readonly dtype: Arithmetic;
   readonly cacheDir: string;
   readonly offline: boolean;
+  readonly allowMissingLayers: boolean;
   /** Bytes. */
   readonly maxMemory: number;
 }
@@ -36,6 +37,10 @@ export interface SettingRule<T> {
 
 function text(raw: unknown): string | undefined {
   return typeof raw === 'string' && raw.trim() !== '' ? raw : undefined;
+}
+
+function boolean(raw: unknown): boolean | undefined {
+  return typeof raw === 'boolean' ? raw : undefined;
 }
 
 function oneOf<T extends string>(choices: readonly T[]): (raw: unknown) => T | undefined {
@@ -77,11 +82,8 @@ export const SETTING_RULES: { readonly [Name in SettingName]: SettingRule<Settin
     parse: oneOf(ARITHMETIC_CHOICES),
   },
   cacheDir: { flag: '--cache-dir', expected: 'a folder', mayBePath: true, parse: text },
-  offline: {
-    flag: '--offline',
-    expected: 'true or false',
-    parse: (raw) => (typeof raw === 'boolean' ? raw : undefined),
-  },
+  offline: { flag: '--offline', expected: 'true or false', parse: boolean },
+  allowMissingLayers: { flag: '--allow-missing-layers', expected: 'true or false', parse: boolean },
   maxMemory: { flag: '--max-memory', expected: BYTE_SIZE_FORM, parse: parseByteSize },
 };
 

@@ -6,7 +6,6 @@ import { narrowToBfloat16 } from '../formats/dtype.ts';
 import { writeSafetensors, type TensorToWrite } from '../formats/safetensors-writer.ts';
 import { WEIGHTS_FILE } from '../model/weights-file.ts';
 import type { TransformerConfig } from '../model/config.ts';
-import { SET_CONFIG_FILE } from '../transcoder/open.ts';
 import { FEATURE_INPUT, FEATURE_OUTPUT } from './capture.ts';
 import type { Parameter } from './parameters.ts';
 import type { TranscoderParameters } from './transcoder-parameters.ts';
@@ -59,7 +58,7 @@ export async function writeTranscoders(
     feature_output_hook: FEATURE_OUTPUT,
   };
   const lines = Object.entries(settings).map(([key, value]) => `${key}: ${value}\n`);
-  await writeFileAtomic(join(folder, SET_CONFIG_FILE), lines.join(''));
+  await writeFileAtomic(join(folder, 'config.yaml'), lines.join(''));
 }
 
 function bfloat16(name: string, shape: readonly number[], values: Float32Array): TensorToWrite {

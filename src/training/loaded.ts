@@ -31,9 +31,9 @@ export async function holdSubject({ model, transcoders }: ReplacementModel): Pro
   const all = (n: number): Int32Array => Int32Array.from({ length: n }, (_, i) => i);
   const W_E = await weights.W_E.rows(all(config.d_vocab));
   const layers: LayerTranscoder[] = [];
-  const features = all(transcoders.d_transcoder);
-  for (const { layer, activation, b_enc, b_dec } of transcoders.layers) {
-    if (activation.kind !== 'jumprelu')
+  for (const { layer, d_transcoder, activation, b_enc, b_dec } of transcoders.layers) {
+    const features = all(d_transcoder);
+    if (activation.kind !== 'jumprelu' || !activation.threshold)
       throw new Error(`layer ${layer}: ${activation.kind} features are not measured`);
     layers.push({
       W_enc: await transcoders.encoderRows(layer, features),

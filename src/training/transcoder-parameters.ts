@@ -1,7 +1,7 @@
 /** Training: the parameters of a transcoder set, one JumpReLU transcoder a layer with a threshold for each feature. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor1D, Tensor2D } from '../backend/backend.ts';
-import { aboveThreshold } from '../transcoder/activation.ts';
+import { aboveThreshold } from '../transcoder/activations/threshold.ts';
 import { normalizeRows } from './adamw.ts';
 import type { Parameter, Variables } from './parameters.ts';
 

@@ -1,15 +1,16 @@
 /** Transcoder: no set at all, for a model alone. It has no layers, so whatever visits the layers of a set does nothing. */
-import type { SetConfig } from './set-config.ts';
+import type { SetDescription } from './description.ts';
 
 /** The name that stands for it. */
 export const NO_SET = 'none';
 
-export const NO_SET_CONFIG: SetConfig = {
+export const NO_SET_DESCRIPTION: SetDescription = {
+  layout: NO_SET,
   kind: NO_SET,
   feature_input_hook: 'mlp.hook_in',
   feature_output_hook: 'hook_mlp_out',
   model_name: '',
   scan: null,
-  activation: null,
-  transcoders: null,
+  configFiles: [],
+  layers: [],
 };

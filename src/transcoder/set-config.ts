@@ -4,6 +4,8 @@ import { BadFileError } from '../errors.ts';
 import { jsonObject, looseJsonObject } from '../formats/json-object.ts';
 import type { BlockSite, OutputSite } from '../model/hooks.ts';
 import { nearest } from '../nearest.ts';
+import { INPUT_SITES, OUTPUT_SITES, type SetKind } from './description.ts';
+import type { NamedActivation } from './sources/named-activation.ts';
 
 /** An entry of the list as circuit-tracer wrote it until mid-2025; the path alone came after it. */
 const Entry = jsonObject({ layer: v.pipe(v.number(), v.integer(), v.minValue(0)), filepath: v.string() });
@@ -19,37 +21,36 @@ export const SetConfigFile = jsonObject({
   transcoders: v.optional(v.nullable(v.array(v.union([v.string(), looseJsonObject({})])))),
 });
 
-/** The value of `activation`; JumpReLU takes its thresholds from the files. */
-export type NamedActivation =
-  { readonly kind: 'relu' } | { readonly kind: 'jumprelu' } | { readonly kind: 'topk'; readonly k: number };
-
-export type ActivationKind = NamedActivation['kind'];
-
+/** What `config.yaml` says. */
 export interface SetConfig {
-  /** `none`: there is no set (`no-set.ts`). */
-  readonly kind: 'transcoder_set' | 'cross_layer_transcoder' | 'none';
-  /** Where features read and write, as sites of a block (`ln2.hook_normalized`, `hook_mlp_out`). */
+  readonly kind: Exclude<SetKind, 'none'>;
   readonly feature_input_hook: BlockSite;
   readonly feature_output_hook: OutputSite;
-  /** The model that the set says it was made for; may be empty. */
   readonly model_name: string;
-  /** The name under which feature pages are looked up, when the set gives one. */
   readonly scan: string | null;
   /** The activation that the set names; null: layers with a threshold are JumpReLU and others ReLU. */
   readonly activation: NamedActivation | null;
-  /** Files of the layers in order: `hf://` addresses, absolute paths or paths relative to config.yaml. Null: recognised by name. */
-  readonly transcoders: readonly string[] | null;
+  /** Files by layer: `hf://` addresses, absolute paths or paths relative to config.yaml. Null: they have fixed names. */
+  readonly transcoders: ReadonlyMap<number, string> | null;
 }
 
 const KINDS = '"transcoder_set" or "cross_layer_transcoder"';
 
-/** Sites for which the backward pass has a rule (golden README, section 5). */
-const INPUT_SITES: readonly BlockSite[] = ['ln2.hook_normalized', 'mlp.hook_in', 'hook_resid_mid'];
-const OUTPUT_SITES: readonly OutputSite[] = ['hook_mlp_out', 'mlp.hook_out'];
+type Refuse = (field: string, found: unknown, expected: string, hint: string) => never;
 
-/** Checks the content of `config.yaml`; `name` is for the message of the `BadFileError` that it throws. */
-export function setConfig(file: v.InferOutput<typeof SetConfigFile>, name: string): SetConfig {
-  const refuse = (field: string, found: unknown, expected: string, hint: string): never => {
+/** k of published sets whose configuration does not say it, by repository or `scan` (circuit-tracer's loader has the same table). */
+const KNOWN_K: Readonly<Record<string, number>> = { 'facebook/crv-8b-instruct-transcoders': 128 };
+
+/**
+ * Checks the content of `config.yaml`; `name` is for the message of the `BadFileError` that it throws.
+ * @param repository where the set comes from, where that is the Hub
+ */
+export function setConfig(
+  file: v.InferOutput<typeof SetConfigFile>,
+  name: string,
+  repository?: string,
+): SetConfig {
+  const refuse: Refuse = (field, found, expected, hint) => {
     throw new BadFileError({
       code: 'bad_set_config',
       message: `${name}: ${field} is ${JSON.stringify(found)}, expected ${expected}`,
@@ -76,6 +77,8 @@ export function setConfig(file: v.InferOutput<typeof SetConfigFile>, name: strin
       'Features write what the MLP writes.',
     );
   }
+  const scan = typeof file.scan === 'string' ? file.scan : (file.scan?.join(',') ?? null);
+  const known_k = KNOWN_K[repository ?? ''] ?? KNOWN_K[scan ?? ''];
   return {
     // Older sets have a list of files and no kind: there was only one.
     kind:
@@ -83,60 +86,61 @@ export function setConfig(file: v.InferOutput<typeof SetConfigFile>, name: strin
     feature_input_hook: input,
     feature_output_hook: output,
     model_name: file.model_name,
-    scan: typeof file.scan === 'string' ? file.scan : (file.scan?.join(',') ?? null),
-    activation: namedActivation(file, refuse),
-    transcoders: file.transcoders ? filesInOrder(file.transcoders, refuse) : null,
+    scan,
+    activation: namedActivation(file.activation, file.k ?? known_k, refuse),
+    transcoders: file.transcoders ? filesByLayer(file.transcoders, refuse) : null,
   };
 }
 
 const ONE_EACH = 'The list has one file for each layer of the model.';
 
 /** Objects may be in any order, since they name their layer; the layer of a plain path is its position in the list. */
-function filesInOrder(
-  entries: readonly unknown[],
-  refuse: (field: string, found: unknown, expected: string, hint: string) => never,
-): string[] {
-  const files: string[] = [];
+function filesByLayer(entries: readonly unknown[], refuse: Refuse): Map<number, string> {
+  const files = new Map<number, string>();
   for (const [i, entry] of entries.entries()) {
     const placed = typeof entry === 'string' ? { layer: i, filepath: entry } : entry;
-    if (!v.is(Entry, placed))
-      return refuse(`transcoders[${i}]`, entry, 'a path, or an object with layer and filepath', ONE_EACH);
+    if (!v.is(Entry, placed)) {
+      const expected = 'a path, or an object with layer and filepath';
+      return refuse(`transcoders[${i}]`, entry, expected, ONE_EACH);
+    }
     const { layer, filepath } = placed;
-    if (layer >= entries.length || files[layer] !== undefined)
-      refuse(`transcoders[${i}].layer`, layer, `each of 0 to ${entries.length - 1} once`, ONE_EACH);
-    files[layer] = filepath;
+    if (files.has(layer))
+      refuse(`transcoders[${i}].layer`, layer, 'a layer that is not listed yet', ONE_EACH);
+    files.set(layer, filepath);
   }
   return files;
 }
 
+const ACTIVATIONS = ['relu', 'jumprelu', 'batchtopk', 'topk', 'groupmax'] as const;
+
 function namedActivation(
-  file: v.InferOutput<typeof SetConfigFile>,
-  refuse: (field: string, found: unknown, expected: string, hint: string) => never,
-): SetConfig['activation'] {
-  switch (file.activation) {
-    case undefined:
-    case null:
-      return null;
-    case 'jumprelu':
-    case 'jump_relu':
-      return { kind: 'jumprelu' };
+  name: string | null | undefined,
+  k: number | null | undefined,
+  refuse: Refuse,
+): NamedActivation | null {
+  if (name === null || name === undefined) return null;
+  const kind = ACTIVATIONS.find((each) => each === name.replace('jump_relu', 'jumprelu'));
+  switch (kind) {
     case 'relu':
-      return { kind: 'relu' };
+      return { kind };
+    case 'jumprelu':
+    case 'batchtopk':
+      return { kind };
     case 'topk':
-      if (!file.k)
-        return refuse(
-          'k',
-          file.k ?? null,
-          'a positive integer beside activation: topk',
-          'k is the number of features that are kept at a position.',
-        );
-      return { kind: 'topk', k: file.k };
-    default: {
-      const near = nearest(file.activation, ['relu', 'jumprelu', 'topk']);
+    case 'groupmax':
+      if (k) return { kind, k };
+      return refuse(
+        'k',
+        k ?? null,
+        `a positive integer beside activation: ${kind}`,
+        'k is the number of features that are kept at a position.',
+      );
+    case undefined: {
+      const near = nearest(name, ACTIVATIONS);
       return refuse(
         'activation',
-        file.activation,
-        'relu, jumprelu or topk',
+        name,
+        ACTIVATIONS.join(', ').replace(/, (?=\w+$)/, ' or '),
         near ? `Did you mean ${near}?` : 'Sets with other activation functions cannot be traced.',
       );
     }

@@ -5,43 +5,62 @@ import { MemoryBudget } from '../backend/budget.ts';
 import { weightSource } from '../backend/weight-source.ts';
 import { firstNonFinite, widen } from '../formats/dtype.ts';
 import { findNotFinite, notFinite } from '../model/not-finite.ts';
-import { activeFeatures, type Activation, type LayerFeatures } from './activation.ts';
-import type { OpenedSet } from './open.ts';
-import { readActivation, readVector } from './read-vectors.ts';
-import type { SetConfig } from './set-config.ts';
-import type { LayerSource, Located } from './sources/source.ts';
+import { activeFeatures, type Activation, type LayerFeatures } from './activations/activation.ts';
+import { readActivation, readVector } from './activations/read.ts';
+import type { SetDescription } from './description.ts';
+import { featureCounts, type OpenedSet } from './open.ts';
+import { decoderRow, type LayerSource, type LocatedMatrix } from './sources/source.ts';
 
 /** The transcoder of one layer. */
 export interface Transcoder {
   readonly layer: number;
+  readonly d_transcoder: number;
   readonly activation: Activation;
   /** [d_transcoder, d_model] */
   readonly W_enc: Weight;
   readonly b_enc: Tensor1D;
   readonly b_dec: Tensor1D;
+  /** [d_model, d_model], applied as x · W_skipᵀ. */
   readonly W_skip: Weight | null;
   readonly source: LayerSource;
 }
 
-/** A loaded set. Dispose it before the opened set that it reads from. */
+/**
+ * A loaded set. It may lack layers of the model, which then keep their own MLP: whatever is asked about such a layer is answered as
+ * for a transcoder without features, bias and skip. Dispose it before the opened set that it reads from.
+ */
 export class TranscoderSet implements Disposable {
-  readonly config: SetConfig;
+  readonly config: SetDescription;
   readonly name: string;
-  readonly n_layers: number;
-  readonly d_transcoder: number;
+  /** Those that there are, in the order of their layers. */
   readonly layers: readonly Transcoder[];
+  /** Features of each layer of the model, [n_layers]; 0 where there is no transcoder. */
+  readonly featureCounts: readonly number[];
+  private readonly byLayer: ReadonlyMap<number, Transcoder>;
 
   constructor(opened: OpenedSet, layers: readonly Transcoder[]) {
     this.config = opened.config;
     this.name = opened.name;
-    this.n_layers = layers.length;
-    this.d_transcoder = opened.d_transcoder;
     this.layers = layers;
+    this.featureCounts = featureCounts(opened);
+    this.byLayer = new Map(layers.map((transcoder) => [transcoder.layer, transcoder]));
+  }
+
+  /** The transcoder of a layer; undefined where the layer keeps its own MLP. */
+  at(layer: number): Transcoder | undefined {
+    return this.byLayer.get(layer);
+  }
+
+  /** The transcoder of a layer that is known to have one, since features of it were named. */
+  private of(layer: number): Transcoder {
+    const transcoder = this.byLayer.get(layer);
+    if (!transcoder) throw new Error(`layer ${layer} has no transcoder`);
+    return transcoder;
   }
 
   /** x · W_encᵀ + b_enc, [pos, d_transcoder], of feature inputs x [pos, d_model]. Belongs to the caller. */
   async preActivations(layer: number, x: Tensor2D): Promise<Tensor2D> {
-    const { W_enc, b_enc } = this.layers[layer]!;
+    const { W_enc, b_enc } = this.of(layer);
     using held = await W_enc.acquire();
     return tf.tidy(() => tf.add<Tensor2D>(held.matMul(x, { transpose: true }), b_enc));
   }
@@ -51,46 +70,45 @@ export class TranscoderSet implements Disposable {
    * pre-activations are not finite because the encoder holds such numbers.
    */
   async encode(layer: number, x: Tensor2D, firstPosition = 0): Promise<LayerFeatures> {
+    const { activation, d_transcoder } = this.of(layer);
     const pre = await this.preActivations(layer, x);
     try {
       const values = (await pre.data()) as Float32Array;
       if (firstNonFinite(values) >= 0) await this.checkEncoder(layer);
-      return activeFeatures(
-        values,
-        x.shape[0],
-        this.d_transcoder,
-        this.layers[layer]!.activation,
-        firstPosition,
-      );
+      return activeFeatures(values, x.shape[0], d_transcoder, activation, firstPosition);
     } finally {
       pre.dispose();
     }
   }
 
   private async checkEncoder(layer: number): Promise<void> {
-    const { file, info } = this.layers[layer]!.source.W_enc;
+    const { file, info } = this.of(layer).source.W_enc;
     const bad = await findNotFinite(file, [info.name]);
     if (bad !== undefined) throw notFinite(file.name, bad);
   }
 
   /** Encoder rows of features, float32 [features.length, d_model]. Belongs to the caller. */
   encoderRows(layer: number, features: Int32Array): Promise<Tensor2D> {
-    return this.layers[layer]!.W_enc.rows(features);
+    return this.of(layer).W_enc.rows(features);
   }
 
-  /** The last layer that features of `layer` write into; the first is `layer` itself. */
+  /** The last layer that features of `layer` write into; the first is `layer` itself. Less than `layer` where it has none. */
   lastLayerWritten(layer: number): number {
-    return layer + this.layers[layer]!.source.n_written_layers - 1;
+    return layer + (this.at(layer)?.source.W_dec.n_written_layers ?? 0) - 1;
   }
 
   /** Decoder rows of features of `layer` for the layer they write into, float32 [features.length, d_model], from disk. */
   async decoderRows(layer: number, features: Int32Array, written: number = layer): Promise<Float32Array> {
-    const { W_dec, n_written_layers } = this.layers[layer]!.source;
-    const slice = written - layer;
-    if (slice < 0 || slice >= n_written_layers)
+    const { W_dec } = this.of(layer).source;
+    if (written < layer || written > this.lastLayerWritten(layer))
       throw new Error(`layer ${layer} does not write into layer ${written}`);
-    const rows = features.map((feature) => feature * n_written_layers + slice);
+    const rows = features.map((feature) => decoderRow(W_dec, feature, written - layer));
     return widen(await W_dec.file.readVectors(W_dec.info.name, rows), W_dec.info.dtype);
+  }
+
+  /** The decoder bias of a layer, [d_model]; null where it has none. */
+  async decoderBias(layer: number): Promise<Float32Array | null> {
+    return (await this.at(layer)?.b_dec.data<'float32'>()) ?? null;
   }
 
   /** What the skip connection of a layer adds, x · W_skipᵀ [pos, d_model]; null without one. Belongs to the caller. */
@@ -100,7 +118,7 @@ export class TranscoderSet implements Disposable {
   }
 
   async acquireSkip(layer: number): Promise<HeldWeight | null> {
-    return (await this.layers[layer]!.W_skip?.acquire()) ?? null;
+    return (await this.at(layer)?.W_skip?.acquire()) ?? null;
   }
 
   [Symbol.dispose](): void {
@@ -135,7 +153,7 @@ export async function loadSet(
   try {
     for (const source of opened.layers) {
       options.signal?.throwIfAborted();
-      layers.push(await loadLayer(backend, source, opened.config, budget, options.preload ?? false));
+      layers.push(await loadLayer(backend, source, budget, options.preload ?? false));
       options.onProgress?.(layers.length, opened.layers.length);
     }
     return new TranscoderSet(opened, layers);
@@ -148,23 +166,23 @@ export async function loadSet(
 async function loadLayer(
   backend: Backend,
   source: LayerSource,
-  config: SetConfig,
   budget: MemoryBudget,
   preload: boolean,
 ): Promise<Transcoder> {
-  const activation = await readActivation(source, config);
+  const activation = await readActivation(source);
   const b_enc = await readVector(source.b_enc);
   const b_dec = await readVector(source.b_dec);
-  const load = async ({ file, info }: Located, transposed: boolean): Promise<Weight> => {
+  const load = async ({ file, info, transposed }: LocatedMatrix): Promise<Weight> => {
     const weight = weightSource(file, info, transposed);
     if (!budget.take(info.byteLength)) return backend.streamWeight(weight);
     return preload ? await backend.loadWeight(weight) : backend.lazyWeight(weight);
   };
-  const W_enc = await load(source.W_enc, source.W_enc.transposed);
+  const W_enc = await load(source.W_enc);
   try {
-    const W_skip = source.W_skip ? await load(source.W_skip, false) : null;
+    const W_skip = source.W_skip ? await load(source.W_skip) : null;
     return {
       layer: source.layer,
+      d_transcoder: source.d_transcoder,
       activation,
       W_enc,
       b_enc: tf.tensor1d(b_enc),

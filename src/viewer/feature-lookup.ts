@@ -6,22 +6,13 @@ import {
 } from '../engine/features/source.ts';
 import { NotFoundError, TracerError } from '../errors.ts';
 import { placeOfNode, type ViewerGraph } from '../graph/neuronpedia.ts';
-import { asciiName } from '../graph/slug.ts';
 import type { FeatureDetail } from './api.ts';
 import type { HeldModel } from './held-model.ts';
+import { neuronpediaPage } from './neuronpedia.ts';
 import type { OpenGraph } from './graph-cache.ts';
 
 /** Options of `serve`: a folder of pages, and how the Hub is used. */
 export type FeatureOptions = Pick<FeatureSourceRequest, 'folder' | 'cacheDir' | 'offline' | 'onProgress'>;
-
-/** Addresses of feature pages on Neuronpedia, by the scan of the set as viewer files spell it. */
-const NEURONPEDIA: ReadonlyMap<string, (layer: number, feature: number) => string> = new Map(
-  ['mwhanna-gemma-scope-transcoders', 'gemma-2-2b'].map((scan) => [
-    scan,
-    (layer, feature) =>
-      `https://www.neuronpedia.org/gemma-2-2b/${layer}-gemmascope-transcoder-16k/${feature}`,
-  ]),
-);
 
 export class FeatureLookup {
   private readonly options: FeatureOptions;
@@ -38,7 +29,7 @@ export class FeatureLookup {
   async detail(open: OpenGraph, layer: number, feature: number): Promise<FeatureDetail> {
     const source = await this.sourceOf(open);
     const [page, label] = await Promise.all([source.page(layer, feature), source.label(layer, feature)]);
-    const neuronpedia = NEURONPEDIA.get(asciiName(scanOf(open)))?.(layer, feature) ?? null;
+    const neuronpedia = neuronpediaPage(scanOf(open), layer, feature);
     return { layer, feature, page, label, neuronpedia };
   }
 

@@ -9,7 +9,6 @@ import { openSession, type Session } from '../engine/session.ts';
 import type { SourceReference } from '../graph/graph.ts';
 import { asciiName } from '../graph/slug.ts';
 import { CONFIG_FILE } from '../model/checkpoint.ts';
-import { SET_CONFIG_FILE } from '../transcoder/open.ts';
 import type { ServerInfo } from './api.ts';
 import type { OpenGraph } from './graph-cache.ts';
 
@@ -89,8 +88,8 @@ async function identify(request: CommonOptions): Promise<Identity> {
     names: { model: model.source.name, transcoders: transcoders.source.name },
     scan: scanOf(transcoders),
     set: transcoders.source,
-    model: await sourceReference(model, CONFIG_FILE),
-    transcoders: await sourceReference(transcoders, SET_CONFIG_FILE),
+    model: await sourceReference(model, [CONFIG_FILE]),
+    transcoders: await sourceReference(transcoders, transcoders.config.configFiles),
   };
 }
 

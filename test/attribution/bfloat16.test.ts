@@ -5,11 +5,12 @@ import { selectBackend } from '../../src/backend/select.ts';
 import { openCheckpoint } from '../../src/model/checkpoint.ts';
 import { loadTransformer } from '../../src/model/load.ts';
 import { ReplacementModel } from '../../src/replacement/replacement-model.ts';
-import { openSet, readSetConfig } from '../../src/transcoder/open.ts';
+import { openSet } from '../../src/transcoder/open.ts';
+import { describeSet } from '../../src/transcoder/recognise.ts';
 import { loadSet } from '../../src/transcoder/transcoder-set.ts';
 import { readGolden } from '../graph/golden.ts';
 import { TEST_DEVICES } from '../support/backends.ts';
-import { folder, goldenPath, prompts } from '../support/golden.ts';
+import { folder, goldenPath, prompts, setFolder } from '../support/golden.ts';
 import { loadFixture } from '../support/replacement.ts';
 
 // Without such instructions the arithmetic is refused (test/backend/select.test.ts), so there is nothing to compare.
@@ -19,8 +20,8 @@ describe('attribution in bfloat16 arithmetic', () => {
   (canMultiply ? it : it.skip)('agrees with float32 up to the coarseness of its eight bits', async () => {
     const { backend } = await selectBackend({ device: 'cpu', arithmetic: 'bfloat16' });
     using checkpoint = await openCheckpoint(folder(goldenPath('tiny-b', 'model')));
-    const files = folder(goldenPath('tiny-b', 'transcoders', 'plt-jumprelu'));
-    using opened = await openSet(files, await readSetConfig(files), checkpoint.config);
+    const files = setFolder(goldenPath('tiny-b', 'transcoders', 'plt-jumprelu'));
+    using opened = await openSet(files, await describeSet(files), checkpoint.config);
     using replacement = new ReplacementModel(
       await loadTransformer(backend, checkpoint),
       await loadSet(backend, opened),

@@ -1,4 +1,4 @@
-/** Attribution graphs of each family against circuit-tracer (golden data, `families/`), and checked against passes of the model. */
+/** Attribution graphs of each family and each layout of sets against circuit-tracer, and checked against passes of the model. */
 import { describe, expect, it } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import { attribute } from '../../src/attribution/attribute.ts';
@@ -8,6 +8,7 @@ import { openBackend, TEST_DEVICES } from '../support/backends.ts';
 import {
   FAMILIES,
   FAMILY_FIXTURES,
+  LAYOUT_FIXTURES,
   prompts,
   type FamilyFixture,
   tolerances,
@@ -19,11 +20,14 @@ import { expectGraph } from './golden-attribution.ts';
 const VERIFIED_EDGES = 20;
 
 /** Of the sets that are copied here: a graph's id begins with that of its set. */
-const GRAPHS = goldenIds(FAMILIES).filter(({ fixture, id }) =>
-  FAMILY_FIXTURES[fixture as FamilyFixture].some((set) => id.startsWith(`graph-${set}-p`)),
-);
+const GRAPHS = [
+  ...goldenIds(FAMILIES).filter(({ fixture, id }) =>
+    FAMILY_FIXTURES[fixture as FamilyFixture].some((set) => id.startsWith(`graph-${set}-p`)),
+  ),
+  ...goldenIds(LAYOUT_FIXTURES),
+];
 
-describe.each(TEST_DEVICES)('attribution of other families on %s', (device) => {
+describe.each(TEST_DEVICES)('attribution of other families and layouts on %s', (device) => {
   it.each(GRAPHS)('finds features, targets and edges of $fixture $id', async ({ fixture, id }) => {
     const { entry, graph } = await readGolden(fixture, id);
     const tolerance = tolerances(fixture);

@@ -42,7 +42,7 @@ describe.each(TEST_DEVICES)('what attribution prepares on %s', (device) => {
           const values = (await pre.data()).slice();
           pre.dispose();
           // The reference leaves out position 0 here too, where attribution is concerned.
-          const { d_transcoder } = replacement.transcoders;
+          const d_transcoder = replacement.transcoders.featureCounts[layer]!;
           values.fill(0, 0, d_transcoder);
           const goldenPre = ofLayer('pre_activations', layer, n_pos * d_transcoder);
           expectValues(`pre_activations of layer ${layer}`, values, goldenPre, tolerance);

@@ -10,6 +10,8 @@ import { TEST_DEVICES } from '../support/backends.ts';
 import {
   CLI_FIXTURES,
   goldenPath,
+  IS_FULL,
+  LAYOUT_FIXTURES,
   prompts,
   setsOf,
   type Fixture,
@@ -146,9 +148,10 @@ async function expectGolden(fixture: Fixture, id: string, on: string): Promise<v
 }
 
 describe('tracer attribute writes the graphs of the reference', () => {
-  const graphs = goldenIds(CLI_FIXTURES()).filter(({ fixture, id }) =>
+  const ofSets = goldenIds(CLI_FIXTURES()).filter(({ fixture, id }) =>
     setsOf(fixture).some((set) => id.startsWith(`graph-${set}-p`)),
   );
+  const graphs = [...ofSets, ...(IS_FULL ? goldenIds(LAYOUT_FIXTURES) : [])];
   it.concurrent.each(graphs)('$fixture $id', ({ fixture, id }) => expectGolden(fixture, id, device));
 
   it.concurrent.each([

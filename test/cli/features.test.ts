@@ -102,7 +102,7 @@ describe('tracer features build', () => {
     [['build', '--corpus', SHORT, '--layers', '1-2'], 2, 'FROM:TO'],
     [['build', '--corpus', SHORT, '--layers', '0:9'], 2, '4 layers'],
     [['build', '--corpus', SHORT, '--max-memory', '4KiB', '--output', path.join(folder, 'x')], 5, '--layers'],
-    [['label', '0', '128', 'x'], 2, '128 features a layer'],
+    [['label', '0', '128', 'x'], 2, 'the layer has 128 features'],
     [['label', '4', '0', 'x'], 2, '4 layers'],
     [['label', '0', '0', 'two\nlines'], 2, 'several lines'],
     [['labels', '--import', 'none.json'], 3, 'none.json'],

@@ -488,16 +488,6 @@ describe('a transcoder set is refused', () => {
       next: 'another model',
     },
     {
-      title: 'with another number of features in one layer',
-      damage: (copy) =>
-        editTensors(layerFile(copy), (tensors) => {
-          tensors.set('W_enc', { dtype: 'F32', shape: [64, 32], bytes: new Uint8Array(64 * 32 * 4) });
-        }),
-      code: 'feature_count',
-      says: ['layer_1.safetensors', '64 features', '128'],
-      next: 'same number',
-    },
-    {
       title: 'of fewer layers than the model',
       damage: (copy) => rmSync(layerFile(copy, 3)),
       code: 'layer_count',
@@ -540,7 +530,7 @@ describe('a transcoder set is refused', () => {
       title: 'with an activation that nobody knows',
       damage: (copy) => editText(setConfig(copy), (text) => `${text}activation: topkk\n`),
       code: 'bad_set_config',
-      says: ['config.yaml', 'activation is "topkk"', 'relu, jumprelu or topk'],
+      says: ['config.yaml', 'activation is "topkk"', 'relu, jumprelu, batchtopk, topk or groupmax'],
       next: 'topk',
     },
     {

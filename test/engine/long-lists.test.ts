@@ -44,7 +44,7 @@ describe('a list of 200,000', () => {
   const session = {
     replacement: {
       model: { config: { n_layers: 1 } },
-      transcoders: { d_transcoder: MANY, lastLayerWritten: () => 0 },
+      transcoders: { featureCounts: [MANY], lastLayerWritten: () => 0 },
     },
   } as unknown as Session;
 

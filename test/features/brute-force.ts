@@ -85,7 +85,9 @@ export async function brutePages(
     };
   };
   return Array.from({ length: replacement.model.config.n_layers }, (_, layer) =>
-    Array.from({ length: replacement.transcoders.d_transcoder }, (_, feature) => page(layer, feature)),
+    Array.from({ length: replacement.transcoders.featureCounts[layer]! }, (_, feature) =>
+      page(layer, feature),
+    ),
   );
 }
 

@@ -177,7 +177,8 @@ describe('An npz archive that is wrong', () => {
   const cases: [string, Uint8Array, string, string][] = [
     ['no zip', new Uint8Array(100), 'zip_damaged', 'End of central directory'],
     ['nothing', new Uint8Array(), 'zip_damaged', 'hostile.npz'],
-    ['an archive without arrays', zip([{ name: 'data.pkl', bytes: one }]), 'npz_empty', '.npy'],
+    ['an archive without arrays', zip([{ name: 'readme.txt', bytes: one }]), 'npz_empty', '.npy'],
+    ['a file of PyTorch', zip([{ name: 'archive/data.pkl', bytes: one }]), 'unknown_format', 'pickle'],
     ['an encrypted member', zip([{ ...member, claims: { flags: 1 } }]), 'zip_damaged', 'mismatch'],
     [
       'a size behind the file',

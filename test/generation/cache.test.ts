@@ -30,8 +30,8 @@ async function continued(
   { n, interventions = [], freezeAttention = true, ...more }: Wish,
 ): Promise<Continuation> {
   const { n_layers } = replacement.model.config;
-  const { d_transcoder } = replacement.transcoders;
-  const extent = { n_layers, d_transcoder, n_pos: tokens.length, n_generated: n - 1 };
+  const { featureCounts } = replacement.transcoders;
+  const extent = { featureCounts, n_pos: tokens.length, n_generated: n - 1 };
   using plan = await InterventionPlan.of(replacement, resolveInterventions(interventions, extent));
   return await generateTokens(replacement, tokens, {
     maxNewTokens: n,

@@ -23,7 +23,7 @@ describe.each(TEST_DEVICES)('generation on %s', (device) => {
       using loaded = await loadFixture(device, fixture, set);
       const { replacement, tokenizer } = loaded;
       const { n_layers } = replacement.model.config;
-      const { d_transcoder } = replacement.transcoders;
+      const { featureCounts } = replacement.transcoders;
       // Of other families there is one a set, made from the tokens of attribution.
       const isFamily = fixture.startsWith('families/');
       expect(continuations.length).toBe(isFamily ? 1 : 4);
@@ -36,8 +36,7 @@ describe.each(TEST_DEVICES)('generation on %s', (device) => {
         const before = tf.memory().numTensors;
         {
           const resolved = resolveInterventions(interventionsOf(golden), {
-            n_layers,
-            d_transcoder,
+            featureCounts,
             n_pos: tokens.length,
           });
           using plan = await InterventionPlan.of(replacement, resolved);

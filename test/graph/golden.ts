@@ -78,7 +78,9 @@ export async function readGolden(fixture: Fixture, id: string): Promise<GoldenGr
   const graph = await readGraph(file, entry, prompts[entry.prompt]!.token_strings);
   const names = [...file.tensors.keys()];
   const prunings = names.filter((name) => /^prune_.*\/edges$/.test(name)).map((name) => name.split('/')[0]!);
-  const rankings = Array.from({ length: entry.selection.rankings }, async (_, i) => ({
+  // Graphs of layouts come without their rankings.
+  const n_rankings = file.tensors.has('ranking/0/picked') ? entry.selection.rankings : 0;
+  const rankings = Array.from({ length: n_rankings }, async (_, i) => ({
     influences: await floats(file, `ranking/${i}/influences`),
     picked: await ints(file, `ranking/${i}/picked`),
   }));

@@ -26,7 +26,7 @@ describe.each(TEST_DEVICES)('interventions on %s', (device) => {
       using loaded = await loadFixture(device, fixture, set);
       const { replacement } = loaded;
       const { n_layers } = replacement.model.config;
-      const { d_transcoder } = replacement.transcoders;
+      const { featureCounts } = replacement.transcoders;
       expect(cases.length).toBeGreaterThan(4);
       for (const golden of cases) {
         const before = tf.memory().numTensors;
@@ -40,8 +40,7 @@ describe.each(TEST_DEVICES)('interventions on %s', (device) => {
             n_layers,
           );
           const resolved = resolveInterventions(interventionsOf(golden), {
-            n_layers,
-            d_transcoder,
+            featureCounts,
             n_pos: tokens.length,
           });
           using plan = await InterventionPlan.of(replacement, resolved);

@@ -48,7 +48,8 @@ describe.each(TEST_DEVICES)('with everything constrained, on %s', (device) => {
       using loaded = await loadFixture(device, fixture, set);
       const { replacement, tokenizer } = loaded;
       const { n_layers, d_vocab } = replacement.model.config;
-      const { d_transcoder } = replacement.transcoders;
+      const { featureCounts } = replacement.transcoders;
+      const d_transcoder = featureCounts[0]!;
       const tokens = prompts(fixture).p2.token_ids;
       const tolerance = tolerances(fixture).interventions_and_generation;
       using graph = await attribute(replacement, tokenizer, tokens, {
@@ -74,7 +75,7 @@ describe.each(TEST_DEVICES)('with everything constrained, on %s', (device) => {
           number,
         ];
         const changedBy = async (change: Change): Promise<Awaited<ReturnType<typeof measure>>> => {
-          const extent = { n_layers, d_transcoder, n_pos: tokens.length };
+          const extent = { featureCounts, n_pos: tokens.length };
           const resolved = resolveInterventions([{ layer, pos, feature, change }], extent);
           using plan = await InterventionPlan.of(replacement, resolved);
           using changed = await changedPass(replacement, tokens, plan, freeze, original, options);

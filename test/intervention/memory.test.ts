@@ -22,7 +22,8 @@ const FREEZES: readonly [string, FreezeOptions][] = [
 
 /** Logits of a pass in which features of every layer are doubled, and what the plan says of their activations. */
 async function changed({ replacement }: LoadedFixture, freezeOptions: FreezeOptions) {
-  const { n_layers, d_transcoder } = replacement.transcoders;
+  const { n_layers } = replacement.model.config;
+  const { featureCounts } = replacement.transcoders;
   const interventions = [0, 1, 2].flatMap((layer) =>
     [3, 40, 77].map((feature) => ({
       layer,
@@ -31,7 +32,7 @@ async function changed({ replacement }: LoadedFixture, freezeOptions: FreezeOpti
       change: { kind: 'add', amount: 2 } as const,
     })),
   );
-  const extent = { n_layers, d_transcoder, n_pos: TOKENS.length };
+  const extent = { featureCounts, n_pos: TOKENS.length };
   const freeze = new Freeze(freezeOptions, n_layers);
   using plan = await InterventionPlan.of(replacement, resolveInterventions(interventions, extent));
   using original = await originalPass(replacement, TOKENS, freeze);

@@ -5,7 +5,7 @@ import type { Intervention, Positions } from '../../src/intervention/interventio
 import { overruled, resolveInterventions } from '../../src/intervention/resolve.ts';
 import { FOUR_NORM_BLOCK } from '../support/blocks.ts';
 
-const EXTENT = { n_layers: 4, d_transcoder: 128, n_pos: 11 };
+const EXTENT = { featureCounts: [128, 128, 128, 128], n_pos: 11 };
 
 function at(pos: Positions, more: Partial<Intervention> = {}): Intervention {
   return { layer: 1, pos, feature: 7, change: { kind: 'set', value: 2 }, ...more };

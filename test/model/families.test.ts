@@ -5,13 +5,14 @@ import { openCheckpoint } from '../../src/model/checkpoint.ts';
 import { hookNames, hookShape, type OutputSite } from '../../src/model/hooks.ts';
 import { loadTransformer } from '../../src/model/load.ts';
 import { numberOf } from '../../src/model/parameters.ts';
-import { readSetConfig } from '../../src/transcoder/open.ts';
+import { describeSet } from '../../src/transcoder/recognise.ts';
 import { openBackend, TEST_DEVICES } from '../support/backends.ts';
 import {
   FAMILIES,
   HOOKED_FAMILIES,
   FAMILY_FIXTURES,
   folder,
+  setFolder,
   goldenPath,
   prompts,
   readGoldenJson,
@@ -23,7 +24,7 @@ const PROMPTS = ['p1', 'p2', 'p3'] as const;
 
 async function outputOf(fixture: (typeof FAMILIES)[number]): Promise<OutputSite> {
   const [set] = FAMILY_FIXTURES[fixture];
-  return (await readSetConfig(folder(goldenPath(fixture, 'transcoders', set)))).feature_output_hook;
+  return (await describeSet(setFolder(goldenPath(fixture, 'transcoders', set)))).feature_output_hook;
 }
 
 describe.each(TEST_DEVICES)('families on %s', (device) => {

@@ -12,6 +12,7 @@ describe('the view of configure', () => {
     dtype: 'float32',
     n_layers: 2,
     n_transcoders: 2,
+    layers_without_transcoder: [],
     feature_input_hook: 'ln2.hook_normalized',
     feature_output_hook: 'hook_mlp_out',
     scan: null,

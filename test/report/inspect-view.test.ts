@@ -18,7 +18,7 @@ describe('the views of inspect', () => {
       d_vocab: 560, n_ctx: 256, window_size: 8, n_parameters: 52224, dtype: 'float32', bytes: 208896, n_hooks: 90,
     },
     transcoder_details: {
-      model_kind: 'cross_layer_transcoder', model_name: 'golden/tiny-a', n_transcoders: 4, activation: 'relu', d_transcoder: 128, n_features: 512,
+      model_kind: 'cross_layer_transcoder', layout: 'circuit-tracer', model_name: 'golden/tiny-a', n_transcoders: 4, activation: 'relu', d_transcoder: 128, n_features: 512,
       n_skip_connections: 0, feature_input_hook: 'ln2.hook_normalized', feature_output_hook: 'hook_mlp_out', scan: 'a/b', dtype: 'float32', bytes: 1024,
     },
   }; // prettier-ignore

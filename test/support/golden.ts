@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { openFileSource } from '../../src/formats/byte-source.ts';
 import type { FileSet } from '../../src/model/file-set.ts';
+import type { SetFiles } from '../../src/transcoder/set-files.ts';
 
 export const FIXTURES = ['tiny-a', 'tiny-b'] as const;
 /** Of other families, with their sets; prompts p1 to p3. */
@@ -13,7 +14,7 @@ export const FAMILY_FIXTURES = {
   'families/mistral': ['plt-jumprelu'],
   'families/gpt2': ['plt-jumprelu'],
   'families/gpt-neox': ['plt-jumprelu'],
-  'families/gemma3': ['plt-jumprelu'],
+  'families/gemma3': ['plt-jumprelu', 'transcoders', 'transcoders-affine', 'clt', 'clt-affine'],
   'families/gpt-oss': ['plt-jumprelu', 'plt-relu', 'clt'],
 } as const;
 export type FamilyFixture = keyof typeof FAMILY_FIXTURES;
@@ -21,7 +22,19 @@ export type FamilyFixture = keyof typeof FAMILY_FIXTURES;
 export const HOOKED_FAMILIES = (): FamilyFixture[] =>
   FAMILIES.filter((each) => existsSync(goldenPath(each, 'expected', 'replacement-hooks.json')));
 export const FAMILIES = Object.keys(FAMILY_FIXTURES) as FamilyFixture[];
-export type Fixture = (typeof FIXTURES)[number] | FamilyFixture;
+/** Sets as other libraries write them, one a fixture, on the model of tiny-a. */
+export const LAYOUT_FIXTURES: readonly LayoutFixture[] = [
+  'layouts/sparsify',
+  'layouts/sparsify-skip',
+  'layouts/sparsify-groupmax',
+  'layouts/saelens',
+  'layouts/saelens-skip',
+  'layouts/saelens-jumprelu',
+  'layouts/saelens-jumprelu-skip',
+  'layouts/crv',
+];
+export type LayoutFixture = `layouts/${string}`;
+export type Fixture = (typeof FIXTURES)[number] | FamilyFixture | LayoutFixture;
 
 /** `npm run test:full`: the command line is compared on other families too. */
 export const IS_FULL = process.env['TRACER_TEST_FULL'] === '1';
@@ -30,6 +43,7 @@ export const CLI_FIXTURES = (): readonly Fixture[] => (IS_FULL ? [...FIXTURES, .
 
 /** Sets of a fixture in a layout that is read, the first one with hooks of a pass. */
 export function setsOf(fixture: Fixture): readonly string[] {
+  if (fixture.startsWith('layouts/')) return ['set'];
   const known = (FAMILY_FIXTURES as Partial<Record<Fixture, readonly string[]>>)[fixture];
   if (known) return known;
   const all = readdirSync(goldenPath(fixture, 'transcoders'));
@@ -39,7 +53,10 @@ export function setsOf(fixture: Fixture): readonly string[] {
 const ROOT = path.join(import.meta.dirname, '../fixtures/golden');
 
 export function goldenPath(fixture: Fixture, ...parts: string[]): string {
-  return path.join(ROOT, fixture, ...parts);
+  if (!fixture.startsWith('layouts/')) return path.join(ROOT, fixture, ...parts);
+  const [first, ...rest] = parts;
+  if (first === 'model') return path.join(ROOT, 'tiny-a', ...parts);
+  return path.join(ROOT, fixture, ...(first === 'transcoders' ? rest : parts));
 }
 
 export function readGoldenJson<T>(fixture: Fixture, ...parts: string[]): T {
@@ -71,6 +88,14 @@ export interface Tolerances {
 
 export function tolerances(fixture: Fixture): Tolerances {
   return readGoldenJson<{ tolerance: Tolerances }>(fixture, 'expected', 'manifest.json').tolerance;
+}
+
+/** A folder with its files, as a set is recognised by. */
+export function setFolder(root: string): SetFiles {
+  const entries = readdirSync(root, { recursive: true, withFileTypes: true });
+  const files = entries.filter((entry) => entry.isFile());
+  const paths = files.map((entry) => path.relative(root, path.join(entry.parentPath, entry.name)));
+  return { ...folder(root), paths: paths.map((each) => each.split(path.sep).join('/')) };
 }
 
 /** A folder as the model and transcoder rooms read it. */

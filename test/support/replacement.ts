@@ -6,10 +6,11 @@ import { loadTransformer } from '../../src/model/load.ts';
 import { ReplacementModel } from '../../src/replacement/replacement-model.ts';
 import { loadTokenizer } from '../../src/tokenizer/load.ts';
 import type { Tokenizer } from '../../src/tokenizer/tokenizer.ts';
-import { openSet, readSetConfig } from '../../src/transcoder/open.ts';
+import { openSet, type OpenSetOptions } from '../../src/transcoder/open.ts';
+import { describeSet } from '../../src/transcoder/recognise.ts';
 import { loadSet } from '../../src/transcoder/transcoder-set.ts';
 import { openBackend, type TestDevice } from './backends.ts';
-import { folder, goldenPath, type Fixture } from './golden.ts';
+import { folder, goldenPath, setFolder, type Fixture } from './golden.ts';
 
 export interface LoadedFixture extends Disposable {
   readonly replacement: Model;
@@ -22,10 +23,20 @@ export async function loadFixture(
   setName: string,
   budget: MemoryBudget = new MemoryBudget(),
 ): Promise<LoadedFixture> {
+  return await loadSubject(device, fixture, goldenPath(fixture, 'transcoders', setName), { budget });
+}
+
+/** The model of a fixture with the set in a folder. */
+export async function loadSubject(
+  device: TestDevice,
+  fixture: Fixture,
+  set: string,
+  { budget = new MemoryBudget(), ...options }: OpenSetOptions & { readonly budget?: MemoryBudget } = {},
+): Promise<LoadedFixture> {
   const backend = await openBackend(device);
   const checkpoint = await openCheckpoint(folder(goldenPath(fixture, 'model')));
-  const files = folder(goldenPath(fixture, 'transcoders', setName));
-  const opened = await openSet(files, await readSetConfig(files), checkpoint.config);
+  const files = setFolder(set);
+  const opened = await openSet(files, await describeSet(files), checkpoint.config, options);
   const model = await loadTransformer(backend, checkpoint, { budget });
   const replacement = new ReplacementModel(model, await loadSet(backend, opened, { budget }), budget);
   const tokenizer = await loadTokenizer({

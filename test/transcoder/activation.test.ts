@@ -2,7 +2,9 @@
 import { describe, expect, it } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
-import { activeFeatures, featureActivations, type Activation } from '../../src/transcoder/activation.ts';
+import { activeFeatures, type Activation } from '../../src/transcoder/activations/activation.ts';
+import { groupMax, positiveTopK, topK } from '../../src/transcoder/activations/choice.ts';
+import { batchTopK, jumpRelu, positiveJumpRelu, relu } from '../../src/transcoder/activations/threshold.ts';
 import { describeEachBackend } from '../support/backends.ts';
 
 /** Activations [n][d], in plain numbers. */
@@ -18,22 +20,23 @@ function plain(rows: readonly (readonly number[])[], activation: Activation): nu
 async function byTensors(
   rows: readonly (readonly number[])[],
   activation: Activation,
-  features: readonly number[],
+  features?: readonly number[],
 ): Promise<number[][]> {
   const before = tf.memory().numTensors;
-  using activations = featureActivations(activation, Int32Array.from(features));
-  const given = activations.needsAll ? rows : rows.map((row) => features.map((f) => row[f]!));
+  const n = features?.length ?? rows[0]!.length;
+  using activations = activation.on(features && Int32Array.from(features));
+  expect(activations.needsAll).toBe(activation.needsAll);
+  const given = activations.needsAll || !features ? rows : rows.map((row) => features.map((f) => row[f]!));
   const pre = tf.tensor2d(given.flat(), [rows.length, given[0]!.length]);
   const result = tf.tidy(() => activations.of(pre));
   const values = Array.from(await result.data());
   tf.dispose([pre, result]);
   activations[Symbol.dispose]();
   expect(tf.memory().numTensors).toBe(before);
-  return rows.map((_, r) => values.slice(r * features.length, (r + 1) * features.length));
+  return rows.map((_, r) => values.slice(r * n, (r + 1) * n));
 }
 
 const { NaN: nan, POSITIVE_INFINITY: inf } = Number;
-const topk = (k: number): Activation => ({ kind: 'topk', k });
 
 describe('TopK', () => {
   it.each([
@@ -49,8 +52,21 @@ describe('TopK', () => {
     { title: 'infinity before numbers', k: 2, row: [1, inf, -inf, 2], found: [0, inf, 0, 2] },
     { title: 'numbers before minus infinity', k: 2, row: [-inf, -5, -inf, -9], found: [0, -5, 0, -9] },
   ])('keeps $title', ({ k, row, found }) => {
-    expect(plain([row], topk(k))).toEqual([found]);
+    expect(plain([row], topK(k))).toEqual([found]);
   });
+});
+
+describe('ReLU before a choice', () => {
+  it.each([
+    { title: 'TopK: fewer than k where fewer are greater than 0', activation: positiveTopK(3), row: [-1, 5, -2, 0, -3, -9], found: [0, 5, 0, 0, 0, 0] },
+    { title: 'TopK: the k largest', activation: positiveTopK(2), row: [1, 5, 2, 4, -3, 4], found: [0, 5, 0, 4, 0, 0] },
+    { title: 'GroupMax: the largest of each group', activation: groupMax(3), row: [1, 2, -3, 4, 6, 5], found: [0, 2, 0, 4, 6, 0] },
+    { title: 'GroupMax: none of a group without positive values', activation: groupMax(3), row: [-1, -2, 0, 0, 6, 6], found: [0, 0, 0, 0, 6, 0] },
+    { title: 'JumpReLU: nothing between a negative threshold and 0', activation: positiveJumpRelu(Float32Array.of(-2, -2, 1, 1, 0, 0)), row: [-1, 1, 1, 2, 0, -1], found: [0, 1, 0, 2, 0, 0] },
+    { title: 'BatchTopK after training', activation: batchTopK(new Float32Array(6).fill(1.5)), row: [-1, 1, 1.5, 2, nan, 9], found: [0, 0, 0, 2, nan, 9] },
+  ])('$title', ({ activation, row, found }) => {
+    expect(plain([row], activation)).toEqual([found]);
+  }); // prettier-ignore
 });
 
 /** Few different values, so that many are equal; now and then such as a damaged encoder gives. */
@@ -58,14 +74,20 @@ const VALUE = fc.oneof(
   { arbitrary: fc.integer({ min: -3, max: 3 }).map((n) => n / 2), weight: 12 },
   { arbitrary: fc.constantFrom(nan, inf, -inf, -0), weight: 1 },
 );
-const D = 7;
+const D = 6; // groups of 1, 2, 3 and 6
 const ROWS = fc.array(fc.array(VALUE, { minLength: D, maxLength: D }), { minLength: 1, maxLength: 4 });
+const THRESHOLD = fc
+  .array(fc.integer({ min: -2, max: 3 }), { minLength: D, maxLength: D })
+  .map((t) => Float32Array.from(t, (n) => n / 2));
+const K = fc.integer({ min: 1, max: D + 2 });
 const ACTIVATION: fc.Arbitrary<Activation> = fc.oneof(
-  fc.integer({ min: 1, max: D + 2 }).map(topk),
-  fc.constant<Activation>({ kind: 'relu' }),
-  fc
-    .array(fc.integer({ min: -2, max: 3 }), { minLength: D, maxLength: D })
-    .map((t): Activation => ({ kind: 'jumprelu', threshold: Float32Array.from(t, (n) => n / 2) })),
+  K.map(topK),
+  K.map(positiveTopK),
+  fc.constantFrom(1, 2, 3, 6).map(groupMax),
+  fc.constant(relu()),
+  THRESHOLD.map((threshold) => jumpRelu(threshold)),
+  THRESHOLD.map(positiveJumpRelu),
+  THRESHOLD.map(batchTopK),
 );
 
 describeEachBackend('an activation', () => {
@@ -75,6 +97,10 @@ describeEachBackend('an activation', () => {
       fc.asyncProperty(ROWS, ACTIVATION, features, async (rows, activation, chosen) => {
         const expected = plain(rows, activation).map((row) => chosen.map((f) => row[f]!));
         const found = await byTensors(rows, activation, chosen);
+        const all = await byTensors(rows, activation);
+        expect(all.map((row) => chosen.map((f) => row[f]! + 0))).toEqual(
+          found.map((row) => row.map((v) => v + 0)),
+        );
         expect(found.map((row) => row.map((value) => value + 0))).toEqual(
           expected.map((row) => row.map((value) => value + 0)), // 0 and -0 are both inactive
         );

@@ -5,7 +5,6 @@ import type { TargetChoice } from '../../attribution/targets.ts';
 import type { SourceReference } from '../../graph/graph.ts';
 import { CONFIG_FILE } from '../../model/checkpoint.ts';
 import type { ActiveFeatures } from '../../replacement/replacement-model.ts';
-import { SET_CONFIG_FILE } from '../../transcoder/open.ts';
 import { packageVersion, sourceReference } from '../provenance.ts';
 import type { Session } from '../session.ts';
 
@@ -23,8 +22,8 @@ export async function openRows(
   const { subject, description } = session;
   const fingerprint: Fingerprint = {
     tracer_version: packageVersion(),
-    model: identity(await sourceReference(subject.model, CONFIG_FILE)),
-    transcoders: identity(await sourceReference(subject.transcoders, SET_CONFIG_FILE)),
+    model: identity(await sourceReference(subject.model, [CONFIG_FILE])),
+    transcoders: identity(await sourceReference(subject.transcoders, subject.transcoders.config.configFiles)),
     backend: `${description.backend} on ${description.device}`,
     dtype: description.dtype,
     tokens: digest(JSON.stringify(tokens)),

@@ -8,8 +8,8 @@ import { locate } from '../../hub/resolve.ts';
 import { CONFIG_FILE } from '../../model/checkpoint.ts';
 import type { TransformerConfig } from '../../model/config.ts';
 import { FEATURE_FOLDER, INDEX_FILE } from '../../transcoder/feature-page.ts';
-import { SET_CONFIG_FILE } from '../../transcoder/open.ts';
 import { FEATURES_DEFAULTS, type FeaturesBuildRequest, type FeaturesBuildResult } from './types.ts';
+import type { NamedFiles } from '../named-files.ts';
 import { packageVersion, sourceReference } from '../provenance.ts';
 import { requireSet } from '../opened-subject.ts';
 import { openSession, type Session } from '../session.ts';
@@ -52,7 +52,7 @@ export async function buildFeatures(request: FeaturesBuildRequest): Promise<Feat
     bosId: session.prompts.bosId,
     corpus,
     folder: output,
-    layers: layersOf(request, config),
+    layers: layersOf(request, config).filter((layer) => replacement.transcoders.at(layer)),
     context: contextOf(request, config),
     n_examples: request.examples ?? FEATURES_DEFAULTS.examples,
     n_logits: request.logits ?? FEATURES_DEFAULTS.logits,
@@ -120,14 +120,14 @@ function contextOf({ context }: FeaturesBuildRequest, { n_ctx }: TransformerConf
 }
 
 async function identityOf({ subject, description, prompts }: Session): Promise<Record<string, string>> {
-  const named = async (part: 'model' | 'transcoders', configFile: string): Promise<string> => {
-    const { name, revision, config_sha256 } = await sourceReference(subject[part], configFile);
+  const named = async (part: NamedFiles, configFiles: readonly string[]): Promise<string> => {
+    const { name, revision, config_sha256 } = await sourceReference(part, configFiles);
     return `${name} ${revision ?? config_sha256}`;
   };
   return {
     tracer_version: packageVersion(),
-    model: await named('model', CONFIG_FILE),
-    transcoders: await named('transcoders', SET_CONFIG_FILE),
+    model: await named(subject.model, [CONFIG_FILE]),
+    transcoders: await named(subject.transcoders, subject.transcoders.config.configFiles),
     backend: `${description.backend} on ${description.device}`,
     dtype: description.dtype,
     ...(prompts.bos !== 'auto' && { bos: prompts.bos }),

@@ -7,6 +7,7 @@ import type { LabelRequest, LabelResult, LabelsRequest, LabelsResult } from './t
 import { hubClient } from '../names.ts';
 import type { CommonOptions } from '../request.ts';
 import { openSubject } from '../opened-subject.ts';
+import { featureCounts } from '../../transcoder/open.ts';
 import { writtenFile } from '../written-file.ts';
 
 async function openLabels(request: CommonOptions) {
@@ -16,15 +17,14 @@ async function openLabels(request: CommonOptions) {
   const { transcoders } = opened.subject;
   const scan = scanOf(transcoders);
   const features = await openFeatureSource({ ...request, scan, set: transcoders.source, client });
-  const limits = { n_layers: opened.set.layers.length, n_features: opened.set.d_transcoder };
-  return { features, scan, limits, name: transcoders.source.name };
+  return { features, scan, counts: featureCounts(opened.set), name: transcoders.source.name };
 }
 
 /** Sets, removes or shows the label of a feature. Throws `UsageError` for a feature that the set does not have. */
 export async function labelFeature(request: LabelRequest): Promise<LabelResult> {
   const { layer, feature, text } = request;
-  const { features, limits, name } = await openLabels(request);
-  checkFeature(layer, feature, limits);
+  const { features, counts, name } = await openLabels(request);
+  checkFeature(layer, feature, counts);
   const label =
     text === undefined ? await features.label(layer, feature) : await features.setLabel(layer, feature, text);
   return { transcoders: name, layer, feature, label, file: features.labelFile.path };
@@ -32,9 +32,9 @@ export async function labelFeature(request: LabelRequest): Promise<LabelResult> 
 
 /** Lists all labels that people wrote, after taking over those of a file; writes them to another. */
 export async function listLabels(request: LabelsRequest): Promise<LabelsResult> {
-  const { features, scan, limits, name } = await openLabels(request);
+  const { features, scan, counts, name } = await openLabels(request);
   const imported = request.import === undefined ? undefined : await readLabels(request.import);
-  for (const { layer, feature } of imported ?? []) checkFeature(layer, feature, limits);
+  for (const { layer, feature } of imported ?? []) checkFeature(layer, feature, counts);
   const { labelFile } = features;
   const all = imported ? await labelFile.write(imported, request.signal) : await labelFile.read();
   if (request.export !== undefined) {
@@ -50,18 +50,15 @@ export async function listLabels(request: LabelsRequest): Promise<LabelsResult> 
   };
 }
 
-function checkFeature(
-  layer: number,
-  feature: number,
-  { n_layers, n_features }: { readonly n_layers: number; readonly n_features: number },
-): void {
-  const refuse = (what: string, count: number): never => {
-    throw new UsageError({
-      code: 'out_of_range',
-      message: `layer ${layer}, feature ${feature}: the set has ${count} ${what}`,
-      hint: `Give a ${what === 'layers' ? 'layer' : 'feature'} from 0 to ${count - 1}.`,
-    });
+/** @param counts features of each layer of the model */
+function checkFeature(layer: number, feature: number, counts: readonly number[]): void {
+  const refuse = (found: string, hint: string): never => {
+    const message = `layer ${layer}, feature ${feature}: ${found}`;
+    throw new UsageError({ code: 'out_of_range', message, hint });
   };
-  if (layer >= n_layers) refuse('layers', n_layers);
-  if (feature >= n_features) refuse('features a layer', n_features);
+  const count = counts[layer];
+  if (count === undefined)
+    return refuse(`the set has ${counts.length} layers`, `Give a layer from 0 to ${counts.length - 1}.`);
+  if (count === 0) refuse('the set has no transcoder for this layer', 'Give another layer.');
+  if (feature >= count) refuse(`the layer has ${count} features`, `Give a feature from 0 to ${count - 1}.`);
 }

@@ -15,7 +15,7 @@ import {
   type LocalReference,
 } from '../../hub/resolve.ts';
 import type { FeaturePage } from '../../transcoder/feature-page.ts';
-import type { SetConfig } from '../../transcoder/set-config.ts';
+import type { SetDescription } from '../../transcoder/description.ts';
 import { hubClient } from '../names.ts';
 import type { CommonOptions } from '../request.ts';
 import type { SourceResult } from '../result.ts';
@@ -76,7 +76,7 @@ export interface FeatureSource {
 }
 
 /** Name under which pages and labels of a set are looked up: its own `scan`, else the name it was loaded by. */
-export function scanOf({ config, source }: { config: SetConfig; source: SourceResult }): string {
+export function scanOf({ config, source }: { config: SetDescription; source: SourceResult }): string {
   if (config.scan !== null) return config.scan;
   const { repository, subfolder, name } = source;
   if (repository === undefined) return name;

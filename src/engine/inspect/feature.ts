@@ -4,10 +4,10 @@ import type { HubClient } from '../../hub/resolve.ts';
 import { firstNonFinite, widen } from '../../formats/dtype.ts';
 import { largestIndices } from '../../model/logits.ts';
 import { notFinite } from '../../model/not-finite.ts';
-import { tokenEffects } from '../../model/token-effects.ts';
+import { throughPostNorm, tokenEffects } from '../../model/token-effects.ts';
 import type { FeaturePage } from '../../transcoder/feature-page.ts';
-import { readActivation, readVector } from '../../transcoder/read-vectors.ts';
-import type { LayerSource, Located } from '../../transcoder/sources/source.ts';
+import { readActivation, readVector } from '../../transcoder/activations/read.ts';
+import { decoderRow, type LayerSource, type Located } from '../../transcoder/sources/source.ts';
 import { openFeatureSource, scanOf } from '../features/source.ts';
 import { fetchTokenizer } from '../names.ts';
 import type { InspectRequest } from './types.ts';
@@ -25,17 +25,21 @@ export async function inspectFeature(
   top: number = REQUEST_DEFAULTS.featureTokens,
 ): Promise<Omit<InspectFeatureResult, 'model' | 'transcoders'>> {
   const { checkpoint, set, subject } = opened;
-  const source = set.layers[layer]!;
+  const source = set.layers.find((one) => one.layer === layer)!;
   const tokenizer = await openTokenizer(await fetchTokenizer(request, subject.model, client));
-  const activation = await readActivation(source, set.config);
+  const activation = await readActivation(source);
   const encoder = await encoderRow(source, feature);
-  const decoders = await decoderRows(source, feature, checkpoint.config.d_model);
+  const decoders = await decoderRows(source, feature);
   const { backend } = await selectBackend({
     device: request.device ?? REQUEST_DEFAULTS.device,
     arithmetic: request.dtype ?? REQUEST_DEFAULTS.dtype,
   });
   // What the feature writes into the residual stream altogether: the direct path ends at the last layer either way.
-  const written = decoders.reduce((sum, row) => sum.map((value, i) => value + row[i]!));
+  const isBeforeNorm = set.config.feature_output_hook === 'mlp.hook_out';
+  const entering = isBeforeNorm
+    ? await Promise.all(decoders.map((row, i) => throughPostNorm(checkpoint, layer + i, row)))
+    : decoders;
+  const written = entering.reduce((sum, row) => sum.map((value, i) => value + row[i]!));
   const effects = await tokenEffects(backend, checkpoint, written);
   const describe = (ids: number[]): TokenEffectResult[] => {
     const texts = tokenizer.tokenStrings(ids);
@@ -58,8 +62,8 @@ export async function inspectFeature(
     activation: activation.kind,
     encoder_norm: Math.hypot(...encoder),
     decoder_norm: Math.hypot(...norms.map(({ norm }) => norm)),
-    ...(source.n_written_layers > 1 && { decoder_norms: norms }),
-    threshold: activation.kind === 'jumprelu' ? activation.threshold[feature]! : null,
+    ...(source.W_dec.n_written_layers > 1 && { decoder_norms: norms }),
+    threshold: activation.threshold?.[feature] ?? null,
     bias: (await readVector(source.b_enc))[feature]!,
     promotes: describe(largestIndices(effects, top)),
     suppresses: describe(
@@ -101,16 +105,14 @@ async function encoderRow({ W_enc, d_transcoder }: LayerSource, feature: number)
 }
 
 /** One row for each layer written, [n_written_layers][d_model]. */
-async function decoderRows(
-  { W_dec }: LayerSource,
-  feature: number,
-  d_model: number,
-): Promise<Float32Array[]> {
-  const { file, info } = W_dec;
-  const values = finite(W_dec, widen(await file.readRows(info.name, [feature]), info.dtype));
-  return Array.from({ length: values.length / d_model }, (_, i) =>
-    values.subarray(i * d_model, (i + 1) * d_model),
-  );
+async function decoderRows({ W_dec }: LayerSource, feature: number): Promise<Float32Array[]> {
+  const { file, info, n_written_layers } = W_dec;
+  const rows: Float32Array[] = [];
+  for (let j = 0; j < n_written_layers; j++) {
+    const bytes = await file.readVectors(info.name, [decoderRow(W_dec, feature, j)]);
+    rows.push(finite(W_dec, widen(bytes, info.dtype)));
+  }
+  return rows;
 }
 
 /** The numbers of a row, or `BadFileError`: a NaN would be shown as if it were a norm. */

@@ -4,7 +4,9 @@ import type { CheckpointWeight } from '../../model/checkpoint.ts';
 import { numberOf } from '../../model/parameters.ts';
 import { hookNames, hookShape, matchHooks, type HookName } from '../../model/hooks.ts';
 import { nearest } from '../../nearest.ts';
-import type { Located } from '../../transcoder/sources/source.ts';
+import { kindOf, readVector } from '../../transcoder/activations/read.ts';
+import { featureCounts } from '../../transcoder/open.ts';
+import { tensorsOf } from '../../transcoder/sources/source.ts';
 import { describeLayer } from '../load/load.ts';
 import { inspectFeature } from './feature.ts';
 import { decoderNorms, encoderNorms } from './norms.ts';
@@ -22,7 +24,6 @@ import type {
 import { hubClient } from '../names.ts';
 import { openSubject, type OpenedSubject } from '../opened-subject.ts';
 import { spreadOf } from '../spread.ts';
-import { readVector } from '../../transcoder/read-vectors.ts';
 
 /** Shows the part of a model and set that `request.show` names. No weight is read but those of a layer that is shown. */
 export async function inspect(request: InspectRequest): Promise<InspectResult> {
@@ -48,7 +49,7 @@ export async function inspect(request: InspectRequest): Promise<InspectResult> {
       const feature = inRange(
         '--feature',
         show.feature,
-        opened.set.d_transcoder,
+        featureCounts(opened.set)[layer]!,
         `layer ${layer} has`,
         'features',
       );
@@ -75,11 +76,9 @@ function summary({
   set,
 }: OpenedSubject): Omit<InspectSummaryResult, 'model' | 'transcoders'> {
   const { config, weights } = checkpoint;
-  const tensors = set.layers.flatMap(({ W_enc, W_dec, b_enc, b_dec, threshold, W_skip }) =>
-    [W_enc, W_dec, b_enc, b_dec, threshold, W_skip].filter((located) => located !== null),
-  );
-  const activation =
-    set.config.activation?.kind ?? (set.layers.every((layer) => layer.threshold) ? 'jumprelu' : 'relu');
+  const tensors = set.layers.flatMap(tensorsOf);
+  const [activation, ...otherKinds] = new Set(set.layers.map((layer) => kindOf(layer.activation)));
+  const counts = featureCounts(set);
   return {
     view: 'summary',
     sources: { model: subject.model.source, transcoders: subject.transcoders.source },
@@ -106,15 +105,16 @@ function summary({
             model_kind: set.config.kind,
             model_name: set.config.model_name,
             n_transcoders: set.layers.length,
-            activation,
-            d_transcoder: set.d_transcoder,
-            n_features: set.d_transcoder * set.layers.length,
+            layout: set.config.layout,
+            activation: otherKinds.length > 0 ? 'mixed' : activation!,
+            d_transcoder: counts.reduce((a, b) => Math.max(a, b), 0),
+            n_features: counts.reduce((sum, count) => sum + count, 0),
             n_skip_connections: set.layers.filter((layer) => layer.W_skip).length,
             feature_input_hook: set.config.feature_input_hook,
             feature_output_hook: set.config.feature_output_hook,
             scan: set.config.scan,
             dtype: plainType(set.layers[0]!.W_enc.info.dtype),
-            bytes: tensors.reduce((sum, { info }) => sum + info.byteLength, 0),
+            bytes: tensors.reduce((sum, [, { info }]) => sum + info.byteLength, 0),
           },
   };
 }
@@ -124,10 +124,8 @@ async function layerView(
   layer: number,
 ): Promise<Omit<InspectLayerResult, 'model' | 'transcoders'>> {
   const { set } = opened;
-  const source = set.layers[layer];
-  const parts = source
-    ? [source.W_enc, source.W_dec, source.b_enc, source.b_dec, source.threshold, source.W_skip]
-    : [];
+  const source = set.layers.find((one) => one.layer === layer);
+  const parts = source ? tensorsOf(source) : [];
   return {
     view: 'layer',
     layer,
@@ -135,11 +133,11 @@ async function layerView(
     weights: layerWeights(opened, layer),
     transcoder: source
       ? {
-          ...(await describeLayer(source, set, true)),
+          ...(await describeLayer(source, true)),
           encoder_norm: spreadOf(await encoderNorms(source)),
           decoder_norm: spreadOf(await decoderNorms(source)),
           encoder_bias: spreadOf(await readVector(source.b_enc)),
-          bytes: parts.reduce((sum, part) => sum + (part?.info.byteLength ?? 0), 0),
+          bytes: parts.reduce((sum, [, { info }]) => sum + info.byteLength, 0),
         }
       : null,
   };
@@ -181,18 +179,15 @@ function allWeights(opened: OpenedSubject): WeightResult[] {
 /** Parameters of a layer: the model's, then its transcoder's. */
 function layerWeights({ checkpoint, set }: OpenedSubject, layer: number): WeightResult[] {
   const ofModel = checkpoint.weights.filter((weight) => weight.layer === layer).map(modelWeight);
-  const source = set.layers[layer];
+  const source = set.layers.find((one) => one.layer === layer);
   if (!source) return ofModel;
-  const { W_enc, W_dec, b_enc, b_dec, threshold, W_skip } = source;
-  const ofTranscoder = Object.entries({ W_enc, W_dec, b_enc, b_dec, threshold, W_skip })
-    .filter((entry): entry is [string, Located] => entry[1] !== null)
-    .map(([name, { file, info }]): WeightResult => ({
-      name: `transcoders.${layer}.${name}`,
-      shape: info.shape,
-      dtype: plainType(info.dtype),
-      bytes: info.byteLength,
-      file: file.name,
-    }));
+  const ofTranscoder = tensorsOf(source).map(([name, { file, info }]): WeightResult => ({
+    name: `transcoders.${layer}.${name}`,
+    shape: info.shape,
+    dtype: plainType(info.dtype),
+    bytes: info.byteLength,
+    file: file.name,
+  }));
   return [...ofModel, ...ofTranscoder];
 }
 
@@ -225,6 +220,13 @@ function checkedLayer({ checkpoint }: OpenedSubject, layer: number): number {
 
 function inRange(flag: string, value: number, count: number, whoHas: string, what: string): number {
   if (Number.isInteger(value) && value >= 0 && value < count) return value;
+  if (count === 0) {
+    throw new UsageError({
+      code: 'out_of_range',
+      message: `${flag} ${value}: ${whoHas} no ${what}`,
+      hint: 'The set has no transcoder for this layer. Name another layer.',
+    });
+  }
   throw new UsageError({
     code: 'out_of_range',
     message: `${flag} ${value}: ${whoHas} ${count} ${what}`,

@@ -22,8 +22,12 @@ export async function encoderNorms(source: LayerSource): Promise<Float64Array> {
 /** Length of the decoder row of each feature, over all layers it writes into, [d_transcoder]. */
 export async function decoderNorms(source: LayerSource): Promise<Float64Array> {
   const sums = new Float64Array(source.d_transcoder);
+  const { n_slots, firstSlot, n_written_layers } = source.W_dec;
   await eachPiece(source.W_dec, (values, firstRow, columns) => {
-    for (let i = 0; i < values.length; i++) sums[firstRow + Math.floor(i / columns)]! += values[i]! ** 2;
+    const width = columns / n_slots;
+    const [from, to] = [firstSlot * width, (firstSlot + n_written_layers) * width];
+    for (let start = 0, feature = firstRow; start < values.length; start += columns, feature++)
+      for (let i = start + from; i < start + to; i++) sums[feature]! += values[i]! ** 2;
   });
   return sums.map(Math.sqrt);
 }

@@ -1,6 +1,7 @@
 /** Engine, verb `inspect`: types of the request and the result. */
 import type { FeatureLabel } from '../../transcoder/feature-page.ts';
-import type { ActivationKind, SetConfig } from '../../transcoder/set-config.ts';
+import type { ActivationKind } from '../../transcoder/activations/activation.ts';
+import type { SetKind } from '../../transcoder/description.ts';
 import type { TranscoderLayerResult } from '../load/types.ts';
 import type { CommonOptions } from '../request.ts';
 import type { SourceResult, Spread, Subject } from '../result.ts';
@@ -60,11 +61,15 @@ export interface ModelDetails {
 }
 
 export interface TranscoderSetDetails {
-  readonly model_kind: SetConfig['kind'];
+  readonly model_kind: SetKind;
+  /** The layout of its files. */
+  readonly layout: string;
   /** The model that the set says it was made for. */
   readonly model_name: string;
   readonly n_transcoders: number;
-  readonly activation: ActivationKind;
+  /** `mixed` where layers differ. */
+  readonly activation: ActivationKind | 'mixed';
+  /** Features of a layer; of the widest where they differ. */
   readonly d_transcoder: number;
   readonly n_features: number;
   readonly n_skip_connections: number;

@@ -30,8 +30,7 @@ export function checkInterventions(
   onProgress: Listener,
   n_generated = 0,
 ): CheckedInterventions {
-  const { transcoders } = session.replacement;
-  const { d_transcoder } = transcoders;
+  const { featureCounts } = session.replacement.transcoders;
   const { n_layers } = session.replacement.model.config;
   const freeze = new Freeze(choice, n_layers);
   const all: Intervention[] = [];
@@ -47,7 +46,7 @@ export function checkInterventions(
     }
   }
   for (const one of choice.interventions ?? []) all.push(one);
-  const resolved = resolveInterventions(all, { n_layers, d_transcoder, n_pos, n_generated });
+  const resolved = resolveInterventions(all, { featureCounts, n_pos, n_generated });
   const lost = overruled(resolved);
   for (const one of lost.slice(0, MOST_WARNINGS)) {
     const address = addressText(all[resolved.indexOf(one)]!);

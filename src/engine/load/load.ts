@@ -1,9 +1,8 @@
 /** Engine, verb `load`: fetches a model and its set, checks every header, and describes them. */
 import { availableMemoryBytes } from '../../backend/budget.ts';
 import { freeDiskBytes, readHubEnvironment } from '../../hub/resolve.ts';
-import type { OpenedSet } from '../../transcoder/open.ts';
-import { readActivation } from '../../transcoder/read-vectors.ts';
-import type { LayerSource } from '../../transcoder/sources/source.ts';
+import { kindOf, readActivation } from '../../transcoder/activations/read.ts';
+import { tensorsOf, type LayerSource } from '../../transcoder/sources/source.ts';
 import { plainType } from '../plain-type.ts';
 import type { LoadRequest } from './types.ts';
 import type { LoadResult, TranscoderLayerResult } from './types.ts';
@@ -25,7 +24,7 @@ export async function load(request: LoadRequest): Promise<LoadResult> {
     const described = [];
     for (const source of opened.set.layers) {
       request.signal?.throwIfAborted();
-      described.push(await describeLayer(source, opened.set, !dryRun));
+      described.push(await describeLayer(source, !dryRun));
     }
     return described;
   });
@@ -54,17 +53,14 @@ export async function load(request: LoadRequest): Promise<LoadResult> {
 /** What a layer of a set is, from its header and (with `readThreshold`) its thresholds. */
 export async function describeLayer(
   source: LayerSource,
-  set: OpenedSet,
   readThreshold: boolean,
 ): Promise<TranscoderLayerResult> {
-  const { activation: named } = set.config;
-  const kind = named?.kind ?? (source.threshold ? 'jumprelu' : 'relu');
-  const activation = readThreshold ? await readActivation(source, set.config) : null;
+  const activation = readThreshold ? await readActivation(source) : null;
   return {
     layer: source.layer,
-    activation: kind,
-    ...(named?.kind === 'topk' && { k: named.k }),
-    threshold: activation?.kind === 'jumprelu' ? spreadOf(activation.threshold) : null,
+    activation: kindOf(source.activation),
+    ...('k' in source.activation && { k: source.activation.k }),
+    threshold: activation?.threshold ? spreadOf(activation.threshold) : null,
     d_transcoder: source.d_transcoder,
     has_skip: source.W_skip !== null,
     dtype: plainType(source.W_enc.info.dtype),
@@ -74,9 +70,6 @@ export async function describeLayer(
 /** Bytes of everything that a run holds when memory allows: all of the model, and of the set all but its decoders. */
 function residentBytes({ checkpoint, set }: OpenedSubject): number {
   const model = checkpoint.weights.reduce((sum, { byteLength }) => sum + byteLength, 0);
-  const encoders = set.layers.reduce((sum, { W_enc, W_skip, b_enc, b_dec, threshold }) => {
-    const parts = [W_enc, W_skip, b_enc, b_dec, threshold];
-    return sum + parts.reduce((bytes, part) => bytes + (part?.info.byteLength ?? 0), 0);
-  }, 0);
-  return model + encoders;
+  const parts = set.layers.flatMap(tensorsOf).filter(([name]) => name !== 'W_dec');
+  return model + parts.reduce((sum, [, { info }]) => sum + info.byteLength, 0);
 }

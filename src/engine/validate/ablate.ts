@@ -65,7 +65,7 @@ export async function ablateIn(session: Session, request: AblateRequest): Promis
 async function changeOf(session: Session, request: AblateRequest, freeze: Freeze): Promise<number> {
   const { replacement, stopwatch } = session;
   const { tokens, source, target, signal } = request;
-  const { n_layers, d_transcoder } = replacement.transcoders;
+  const { featureCounts } = replacement.transcoders;
   const read = target.kind === 'feature' ? [target.layer] : [];
   const options = {
     logits: target.kind === 'logit' ? ('last' as const) : ('none' as const),
@@ -76,7 +76,7 @@ async function changeOf(session: Session, request: AblateRequest, freeze: Freeze
   const change = { kind: 'set', value: 0 } as const;
   const ablation = resolveInterventions(
     [{ layer: source.layer, feature: source.feature, pos: source.position, change }],
-    { n_layers, d_transcoder, n_pos: tokens.length },
+    { featureCounts, n_pos: tokens.length },
   );
   using original = await stopwatch.time('original', () =>
     originalPass(replacement, tokens, freeze, { ...options, inputLayers: [source.layer, ...read] }),
@@ -100,7 +100,7 @@ async function valueOf(
   const pre = await replacement.transcoders.preActivations(target.layer, input);
   try {
     const values = await pre.data<'float32'>();
-    return values[target.position * replacement.transcoders.d_transcoder + target.feature]!;
+    return values[target.position * pre.shape[1] + target.feature]!;
   } finally {
     pre.dispose();
   }

@@ -142,11 +142,10 @@ function nodeIndex(graph: Graph, { id }: TopFeature): number {
 }
 
 function ablation(session: Session, node: TopFeature, n_pos: number) {
-  const { n_layers, d_transcoder } = session.replacement.transcoders;
+  const { featureCounts } = session.replacement.transcoders;
   const change = { kind: 'set', value: 0 } as const;
   return resolveInterventions([{ layer: node.layer!, feature: node.feature!, pos: node.position, change }], {
-    n_layers,
-    d_transcoder,
+    featureCounts,
     n_pos,
   });
 }

@@ -1,4 +1,4 @@
-/** Transcoder sources: where the tensors of one layer lie, whatever the layout. One layout a file in this folder. */
+/** Transcoder sources: where the tensors of one layer lie, whatever the layout. One layout of tensors a file in this folder. */
 import type { WeightInfo } from '../../backend/weight-source.ts';
 import { BadFileError } from '../../errors.ts';
 import type { TensorFile } from '../../formats/tensor-file.ts';
@@ -10,22 +10,68 @@ export interface Located {
   readonly info: WeightInfo;
 }
 
+/** A matrix, and whether it is stored the other way round than its logical shape. */
+export interface LocatedMatrix extends Located {
+  readonly transposed: boolean;
+}
+
+/** The activation of a layer, with its thresholds still in the file; `activations/` says what each does. */
+export type ActivationSource =
+  | { readonly kind: 'relu' }
+  /** One threshold a feature, or a single one for all. */
+  | { readonly kind: 'jumprelu' | 'positive-jumprelu' | 'batchtopk'; readonly threshold: Located }
+  | { readonly kind: 'topk' | 'positive-topk' | 'groupmax'; readonly k: number };
+
 /** One layer of a set, from headers alone. */
 export interface LayerSource {
   readonly layer: number;
   readonly d_transcoder: number;
   /** Logical shape [d_transcoder, d_model]. */
-  readonly W_enc: Located & { readonly transposed: boolean };
-  /** [d_transcoder, d_model], or [d_transcoder, n_written_layers, d_model]. */
-  readonly W_dec: Located;
-  /** Layers written, from `layer` on: 1, or up to the last layer for a cross-layer transcoder. */
-  readonly n_written_layers: number;
+  readonly W_enc: LocatedMatrix;
+  readonly W_dec: DecoderSource;
   readonly b_enc: Located;
   readonly b_dec: Located;
-  /** One a feature, or a single one for all; null where the set names an activation without thresholds. */
-  readonly threshold: Located | null;
-  /** [d_model, d_model], applied as x · W_skipᵀ. */
-  readonly W_skip: Located | null;
+  readonly activation: ActivationSource;
+  /** Logical shape [d_model, d_model], applied as x · W_skipᵀ. */
+  readonly W_skip: LocatedMatrix | null;
+}
+
+/** [d_transcoder, d_model], or [d_transcoder, n_slots, d_model] where features write into several layers. */
+export interface DecoderSource extends Located {
+  /** Layers written, from the transcoder's own on. */
+  readonly n_written_layers: number;
+  readonly n_slots: number;
+  /** The slot that is written into the transcoder's own layer; those after it into the layers after it. */
+  readonly firstSlot: number;
+}
+
+/** A decoder that writes into its own layer alone. */
+export function ownLayer(located: Located): DecoderSource {
+  return { ...located, n_written_layers: 1, n_slots: 1, firstSlot: 0 };
+}
+
+/** The row of a decoder, seen as [d_transcoder · n_slots, d_model], that a feature writes into the j-th layer from its own. */
+export function decoderRow({ n_slots, firstSlot }: DecoderSource, feature: number, j: number): number {
+  return feature * n_slots + firstSlot + j;
+}
+
+/** The tensors of a layer by their names in circuit-tracer. */
+export function tensorsOf({
+  W_enc,
+  W_dec,
+  b_enc,
+  b_dec,
+  activation,
+  W_skip,
+}: LayerSource): [string, Located][] {
+  return [
+    ['W_enc', W_enc],
+    ['W_dec', W_dec],
+    ['b_enc', b_enc],
+    ['b_dec', b_dec],
+    ...('threshold' in activation ? [['threshold', activation.threshold] satisfies [string, Located]] : []),
+    ...(W_skip ? [['W_skip', W_skip] satisfies [string, Located]] : []),
+  ];
 }
 
 /** A tensor if it is there, with any shape. Throws `BadFileError` when its type is not a type of weights. */
@@ -46,8 +92,7 @@ export function required(file: TensorFile, key: string): Located {
 }
 
 /** Refuses a tensor of another shape than the model calls for. */
-export function expectShape(located: Located, expected: readonly number[], why: string): void {
-  const { file, info } = located;
+export function expectShape({ file, info }: Located, expected: readonly number[], why: string): void {
   if (info.shape.join() === expected.join()) return;
   throw new BadFileError({
     code: 'tensor_shape',

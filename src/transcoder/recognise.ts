@@ -1,0 +1,54 @@
+/** Transcoder: which layout a set has, by the files that are there. A new layout is a file in `layouts/` and a line here. */
+import { BadFileError, NotFoundError } from '../errors.ts';
+import { isPickleName, pickleRefused } from '../formats/pickle.ts';
+import type { SetDescription } from './description.ts';
+import { circuitTracer } from './layouts/circuit-tracer.ts';
+import { gemmaScope2 } from './layouts/gemma-scope-2.ts';
+import type { Layout } from './layouts/layout.ts';
+import { saelens } from './layouts/saelens.ts';
+import { sparsify } from './layouts/sparsify.ts';
+import type { SetFiles } from './set-files.ts';
+
+const LAYOUTS: readonly Layout[] = [circuitTracer, sparsify, saelens, gemmaScope2];
+
+const WEIGHTS = ['.safetensors', '.npz'];
+
+/** Whether a file may belong to a set: what it is recognised by. */
+export function mayBelongToSet(path: string): boolean {
+  return isSetConfig(path) || WEIGHTS.some((suffix) => path.endsWith(suffix)) || isPickleName(path);
+}
+
+/** Whether a file may say what a set is. */
+export function isSetConfig(path: string): boolean {
+  return LAYOUTS.some((layout) => layout.isConfig(path));
+}
+
+/** Whether these files are a set of a known layout. */
+export function isRecognised(paths: readonly string[]): boolean {
+  return LAYOUTS.some((layout) => layout.recognises(paths));
+}
+
+/**
+ * Describes a set from its configuration files. Throws `NotFoundError` where no layout is recognised, `BadFileError` where two
+ * are, for pickles, and for a configuration that is not valid.
+ */
+export async function describeSet(files: SetFiles): Promise<SetDescription> {
+  const found = LAYOUTS.filter((layout) => layout.recognises(files.paths));
+  if (found.length > 1) {
+    const both = found.map(({ name, lookedFor }) => `${name} (${lookedFor})`).join(' and ');
+    throw new BadFileError({
+      code: 'ambiguous_layout',
+      message: `${files.name} has the files of two layouts of transcoder sets: ${both}`,
+      hint: 'Keep the files of one set in a folder of its own.',
+    });
+  }
+  const [layout] = found;
+  if (layout) return await layout.describe(files);
+  const pickles = files.paths.filter(isPickleName);
+  if (pickles.length > 0) throw pickleRefused(`${files.name}/${pickles[0]!}`, pickles.length - 1);
+  throw new NotFoundError({
+    code: 'no_set_config',
+    message: `${files.name} is no transcoder set: it has none of ${LAYOUTS.map((each) => `${each.lookedFor} (${each.name})`).join('; ')}`,
+    hint: 'A set is a folder with config.yaml and its weights, or in another layout of docs/formats.md.',
+  });
+}
