@@ -51,6 +51,27 @@ describe('tracer load', () => {
     expect(layers[0]).toMatchObject({ layer: 0, activation: 'jumprelu', threshold, d_transcoder: 128, has_skip: false, dtype: 'float32' }); // prettier-ignore
   });
 
+  it('lists the presets, with size, layers, features and gate', async () => {
+    const { models, transcoders } = (await dataOf(['load', '--list'])) as Record<
+      string,
+      Record<string, unknown>[]
+    >;
+    const named = (list: Record<string, unknown>[] | undefined, name: string) =>
+      list?.find((one) => one['name'] === name);
+    expect(named(models, 'gemma-2-2b')).toMatchObject({ n_layers: 26, gated: true, follows_branch: false });
+    expect(named(models, 'gpt2')).toMatchObject({ n_layers: 12, gated: false, follows_branch: true });
+    expect(named(transcoders, 'llama')).toMatchObject({
+      ...{ model: 'llama-3.2-1b', kind: 'per-layer', n_layers: 16, n_features_a_layer: 131_072, gated: true },
+      n_parameters: 2 * 16 * 131_072 * 2048,
+    });
+    expect(named(transcoders, 'clt-426k')).toMatchObject({
+      kind: 'cross-layer',
+      n_parameters: (26 + 351) * 16_384 * 2304,
+    });
+    const { stdout } = await tracer(['load', '--list']);
+    expect(stdout).toMatch(/gemma-3-4b-it-262k-affine +per-layer +34 +262,144 +45\.6B +gated/);
+  });
+
   it('reads no weight in a dry run', async () => {
     const data = await dataOf(['load', ...FIXTURE_FLAGS, '--dry-run']);
     expect(data).toMatchObject({ dry_run: true, fits: true });

@@ -1,6 +1,15 @@
 /** Which files a name stands for: those that are read, from folders and from a Hub on loopback, and no others. */
 import { createHash } from 'node:crypto';
-import { cpSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join, relative } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { describe, expect, it } from '@jest/globals';
@@ -11,7 +20,7 @@ import { weightFiles } from '../../src/model/checkpoint.ts';
 import { refusalOf } from '../formats/support.ts';
 import { HubFixture } from '../hub/setup.ts';
 import { copyFixture, editTensors, editText, type FixtureCopy } from '../support/damage.ts';
-import { goldenPath } from '../support/golden.ts';
+import { goldenPath, type Fixture } from '../support/golden.ts';
 import { INDEX, shard, SHARDS } from '../support/sharding.ts';
 
 const SMALL = ['config.json', 'special_tokens_map.json', 'tokenizer.json', 'tokenizer_config.json'];
@@ -49,6 +58,86 @@ describe('A model in a folder', () => {
     writeFileSync(join(copy.model, 'parts/c.safetensors'), 'not looked at');
     const { files } = await load({ model: copy.model, transcoders: copy.set });
     expect(files.map(({ path }) => path).sort()).toEqual([...SMALL, INDEX, ...paths, 'config.yaml', ...LAYERS].sort()); // prettier-ignore
+  });
+});
+
+describe('A set on the Hub, in the layout of another library', () => {
+  const MODEL = 'golden/tiny-a';
+  const SET = 'golden/another';
+  const NAMES = { model: MODEL, transcoders: SET };
+
+  async function onHub(fixture: Fixture, change: (set: Record<string, Buffer>) => void = () => undefined) {
+    const hub = await HubFixture.start();
+    hub.server.commit(MODEL, filesOf(goldenPath('tiny-a', 'model')));
+    const set = filesOf(goldenPath(fixture, 'transcoders', 'set'));
+    change(set);
+    hub.server.commit(SET, {
+      ...set,
+      'README.md': 'not fetched',
+      'other/weights.safetensors': 'not fetched',
+    });
+    return { hub, files: Object.keys(set).sort() };
+  }
+  const fetched = (hub: HubFixture): string[] => {
+    const snapshots = join(hub.cacheDir, 'models--golden--another/snapshots');
+    const root = join(snapshots, readdirSync(snapshots)[0]!);
+    const names = readdirSync(root, { recursive: true, encoding: 'utf8' });
+    return names.filter((name) => statSync(join(root, name)).isFile()).sort(); // of links
+  };
+
+  it.each(['layouts/sparsify', 'layouts/saelens-jumprelu', 'layouts/crv'] as const)(
+    'is read over the network, then fetched with its files and no others, and is enough without the Hub: %s',
+    async (fixture) => {
+      const { hub, files } = await onHub(fixture);
+      await using _hub = hub;
+      {
+        using dry = await openSubject(NAMES, { client: hub.client(), dryRun: true });
+        expect(dry.set.layers.map(({ layer }) => layer)).toEqual([0, 1, 2, 3]);
+        expect(dry.subject.transcoders.listed.map(({ path }) => path).sort()).toEqual(files);
+      }
+      expect(existsSync(join(hub.cacheDir, 'models--golden--another/snapshots'))).toBe(false);
+      using opened = await openSubject(NAMES, { client: hub.client() });
+      expect(fetched(hub)).toEqual(files);
+      hub.server.inject('hub ', { kind: 'status', status: 503 }, 1000);
+      using again = await openSubject(NAMES, { client: hub.client() });
+      expect(again.set.paths).toEqual(opened.set.paths);
+      using offline = await openSubject(NAMES, { client: hub.client({ offline: true }) });
+      expect(offline.set.paths).toEqual(opened.set.paths);
+    },
+  );
+
+  it('that is for another model is refused before a byte of its weights is fetched', async () => {
+    const { hub } = await onHub('layouts/sparsify', (set) => {
+      const config = JSON.parse(set['layers.0.mlp/cfg.json']!.toString()) as object;
+      set['layers.0.mlp/cfg.json'] = Buffer.from(JSON.stringify({ ...config, d_in: 64 }));
+    });
+    await using _hub = hub;
+    await expect(openSubject(NAMES, { client: hub.client() })).rejects.toMatchObject({
+      exitCode: EXIT.badFile,
+      message: expect.stringContaining('d_in is 64') as unknown,
+    });
+    expect(fetchedWeights(hub)).toEqual([]);
+  });
+
+  const fetchedWeights = (hub: HubFixture): string[] => {
+    const root = join(hub.cacheDir, 'models--golden--another');
+    return existsSync(root) ? Object.keys(filesOf(root)).filter((name) => name.endsWith('.safetensors')) : [];
+  };
+
+  it('of which the cache has a part is not taken for a set that lacks layers', async () => {
+    const { hub } = await onHub('layouts/saelens');
+    await using _hub = hub;
+    (await openSubject(NAMES, { client: hub.client() }))[Symbol.dispose]();
+    const snapshots = join(hub.cacheDir, 'models--golden--another/snapshots');
+    rmSync(join(snapshots, readdirSync(snapshots)[0]!, 'layer_2'), { recursive: true });
+    hub.server.inject('hub ', { kind: 'status', status: 503 }, 1000);
+    for (const allowMissingLayers of [false, true]) {
+      const request = { ...NAMES, allowMissingLayers };
+      await expect(openSubject(request, { client: hub.client({ offline: true }) })).rejects.toMatchObject({
+        exitCode: EXIT.network,
+        message: expect.stringContaining('layer 2') as unknown,
+      });
+    }
   });
 });
 

@@ -39,6 +39,24 @@ describe('the presets that ship', () => {
     expect(locate('transcoders', name).reference).toMatchObject({ kind: 'hub', repo: set });
   });
 
+  it.each([
+    ['gemma-3-1b-it-16k-affine', 'mwhanna/gemma-scope-2-1b-it', 'transcoder_all/width_16k_l0_small_affine'],
+    ['gemma-3-1b-it', 'mwhanna/gemma-scope-2-1b-it', 'transcoder_all/width_16k_l0_small_affine'],
+    ['gemma-3-27b-pt-262k', 'mwhanna/gemma-scope-2-27b-pt', 'transcoder_all/width_262k_l0_small'],
+    ['gemma-3-270m-pt-clt', 'mwhanna/gemma-scope-2-270m-pt', 'clt/width_262k_l0_medium_affine'],
+    ['llama-3.1-8b-instruct', 'facebook/crv-8b-instruct-transcoders', undefined],
+  ])("let '%s' stand for the set in %s %s", (name, repo, subfolder) => {
+    const { reference } = locate('transcoders', name);
+    expect(reference).toMatchObject({ kind: 'hub', repo, ...(subfolder && { subfolder }) });
+  });
+
+  it('say of every model how large it is, and of every set what kind it is', () => {
+    for (const { layers, d_model, parameters } of listPresets('models'))
+      for (const number of [layers, d_model, parameters]) expect(number).toBeGreaterThan(0);
+    const kinds = listPresets('transcoders').map(({ kind }) => kind);
+    expect(new Set(kinds)).toEqual(new Set(['per-layer', 'cross-layer']));
+  });
+
   it('name a model preset for every transcoder set', () => {
     for (const { model } of listPresets('transcoders'))
       expect(readPreset('models', model ?? '').name).toBe(model);
