@@ -1,14 +1,14 @@
 /** Sets of every layout in odd forms: damaged files, sets of other models, several layouts at once, pickles. Only typed errors. */
 import { afterAll, describe, expect, it } from '@jest/globals';
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { TracerError } from '../../src/errors.ts';
 import { openCheckpoint } from '../../src/model/checkpoint.ts';
 import { readActivation } from '../../src/transcoder/activations/read.ts';
 import { openSet, type OpenSetOptions } from '../../src/transcoder/open.ts';
-import { describeSet } from '../../src/transcoder/recognise.ts';
-import { editTensors } from '../support/damage.ts';
+import { describeSet, mayBelongToSet } from '../../src/transcoder/recognise.ts';
+import { editJson, editTensors, editText } from '../support/damage.ts';
 import { folder, goldenPath, LAYOUT_FIXTURES, setFolder, type Fixture } from '../support/golden.ts';
 import { scratchFolder } from '../support/scratch.ts';
 
@@ -172,6 +172,30 @@ describe('a folder', () => {
     },
   );
 
+  it.each([
+    ['layouts/crv', 'layer_1.safetensors', 'layer_1.pt'],
+    ['layouts/sparsify', 'layers.1.mlp/sae.safetensors', 'layers.1.mlp/sae.bin'],
+    ['layouts/saelens', 'layer_1/sae_weights.safetensors', 'layer_1/sae_weights.PTH'],
+  ] as const)(
+    'with one pickle among other files is refused by its name, and not taken for a set that lacks a layer: %s',
+    async (fixture, from, to) => {
+      const set = copyOf({ set: goldenPath(fixture, 'transcoders', 'set') });
+      renameSync(join(set, from), join(set, to));
+      await expect(open(set, 'tiny-a', { allowMissingLayers: true })).rejects.toMatchObject({
+        exitCode: 4,
+        code: 'unknown_format',
+        message: expect.stringContaining(`${set}/${to} is a Python pickle;`) as unknown,
+      });
+    },
+  );
+
+  it('with pickles that are no weights of its layers is read', async () => {
+    const set = copyOf({ set: goldenPath('layouts/sparsify', 'transcoders', 'set') });
+    for (const name of ['state.pt', 'optimizer_0.pt', 'layers.0.mlp/sae.pt'])
+      writeFileSync(join(set, name), '\x80\x02}q\x00.');
+    expect((await open(set, 'tiny-a')).layers).toEqual([0, 1, 2, 3]);
+  });
+
   it('that lists a pickle is refused', async () => {
     const set = copyOf({ set: goldenPath('families/gemma3', 'transcoders', 'transcoders') });
     const config = join(set, 'config.yaml');
@@ -205,4 +229,38 @@ describe('Gemma Scope 2 without config.yaml', () => {
       hint: expect.stringContaining('config.yaml') as unknown,
     });
   }); // prettier-ignore
+
+  it('may be one folder of a layer, where the others may be missing', async () => {
+    const set = copyOf({
+      set: goldenPath('families/gemma3', 'transcoders', 'transcoders', 'transcoder_all'),
+    });
+    const one = join(set, 'layer_2_width_72_l0_small');
+    expect((await open(one, 'families/gemma3', { allowMissingLayers: true })).layers).toEqual([2]);
+    expect(mayBelongToSet('config.json')).toBe(true);
+  });
+});
+
+describe('A configuration', () => {
+  it.each(['constructor', '__proto__', 'toString'])(
+    'whose scan is %s has no k that is known',
+    async (scan) => {
+      const set = copyOf({ set: goldenPath('layouts/crv', 'transcoders', 'set') });
+      editText(join(set, 'config.yaml'), (text) => text.replace(/^scan: .*$/m, `scan: ${scan}`));
+      await expect(open(set, 'tiny-a')).rejects.toMatchObject({
+        exitCode: 4,
+        message: expect.stringContaining('k is null') as unknown,
+      });
+    },
+  );
+
+  it('of SAELens that says another number of features than its tensors have is refused', async () => {
+    const set = copyOf({ set: goldenPath('layouts/saelens', 'transcoders', 'set') });
+    editJson(join(set, 'layer_1', 'cfg.json'), (config) => (config['d_sae'] = 95));
+    await expect(open(set, 'tiny-a')).rejects.toMatchObject({
+      exitCode: 4,
+      message: expect.stringMatching(
+        /layer_1.*W_enc is \[32, 80\], expected \[32, 95\] \(.*d_sae/,
+      ) as unknown,
+    });
+  });
 });

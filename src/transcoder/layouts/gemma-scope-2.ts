@@ -43,7 +43,7 @@ export const gemmaScope2: Layout = {
   recognises: (paths) =>
     !paths.includes(SET_CONFIG) &&
     (foldersWith(paths, WEIGHTS, CONFIG).length > 0 || paths.some((path) => CROSS_LAYER.test(path))),
-  isConfig: (path) => path.endsWith(`/${CONFIG}`),
+  isConfig: (path) => path === CONFIG || path.endsWith(`/${CONFIG}`),
   describe: async (files) =>
     files.paths.some((path) => CROSS_LAYER.test(path)) ? crossLayer(files) : await perLayer(files),
 };

@@ -6,6 +6,7 @@ import type { BlockSite, OutputSite } from '../../model/hooks.ts';
 import { INPUT_SITES, OUTPUT_SITES, type LayerDescription, type ModelSize } from '../description.ts';
 import type { SetFiles } from '../set-files.ts';
 import { saelens as saelensTensors, type SaelensKind } from '../sources/saelens.ts';
+import { expectShape } from '../sources/source.ts';
 import { foldersWith, type Layout } from './layout.ts';
 import { refuseFieldsOf, refuseTwice, type RefuseField } from './refusal.ts';
 
@@ -105,7 +106,9 @@ async function describeLayer(files: SetFiles, folder: string): Promise<Described
     model_name: names.model_name ?? '',
     source: ([file], model) => {
       checkSizes(config, model, refuse);
-      return saelensTensors(file!, input.layer, kind);
+      const layer = saelensTensors(file!, input.layer, kind);
+      expectShape(layer.W_enc, [config.d_in, config.d_sae], `d_in and d_sae of ${CONFIG}`);
+      return layer;
     },
   };
 }
