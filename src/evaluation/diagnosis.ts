@@ -29,16 +29,20 @@ export function diagnose(found: Diagnosed): string[] {
   const { layers } = found;
   const worse = layers.filter(({ explained_variance: ev }) => ev !== null && ev < 0);
   const low = layers.filter(({ explained_variance: ev }) => ev !== null && ev < SUSPICIOUS_VARIANCE);
-  return [...(worse.length > 0 ? [belowZero(worse, found)] : lowVariance(low, found)), ...sparsity(layers)];
+  return [
+    ...(worse.length > 0 ? [belowZero(worse, low, found)] : lowVariance(low, found)),
+    ...sparsity(layers),
+  ];
 }
 
-function belowZero(worse: readonly LayerFidelity[], found: Diagnosed): string {
+/** @param low layers that are rebuilt badly, those below zero included */
+function belowZero(worse: readonly LayerFidelity[], low: readonly LayerFidelity[], found: Diagnosed): string {
   const { layers, model, namedModel, fileOf } = found;
   const isAll = worse.length === layers.length;
   const head =
     `The explained variance is below zero at ${placesOf(worse, layers)} (${rangeOf(valuesOf(worse))}): ` +
     'what features write there is further from what the MLP writes than its mean is.';
-  const cause = betterInput(worse, found) ?? otherScale(worse);
+  const cause = betterInput(low, found) ?? betterInput(worse, found) ?? otherScale(worse);
   if (cause !== undefined) return `${head} ${cause}`;
   if (!isAll) {
     const files = [...new Set(worse.map(({ layer }) => fileOf(layer)))];
@@ -61,7 +65,7 @@ function lowVariance(low: readonly LayerFidelity[], found: Diagnosed): string[] 
 /** The input that explains most, if it explains clearly more than the set's own. */
 function betterInput(
   affected: readonly LayerFidelity[],
-  { trials, inputHook, fileOf }: Diagnosed,
+  { trials, inputHook, fileOf, layers }: Diagnosed,
 ): string | undefined {
   const valuesAt = ({ explained }: InputTrial): number[] =>
     affected.map(({ layer }) => explained.get(layer) ?? -Infinity);
@@ -70,7 +74,7 @@ function betterInput(
   const best = others.reduce((a, b) => (meanOf(valuesAt(b)) > meanOf(valuesAt(a)) ? b : a));
   const mean = meanOf(valuesAt(best));
   if (!(mean > 0 && mean > meanOf(valuesAt(own)) + CLEARLY_MORE)) return undefined;
-  const would = `its explained variance would be ${rangeOf(valuesAt(best))}`;
+  const would = `the explained variance of ${placesOf(affected, layers)} would be ${rangeOf(valuesAt(best))}`;
   if (best.isTransposed) {
     return `With the encoder transposed ${would}: W_enc (${fileOf(affected[0]!.layer)}) is stored the other way round.`;
   }

@@ -30,7 +30,7 @@ export class FeatureOutputs implements OutputsInstead {
     const { batch, signal, replacement } = this.pass;
     const { transcoders } = replacement;
     // What was written before the streams parted came from the same features.
-    if (this.histories.length < streams.length) this.histories.push(new Map(this.histories[0]!));
+    if (this.histories.length < streams.length) this.histories.push(new Map(this.histories[0]));
     using owned = new OwnedTensors();
     const sums = this.sums.get(layer)!;
     const places: Written[] = [];

@@ -11,7 +11,7 @@ import { heldOutRows, type Evaluation } from '../../training/measures/evaluate.t
 
 const ROOT = join(import.meta.dirname, '../..');
 const EMBEDDED = join(ROOT, 'configs/embedded');
-/** 20 s on an idle machine. */
+/** Half a minute on an idle machine. */
 const EVALUATION_MS = 300_000;
 
 const folder = mkdtempSync(join(tmpdir(), 'tracer-evaluate-'));
