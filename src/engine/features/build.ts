@@ -131,7 +131,12 @@ function contextOf({ context }: FeaturesBuildRequest, { n_ctx }: TransformerConf
   });
 }
 
-async function identityOf({ subject, description, prompts }: Session): Promise<Record<string, string>> {
+/** What of a session the numbers depend on, by names for error messages. */
+export async function identityOf({
+  subject,
+  description,
+  prompts,
+}: Session): Promise<Record<string, string>> {
   const named = async (part: NamedFiles, configFiles: readonly string[]): Promise<string> => {
     const { name, revision, config_sha256 } = await sourceReference(part, configFiles);
     return `${name} ${revision ?? config_sha256}`;
