@@ -126,7 +126,7 @@ async function tryWindow(
 
 /** Features of a square encoder read as its transpose. */
 async function encodeTransposed(
-  { W_enc, b_enc, activation }: Transcoder,
+  { W_enc, b_enc, activation, d_transcoder }: Transcoder,
   x: Tensor2D,
 ): Promise<LayerFeatures> {
   using held = await W_enc.acquire();

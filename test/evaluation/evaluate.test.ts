@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
-import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { evaluate, evaluateIn } from '../../src/engine/evaluate/evaluate.ts';
@@ -65,6 +65,16 @@ function numbersOf({
   return rest;
 }
 
+/** Numbers that other batches of the same streams give. */
+function closeTo(measures: object): object {
+  return Object.fromEntries(
+    Object.entries(measures).map(([name, value]) => [
+      name,
+      name === 'ce_recovered' ? expect.any(Number) : expect.closeTo(value as number, 4),
+    ]),
+  );
+}
+
 /** Differences of float32 passes; the measures themselves are sums in float64. */
 const DIGITS = 4;
 
@@ -126,6 +136,20 @@ describe('evaluate', () => {
       );
       if (wanted !== null) expect(ce_replaced).toBeCloseTo(wanted, 5);
     }
+  });
+
+  it('leaves layers without a transcoder as they are', async () => {
+    const whole = await evaluate(request(set));
+    const lacking = join(folder, 'lacking');
+    cpSync(goldenPath('tiny-a', 'transcoders', set), lacking, { recursive: true });
+    rmSync(join(lacking, 'layer_2.safetensors'));
+    const more = { transcoders: lacking, allowMissingLayers: true };
+    const some = await evaluate(request(set, more));
+    expect(some.layers).toEqual([0, 1, 3].map((layer) => closeTo(whole.layers[layer]!)));
+    expect(some.all.ce_clean).toBeCloseTo(whole.all.ce_clean!, 5);
+    expect(some.all.ce_replaced).not.toBeCloseTo(whole.all.ce_replaced!, 3);
+    const refused = evaluate(request(set, { ...more, layers: [2] }));
+    await expect(refused).rejects.toThrow('the set has no transcoder for layer 2');
   });
 
   it('that is stopped anywhere and resumed gives the same numbers', async () => {

@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Session } from '../../src/engine/session.ts';
 import type { Edit, HookName } from '../../src/model/hooks.ts';
-import type { LayerFeatures } from '../../src/evaluation/reconstruct.ts';
+import type { LayerFeatures } from '../../src/transcoder/activations/activation.ts';
 
 type Matrix = Float64Array[];
 

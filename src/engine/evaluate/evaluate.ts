@@ -36,9 +36,9 @@ export async function evaluate(request: EvaluateRequest): Promise<EvaluateResult
   using corpora = await openCorpora(request.corpus);
   using session = await openSession(request, {
     preloadEncoders: true,
-    check: ({ config }) => {
+    check: ({ config, set }) => {
       contextOf(request, config);
-      checkLayers(request, config);
+      layersOf(request, config, set);
     },
   });
   return await evaluateCorpora(session, request, corpora.all);
@@ -59,7 +59,7 @@ async function evaluateCorpora(
   const { config } = replacement.model;
   const { transcoders } = replacement;
   const context = contextOf(request, config);
-  const alone = layersOf(request, session);
+  const alone = layersOf(request, config, transcoders);
   const state = await openState(session, request, { corpora, context, alone });
   const n_resumed_tokens = state.progress.place.n_tokens;
   const source = {
@@ -209,32 +209,23 @@ function contextOf({ context }: EvaluateRequest, { n_ctx }: TransformerConfig): 
   });
 }
 
-const LAYERS_HINT = 'Give layers of the set, such as 0-5,9, or none; all are replaced together in any case.';
-
-function checkLayers({ layers }: EvaluateRequest, { n_layers }: TransformerConfig): void {
-  const wrong = layers?.find((layer) => !(Number.isInteger(layer) && layer >= 0 && layer < n_layers));
-  if (wrong === undefined) return;
+/** Layers that are replaced alone, ascending. */
+function layersOf(
+  { layers }: EvaluateRequest,
+  { n_layers }: TransformerConfig,
+  set: { readonly layers: readonly { readonly layer: number }[] },
+): number[] {
+  const own = set.layers.map(({ layer }) => layer);
+  const wrong = layers?.find((layer) => !own.includes(layer));
+  if (wrong === undefined) return layers ? [...new Set(layers)].sort((a, b) => a - b) : own;
+  const isOfModel = Number.isInteger(wrong) && wrong >= 0 && wrong < n_layers;
   throw new UsageError({
     code: 'out_of_range',
-    message: `--layers: the model has no layer ${wrong}; it has ${n_layers}, from 0 to ${n_layers - 1}`,
-    hint: LAYERS_HINT,
+    message: isOfModel
+      ? `--layers: the set has no transcoder for layer ${wrong}`
+      : `--layers: the model has no layer ${wrong}; it has ${n_layers}, from 0 to ${n_layers - 1}`,
+    hint: 'Give layers of the set, such as 0-5,9, or none; all are replaced together in any case.',
   });
-}
-
-/** Layers that are replaced alone, ascending. */
-function layersOf(request: EvaluateRequest, { replacement, description }: Session): number[] {
-  const own = replacement.transcoders.layers.map(({ layer }) => layer);
-  if (request.layers === undefined) return own;
-  checkLayers(request, replacement.model.config);
-  const missing = request.layers.find((layer) => !own.includes(layer));
-  if (missing !== undefined) {
-    throw new UsageError({
-      code: 'out_of_range',
-      message: `--layers: ${description.transcoders} has no transcoder for layer ${missing}`,
-      hint: LAYERS_HINT,
-    });
-  }
-  return [...new Set(request.layers)].sort((a, b) => a - b);
 }
 
 /** A state with the same name is of the same evaluation, unless the file was named by the user. */
