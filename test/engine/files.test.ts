@@ -335,6 +335,20 @@ describe('A set in a folder', () => {
     expect(error.hint).toContain('hf://owner/name/path');
   });
 
+  it.each(['pythia-70m-deduped', 'a/b/c'])(
+    'that was made for a model of no known name says so, and how to name it: %s',
+    async (name) => {
+      using copy = copyFixture('layouts/saelens', 'set');
+      for (let layer = 0; layer < 4; layer++) {
+        editText(join(copy.set, `layer_${layer}`, 'cfg.json'), (text) => text.replace('golden/tiny-a', name));
+      }
+      const error = await refusalOf(openSubject({ transcoders: copy.set }, { dryRun: true }));
+      expect(error).toMatchObject({ exitCode: EXIT.notFound, code: 'no_model' });
+      expect(error.message).toContain(`'${copy.set}' was made for '${name}'`);
+      expect(error.hint).toBe('Name the model with --model.');
+    },
+  );
+
   it('may have folders that look like URLs', async () => {
     using copy = copyFixture('layouts/saelens', 'set');
     const names = { model: copy.model, transcoders: copy.set };

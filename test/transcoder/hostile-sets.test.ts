@@ -240,6 +240,17 @@ describe('Gemma Scope 2 without config.yaml', () => {
   });
 });
 
+describe('A folder of one sparsify layer', () => {
+  it('does not say which layer it is: the folder above does', async () => {
+    const set = goldenPath('layouts/sparsify', 'transcoders', 'set', 'layers.1.mlp');
+    await expect(open(set, 'tiny-a', { allowMissingLayers: true })).rejects.toMatchObject({
+      exitCode: 4,
+      message: expect.stringContaining('expected layers.<i>.mlp') as unknown,
+      hint: 'Name the folder that it lies in.',
+    });
+  });
+});
+
 describe('A configuration', () => {
   it.each(['constructor', '__proto__', 'toString'])(
     'whose scan is %s has no k that is known',

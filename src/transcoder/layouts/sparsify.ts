@@ -70,7 +70,7 @@ async function describeLayer(files: SetFiles, folder: string): Promise<LayerDesc
       'the hookpoint (its folder)',
       hookpoint,
       'layers.<i>.mlp',
-      'Only transcoders of MLPs can be traced.',
+      hookpoint === '' ? 'Name the folder that it lies in.' : 'Only transcoders of MLPs can be traced.',
     );
   if (!config.transcode) {
     const hint = 'An autoencoder reconstructs its own input; only transcoders describe what an MLP does.';
