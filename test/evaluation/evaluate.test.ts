@@ -9,7 +9,7 @@ import { openSession } from '../../src/engine/session.ts';
 import { windowsOf } from '../../src/features/build.ts';
 import { alteredSet } from '../engine/altered-set.ts';
 import { TEST_DEVICES } from '../support/backends.ts';
-import { goldenPath, prompts } from '../support/golden.ts';
+import { goldenPath, prompts, type LayoutFixture } from '../support/golden.ts';
 import { plainMeasures } from './plain.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'tracer-evaluate-'));
@@ -42,10 +42,16 @@ function corpus(name: string, documents: readonly string[] = DOCUMENTS): string 
 
 const CORPUS = corpus('corpus.txt');
 
+function isLayout(set: string): set is LayoutFixture {
+  return set.startsWith('layouts/');
+}
+
 function request(set: string, more: Partial<EvaluateRequest> = {}): EvaluateRequest {
   return {
     model: goldenPath('tiny-a', 'model'),
-    transcoders: goldenPath('tiny-a', 'transcoders', set),
+    transcoders: isLayout(set)
+      ? goldenPath(set, 'transcoders', 'set')
+      : goldenPath('tiny-a', 'transcoders', set),
     device: 'wasm',
     offline: true,
     corpus: [CORPUS],
@@ -78,7 +84,18 @@ function closeTo(measures: object): object {
 /** Differences of float32 passes; the measures themselves are sums in float64. */
 const DIGITS = 4;
 
-describe.each(['plt-jumprelu', 'plt-relu-skip', 'plt-topk', 'clt', 'gemmascope'])('measures of %s', (set) => {
+/** The last ones write before the norm behind the MLP. */
+const SETS = [
+  'plt-jumprelu',
+  'plt-relu-skip',
+  'plt-topk',
+  'clt',
+  'gemmascope',
+  'layouts/saelens-skip',
+  'layouts/crv',
+];
+
+describe.each(SETS)('measures of %s', (set) => {
   it.each(TEST_DEVICES)('are those of their definitions on %s', async (device) => {
     using session = await openSession(request(set, { device }));
     const found = await evaluateIn(session, request(set));
