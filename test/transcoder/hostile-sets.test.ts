@@ -204,6 +204,25 @@ describe('a folder', () => {
   });
 });
 
+describe('A layer whose weights are there without the file that says what they are', () => {
+  it.each([
+    ['tiny-a', goldenPath('layouts/sparsify', 'transcoders', 'set'), 'layers.1.mlp/cfg.json'],
+    ['tiny-a', goldenPath('layouts/saelens', 'transcoders', 'set'), 'layer_1/cfg.json'],
+    [
+      'families/gemma3',
+      goldenPath('families/gemma3', 'transcoders', 'transcoders', 'transcoder_all'),
+      'layer_1_width_72_l0_small/config.json',
+    ],
+  ] as const)('is no layer that the set lacks: %s, %s', async (model, original, config) => {
+    const set = copyOf({ set: original });
+    rmSync(join(set, config));
+    await expect(open(set, model, { allowMissingLayers: true })).rejects.toMatchObject({
+      exitCode: 3,
+      message: expect.stringContaining(config) as unknown,
+    });
+  });
+});
+
 describe('Gemma Scope 2 without config.yaml', () => {
   it.each([
     { set: 'transcoders', below: 'transcoder_all', kind: 'transcoder_set' },
@@ -238,6 +257,20 @@ describe('Gemma Scope 2 without config.yaml', () => {
     expect((await open(one, 'families/gemma3', { allowMissingLayers: true })).layers).toEqual([2]);
     expect(mayBelongToSet('config.json')).toBe(true);
   });
+});
+
+describe('Gemma Scope 2 with config.yaml', () => {
+  it.each(['w_enc', 'w_dec', 'threshold', 'b_enc', 'b_dec'])(
+    'without the tensor %s names it',
+    async (key) => {
+      const set = copyOf({ set: goldenPath('families/gemma3', 'transcoders', 'transcoders') });
+      editTensors(join(set, 'transcoder_all/layer_1_width_72_l0_small/params.safetensors'), (tensors) => tensors.delete(key)); // prettier-ignore
+      await expect(open(set, 'families/gemma3')).rejects.toMatchObject({
+        exitCode: 4,
+        message: expect.stringContaining(`layer_1_width_72_l0_small/params.safetensors has no tensor ${key}`) as unknown, // prettier-ignore
+      });
+    },
+  );
 });
 
 describe('A folder of one sparsify layer', () => {
