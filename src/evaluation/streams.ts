@@ -60,7 +60,8 @@ export async function replacedStreams(
       alone = new Map([...alone.keys()].map((replaced, i) => [replaced, later[i]!]));
       if (!isReplaced) continue;
       const outputs = (await instead.outputs(layer, observed)).map((output) => values.own(output));
-      const continued = (i: number): Tensor2D => owned.own(withOutput(pass, layer, observed[i]!, outputs[i]!));
+      const continued = (i: number): Tensor2D =>
+        owned.own(withOutput(pass, layer, observed[i]!, outputs[i]!));
       if (layers.alone.has(layer)) alone.set(layer, continued(0));
       if (all) owned.free(all);
       all = continued(all ? 1 : 0);
