@@ -5,8 +5,10 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { HeldWeight, Tensor, Tensor2D } from '../backend/backend.ts';
 import { yieldToEventLoop } from '../backend/event-loop.ts';
+import { unreachable } from '../errors.ts';
 import { ActivationCache, hookPoints } from '../model/activation-cache.ts';
 import type { PassContext } from '../model/attention.ts';
+import { mlpHalf } from '../model/block.ts';
 import { matricesOf } from '../model/block-spec.ts';
 import { blockHook } from '../model/hooks.ts';
 import type { ReplacementModel } from '../replacement/replacement-model.ts';
@@ -128,6 +130,23 @@ export class StackedPass implements Disposable {
         base: own(tf.tidy(() => part(tf.add(captured.get<Tensor2D>(before), captured.get(attended)), i))),
       })),
     };
+  }
+
+  /**
+   * The residual stream after a layer in which `written` stands at the feature output. Called inside a tidy.
+   * @param base the stream without what the MLP writes
+   */
+  withOutput(layer: number, base: Tensor2D, written: Tensor2D): Tensor2D {
+    const { model, transcoders } = this.replacement;
+    const site = transcoders.config.feature_output_hook;
+    switch (site) {
+      case 'hook_mlp_out':
+        return tf.add(base, written);
+      case 'mlp.hook_out': // a norm may follow
+        return mlpHalf(base, written, model.weights.blocks[layer]!, layer, this.contextOf(1));
+      default:
+        return unreachable(site);
+    }
   }
 
   /** Masks and angles are the same for all layers. */

@@ -4,8 +4,7 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor2D } from '../backend/backend.ts';
-import { blockHook } from '../model/hooks.ts';
-import { NO_HOOKS } from '../training/pass.ts';
+import type { Batch } from '../training/batch.ts';
 import { OwnedTensors } from './owned-tensors.ts';
 import type { LayerValues, StackedPass } from './stacked-pass.ts';
 
@@ -60,8 +59,11 @@ export async function replacedStreams(
       alone = new Map([...alone.keys()].map((replaced, i) => [replaced, later[i]!]));
       if (!isReplaced) continue;
       const outputs = (await instead.outputs(layer, observed)).map((output) => values.own(output));
-      const continued = (i: number): Tensor2D =>
-        owned.own(withOutput(pass, layer, observed[i]!, outputs[i]!));
+      const continued = (i: number): Tensor2D => {
+        const { base, output } = observed[i]!;
+        const after = (): Tensor2D => pass.withOutput(layer, base, mixed(output, outputs[i]!, pass.batch));
+        return owned.own(tf.tidy(after));
+      };
       if (layers.alone.has(layer)) alone.set(layer, continued(0));
       if (all) owned.free(all);
       all = continued(all ? 1 : 0);
@@ -73,22 +75,9 @@ export async function replacedStreams(
   }
 }
 
-/** The residual stream after a layer with other outputs at inner positions; the others keep what their MLP writes. */
-function withOutput(
-  { batch: { inner }, replacement }: StackedPass,
-  layer: number,
-  { base, output }: LayerValues,
-  instead: Tensor2D,
-): Tensor2D {
-  const n = base.shape[0];
-  const rows = Int32Array.from({ length: n }, (_, position) => inner.length + position);
+/** What a layer writes with other outputs at inner positions; the others keep what their MLP writes. [positions, d_model] */
+function mixed(own: Tensor2D, instead: Tensor2D, { inner }: Batch): Tensor2D {
+  const rows = Int32Array.from({ length: own.shape[0] }, (_, position) => inner.length + position);
   for (const [row, position] of inner.entries()) rows[position] = row;
-  return tf.tidy(() => {
-    const written: Tensor2D = tf.gather(tf.concat([instead, output], 0), tf.tensor1d(rows, 'int32'));
-    const entering = replacement.normBehind(layer)?.forward(written, NO_HOOKS, {
-      scale: blockHook(layer, 'ln2_post.hook_scale'),
-      normalized: blockHook(layer, 'ln2_post.hook_normalized'),
-    });
-    return tf.add<Tensor2D>(base, entering ?? written);
-  });
+  return tf.gather(tf.concat([instead, own], 0), tf.tensor1d(rows, 'int32'));
 }

@@ -8,8 +8,8 @@ import type { EvaluateRequest, EvaluateResult } from '../../src/engine/evaluate/
 import { openSession } from '../../src/engine/session.ts';
 import { windowsOf } from '../../src/features/build.ts';
 import { alteredSet } from '../engine/altered-set.ts';
-import { TEST_DEVICES } from '../support/backends.ts';
-import { goldenPath, prompts, type LayoutFixture } from '../support/golden.ts';
+import { TEST_DEVICES, type TestDevice } from '../support/backends.ts';
+import { goldenPath, LAYOUT_FIXTURES, prompts, type Fixture } from '../support/golden.ts';
 import { plainMeasures } from './plain.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'tracer-evaluate-'));
@@ -42,16 +42,14 @@ function corpus(name: string, documents: readonly string[] = DOCUMENTS): string 
 
 const CORPUS = corpus('corpus.txt');
 
-function isLayout(set: string): set is LayoutFixture {
-  return set.startsWith('layouts/');
-}
-
-function request(set: string, more: Partial<EvaluateRequest> = {}): EvaluateRequest {
+function request(
+  set: string,
+  more: Partial<EvaluateRequest> = {},
+  fixture: Fixture = 'tiny-a',
+): EvaluateRequest {
   return {
-    model: goldenPath('tiny-a', 'model'),
-    transcoders: isLayout(set)
-      ? goldenPath(set, 'transcoders', 'set')
-      : goldenPath('tiny-a', 'transcoders', set),
+    model: goldenPath(fixture, 'model'),
+    transcoders: goldenPath(fixture, 'transcoders', set),
     device: 'wasm',
     offline: true,
     corpus: [CORPUS],
@@ -84,21 +82,28 @@ function closeTo(measures: object): object {
 /** Differences of float32 passes; the measures themselves are sums in float64. */
 const DIGITS = 4;
 
-/** The last ones write before the norm behind the MLP. */
-const SETS = [
-  'plt-jumprelu',
-  'plt-relu-skip',
-  'plt-topk',
-  'clt',
-  'gemmascope',
-  'layouts/saelens-skip',
-  'layouts/crv',
+/** Every layout and activation function; blocks with learned positions, in parallel, with experts; cross-layer sets with skips. */
+const SUBJECTS: readonly (readonly [Fixture, string, readonly TestDevice[]])[] = [
+  ...['plt-jumprelu', 'plt-relu-skip', 'plt-topk', 'clt', 'gemmascope'].map(
+    (set) => ['tiny-a', set, TEST_DEVICES] as const,
+  ),
+  ...LAYOUT_FIXTURES.map((fixture) => [fixture, 'set', TEST_DEVICES.slice(0, 1)] as const),
+  ...(
+    [
+      ['families/gpt2', 'plt-jumprelu'],
+      ['families/gpt-neox', 'plt-jumprelu'],
+      ['families/gpt-oss', 'clt'],
+      ['families/gemma3', 'clt-affine'],
+      ['families/llama', 'plt-relu-skip'],
+    ] as const
+  ).map(([fixture, set]) => [fixture, set, TEST_DEVICES.slice(0, 1)] as const),
 ];
 
-describe.each(SETS)('measures of %s', (set) => {
-  it.each(TEST_DEVICES)('are those of their definitions on %s', async (device) => {
-    using session = await openSession(request(set, { device }));
-    const found = await evaluateIn(session, request(set));
+describe.each(SUBJECTS)('measures of %s %s', (fixture, set, devices) => {
+  it.each(devices)('are those of their definitions on %s', async (device) => {
+    using session = await openSession(request(set, { device }, fixture));
+    expect(session.prompts.rule.n_ignored).toBe(1);
+    const found = await evaluateIn(session, request(set, {}, fixture));
     const windows = DOCUMENTS.flatMap((text) =>
       windowsOf(session.tokenizer.encode(text), session.tokenizer.bosId, CONTEXT),
     );
@@ -170,7 +175,7 @@ describe('evaluate', () => {
   });
 
   it('that is stopped anywhere and resumed gives the same numbers', async () => {
-    const documents = Array.from({ length: 160 }, (_, i) => `${i} ${DOCUMENTS[i % DOCUMENTS.length]!}`);
+    const documents = Array.from({ length: 100 }, (_, i) => `${i} ${DOCUMENTS[i % DOCUMENTS.length]!}`);
     const long = [corpus('long.txt', documents)];
     const whole = await evaluate(request(set, { corpus: long }));
     const state = join(folder, 'state.safetensors');
