@@ -93,8 +93,9 @@ describe('tracer evaluate', () => {
       const child = start(args, { env });
       const finished = finish(child);
       const states = path.join(folder, 'cache/tracer/evaluations');
-      while (!(existsSync(states) && readdirSync(states).some((name) => name.endsWith('.safetensors'))))
-        await new Promise((resolve) => setTimeout(resolve, 10));
+      const isSaved = (): boolean =>
+        existsSync(states) && readdirSync(states).some((name) => name.endsWith('.safetensors'));
+      while (!isSaved() && child.exitCode === null) await new Promise((resolve) => setTimeout(resolve, 10));
       child.kill('SIGKILL');
       await finished;
       const { data } = envelope(await tracer([...args, '--resume'], { env }));

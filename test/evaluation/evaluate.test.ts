@@ -9,7 +9,7 @@ import { openSession } from '../../src/engine/session.ts';
 import { windowsOf } from '../../src/features/build.ts';
 import { alteredSet } from '../engine/altered-set.ts';
 import { TEST_DEVICES, type TestDevice } from '../support/backends.ts';
-import { goldenPath, LAYOUT_FIXTURES, prompts, type Fixture } from '../support/golden.ts';
+import { goldenPath, IS_FULL, LAYOUT_FIXTURES, prompts, type Fixture } from '../support/golden.ts';
 import { plainMeasures } from './plain.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'tracer-evaluate-'));
@@ -83,7 +83,7 @@ function closeTo(measures: object): object {
 const DIGITS = 4;
 
 /** Every layout and activation function; blocks with learned positions, in parallel, with experts; cross-layer sets with skips. */
-const SUBJECTS: readonly (readonly [Fixture, string, readonly TestDevice[]])[] = [
+const ALL_SUBJECTS: readonly (readonly [Fixture, string, readonly TestDevice[]])[] = [
   ...['plt-jumprelu', 'plt-relu-skip', 'plt-topk', 'clt', 'gemmascope'].map(
     (set) => ['tiny-a', set, TEST_DEVICES] as const,
   ),
@@ -98,6 +98,10 @@ const SUBJECTS: readonly (readonly [Fixture, string, readonly TestDevice[]])[] =
     ] as const
   ).map(([fixture, set]) => [fixture, set, TEST_DEVICES.slice(0, 1)] as const),
 ];
+
+/** Of a skip, TopK, a cross-layer set, one that writes before a norm, and a parallel block; `npm run test:full` takes all. */
+const FEW = ['tiny-a plt-relu-skip', 'tiny-a clt', 'layouts/crv set', 'families/gpt-neox plt-jumprelu'];
+const SUBJECTS = ALL_SUBJECTS.filter(([fixture, set]) => IS_FULL || FEW.includes(`${fixture} ${set}`));
 
 describe.each(SUBJECTS)('measures of %s %s', (fixture, set, devices) => {
   it.each(devices)('are those of their definitions on %s', async (device) => {
