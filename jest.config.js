@@ -1,3 +1,6 @@
+/** Half a minute and more on a quick machine: `npm run test:full` runs them. */
+const SLOW = ['test/evaluation/embedded'];
+
 /** Tests run as ES modules; TypeScript is stripped by swc, types are checked by `npm run typecheck`. */
 export default {
   testMatch: ['<rootDir>/test/**/*.test.ts'],
@@ -9,6 +12,7 @@ export default {
       { jsc: { target: 'es2022', parser: { syntax: 'typescript' } }, module: { type: 'es6' } },
     ],
   },
+  testPathIgnorePatterns: ['/node_modules/', ...(process.env['TRACER_TEST_FULL'] === '1' ? [] : SLOW)],
   modulePathIgnorePatterns: ['<rootDir>/dist/'],
   maxWorkers: 2,
   testTimeout: 60_000,

@@ -1,5 +1,5 @@
 /**
- * `npm run test:full`: `npm test`, then the command line on golden data of all families, and the golden data once more with each way to multiply (`TRACER_KERNEL`). Instructions that the
+ * `npm run test:full`: `npm test`, then the command line and evaluation on golden data of all families and layouts, and the golden data once more with each way to multiply (`TRACER_KERNEL`). Instructions that the
  * processor lacks are replaced by the best that it has, so such a run says nothing new.
  */
 import { spawnSync } from 'node:child_process';
@@ -16,7 +16,13 @@ const GOLDEN = [
   'test/attribution/families',
 ];
 
-const ON_FAMILIES = ['test/cli/golden', 'test/cli/attribute.test', 'test/cli/intervene.test'];
+const WIDER = [
+  'test/cli/golden',
+  'test/cli/attribute.test',
+  'test/cli/intervene.test',
+  'test/cli/layouts',
+  'test/evaluation',
+];
 
 function run(args, env = {}) {
   return spawnSync(process.execPath, [RUN, ...args], { stdio: 'inherit', env: { ...process.env, ...env } })
@@ -24,8 +30,8 @@ function run(args, env = {}) {
 }
 
 let failed = run([]) !== 0;
-console.log('\nThe command line on golden data of other families');
-failed = run(ON_FAMILIES, { TRACER_TEST_FULL: '1' }) !== 0 || failed;
+console.log('\nThe command line and evaluation on golden data of all families and layouts');
+failed = run(WIDER, { TRACER_TEST_FULL: '1' }) !== 0 || failed;
 for (const kernel of KERNELS) {
   console.log(`\nGolden data with TRACER_KERNEL=${kernel}`);
   failed = run(GOLDEN, { TRACER_KERNEL: kernel }) !== 0 || failed;

@@ -5,6 +5,7 @@ import { addAttribute } from './commands/attribute.ts';
 import { addCompletion } from './commands/completion.ts';
 import { addConfigure } from './commands/configure.ts';
 import { addDoctor } from './commands/doctor.ts';
+import { addEvaluate } from './commands/evaluate.ts';
 import { addFeatures } from './commands/features.ts';
 import { addGenerate } from './commands/generate.ts';
 import { addGraph } from './commands/graph.ts';
@@ -50,6 +51,7 @@ export function buildProgram(shell: Shell, write: (text: string) => void): Comma
     addAttribute,
     addGraph,
     addFeatures,
+    addEvaluate,
     addIntervene,
     addGenerate,
     addServe,

@@ -85,3 +85,33 @@ export function layerRange(flag: string): (text: string) => { from: number; to: 
     throw badValue(flag, 'FROM:TO', text, `Write it as ${flag} 0:26; the end is excluded.`);
   };
 }
+
+/** A parser of any numbers, for commander. */
+export function anyNumber(flag: string): (text: string) => number {
+  return (text) => {
+    const value = text.trim() === '' ? NaN : Number(text);
+    if (Number.isFinite(value)) return value;
+    throw badValue(flag, 'a number', text, `Write it as ${flag} 0.9.`);
+  };
+}
+
+const LAYER_PART = /^(\d+)(?:([-:])(\d+))?$/;
+/** Beyond any model: a longer list would only take memory. */
+const MOST_LAYERS = 10_000;
+
+/** A parser of lists of layers, for commander: `0-5,9` with both ends, `0:6` with the end excluded, `none`. */
+export function layerList(flag: string): (text: string) => number[] {
+  return (text) => {
+    if (text.trim() === 'none') return [];
+    const bad = (): UsageError =>
+      badValue(flag, 'layers such as 0-5,9', text, `Write it as ${flag} 0-5,9, or ${flag} none.`);
+    return text.split(',').flatMap((part) => {
+      const [, first, sign, last] = LAYER_PART.exec(part.trim()) ?? [];
+      if (first === undefined) throw bad();
+      const from = Number(first);
+      const to = last === undefined ? from + 1 : Number(last) + (sign === '-' ? 1 : 0);
+      if (!(from < to && to <= MOST_LAYERS)) throw bad();
+      return Array.from({ length: to - from }, (_, i) => from + i);
+    });
+  };
+}

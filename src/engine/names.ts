@@ -214,7 +214,23 @@ function modelNameFor(set: Located, config: SetDescription, setName: string): st
     ({ name, reference }) =>
       name === config.model_name || (reference.kind === 'hub' && reference.repo === config.model_name),
   );
-  return known?.name ?? config.model_name;
+  return known?.name ?? checkedModelName(config.model_name, setName);
+}
+
+/** The name that a set gives its model, where it can be followed. Sets of other libraries have names of their own. */
+function checkedModelName(name: string, setName: string): string {
+  try {
+    locate('models', name);
+    return name;
+  } catch (cause) {
+    if (!(cause instanceof TracerError)) throw cause;
+    throw new NotFoundError({
+      code: 'no_model',
+      message: `the transcoder set '${setName}' was made for '${name}', which is no preset, repository or folder`,
+      hint: 'Name the model with --model.',
+      cause,
+    });
+  }
 }
 
 /** Refuses a named file that the model folder lacks. */

@@ -4,7 +4,9 @@ import { fileURLToPath } from 'node:url';
 import { BadFileError, NotFoundError } from '../errors.ts';
 import { openFileSource, type ByteSource } from '../formats/byte-source.ts';
 import { pathInside } from '../formats/safe-path.ts';
+import { messageOf } from '../formats/system-errors.ts';
 import {
+  parseHubUri,
   resolveFiles,
   resolveUris,
   type Located,
@@ -34,13 +36,15 @@ export async function describedSet(
     wanted: mayBelongToSet,
     isEnough: ({ files }) => isRecognised(files.map(({ path }) => path)),
   });
+  const files = fileSet(local, reference.kind === 'local' ? reference.path : undefined);
   const described = await describeSet({
-    ...fileSet(local, reference.kind === 'local' ? reference.path : undefined),
+    ...files,
     paths: local.files.map(({ path }) => path),
     repository: reference.kind === 'hub' ? reference.repo : undefined,
   });
   const place = (entry: string): string => {
-    if (isAddress(entry)) return entry;
+    if (files.has(entry)) return entry;
+    if (isAddress(entry)) return checkedAddress(entry, setName);
     if (reference.kind === 'local') return placeOnDisk(entry, reference.path, setName);
     return (URL_SCHEME.test(entry) ? undefined : pathInside(entry)) ?? refuseOutside(entry, setName);
   };
@@ -48,6 +52,21 @@ export async function describedSet(
     ...described,
     layers: described.layers.map((layer) => ({ ...layer, files: layer.files.map(place) })),
   };
+}
+
+/** Throws `BadFileError` for an address that names no file of a repository. */
+function checkedAddress(entry: string, setName: string): string {
+  try {
+    parseHubUri(entry);
+    return entry;
+  } catch (cause) {
+    throw new BadFileError({
+      code: 'bad_set_config',
+      message: `the configuration of ${setName}: ${messageOf(cause)}`,
+      hint: 'A file on the Hub is listed as hf://owner/name/path or hf://owner/name/path@revision.',
+      cause,
+    });
+  }
 }
 
 function placeOnDisk(entry: string, folder: string, setName: string): string {

@@ -21,6 +21,7 @@ import type { Corpus } from './corpus.ts';
 import { decoderTokens } from './decoder-tokens.ts';
 import type { LayerStatistics } from './layer-statistics.ts';
 import { featurePage } from './page.ts';
+import { SaveInterval } from './save-interval.ts';
 import { writeIndex, writeLayerPages } from './write-pages.ts';
 
 export interface PageOptions {
@@ -133,20 +134,9 @@ async function openState(options: BuildOptions, shape: BuildShape): Promise<Buil
   });
 }
 
-/** Between two checkpoints, and how much longer than the last one took: writing them costs a twentieth at most. */
-const SHORTEST_INTERVAL_MS = 500;
-const INTERVAL_FACTOR = 20;
-
 async function readCorpus(state: BuildState, options: BuildOptions): Promise<void> {
   const { corpus, tokenizer, bosId, context, replacement, signal } = options;
-  let savedMs = performance.now();
-  let intervalMs = SHORTEST_INTERVAL_MS;
-  const save = async (): Promise<void> => {
-    const startMs = performance.now();
-    await state.save();
-    savedMs = performance.now();
-    intervalMs = Math.max(SHORTEST_INTERVAL_MS, INTERVAL_FACTOR * (savedMs - startMs));
-  };
+  const checkpoints = new SaveInterval(() => state.save());
   try {
     for await (const { text, place, next } of corpus.documents(state.progress.place)) {
       options.onRead?.(place.offset, corpus.bytes);
@@ -154,7 +144,7 @@ async function readCorpus(state: BuildState, options: BuildOptions): Promise<voi
       for (const tokens of windows.slice(state.progress.n_windows_of_document)) {
         signal?.throwIfAborted();
         await collectWindow(replacement, state, tokens, options);
-        if (performance.now() - savedMs > intervalMs) await save();
+        await checkpoints.saveWhenDue();
       }
       const { n_documents } = state.progress;
       state.progress = {
@@ -172,7 +162,7 @@ async function readCorpus(state: BuildState, options: BuildOptions): Promise<voi
     throw error;
   }
   options.onRead?.(corpus.bytes, corpus.bytes);
-  await save();
+  await checkpoints.save();
 }
 
 /** Pieces of a document, each with BOS in front, since a model expects it there; null: nothing is put in front. */

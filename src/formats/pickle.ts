@@ -13,14 +13,18 @@ export function isPickleName(path: string): boolean {
   return SUFFIXES.some((suffix) => lower.endsWith(suffix));
 }
 
+/** What a pickle is called once it is converted. */
+export function convertedName(path: string): string {
+  return `${path.replace(/\.[^./]*$/, '')}.safetensors`;
+}
+
 /** The refusal of a pickle, with the command that converts it. `others` is how many more there are. */
 export function pickleRefused(path: string, others = 0): BadFileError {
   const file = path.slice(path.lastIndexOf('/') + 1);
-  const target = `${file.replace(/\.[^.]*$/, '')}.safetensors`;
   const more = others > 0 ? ` (and ${others} more such files)` : '';
   return new BadFileError({
     code: 'unknown_format',
     message: `${path} is a Python pickle${more}; expected a safetensors file or an npz archive`,
-    hint: `A pickle runs code when it is opened, so it is never read. Convert it: ${CONVERT} ${file} ${target}`,
+    hint: `A pickle runs code when it is opened, so it is never read. Convert it: ${CONVERT} ${file} ${convertedName(file)}`,
   });
 }

@@ -26,6 +26,9 @@ export async function listLocalFolder(root: string): Promise<CachedFile[]> {
   }
 }
 
+/** Of a link: to nothing, to itself, or through what is no folder. */
+const LEADS_NOWHERE: ReadonlySet<string> = new Set(['ENOENT', 'ELOOP', 'ENOTDIR']);
+
 const GGUF_MAGIC = 'GGUF';
 
 /** By its name, or else by how it begins: files in Ollama's store are called by their hash. */
@@ -59,7 +62,7 @@ async function filesBelow(root: string, folder: string, above: ReadonlySet<strin
     .map(async (name): Promise<CachedFile[]> => {
       const path = folder === '' ? name : `${folder}/${name}`;
       const entry = await stat(join(root, path)).catch((error: unknown) => {
-        if (errnoCode(error) === 'ENOENT') return undefined; // a link that leads nowhere is not a file
+        if (LEADS_NOWHERE.has(errnoCode(error) ?? '')) return undefined; // such a link is not a file
         throw error;
       });
       if (entry?.isDirectory()) return filesBelow(root, path, inside);

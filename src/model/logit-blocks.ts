@@ -69,7 +69,8 @@ export async function lastLogits(model: Transformer, rows: Tensor2D): Promise<Fl
   }
 }
 
-function unembedded(
+/** Rows [start, start + n) of a site, [n, d_vocab], of rows at `unembed.hook_pre`. Belongs to the caller. */
+export function unembedded(
   { config }: Transformer,
   W_U: HeldWeight,
   rows: Tensor2D,

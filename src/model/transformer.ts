@@ -96,7 +96,7 @@ export class Transformer implements Disposable {
         };
         {
           using _held = await options.beforeLayer?.(layer);
-          residual = await this.runBlock(residual, layer, context, options.cache?.get(layer));
+          residual = await this.runLayer(residual, layer, context, options.cache?.get(layer));
         }
         await options.afterLayer?.(layer, activations);
       }
@@ -142,11 +142,12 @@ export class Transformer implements Disposable {
     }
   }
 
-  private async runBlock(
+  /** The residual stream [pos, d_model] after a layer, for passes that visit layers in another way. Disposes `residual`. */
+  async runLayer(
     residual: Tensor2D,
     layer: number,
     context: PassContext,
-    past: PastKeysValues | undefined,
+    past?: PastKeysValues,
   ): Promise<Tensor2D> {
     const stored = this.weights.blocks[layer]!;
     if (this.config.block.experts) return await expertBlock(residual, stored, layer, context, past);

@@ -28,6 +28,10 @@ function yesNo(value: boolean): string {
   return value ? 'yes' : 'no';
 }
 
+function keptText(layers: readonly number[]): string {
+  return `in layer${layers.length > 1 ? 's' : ''} ${layers.join(', ')}`;
+}
+
 export function configureView(result: ConfigureResult, screen: Screen): string {
   const stopped = foldLayers(result.gradient_stopped_at);
   const summary = facts(
@@ -41,7 +45,7 @@ export function configureView(result: ConfigureResult, screen: Screen): string {
       ['transcoders', String(result.n_transcoders)],
       ...(result.layers_without_transcoder.length === 0
         ? []
-        : [['layers with their own MLP', result.layers_without_transcoder.join(', ')] as const]),
+        : [['own MLP kept', keptText(result.layers_without_transcoder)] as const]),
       ['feature input hook', printable(result.feature_input_hook ?? 'none')],
       ['feature output hook', printable(result.feature_output_hook ?? 'none')],
       ['scan', result.scan === null ? 'none' : printable(result.scan)],

@@ -8,10 +8,12 @@ import type {
   InspectResult,
   InspectSummaryResult,
   TokenEffectResult,
+  TranscoderSetDetails,
   WeightResult,
 } from '../engine/inspect/types.ts';
 import type { SourceResult, Spread } from '../engine/result.ts';
 import { unreachable } from '../errors.ts';
+import { NO_SET } from '../transcoder/no-set.ts';
 import { activationText } from './load-view.ts';
 import {
   formatAmount,
@@ -89,11 +91,12 @@ function summaryView(result: InspectSummaryResult, screen: Screen): string {
     facts(
       [
         ['name', sourceText(result.sources.transcoders)],
+        ['layout', set.layout],
         ['kind', set.model_kind === 'cross_layer_transcoder' ? 'cross-layer' : 'one a layer'],
         ['made for', printable(set.model_name)],
         ['transcoders', String(set.n_transcoders)],
         ['activation', set.activation],
-        ['features', `${formatCount(set.d_transcoder)} a layer, ${formatCount(set.n_features)} in all`],
+        ['features', featureText(set)],
         ['feature input hook', printable(set.feature_input_hook)],
         ['feature output hook', printable(set.feature_output_hook)],
         ['skip connections', String(set.n_skip_connections)],
@@ -109,6 +112,13 @@ function summaryView(result: InspectSummaryResult, screen: Screen): string {
     ],
     screen,
   );
+}
+
+const OWN_MLP = 'none: the layer keeps its own MLP';
+
+function featureText({ d_transcoder, n_features, n_transcoders }: TranscoderSetDetails): string {
+  const isEven = d_transcoder * n_transcoders === n_features;
+  return `${isEven ? '' : 'up to '}${formatCount(d_transcoder)} a layer, ${formatCount(n_features)} in all`;
 }
 
 function layerView(result: InspectLayerResult, screen: Screen): string {
@@ -134,7 +144,7 @@ function layerView(result: InspectLayerResult, screen: Screen): string {
     [
       [`Layer ${result.layer}: hook points`, hookTable(result.hooks, screen)],
       ['Weights', weightTable(result.weights, screen)],
-      ['Transcoder', statistics],
+      ['Transcoder', statistics ?? (result.transcoders === NO_SET ? null : OWN_MLP)],
     ],
     screen,
   );

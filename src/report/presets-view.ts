@@ -26,7 +26,7 @@ export function presetsView({ models, transcoders }: ListResult, screen: Screen)
   const modelTable = table(
     [
       { title: 'model' },
-      { title: 'parameters', ...right },
+      { title: 'size', ...right },
       { title: 'layers', ...right },
       { title: 'd_model', ...right },
       { title: 'licence' },
@@ -48,8 +48,8 @@ export function presetsView({ models, transcoders }: ListResult, screen: Screen)
       { title: 'kind' },
       { title: 'layers', ...right },
       { title: 'features', ...right },
-      { title: 'numbers', ...right },
-      { title: 'model' },
+      { title: 'size', ...right },
+      { title: 'licence' },
     ],
     transcoders.map((set) => [
       printable(set.name),
@@ -61,13 +61,24 @@ export function presetsView({ models, transcoders }: ListResult, screen: Screen)
     ]),
     screen,
   );
-  const note =
-    'OWNER/NAME@BRANCH may be another commit next time; --transcoders OWNER/NAME@COMMIT stays the same.';
-  return `${sections(
+  return sections(
     [
       ['Models', modelTable],
       ['Transcoder sets', setTable],
+      ['Revisions', revisionText([...models, ...transcoders])],
     ],
     screen,
-  )}\n${note}`;
+  );
+}
+
+/** Which presets stay the same; most of them follow a branch. */
+function revisionText(presets: readonly PresetResult[]): string {
+  const pinned = presets.flatMap(({ name, follows_branch }) =>
+    follows_branch === false ? [printable(name)] : [],
+  );
+  return [
+    `Pinned to a commit: ${pinned.join(', ')}.`,
+    'Others follow a branch (OWNER/NAME@BRANCH), which may be another commit next time.',
+    'OWNER/NAME@COMMIT stays the same.',
+  ].join('\n');
 }

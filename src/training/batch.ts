@@ -12,16 +12,17 @@ export interface Batch {
   readonly length: number;
   /** [n_rows · length] */
   readonly tokens: Int32Array;
-  /** Indices into `tokens` that have a next token, and that token. */
+  /** Indices into `tokens` from which a token is predicted, and that token: each token at `inner` that has one before it. */
   readonly places: Int32Array;
   readonly targets: Int32Array;
-  /** Indices of tokens that are neither padding nor the first of their row. */
+  /** Indices of tokens that are neither padding nor one of the first of their row that count as inactive. */
   readonly inner: Int32Array;
 }
 
 const PADDING = 0;
 
-export function batchOf(rows: readonly ArrayLike<number>[]): Batch {
+/** @param n_ignored leading tokens of a row that count as inactive */
+export function batchOf(rows: readonly ArrayLike<number>[], n_ignored = 1): Batch {
   const length = rows.reduce((longest, row) => Math.max(longest, row.length), 0);
   const tokens = new Int32Array(rows.length * length).fill(PADDING);
   const places: number[] = [];
@@ -31,10 +32,11 @@ export function batchOf(rows: readonly ArrayLike<number>[]): Batch {
     for (let i = 0; i < row.length; i++) {
       const place = r * length + i;
       tokens[place] = row[i]!;
-      if (i > 0) inner.push(place);
-      if (i + 1 === row.length) continue;
-      places.push(place);
-      targets.push(row[i + 1]!);
+      if (i < n_ignored) continue;
+      inner.push(place);
+      if (i === 0) continue;
+      places.push(place - 1);
+      targets.push(row[i]!);
     }
   }
   return {

@@ -39,7 +39,7 @@ const KINDS = '"transcoder_set" or "cross_layer_transcoder"';
 type Refuse = (field: string, found: unknown, expected: string, hint: string) => never;
 
 /** k of published sets whose configuration does not say it, by repository or `scan` (circuit-tracer's loader has the same table). */
-const KNOWN_K: Readonly<Record<string, number>> = { 'facebook/crv-8b-instruct-transcoders': 128 };
+const KNOWN_K: ReadonlyMap<string, number> = new Map([['facebook/crv-8b-instruct-transcoders', 128]]);
 
 /**
  * Checks the content of `config.yaml`; `name` is for the message of the `BadFileError` that it throws.
@@ -78,7 +78,7 @@ export function setConfig(
     );
   }
   const scan = typeof file.scan === 'string' ? file.scan : (file.scan?.join(',') ?? null);
-  const known_k = KNOWN_K[repository ?? ''] ?? KNOWN_K[scan ?? ''];
+  const known_k = KNOWN_K.get(repository ?? '') ?? KNOWN_K.get(scan ?? '');
   return {
     // Older sets have a list of files and no kind: there was only one.
     kind:

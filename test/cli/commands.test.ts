@@ -69,7 +69,10 @@ describe('tracer load', () => {
       n_parameters: (26 + 351) * 16_384 * 2304,
     });
     const { stdout } = await tracer(['load', '--list']);
-    expect(stdout).toMatch(/gemma-3-4b-it-262k-affine +per-layer +34 +262,144 +45\.6B +gated/);
+    expect(stdout).toMatch(/^set +kind +layers +features +size +licence$/m);
+    expect(stdout).toMatch(/^gemma-3-4b-it-262k-affine +per-layer +34 +262,144 +45\.6B +gated$/m);
+    expect(stdout).toMatch(/^llama-3\.1-8b-instruct +8B +32 /m); // names stay whole, to be copied
+    expect(stdout).toContain('Pinned to a commit: gemma-2-2b, gemma, gemma-npz.');
   });
 
   it('reads no weight in a dry run', async () => {

@@ -1,13 +1,14 @@
-/** The tour, followed from beginning to end: files that it shows are written, commands are run, outputs are compared. */
+/** Pages followed from beginning to end: files that they show are written, commands are run, outputs are compared. */
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { tracer } from '../cli/start.ts';
 
-const PAGE = readFileSync(path.join(import.meta.dirname, '../../docs/tour.md'), 'utf8');
-const folder = mkdtempSync(path.join(tmpdir(), 'tracer-tour-'));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const PAGES = [
+  { page: 'tour.md', least: 9 },
+  { page: 'evaluate.md', least: 1 },
+];
 
 interface Command {
   readonly line: string;
@@ -16,24 +17,30 @@ interface Command {
 }
 
 /** Files shown as "`name`:" and a block; commands of blocks marked `shell-session`, each followed by its output. */
-const files = [...PAGE.matchAll(/`([\w-]+\.jsonl?)`:\n\n```\w+\n([\s\S]*?)```/g)].map((match) => ({
-  name: match[1]!,
-  text: match[2]!,
-}));
-const commands: Command[] = [...PAGE.matchAll(/```shell-session\n([\s\S]*?)```/g)].flatMap(([, block]) =>
-  block!
-    .split(/^(?=\$ tracer )/m)
-    .filter((part) => part.startsWith('$ tracer '))
-    .map((part) => {
-      const [first, ...rest] = part.trimEnd().split('\n');
-      const asked = rest.indexOf('$ echo $?');
-      return {
-        line: first!.slice('$ tracer '.length),
-        output: (asked < 0 ? rest : rest.slice(0, asked)).filter((text) => text.trim() !== ''),
-        exitCode: asked < 0 ? 0 : Number(rest[asked + 1]),
-      };
+function contentOf(page: string): { files: { name: string; text: string }[]; commands: Command[] } {
+  const content = readFileSync(path.join(import.meta.dirname, '../../docs', page), 'utf8');
+  const files = [...content.matchAll(/`([\w-]+\.(?:jsonl?|txt))`:\n\n```\w+\n([\s\S]*?)```/g)].map(
+    (match) => ({
+      name: match[1]!,
+      text: match[2]!,
     }),
-);
+  );
+  const commands = [...content.matchAll(/```shell-session\n([\s\S]*?)```/g)].flatMap(([, block]) =>
+    block!
+      .split(/^(?=\$ tracer )/m)
+      .filter((part) => part.startsWith('$ tracer '))
+      .map((part): Command => {
+        const [first, ...rest] = part.trimEnd().split('\n');
+        const asked = rest.indexOf('$ echo $?');
+        return {
+          line: first!.slice('$ tracer '.length),
+          output: (asked < 0 ? rest : rest.slice(0, asked)).filter((text) => text.trim() !== ''),
+          exitCode: asked < 0 ? 0 : Number(rest[asked + 1]),
+        };
+      }),
+  );
+  return { files, commands };
+}
 
 function words(line: string): string[] {
   return [...line.matchAll(/"([^"]*)"|'([^']*)'|(\S+)/g)].map((match) => match[1] ?? match[2] ?? match[3]!);
@@ -53,9 +60,13 @@ function isSame(shown: string, found: string): boolean {
   );
 }
 
-describe('the tour', () => {
+describe.each(PAGES)('docs/$page', ({ page, least }) => {
+  const folder = mkdtempSync(path.join(tmpdir(), 'tracer-page-'));
+  afterAll(() => rmSync(folder, { recursive: true, force: true }));
+  const { files, commands } = contentOf(page);
+
   it('shows commands, their outputs, and files', () => {
-    expect(commands.length).toBeGreaterThan(8);
+    expect(commands.length).toBeGreaterThanOrEqual(least);
     expect(files.length).toBeGreaterThan(0);
     for (const { name, text } of files) writeFileSync(path.join(folder, name), text);
   });

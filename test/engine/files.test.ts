@@ -6,6 +6,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  renameSync,
   rmSync,
   statSync,
   writeFileSync,
@@ -316,6 +317,45 @@ describe('A set in a folder', () => {
       expect(error.message).toContain(`transcoders names "${entry}"`);
     },
   );
+
+  it.each([
+    'hf://',
+    'hf://owner',
+    'hf://owner/name',
+    'hf://a/../../x',
+    'hf://datasets/owner/name/x.safetensors',
+  ])('is refused with an address that is none, as the fault of its configuration: %s', async (entry) => {
+    using copy = copyFixture('tiny-a');
+    list(copy, `[${LAYERS[0]}, '${entry}', ${LAYERS[2]}, ${LAYERS[3]}]`);
+    const error = await refusalOf(
+      openSubject({ model: copy.model, transcoders: copy.set }, { dryRun: true }),
+    );
+    expect(error).toMatchObject({ exitCode: EXIT.badFile, code: 'bad_set_config' });
+    expect(error.message).toContain(`the configuration of ${copy.set}: '${entry}'`);
+    expect(error.hint).toContain('hf://owner/name/path');
+  });
+
+  it.each(['pythia-70m-deduped', 'a/b/c'])(
+    'that was made for a model of no known name says so, and how to name it: %s',
+    async (name) => {
+      using copy = copyFixture('layouts/saelens', 'set');
+      for (let layer = 0; layer < 4; layer++) {
+        editText(join(copy.set, `layer_${layer}`, 'cfg.json'), (text) => text.replace('golden/tiny-a', name));
+      }
+      const error = await refusalOf(openSubject({ transcoders: copy.set }, { dryRun: true }));
+      expect(error).toMatchObject({ exitCode: EXIT.notFound, code: 'no_model' });
+      expect(error.message).toContain(`'${copy.set}' was made for '${name}'`);
+      expect(error.hint).toBe('Name the model with --model.');
+    },
+  );
+
+  it('may have folders that look like URLs', async () => {
+    using copy = copyFixture('layouts/saelens', 'set');
+    const names = { model: copy.model, transcoders: copy.set };
+    renameSync(join(copy.set, 'layer_1'), join(copy.set, 'file:'));
+    using opened = await openSubject(names, { dryRun: true });
+    expect(opened.set.paths).toContain('file:/sae_weights.safetensors');
+  });
 
   it('is read without a tensor that nobody needs, whatever its type; a threshold is one where the set is ReLU', async () => {
     using copy = copyFixture('tiny-a');

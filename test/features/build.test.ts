@@ -8,6 +8,7 @@ import { inspect } from '../../src/engine/inspect/inspect.ts';
 import { BadFileError, ExhaustedError, UsageError } from '../../src/errors.ts';
 import { openFolderPages } from '../../src/features/folder-pages.ts';
 import { goldenSession } from '../engine/golden-session.ts';
+import { copyFixture } from '../support/damage.ts';
 import { goldenPath, prompts } from '../support/golden.ts';
 import { brutePages } from './brute-force.ts';
 
@@ -199,6 +200,21 @@ describe('a build', () => {
       code: 'empty_corpus',
     });
     expect(existsSync(join(folder, `none-${name}`, '.build'))).toBe(false);
+  });
+
+  it('is refused for layers that the set lacks, where it has none of those that are named', async () => {
+    using copy = copyFixture('tiny-a');
+    rmSync(join(copy.set, 'layer_1.safetensors'));
+    const build = (from: number, to: number) =>
+      buildFeatures(
+        request(set, 'lacking', { transcoders: copy.set, allowMissingLayers: true, layers: { from, to } }),
+      );
+    await expect(build(1, 2)).rejects.toMatchObject({
+      exitCode: 2,
+      message: '--layers 1:2: the set has no transcoder for this layer',
+      hint: 'It has those of 0, 2, 3.',
+    });
+    expect((await build(0, 2)).layers.map(({ layer }) => layer)).toEqual([0]);
   });
 
   it('is refused for layers and windows that the model does not have, and without a place for its files', async () => {

@@ -335,6 +335,8 @@ describe('a local folder', () => {
     symlinkSync('../../weights', join(folder, 'sub/model.safetensors'));
     symlinkSync('..', join(folder, 'sub/up'));
     symlinkSync('nowhere', join(folder, 'dangling'));
+    symlinkSync('itself', join(folder, 'itself'));
+    symlinkSync('config.json/x', join(folder, 'through a file'));
     const found = await resolveFiles({ kind: 'local', path: folder }, { wanted: everything });
     expect(found.source).toEqual({ kind: 'local', path: folder });
     expect(found.files).toEqual([

@@ -62,6 +62,13 @@ describe('the view of configure', () => {
     }
   });
 
+  it('names layers that keep their own MLP, so that they are not taken for a number', () => {
+    const of = (layers: number[]) => configureView({ ...result, layers_without_transcoder: layers }, plain);
+    expect(of([2])).toMatch(/own MLP kept +in layer 2\n/);
+    expect(of([1, 3])).toMatch(/own MLP kept +in layers 1, 3\n/);
+    expect(of([])).not.toContain('own MLP');
+  });
+
   it('counts hooks that differ in their layer only', () => {
     expect(foldLayers(['blocks.0.a', 'blocks.10.a', 'b', 'blocks.0.c'])).toEqual([
       'blocks.*.a (2)',

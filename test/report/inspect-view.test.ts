@@ -29,6 +29,21 @@ describe('the views of inspect', () => {
     expect(text).toContain('cross-layer');
   });
 
+  it('say how many features the widest layer has where they differ', () => {
+    const of = (change: object): string[] => {
+      const transcoder_details = { ...summary.transcoder_details!, ...change };
+      return lineOf(inspectView({ ...summary, transcoder_details }, { ...plain, columns: 120 }), 'features');
+    };
+    expect(of({})).toEqual(['features', '128 a layer, 512 in all']);
+    expect(of({ n_features: 424 })).toEqual(['features', 'up to 128 a layer, 424 in all']);
+  });
+
+  it('say that a layer keeps its own MLP where the set has none for it', () => {
+    const bare = { ...subject, view: 'layer', layer: 2, hooks: [], weights: [], transcoder: null } as const;
+    expect(inspectView(bare, plain)).toMatch(/Transcoder\nnone: the layer keeps its own MLP$/);
+    expect(inspectView({ ...bare, transcoders: 'none' }, plain)).not.toContain('Transcoder');
+  });
+
   it('show hooks, weights and the transcoder of a layer', () => {
     const layer: InspectLayerResult = {
       ...subject,

@@ -1,14 +1,14 @@
 /** Sets of every layout in odd forms: damaged files, sets of other models, several layouts at once, pickles. Only typed errors. */
 import { afterAll, describe, expect, it } from '@jest/globals';
-import { cpSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { TracerError } from '../../src/errors.ts';
 import { openCheckpoint } from '../../src/model/checkpoint.ts';
 import { readActivation } from '../../src/transcoder/activations/read.ts';
 import { openSet, type OpenSetOptions } from '../../src/transcoder/open.ts';
-import { describeSet } from '../../src/transcoder/recognise.ts';
-import { editTensors } from '../support/damage.ts';
+import { describeSet, mayBelongToSet } from '../../src/transcoder/recognise.ts';
+import { editJson, editTensors, editText } from '../support/damage.ts';
 import { folder, goldenPath, LAYOUT_FIXTURES, setFolder, type Fixture } from '../support/golden.ts';
 import { scratchFolder } from '../support/scratch.ts';
 
@@ -172,11 +172,54 @@ describe('a folder', () => {
     },
   );
 
+  it.each([
+    ['layouts/crv', 'layer_1.safetensors', 'layer_1.pt'],
+    ['layouts/sparsify', 'layers.1.mlp/sae.safetensors', 'layers.1.mlp/sae.bin'],
+    ['layouts/saelens', 'layer_1/sae_weights.safetensors', 'layer_1/sae_weights.PTH'],
+  ] as const)(
+    'with one pickle among other files is refused by its name, and not taken for a set that lacks a layer: %s',
+    async (fixture, from, to) => {
+      const set = copyOf({ set: goldenPath(fixture, 'transcoders', 'set') });
+      renameSync(join(set, from), join(set, to));
+      await expect(open(set, 'tiny-a', { allowMissingLayers: true })).rejects.toMatchObject({
+        exitCode: 4,
+        code: 'unknown_format',
+        message: expect.stringContaining(`${set}/${to} is a Python pickle;`) as unknown,
+      });
+    },
+  );
+
+  it('with pickles that are no weights of its layers is read', async () => {
+    const set = copyOf({ set: goldenPath('layouts/sparsify', 'transcoders', 'set') });
+    for (const name of ['state.pt', 'optimizer_0.pt', 'layers.0.mlp/sae.pt'])
+      writeFileSync(join(set, name), '\x80\x02}q\x00.');
+    expect((await open(set, 'tiny-a')).layers).toEqual([0, 1, 2, 3]);
+  });
+
   it('that lists a pickle is refused', async () => {
     const set = copyOf({ set: goldenPath('families/gemma3', 'transcoders', 'transcoders') });
     const config = join(set, 'config.yaml');
     writeFileSync(config, readFileSync(config, 'utf8').replaceAll('params.safetensors', 'params.pt'));
     await expect(open(set, 'families/gemma3')).rejects.toMatchObject({ exitCode: 4, code: 'unknown_format' });
+  });
+});
+
+describe('A layer whose weights are there without the file that says what they are', () => {
+  it.each([
+    ['tiny-a', goldenPath('layouts/sparsify', 'transcoders', 'set'), 'layers.1.mlp/cfg.json'],
+    ['tiny-a', goldenPath('layouts/saelens', 'transcoders', 'set'), 'layer_1/cfg.json'],
+    [
+      'families/gemma3',
+      goldenPath('families/gemma3', 'transcoders', 'transcoders', 'transcoder_all'),
+      'layer_1_width_72_l0_small/config.json',
+    ],
+  ] as const)('is no layer that the set lacks: %s, %s', async (model, original, config) => {
+    const set = copyOf({ set: original });
+    rmSync(join(set, config));
+    await expect(open(set, model, { allowMissingLayers: true })).rejects.toMatchObject({
+      exitCode: 3,
+      message: expect.stringContaining(config) as unknown,
+    });
   });
 });
 
@@ -205,4 +248,63 @@ describe('Gemma Scope 2 without config.yaml', () => {
       hint: expect.stringContaining('config.yaml') as unknown,
     });
   }); // prettier-ignore
+
+  it('may be one folder of a layer, where the others may be missing', async () => {
+    const set = copyOf({
+      set: goldenPath('families/gemma3', 'transcoders', 'transcoders', 'transcoder_all'),
+    });
+    const one = join(set, 'layer_2_width_72_l0_small');
+    expect((await open(one, 'families/gemma3', { allowMissingLayers: true })).layers).toEqual([2]);
+    expect(mayBelongToSet('config.json')).toBe(true);
+  });
+});
+
+describe('Gemma Scope 2 with config.yaml', () => {
+  it.each(['w_enc', 'w_dec', 'threshold', 'b_enc', 'b_dec'])(
+    'without the tensor %s names it',
+    async (key) => {
+      const set = copyOf({ set: goldenPath('families/gemma3', 'transcoders', 'transcoders') });
+      editTensors(join(set, 'transcoder_all/layer_1_width_72_l0_small/params.safetensors'), (tensors) => tensors.delete(key)); // prettier-ignore
+      await expect(open(set, 'families/gemma3')).rejects.toMatchObject({
+        exitCode: 4,
+        message: expect.stringContaining(`layer_1_width_72_l0_small/params.safetensors has no tensor ${key}`) as unknown, // prettier-ignore
+      });
+    },
+  );
+});
+
+describe('A folder of one sparsify layer', () => {
+  it('does not say which layer it is: the folder above does', async () => {
+    const set = goldenPath('layouts/sparsify', 'transcoders', 'set', 'layers.1.mlp');
+    await expect(open(set, 'tiny-a', { allowMissingLayers: true })).rejects.toMatchObject({
+      exitCode: 4,
+      message: expect.stringContaining('expected layers.<i>.mlp') as unknown,
+      hint: 'Name the folder that it lies in.',
+    });
+  });
+});
+
+describe('A configuration', () => {
+  it.each(['constructor', '__proto__', 'toString'])(
+    'whose scan is %s has no k that is known',
+    async (scan) => {
+      const set = copyOf({ set: goldenPath('layouts/crv', 'transcoders', 'set') });
+      editText(join(set, 'config.yaml'), (text) => text.replace(/^scan: .*$/m, `scan: ${scan}`));
+      await expect(open(set, 'tiny-a')).rejects.toMatchObject({
+        exitCode: 4,
+        message: expect.stringContaining('k is null') as unknown,
+      });
+    },
+  );
+
+  it('of SAELens that says another number of features than its tensors have is refused', async () => {
+    const set = copyOf({ set: goldenPath('layouts/saelens', 'transcoders', 'set') });
+    editJson(join(set, 'layer_1', 'cfg.json'), (config) => (config['d_sae'] = 95));
+    await expect(open(set, 'tiny-a')).rejects.toMatchObject({
+      exitCode: 4,
+      message: expect.stringMatching(
+        /layer_1.*W_enc is \[32, 80\], expected \[32, 95\] \(.*d_sae/,
+      ) as unknown,
+    });
+  });
 });

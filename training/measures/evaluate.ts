@@ -5,7 +5,7 @@ import { openSession, type Session } from '../../src/engine/session.ts';
 import { holdSubject } from '../../src/training/loaded.ts';
 import { Random } from '../../src/random.ts';
 import type { Facts } from '../corpus/facts.ts';
-import { prepareWith } from '../corpus/prepare.ts';
+import { prepareWith, type Prepared } from '../corpus/prepare.ts';
 import { KEPT_ASIDE_WORDINGS, keptAsideCities } from '../corpus/questions.ts';
 import { RowStream } from '../corpus/stream.ts';
 import { scoreAnswers, type Score } from './answers.ts';
@@ -55,11 +55,7 @@ export async function evaluate(
   const answers: Record<string, Score> = {};
   for (const [name, questions] of Object.entries(questionSets(facts)))
     answers[name] = await scoreAnswers(subject, tokenizer, questions);
-  const stream = new RowStream(prepared.heldOut, facts, new Random(HELD_OUT_SEED));
-  const rows = Array.from({ length: HELD_OUT_ROWS }, () =>
-    stream.row().map((place) => prepared.used[place]!),
-  );
-  rows.sort((a, b) => a.length - b.length);
+  const rows = heldOutRows(facts, prepared);
   const fidelity = await measureFidelity(subject, rows);
   const swaps: Record<string, { n: number; swapped: number }> = {};
   for (const set of swapSets(facts, keptAsideCities(facts), KEPT_ASIDE_WORDINGS[0]!))
@@ -67,6 +63,15 @@ export async function evaluate(
   const graphs = [];
   for (const prompt of TRACED_PROMPTS) graphs.push(await traced(session, prompt));
   return { answers, fidelity, swaps, graphs, continuations: await continuations(subject, tokenizer) };
+}
+
+/** Token ids of the rows that transcoders are measured on, the shortest first. */
+export function heldOutRows(facts: Facts, prepared: Prepared): number[][] {
+  const stream = new RowStream(prepared.heldOut, facts, new Random(HELD_OUT_SEED));
+  const rows = Array.from({ length: HELD_OUT_ROWS }, () =>
+    stream.row().map((place) => prepared.used[place]!),
+  );
+  return rows.sort((a, b) => a.length - b.length);
 }
 
 async function traced(session: Session, prompt: string): Promise<Evaluation['graphs'][number]> {

@@ -9,6 +9,7 @@ import { CONFIG_FILE } from '../../model/checkpoint.ts';
 import type { TransformerConfig } from '../../model/config.ts';
 import { FEATURE_FOLDER, INDEX_FILE } from '../../transcoder/feature-page.ts';
 import { FEATURES_DEFAULTS, type FeaturesBuildRequest, type FeaturesBuildResult } from './types.ts';
+import type { TranscoderSet } from '../../transcoder/transcoder-set.ts';
 import type { NamedFiles } from '../named-files.ts';
 import { packageVersion, sourceReference } from '../provenance.ts';
 import { requireSet } from '../opened-subject.ts';
@@ -52,7 +53,7 @@ export async function buildFeatures(request: FeaturesBuildRequest): Promise<Feat
     bosId: session.prompts.bosId,
     corpus,
     folder: output,
-    layers: layersOf(request, config).filter((layer) => replacement.transcoders.at(layer)),
+    layers: withTranscoder(layersOf(request, config), replacement.transcoders),
     context: contextOf(request, config),
     n_examples: request.examples ?? FEATURES_DEFAULTS.examples,
     n_logits: request.logits ?? FEATURES_DEFAULTS.logits,
@@ -109,6 +110,17 @@ function layersOf({ layers }: FeaturesBuildRequest, { n_layers }: TransformerCon
   });
 }
 
+/** Those of these layers that the set has. Throws `UsageError` where it has none of them. */
+function withTranscoder(layers: readonly number[], set: TranscoderSet): number[] {
+  const present = layers.filter((layer) => set.at(layer));
+  if (present.length > 0) return present;
+  throw new UsageError({
+    code: 'out_of_range',
+    message: `--layers ${layers[0]}:${layers.length + layers[0]!}: the set has no transcoder for ${layers.length > 1 ? 'these layers' : 'this layer'}`,
+    hint: `It has those of ${set.layers.map(({ layer }) => layer).join(', ')}.`,
+  });
+}
+
 function contextOf({ context }: FeaturesBuildRequest, { n_ctx }: TransformerConfig): number {
   if (context === undefined) return Math.min(FEATURES_DEFAULTS.context, n_ctx);
   if (context >= SHORTEST_CONTEXT && context <= n_ctx) return context;
@@ -119,7 +131,12 @@ function contextOf({ context }: FeaturesBuildRequest, { n_ctx }: TransformerConf
   });
 }
 
-async function identityOf({ subject, description, prompts }: Session): Promise<Record<string, string>> {
+/** What of a session the numbers depend on, by names for error messages. */
+export async function identityOf({
+  subject,
+  description,
+  prompts,
+}: Session): Promise<Record<string, string>> {
   const named = async (part: NamedFiles, configFiles: readonly string[]): Promise<string> => {
     const { name, revision, config_sha256 } = await sourceReference(part, configFiles);
     return `${name} ${revision ?? config_sha256}`;

@@ -3,7 +3,6 @@
  * `W_enc_<i>.safetensors` and `W_dec_<i>.safetensors`; listed ones are recognised by their tensors.
  */
 import { BadFileError } from '../../errors.ts';
-import { isPickleName, pickleRefused } from '../../formats/pickle.ts';
 import type { TensorFile } from '../../formats/tensor-file.ts';
 import { readYaml } from '../../formats/yaml.ts';
 import type { LayerDescription, ModelSize, SetDescription } from '../description.ts';
@@ -53,8 +52,6 @@ function withFixedNames(
     .map((path) => Number(/_(\d+)\.safetensors$/.exec(path)?.[1] ?? NaN))
     .filter((layer, i) => files.paths[i] === fileOf(layer))
     .sort((a, b) => a - b);
-  const pickles = files.paths.filter(isPickleName);
-  if (layers.length === 0 && pickles.length > 0) throw pickleRefused(pickles[0]!, pickles.length - 1);
   return {
     fileOf,
     layers: layers.map((layer): LayerDescription =>
@@ -75,8 +72,6 @@ function withFixedNames(
 }
 
 function listed({ kind, activation, transcoders }: SetConfig): LayerDescription[] {
-  const pickle = [...transcoders!.values()].find(isPickleName);
-  if (pickle !== undefined) throw pickleRefused(pickle);
   return [...transcoders!]
     .sort(([a], [b]) => a - b)
     .map(([layer, file]) => ({

@@ -8,7 +8,7 @@ import { readJson } from '../../formats/json.ts';
 import type { LayerDescription, SetDescription } from '../description.ts';
 import type { SetFiles } from '../set-files.ts';
 import { gemmaScope2 as gemmaScope2Tensors, gemmaScope2Cross } from '../sources/gemma-scope-2.ts';
-import { foldersWith, type Layout } from './layout.ts';
+import { foldersWith, hasFolderWith, type Layout } from './layout.ts';
 import { refuseFieldsOf, refuseTwice } from './refusal.ts';
 
 const CONFIG = 'config.json';
@@ -42,8 +42,8 @@ export const gemmaScope2: Layout = {
   lookedFor: `folders with ${CONFIG} and ${WEIGHTS}, or params_layer_<i>.safetensors`,
   recognises: (paths) =>
     !paths.includes(SET_CONFIG) &&
-    (foldersWith(paths, WEIGHTS, CONFIG).length > 0 || paths.some((path) => CROSS_LAYER.test(path))),
-  isConfig: (path) => path.endsWith(`/${CONFIG}`),
+    (hasFolderWith(paths, WEIGHTS, CONFIG) || paths.some((path) => CROSS_LAYER.test(path))),
+  isConfig: (path) => path === CONFIG || path.endsWith(`/${CONFIG}`),
   describe: async (files) =>
     files.paths.some((path) => CROSS_LAYER.test(path)) ? crossLayer(files) : await perLayer(files),
 };
@@ -51,7 +51,7 @@ export const gemmaScope2: Layout = {
 async function perLayer(files: SetFiles): Promise<SetDescription> {
   const layers: LayerDescription[] = [];
   const names = new Set<string>();
-  const folders = foldersWith(files.paths, WEIGHTS, CONFIG);
+  const folders = foldersWith(files.paths, WEIGHTS);
   for (const folder of folders) {
     const { model_name, ...described } = await describeLayer(files, folder);
     const twin = layers.find(({ layer }) => layer === described.layer);

@@ -18,11 +18,16 @@ export function folderOf(path: string): string {
   return path.slice(0, path.lastIndexOf('/') + 1);
 }
 
-/** Folders that have both files, in the order of their names. */
-export function foldersWith(paths: readonly string[], first: string, second: string): string[] {
-  const known = new Set(paths);
+/** Folders that have this file, in the order of their names. */
+export function foldersWith(paths: readonly string[], file: string): string[] {
   return paths
-    .filter((path) => path === folderOf(path) + first && known.has(folderOf(path) + second))
+    .filter((path) => path === folderOf(path) + file)
     .map(folderOf)
     .sort();
+}
+
+/** Whether a folder has both files. */
+export function hasFolderWith(paths: readonly string[], first: string, second: string): boolean {
+  const known = new Set(paths);
+  return foldersWith(paths, first).some((folder) => known.has(folder + second));
 }

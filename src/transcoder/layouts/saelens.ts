@@ -6,7 +6,8 @@ import type { BlockSite, OutputSite } from '../../model/hooks.ts';
 import { INPUT_SITES, OUTPUT_SITES, type LayerDescription, type ModelSize } from '../description.ts';
 import type { SetFiles } from '../set-files.ts';
 import { saelens as saelensTensors, type SaelensKind } from '../sources/saelens.ts';
-import { foldersWith, type Layout } from './layout.ts';
+import { expectShape } from '../sources/source.ts';
+import { foldersWith, hasFolderWith, type Layout } from './layout.ts';
 import { refuseFieldsOf, refuseTwice, type RefuseField } from './refusal.ts';
 
 const CONFIG = 'cfg.json';
@@ -50,11 +51,11 @@ interface Described extends LayerDescription {
 export const saelens: Layout = {
   name: 'SAELens',
   lookedFor: `folders with ${CONFIG} and ${WEIGHTS}`,
-  recognises: (paths) => foldersWith(paths, WEIGHTS, CONFIG).length > 0,
+  recognises: (paths) => hasFolderWith(paths, WEIGHTS, CONFIG),
   isConfig: (path) => path === CONFIG || path.endsWith(`/${CONFIG}`),
   async describe(files) {
     const layers: Described[] = [];
-    for (const folder of foldersWith(files.paths, WEIGHTS, CONFIG)) {
+    for (const folder of foldersWith(files.paths, WEIGHTS)) {
       const described = await describeLayer(files, folder);
       const twin = layers.find(({ layer }) => layer === described.layer);
       if (twin) refuseTwice(files.name, described.layer, twin.files[0]!, described.files[0]!);
@@ -77,7 +78,7 @@ export const saelens: Layout = {
       feature_output_hook: first.output,
       model_name: first.model_name,
       scan: null,
-      configFiles: foldersWith(files.paths, WEIGHTS, CONFIG).map((folder) => folder + CONFIG),
+      configFiles: foldersWith(files.paths, WEIGHTS).map((folder) => folder + CONFIG),
       layers,
     };
   },
@@ -105,7 +106,9 @@ async function describeLayer(files: SetFiles, folder: string): Promise<Described
     model_name: names.model_name ?? '',
     source: ([file], model) => {
       checkSizes(config, model, refuse);
-      return saelensTensors(file!, input.layer, kind);
+      const layer = saelensTensors(file!, input.layer, kind);
+      expectShape(layer.W_enc, [config.d_in, config.d_sae], `d_in and d_sae of ${CONFIG}`);
+      return layer;
     },
   };
 }

@@ -10,7 +10,7 @@ import type { LayerDescription, ModelSize } from '../description.ts';
 import type { SetFiles } from '../set-files.ts';
 import { expectShape, type ActivationSource, type LayerSource } from '../sources/source.ts';
 import { sparsify as sparsifyTensors } from '../sources/sparsify.ts';
-import { foldersWith, type Layout } from './layout.ts';
+import { foldersWith, hasFolderWith, type Layout } from './layout.ts';
 import { refuseFieldsOf, refuseTwice, type RefuseField } from './refusal.ts';
 
 const CONFIG = 'cfg.json';
@@ -35,11 +35,11 @@ type Config = v.InferOutput<typeof ConfigFile>;
 export const sparsify: Layout = {
   name: 'sparsify',
   lookedFor: `folders layers.<i>.mlp with ${CONFIG} and ${WEIGHTS}`,
-  recognises: (paths) => foldersWith(paths, WEIGHTS, CONFIG).length > 0,
+  recognises: (paths) => hasFolderWith(paths, WEIGHTS, CONFIG),
   isConfig: (path) => path === CONFIG || path.endsWith(`/${CONFIG}`),
   async describe(files) {
     const layers = new Map<number, LayerDescription>();
-    const folders = foldersWith(files.paths, WEIGHTS, CONFIG);
+    const folders = foldersWith(files.paths, WEIGHTS);
     for (const folder of folders) {
       const described = await describeLayer(files, folder);
       const twin = layers.get(described.layer);
@@ -70,7 +70,7 @@ async function describeLayer(files: SetFiles, folder: string): Promise<LayerDesc
       'the hookpoint (its folder)',
       hookpoint,
       'layers.<i>.mlp',
-      'Only transcoders of MLPs can be traced.',
+      hookpoint === '' ? 'Name the folder that it lies in.' : 'Only transcoders of MLPs can be traced.',
     );
   if (!config.transcode) {
     const hint = 'An autoencoder reconstructs its own input; only transcoders describe what an MLP does.';

@@ -7,11 +7,11 @@ import { activationIn, type NamedActivation } from './named-activation.ts';
 import { optional, ownLayer, required, type LayerSource, type LocatedMatrix } from './source.ts';
 
 const THRESHOLD = 'threshold';
-const KEYS = ['w_enc', 'w_dec', THRESHOLD];
+const LOWER_CASE = ['w_enc', 'w_dec'];
 
-/** What tells it from the other layouts. */
+/** Lower-case keys tell it from the other layouts; one of them, so that whatever else is missing is named. */
 export function isGemmaScope2(file: TensorFile): boolean {
-  return KEYS.every((key) => file.tensors.has(key));
+  return LOWER_CASE.some((key) => file.tensors.has(key));
 }
 
 export function gemmaScope2(file: TensorFile, layer: number, named: NamedActivation | null): LayerSource {
@@ -47,7 +47,9 @@ function common(file: TensorFile, layer: number, named: NamedActivation | null):
     W_enc: { ...W_enc, transposed: true },
     b_enc: required(file, 'b_enc'),
     b_dec: required(file, 'b_dec'),
-    activation: activationIn(file, THRESHOLD, named ?? { kind: 'jumprelu' }),
+    activation: named
+      ? activationIn(file, THRESHOLD, named)
+      : { kind: 'jumprelu', threshold: required(file, THRESHOLD) },
     W_skip: affineSkip(file),
   };
 }
