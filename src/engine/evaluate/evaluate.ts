@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { join } from 'node:path';
 import { BadFileError, UsageError } from '../../errors.ts';
-import { diagnose } from '../../evaluation/diagnosis.ts';
+import { diagnose, shown } from '../../evaluation/diagnosis.ts';
 import { evaluateSet, type EvaluationOutcome } from '../../evaluation/evaluate.ts';
 import { quotient } from '../../evaluation/layer-sums.ts';
 import { EvaluationState } from '../../evaluation/state.ts';
@@ -166,7 +166,7 @@ function warningsOf({ tokens }: EvaluateRequest, { place, losses }: EvaluationOu
       : []),
     ...(meanAblated <= losses.original
       ? [
-          `With the mean in place of every MLP the loss is ${meanAblated}, not higher than the model's own ${losses.original}: the share of it that is recovered says nothing here. Is this text that the model knows?`,
+          `With the mean in place of every MLP the loss is ${shown(meanAblated)}, not higher than the model's own ${shown(losses.original)}: the share of it that is recovered says nothing here. Is this text that the model knows?`,
         ]
       : []),
   ];
