@@ -132,6 +132,7 @@ function rangeOf(values: readonly number[]): string {
 
 const DIGITS = 3;
 
-function shown(value: number): string {
+/** Three digits. */
+export function shown(value: number): string {
   return String(Number(value.toPrecision(DIGITS)));
 }

@@ -1,20 +1,16 @@
 /** Engine, verb `evaluate`: how good a set is for a model, over a corpus. */
-import { createHash } from 'node:crypto';
-import { join } from 'node:path';
-import { BadFileError, UsageError } from '../../errors.ts';
-import { diagnose } from '../../evaluation/diagnosis.ts';
+import { UsageError } from '../../errors.ts';
+import { diagnose, shown } from '../../evaluation/diagnosis.ts';
 import { evaluateSet, type EvaluationOutcome } from '../../evaluation/evaluate.ts';
 import { quotient } from '../../evaluation/layer-sums.ts';
-import { EvaluationState } from '../../evaluation/state.ts';
-import { Corpus } from '../../features/corpus.ts';
-import { checkWritable } from '../../formats/atomic.ts';
-import { userFolder } from '../../formats/user-folders.ts';
+import type { Corpus } from '../../features/corpus.ts';
 import type { TransformerConfig } from '../../model/config.ts';
-import { identityOf } from '../features/build.ts';
 import { requireSet } from '../opened-subject.ts';
 import { openSession, type Session } from '../session.ts';
 import { peakRssBytes, Stopwatch } from '../stopwatch.ts';
+import { noTokens, openCorpora, totalBytes } from './corpora.ts';
 import { checkExpectations } from './expectations.ts';
+import { openState } from './state-file.ts';
 import {
   EVALUATE_DEFAULTS,
   type EvaluateRequest,
@@ -24,7 +20,6 @@ import {
 
 /** BOS alone is not a window. */
 const SHORTEST_CONTEXT = 2;
-const STATE_NAME_LENGTH = 32;
 
 /**
  * Loads what the request names and measures it. Throws `UsageError` for `--transcoders none` and for layers and lengths that do not
@@ -166,37 +161,10 @@ function warningsOf({ tokens }: EvaluateRequest, { place, losses }: EvaluationOu
       : []),
     ...(meanAblated <= losses.original
       ? [
-          `With the mean in place of every MLP the loss is ${meanAblated}, not higher than the model's own ${losses.original}: the share of it that is recovered says nothing here. Is this text that the model knows?`,
+          `With the mean in place of every MLP the loss is ${shown(meanAblated)}, not higher than the model's own ${shown(losses.original)}: the share of it that is recovered says nothing here. Is this text that the model knows?`,
         ]
       : []),
   ];
-}
-
-interface OpenCorpora extends Disposable {
-  readonly all: readonly Corpus[];
-}
-
-async function openCorpora(paths: readonly string[]): Promise<OpenCorpora> {
-  if (paths.length === 0) {
-    throw new UsageError({
-      code: 'no_corpus',
-      message: 'no corpus is named',
-      hint: 'Give --corpus FILE: text with one document a line, or JSON Lines with "text".',
-    });
-  }
-  const all: Corpus[] = [];
-  const close = (): void => all.forEach((corpus) => corpus[Symbol.dispose]());
-  try {
-    for (const path of paths) all.push(await Corpus.open(path));
-    return { all, [Symbol.dispose]: close };
-  } catch (error) {
-    close();
-    throw error;
-  }
-}
-
-function totalBytes(corpora: readonly Corpus[]): number {
-  return corpora.reduce((sum, { bytes }) => sum + bytes, 0);
 }
 
 function contextOf({ context }: EvaluateRequest, { n_ctx }: TransformerConfig): number {
@@ -225,76 +193,5 @@ function layersOf(
       ? `--layers: the set has no transcoder for layer ${wrong}`
       : `--layers: the model has no layer ${wrong}; it has ${n_layers}, from 0 to ${n_layers - 1}`,
     hint: 'Give layers of the set, such as 0-5,9, or none; all are replaced together in any case.',
-  });
-}
-
-/** A state with the same name is of the same evaluation, unless the file was named by the user. */
-async function openState(
-  session: Session,
-  request: EvaluateRequest,
-  { corpora, context, alone }: { corpora: readonly Corpus[]; context: number; alone: readonly number[] },
-): Promise<EvaluationState> {
-  const { model, transcoders } = session.replacement;
-  const identity = {
-    ...(await identityOf(session)),
-    corpus: (await Promise.all(corpora.map((corpus) => corpus.fingerprint()))).join(),
-    tokens: request.tokens === undefined ? 'all' : String(request.tokens),
-    context: String(context),
-    layers: alone.join(),
-  };
-  const shape = {
-    d_model: model.config.d_model,
-    layers: transcoders.layers.map(({ layer, d_transcoder }) => ({ layer, d_transcoder })),
-  };
-  const state = new EvaluationState(
-    request.state ?? (await writable(defaultPath(identity), request)),
-    shape,
-    identity,
-  );
-  if (request.state !== undefined) await checkWritable(request.state);
-  if (!state.exists) return state;
-  if (request.resume) await state.read();
-  else if (request.state !== undefined) {
-    throw new UsageError({
-      code: 'evaluation_interrupted',
-      message: `${request.state} holds the state of an evaluation that was interrupted`,
-      hint: '--resume continues with it; remove that file to begin anew.',
-    });
-  } else {
-    const message =
-      'An evaluation with the same options was interrupted; it begins anew. --resume would have continued it.';
-    request.onProgress?.({ kind: 'note', message });
-  }
-  return state;
-}
-
-function defaultPath(identity: Readonly<Record<string, string>>): string {
-  const name = createHash('sha256')
-    .update(JSON.stringify(identity))
-    .digest('hex')
-    .slice(0, STATE_NAME_LENGTH);
-  return join(userFolder('cache'), 'evaluations', `${name}.safetensors`);
-}
-
-/** Without a cache folder an evaluation works, but cannot be resumed. */
-async function writable(path: string, { onProgress }: EvaluateRequest): Promise<string | null> {
-  try {
-    await checkWritable(path);
-    return path;
-  } catch (error) {
-    const why = error instanceof Error ? error.message : String(error);
-    onProgress?.({
-      kind: 'warning',
-      message: `The evaluation cannot be resumed after an interruption: ${why}`,
-    });
-    return null;
-  }
-}
-
-function noTokens(paths: readonly string[]): BadFileError {
-  return new BadFileError({
-    code: 'empty_corpus',
-    message: `${paths.join(', ')}: there is no document with a token to measure`,
-    hint: 'A corpus is text with one document a line, or JSON Lines with "text" (FILE.jsonl).',
   });
 }
