@@ -3,21 +3,10 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor2D, Tensor3D } from '../backend/backend.ts';
 import type { ActivationCache } from '../model/activation-cache.ts';
 import type { TransformerConfig } from '../model/config.ts';
-import type { BlockNorm } from '../model/block-spec.ts';
 import { blockHook, type HookName } from '../model/hooks.ts';
 import type { ForwardResult } from '../model/transformer.ts';
 import { HeldPattern } from '../replacement/held-pattern.ts';
 import type { ActiveFeatures, ReplacementModel } from '../replacement/replacement-model.ts';
-import type { SetDescription } from '../transcoder/description.ts';
-
-/**
- * Norms between the residual stream and what features read, or attention and features write. That behind an MLP is part of a
- * constant unless features write before it.
- */
-function norms({ feature_output_hook }: SetDescription): readonly BlockNorm[] {
-  const always: readonly BlockNorm[] = ['ln1', 'ln1_post', 'ln2'];
-  return feature_output_hook === 'mlp.hook_out' ? [...always, 'ln2_post'] : always;
-}
 
 /** [n_kv_heads, q_pos, group, k_pos]: pattern / (ln1_post divisor of q · ln1 divisor of k). */
 export type DividedPattern = tf.Tensor4D;
@@ -61,8 +50,9 @@ export class FrozenPass implements Disposable {
   ): Promise<FrozenPass> {
     const { config } = replacement.model;
     const layers = Array.from({ length: config.n_layers }, (_, layer) => layer);
-    const frozenNorms = norms(replacement.transcoders.config).filter((norm) =>
-      config.block.norms.includes(norm),
+    // What the norm behind an MLP gives is part of a constant, unless features write before it.
+    const frozenNorms = config.block.norms.filter(
+      (norm) => norm !== 'ln2_post' || replacement.normBehind(0) !== undefined,
     );
     const divisors: Divisors[] = []; // by layer; they stay the pass's
     const patterns = layers.map(

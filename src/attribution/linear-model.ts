@@ -4,11 +4,12 @@
  * linear map of what it reads; here are those maps, one at a time.
  */
 import * as tf from '@tensorflow/tfjs-core';
-import type { HeldWeight, Tensor1D, Tensor2D, Tensor3D } from '../backend/backend.ts';
+import type { HeldWeight, Tensor2D, Tensor3D } from '../backend/backend.ts';
 import { blockHook } from '../model/hooks.ts';
 import type { ReplacementModel } from '../replacement/replacement-model.ts';
 import { AttentionMap } from './attention-map.ts';
 import type { FrozenPass } from './frozen-pass.ts';
+import { NormMap } from './norm-map.ts';
 
 /** Keeps nothing itself: what a map needs is acquired with it. */
 export class LinearModel {
@@ -44,31 +45,17 @@ export class LinearModel {
    * MLP where they write before it. Belongs to the caller.
    */
   toFeatureOutput(layer: number, g: Tensor3D): Tensor3D {
-    return tf.tidy(() => {
-      const map = this.outputMap(layer);
-      if (!map) return g.clone();
-      const [n_pos, n, d_model] = g.shape;
-      const back = tf.reshape<tf.Rank.R3>(map.back(tf.reshape(g, [n_pos * n, d_model])), g.shape);
-      return tf.mul<Tensor3D>(back, tf.reshape(tf.slice1d(map.scale, 0, n_pos), [n_pos, 1, 1]));
-    });
+    return tf.tidy(() => this.outputMap(layer).all(g));
   }
 
   /** As `toFeatureOutput`, for gradients [n, d_model] at one position. */
   toFeatureOutputAt(layer: number, position: number, g: Tensor2D): Tensor2D {
-    return tf.tidy(() => {
-      const map = this.outputMap(layer);
-      return map ? tf.mul<Tensor2D>(map.back(g), tf.slice1d(map.scale, position, 1)) : g.clone();
-    });
+    return tf.tidy(() => this.outputMap(layer).at(position, g));
   }
 
   /** From encoder rows [n, d_model] at the feature input of `layer` to gradients at what its norm reads, or at hook_resid_mid. */
   fromFeatureInput(layer: number, rows: Tensor2D, positions: Int32Array): Tensor2D {
-    return tf.tidy(() => {
-      const { scale, back } = this.inputMap(layer);
-      const moved = back(rows);
-      if (!scale) return moved;
-      return tf.mul<Tensor2D>(moved, tf.reshape(tf.gather(scale, tf.tensor1d(positions, 'int32')), [-1, 1]));
-    });
+    return tf.tidy(() => this.inputMap(layer).atEach(positions, rows));
   }
 
   /** The attention of a layer, from hook_resid_pre to hook_resid_mid. Dispose it after use. */
@@ -88,48 +75,35 @@ export class LinearModel {
     return W_skip && new SkipMap(W_skip, () => this.inputMap(layer));
   }
 
-  /** How the residual stream depends on what features of a layer write; null where they write into it. Called inside a tidy. */
-  private outputMap(
-    layer: number,
-  ): { readonly scale: Tensor1D; readonly back: (g: Tensor2D) => Tensor2D } | null {
+  /** From what features of a layer write to the residual stream. Called inside a tidy. */
+  private outputMap(layer: number): NormMap {
     const norm = this.replacement.normBehind(layer);
-    if (!norm) return null;
-    const divisors = this.pass.activations.get<Tensor2D>(blockHook(layer, 'ln2_post.hook_scale'));
-    return {
-      scale: tf.reshape<tf.Rank.R1>(tf.reciprocal(divisors), [-1]),
-      back: (g) => norm.linearTransposed(g),
-    };
+    if (!norm) return new NormMap();
+    return new NormMap((g) => norm.linearTransposed(g), this.divisors(layer, 'ln2_post'));
   }
 
-  /** How the feature input of a layer depends on the residual stream. Called inside a tidy. */
-  private inputMap(layer: number): InputMap {
+  /** From the residual stream to the feature input of a layer. Called inside a tidy. */
+  private inputMap(layer: number): NormMap {
     const { feature_input_hook } = this.replacement.transcoders.config;
-    const ln2 = this.replacement.model.weights.blocks[layer]!.norms.ln2;
-    if (feature_input_hook === 'hook_resid_mid' || !ln2) return { scale: null, back: (g) => g.clone() };
-    const divisors = this.pass.activations.get<Tensor2D>(blockHook(layer, 'ln2.hook_scale'));
-    return {
-      scale: tf.reshape<tf.Rank.R1>(tf.reciprocal(divisors), [-1]),
-      back: (g) =>
-        feature_input_hook === 'mlp.hook_in' ? ln2.linearTransposed(g) : ln2.normalizedTransposed(g),
-    };
+    const { ln2 } = this.replacement.model.weights.blocks[layer]!.norms;
+    if (feature_input_hook === 'hook_resid_mid' || !ln2) return new NormMap();
+    const back = (g: Tensor2D): Tensor2D =>
+      feature_input_hook === 'mlp.hook_in' ? ln2.linearTransposed(g) : ln2.normalizedTransposed(g);
+    return new NormMap(back, this.divisors(layer, 'ln2'));
   }
-}
 
-/** From gradients at a feature input to gradients at the residual stream: `back`, then times `scale` at each position. */
-interface InputMap {
-  /** 1 / divisor of the norm, [pos]; null without one. */
-  readonly scale: Tensor1D | null;
-  /** [n, d_model] both. */
-  readonly back: (g: Tensor2D) => Tensor2D;
+  private divisors(layer: number, norm: 'ln2' | 'ln2_post'): Tensor2D {
+    return this.pass.activations.get<Tensor2D>(blockHook(layer, `${norm}.hook_scale`));
+  }
 }
 
 /** What of an MLP is not constant: the skip of its transcoder. Dispose it after use. */
 export class SkipMap implements Disposable {
   private readonly W_skip: HeldWeight;
-  private readonly inputMap: () => InputMap;
+  private readonly inputMap: () => NormMap;
 
   /** Takes over `W_skip`; `inputMap` is called inside a tidy. */
-  constructor(W_skip: HeldWeight, inputMap: () => InputMap) {
+  constructor(W_skip: HeldWeight, inputMap: () => NormMap) {
     this.W_skip = W_skip;
     this.inputMap = inputMap;
   }
@@ -138,23 +112,14 @@ export class SkipMap implements Disposable {
   back(g: Tensor3D): Tensor3D {
     return tf.tidy(() => {
       const [n_pos, n, d_model] = g.shape;
-      const { scale, back } = this.inputMap();
-      const skipped = tf.reshape<tf.Rank.R3>(
-        back(this.W_skip.matMul(tf.reshape(g, [n_pos * n, d_model]))),
-        g.shape,
-      );
-      if (!scale) return skipped;
-      return tf.mul<Tensor3D>(skipped, tf.reshape(tf.slice1d(scale, 0, n_pos), [n_pos, 1, 1]));
+      const skipped = this.W_skip.matMul(tf.reshape(g, [n_pos * n, d_model]));
+      return this.inputMap().all(tf.reshape<tf.Rank.R3>(skipped, g.shape));
     });
   }
 
   /** As `back`, for gradients [n, d_model] at one position. */
   backAt(position: number, g: Tensor2D): Tensor2D {
-    return tf.tidy(() => {
-      const { scale, back } = this.inputMap();
-      const skipped = back(this.W_skip.matMul(g));
-      return scale ? tf.mul<Tensor2D>(skipped, tf.slice1d(scale, position, 1)) : skipped;
-    });
+    return tf.tidy(() => this.inputMap().at(position, this.W_skip.matMul(g)));
   }
 
   [Symbol.dispose](): void {
