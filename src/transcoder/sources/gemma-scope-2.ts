@@ -4,18 +4,29 @@
  */
 import type { TensorFile } from '../../formats/tensor-file.ts';
 import { activationIn, type NamedActivation } from './named-activation.ts';
-import { optional, ownLayer, required, type LayerSource, type LocatedMatrix } from './source.ts';
+import { layerSource, required, type ActivationSource, type LayerSource, type TensorKeys } from './source.ts';
 
+const KEYS: TensorKeys = {
+  W_enc: 'w_enc',
+  b_enc: 'b_enc',
+  W_dec: 'w_dec',
+  b_dec: 'b_dec',
+  W_skip: 'affine_skip_connection',
+  isEncoderTransposed: true,
+  isSkipTransposed: true,
+};
 const THRESHOLD = 'threshold';
-const LOWER_CASE = ['w_enc', 'w_dec'];
 
 /** Lower-case keys tell it from the other layouts; one of them, so that whatever else is missing is named. */
 export function isGemmaScope2(file: TensorFile): boolean {
-  return LOWER_CASE.some((key) => file.tensors.has(key));
+  return [KEYS.W_enc, KEYS.W_dec].some((key) => file.tensors.has(key));
 }
 
 export function gemmaScope2(file: TensorFile, layer: number, named: NamedActivation | null): LayerSource {
-  return { ...common(file, layer, named), W_dec: ownLayer(required(file, 'w_dec')) };
+  const activation: ActivationSource = named
+    ? activationIn(file, THRESHOLD, named)
+    : { kind: 'jumprelu', threshold: required(file, THRESHOLD) };
+  return layerSource(file, layer, KEYS, activation);
 }
 
 /**
@@ -28,33 +39,7 @@ export function gemmaScope2Cross(
   named: NamedActivation | null,
   n_layers: number,
 ): LayerSource {
-  return {
-    ...common(file, layer, named),
-    W_dec: {
-      ...required(file, 'w_dec'),
-      n_written_layers: n_layers - layer,
-      n_slots: n_layers,
-      firstSlot: layer,
-    },
-  };
-}
-
-function common(file: TensorFile, layer: number, named: NamedActivation | null): Omit<LayerSource, 'W_dec'> {
-  const W_enc = required(file, 'w_enc');
-  return {
-    layer,
-    d_transcoder: W_enc.info.shape[1] ?? 0,
-    W_enc: { ...W_enc, transposed: true },
-    b_enc: required(file, 'b_enc'),
-    b_dec: required(file, 'b_dec'),
-    activation: named
-      ? activationIn(file, THRESHOLD, named)
-      : { kind: 'jumprelu', threshold: required(file, THRESHOLD) },
-    W_skip: affineSkip(file),
-  };
-}
-
-function affineSkip(file: TensorFile): LocatedMatrix | null {
-  const skip = optional(file, 'affine_skip_connection');
-  return skip && { ...skip, transposed: true };
+  const own = gemmaScope2(file, layer, named);
+  const slots = { n_written_layers: n_layers - layer, n_slots: n_layers, firstSlot: layer };
+  return { ...own, W_dec: { ...own.W_dec, ...slots } };
 }

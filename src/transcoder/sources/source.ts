@@ -45,8 +45,43 @@ export interface DecoderSource extends Located {
   readonly firstSlot: number;
 }
 
+/** The keys of a layout that has one file a layer, and which of its matrices are stored the other way round. */
+export interface TensorKeys {
+  readonly W_enc: string;
+  readonly b_enc: string;
+  readonly W_dec: string;
+  readonly b_dec: string;
+  /** Absent where the layout has no skip. A set of the layout need not have one. */
+  readonly W_skip?: string;
+  /** `W_enc` is [d_model, d_transcoder]. */
+  readonly isEncoderTransposed: boolean;
+  /** `W_skip` is [in, out]. */
+  readonly isSkipTransposed?: boolean;
+}
+
+/** One layer that writes into itself alone. Throws `BadFileError` naming a tensor that is missing. */
+export function layerSource(
+  file: TensorFile,
+  layer: number,
+  keys: TensorKeys,
+  activation: ActivationSource,
+): LayerSource {
+  const W_enc = required(file, keys.W_enc);
+  const W_skip = keys.W_skip === undefined ? null : optional(file, keys.W_skip);
+  return {
+    layer,
+    d_transcoder: W_enc.info.shape[keys.isEncoderTransposed ? 1 : 0] ?? 0,
+    W_enc: { ...W_enc, transposed: keys.isEncoderTransposed },
+    W_dec: ownLayer(required(file, keys.W_dec)),
+    b_enc: required(file, keys.b_enc),
+    b_dec: required(file, keys.b_dec),
+    activation,
+    W_skip: W_skip && { ...W_skip, transposed: keys.isSkipTransposed ?? false },
+  };
+}
+
 /** A decoder that writes into its own layer alone. */
-export function ownLayer(located: Located): DecoderSource {
+function ownLayer(located: Located): DecoderSource {
   return { ...located, n_written_layers: 1, n_slots: 1, firstSlot: 0 };
 }
 
