@@ -43,6 +43,8 @@ export interface ResolveSubjectOptions {
    */
   readonly fetch?: ReadonlySet<string>;
   readonly client: HubClient;
+  /** The set as an earlier look at the same commits described it. */
+  readonly described?: SetDescription;
 }
 
 const TOKENIZER_FILE = 'tokenizer.json';
@@ -121,7 +123,7 @@ export async function resolveSubject(
 
   const setName = request.transcoders ?? setNameFor(modelName!);
   const located = locate('transcoders', setName);
-  const config = await describedSet(setName, located, hub);
+  const config = options.described ?? (await describedSet(setName, located, hub));
   const model = first ?? (await openModel(modelNameFor(located, config, setName)));
   const transcoders = await resolveSet(setName, located, config, hub);
   return { model, transcoders: { ...transcoders, config } };

@@ -49,7 +49,8 @@ export async function openSubject(
   if (options.dryRun || !isIncomplete(found.subject)) return found;
   found[Symbol.dispose]();
   const fetch = new Set(found.subject.model.listed.map(({ path }) => path));
-  return await openHeaders(await resolveSubject(request, { fetch, client }), request);
+  const described = found.subject.transcoders.config;
+  return await openHeaders(await resolveSubject(request, { fetch, client, described }), request);
 }
 
 function isIncomplete({ model, transcoders }: Subject): boolean {

@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Backend, HeldWeight, Tensor2D } from '../backend/backend.ts';
 import { firstNonFinite, widen } from '../formats/dtype.ts';
-import { weightOf, type Checkpoint } from './checkpoint.ts';
+import { weightOf, type Checkpoint, type CheckpointWeight } from './checkpoint.ts';
 import { normOf } from './norm.ts';
 import { findNotFinite, notFinite } from './not-finite.ts';
 import { placedSource } from './part-source.ts';
@@ -20,13 +20,11 @@ export async function tokenEffects(
   const { config, file } = checkpoint;
   const unembedding = weightOf(checkpoint, config.tie_word_embeddings ? 'embed.W_E' : 'unembed.W_U');
   const final = weightOf(checkpoint, 'ln_final.w');
-  const { norm } = config.block;
-  const offset = norm.kind === 'rms' ? norm.gainOffset : 0;
-  const gain = widen(await file.read(final.key), final.info.dtype).map((value) => value + offset);
+  const gain = await gainOf(checkpoint, final);
   using weight = backend.streamWeight(placedSource(file, unembedding.info, unembedding.place));
   using held = await weight.acquire();
   const effects = tf.tidy(() => {
-    const ln_final = normOf(norm, { w: tf.tensor1d(gain) }, config.eps);
+    const ln_final = normOf(config.block.norm, { w: tf.tensor1d(gain) }, config.eps);
     return logitEffects(held, ln_final.linear(tf.tensor2d(direction, [1, config.d_model])));
   });
   try {
@@ -49,12 +47,16 @@ export async function throughPostNorm(
   layer: number,
   vector: Float32Array,
 ): Promise<Float32Array> {
-  const { norm, norms } = checkpoint.config.block;
-  if (!norms.includes('ln2_post')) return vector;
-  const { key, info } = weightOf(checkpoint, `blocks.${layer}.ln2_post.w`);
-  const gain = widen(await checkpoint.file.read(key), info.dtype);
+  if (!checkpoint.config.block.norms.includes('ln2_post')) return vector;
+  const gain = await gainOf(checkpoint, weightOf(checkpoint, `blocks.${layer}.ln2_post.w`));
+  return vector.map((value, i) => value * gain[i]!);
+}
+
+/** The gain of a norm as it is used, with the family's offset, [d_model]. */
+async function gainOf({ config, file }: Checkpoint, { key, info }: CheckpointWeight): Promise<Float32Array> {
+  const { norm } = config.block;
   const offset = norm.kind === 'rms' ? norm.gainOffset : 0;
-  return vector.map((value, i) => value * (gain[i]! + offset));
+  return widen(await file.read(key), info.dtype).map((value) => value + offset);
 }
 
 /**

@@ -25,6 +25,11 @@ export interface OpenedSet extends Disposable {
   readonly layers: readonly LayerSource[];
 }
 
+/** The transcoder of a layer; undefined where the layer keeps its own MLP. */
+export function sourceOf({ layers }: Pick<OpenedSet, 'layers'>, layer: number): LayerSource | undefined {
+  return layers.find((source) => source.layer === layer);
+}
+
 /** Features of each layer of the model, [n_layers]; 0 where there is no transcoder. */
 export function featureCounts({ n_layers, layers }: Pick<OpenedSet, 'n_layers' | 'layers'>): number[] {
   const counts = new Array<number>(n_layers).fill(0);

@@ -15,12 +15,8 @@ const WEIGHTS = ['.safetensors', '.npz'];
 
 /** Whether a file may belong to a set: what it is recognised by. */
 export function mayBelongToSet(path: string): boolean {
-  return isSetConfig(path) || WEIGHTS.some((suffix) => path.endsWith(suffix)) || isPickleName(path);
-}
-
-/** Whether a file may say what a set is. */
-export function isSetConfig(path: string): boolean {
-  return LAYOUTS.some((layout) => layout.isConfig(path));
+  const isConfig = LAYOUTS.some((layout) => layout.isConfig(path));
+  return isConfig || WEIGHTS.some((suffix) => path.endsWith(suffix)) || isPickleName(path);
 }
 
 /** Whether these files are a set of a known layout. */

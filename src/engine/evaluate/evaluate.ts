@@ -5,6 +5,7 @@ import { evaluateSet, type EvaluationOutcome } from '../../evaluation/evaluate.t
 import { quotient } from '../../evaluation/layer-sums.ts';
 import type { Corpus } from '../../features/corpus.ts';
 import type { TransformerConfig } from '../../model/config.ts';
+import { contextOf } from '../features/context.ts';
 import { requireSet } from '../opened-subject.ts';
 import { openSession, type Session } from '../session.ts';
 import { peakRssBytes, Stopwatch } from '../stopwatch.ts';
@@ -18,9 +19,6 @@ import {
   type EvaluatedLayer,
 } from './types.ts';
 
-/** BOS alone is not a window. */
-const SHORTEST_CONTEXT = 2;
-
 /**
  * Loads what the request names and measures it. Throws `UsageError` for `--transcoders none` and for layers and lengths that do not
  * exist, `BadFileError` for a corpus without text and for numbers that are not finite, `ExpectationError` when an expectation was
@@ -32,7 +30,7 @@ export async function evaluate(request: EvaluateRequest): Promise<EvaluateResult
   using session = await openSession(request, {
     preloadEncoders: true,
     check: ({ config, set }) => {
-      contextOf(request, config);
+      contextOf(request.context, EVALUATE_DEFAULTS.context, config);
       layersOf(request, config, set);
     },
   });
@@ -53,7 +51,7 @@ async function evaluateCorpora(
   const { replacement, tokenizer, description } = session;
   const { config } = replacement.model;
   const { transcoders } = replacement;
-  const context = contextOf(request, config);
+  const context = contextOf(request.context, EVALUATE_DEFAULTS.context, config);
   const alone = layersOf(request, config, transcoders);
   const state = await openState(session, request, { corpora, context, alone });
   const n_resumed_tokens = state.progress.place.n_tokens;
@@ -165,16 +163,6 @@ function warningsOf({ tokens }: EvaluateRequest, { place, losses }: EvaluationOu
         ]
       : []),
   ];
-}
-
-function contextOf({ context }: EvaluateRequest, { n_ctx }: TransformerConfig): number {
-  if (context === undefined) return Math.min(EVALUATE_DEFAULTS.context, n_ctx);
-  if (context >= SHORTEST_CONTEXT && context <= n_ctx) return context;
-  throw new UsageError({
-    code: 'out_of_range',
-    message: `--context ${context}: the model reads ${n_ctx} tokens at most`,
-    hint: `Give a number from ${SHORTEST_CONTEXT} to ${n_ctx}.`,
-  });
 }
 
 /** Layers that are replaced alone, ascending. */

@@ -6,7 +6,7 @@ import { EvaluationState } from '../../evaluation/state.ts';
 import type { Corpus } from '../../features/corpus.ts';
 import { checkWritable } from '../../formats/atomic.ts';
 import { userFolder } from '../../formats/user-folders.ts';
-import { identityOf } from '../features/build.ts';
+import { identityOf } from '../session-identity.ts';
 import type { Session } from '../session.ts';
 import type { EvaluateRequest } from './types.ts';
 

@@ -1,5 +1,6 @@
 /** Engine, verb `evaluate`: types of the request and the result. */
 import type { Arithmetic, Device } from '../../backend/backend.ts';
+import type { LayerFidelity } from '../../evaluation/layer-sums.ts';
 import type { CommonOptions } from '../request.ts';
 import type { Subject } from '../result.ts';
 
@@ -31,15 +32,7 @@ export interface EvaluateRequest extends CommonOptions {
 }
 
 /** Losses are nats a token. Null where a measure is not defined, and of layers that were not replaced alone. */
-export interface EvaluatedLayer {
-  readonly layer: number;
-  readonly d_transcoder: number;
-  readonly explained_variance: number | null;
-  readonly cosine: number | null;
-  /** Active features a token. */
-  readonly l0: number | null;
-  readonly never_active_share: number;
-  readonly mean_squared_error: number | null;
+export interface EvaluatedLayer extends Omit<LayerFidelity, 'best_scale' | 'explained_at_best_scale'> {
   /** Cross-entropy with this layer alone replaced by its features, and by its mean. */
   readonly ce_replaced: number | null;
   readonly ce_mean_ablated: number | null;

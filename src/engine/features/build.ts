@@ -5,20 +5,16 @@ import { checkWritable } from '../../formats/atomic.ts';
 import { buildPages } from '../../features/build.ts';
 import { Corpus } from '../../features/corpus.ts';
 import { locate } from '../../hub/resolve.ts';
-import { CONFIG_FILE } from '../../model/checkpoint.ts';
 import type { TransformerConfig } from '../../model/config.ts';
 import { FEATURE_FOLDER, INDEX_FILE } from '../../transcoder/feature-page.ts';
+import { contextOf } from './context.ts';
 import { FEATURES_DEFAULTS, type FeaturesBuildRequest, type FeaturesBuildResult } from './types.ts';
 import type { TranscoderSet } from '../../transcoder/transcoder-set.ts';
-import type { NamedFiles } from '../named-files.ts';
-import { packageVersion, sourceReference } from '../provenance.ts';
 import { requireSet } from '../opened-subject.ts';
-import { openSession, type Session } from '../session.ts';
+import { openSession } from '../session.ts';
+import { identityOf } from '../session-identity.ts';
 import { peakRssBytes, Stopwatch } from '../stopwatch.ts';
 import { writtenFile } from '../written-file.ts';
-
-/** BOS alone is not a window. */
-const SHORTEST_CONTEXT = 2;
 
 /** Loads what the request names, reads the corpus and writes the pages. Errors as `openSession` and `buildPages`. */
 export async function buildFeatures(request: FeaturesBuildRequest): Promise<FeaturesBuildResult> {
@@ -30,7 +26,7 @@ export async function buildFeatures(request: FeaturesBuildRequest): Promise<Feat
     preloadEncoders: true,
     check: ({ config }) => {
       layersOf(request, config);
-      contextOf(request, config);
+      contextOf(request.context, FEATURES_DEFAULTS.context, config);
     },
   });
   const { replacement, tokenizer, description } = session;
@@ -54,7 +50,7 @@ export async function buildFeatures(request: FeaturesBuildRequest): Promise<Feat
     corpus,
     folder: output,
     layers: withTranscoder(layersOf(request, config), replacement.transcoders),
-    context: contextOf(request, config),
+    context: contextOf(request.context, FEATURES_DEFAULTS.context, config),
     n_examples: request.examples ?? FEATURES_DEFAULTS.examples,
     n_logits: request.logits ?? FEATURES_DEFAULTS.logits,
     identity: await identityOf(session),
@@ -119,34 +115,4 @@ function withTranscoder(layers: readonly number[], set: TranscoderSet): number[]
     message: `--layers ${layers[0]}:${layers.length + layers[0]!}: the set has no transcoder for ${layers.length > 1 ? 'these layers' : 'this layer'}`,
     hint: `It has those of ${set.layers.map(({ layer }) => layer).join(', ')}.`,
   });
-}
-
-function contextOf({ context }: FeaturesBuildRequest, { n_ctx }: TransformerConfig): number {
-  if (context === undefined) return Math.min(FEATURES_DEFAULTS.context, n_ctx);
-  if (context >= SHORTEST_CONTEXT && context <= n_ctx) return context;
-  throw new UsageError({
-    code: 'out_of_range',
-    message: `--context ${context}: the model reads ${n_ctx} tokens at most`,
-    hint: `Give a number from ${SHORTEST_CONTEXT} to ${n_ctx}.`,
-  });
-}
-
-/** What of a session the numbers depend on, by names for error messages. */
-export async function identityOf({
-  subject,
-  description,
-  prompts,
-}: Session): Promise<Record<string, string>> {
-  const named = async (part: NamedFiles, configFiles: readonly string[]): Promise<string> => {
-    const { name, revision, config_sha256 } = await sourceReference(part, configFiles);
-    return `${name} ${revision ?? config_sha256}`;
-  };
-  return {
-    tracer_version: packageVersion(),
-    model: await named(subject.model, [CONFIG_FILE]),
-    transcoders: await named(subject.transcoders, subject.transcoders.config.configFiles),
-    backend: `${description.backend} on ${description.device}`,
-    dtype: description.dtype,
-    ...(prompts.bos !== 'auto' && { bos: prompts.bos }),
-  };
 }

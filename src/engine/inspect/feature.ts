@@ -7,6 +7,7 @@ import { notFinite } from '../../model/not-finite.ts';
 import { throughPostNorm, tokenEffects } from '../../model/token-effects.ts';
 import type { FeaturePage } from '../../transcoder/feature-page.ts';
 import { readActivation, readVector } from '../../transcoder/activations/read.ts';
+import { sourceOf } from '../../transcoder/open.ts';
 import { decoderRow, type LayerSource, type Located } from '../../transcoder/sources/source.ts';
 import { openFeatureSource, scanOf } from '../features/source.ts';
 import { fetchTokenizer } from '../names.ts';
@@ -25,7 +26,7 @@ export async function inspectFeature(
   top: number = REQUEST_DEFAULTS.featureTokens,
 ): Promise<Omit<InspectFeatureResult, 'model' | 'transcoders'>> {
   const { checkpoint, set, subject } = opened;
-  const source = set.layers.find((one) => one.layer === layer)!;
+  const source = sourceOf(set, layer)!;
   const tokenizer = await openTokenizer(await fetchTokenizer(request, subject.model, client));
   const activation = await readActivation(source);
   const encoder = await encoderRow(source, feature);

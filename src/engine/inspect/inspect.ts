@@ -5,7 +5,7 @@ import { numberOf } from '../../model/parameters.ts';
 import { hookNames, hookShape, matchHooks, type HookName } from '../../model/hooks.ts';
 import { nearest } from '../../nearest.ts';
 import { kindOf, readVector } from '../../transcoder/activations/read.ts';
-import { featureCounts } from '../../transcoder/open.ts';
+import { featureCounts, sourceOf } from '../../transcoder/open.ts';
 import { tensorsOf } from '../../transcoder/sources/source.ts';
 import { describeLayer } from '../load/load.ts';
 import { inspectFeature } from './feature.ts';
@@ -124,7 +124,7 @@ async function layerView(
   layer: number,
 ): Promise<Omit<InspectLayerResult, 'model' | 'transcoders'>> {
   const { set } = opened;
-  const source = set.layers.find((one) => one.layer === layer);
+  const source = sourceOf(set, layer);
   const parts = source ? tensorsOf(source) : [];
   return {
     view: 'layer',
@@ -179,7 +179,7 @@ function allWeights(opened: OpenedSubject): WeightResult[] {
 /** Parameters of a layer: the model's, then its transcoder's. */
 function layerWeights({ checkpoint, set }: OpenedSubject, layer: number): WeightResult[] {
   const ofModel = checkpoint.weights.filter((weight) => weight.layer === layer).map(modelWeight);
-  const source = set.layers.find((one) => one.layer === layer);
+  const source = sourceOf(set, layer);
   if (!source) return ofModel;
   const ofTranscoder = tensorsOf(source).map(([name, { file, info }]): WeightResult => ({
     name: `transcoders.${layer}.${name}`,
