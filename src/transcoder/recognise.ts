@@ -3,13 +3,14 @@ import { BadFileError, NotFoundError } from '../errors.ts';
 import { convertedName, isPickleName, pickleRefused } from '../formats/pickle.ts';
 import type { SetDescription } from './description.ts';
 import { circuitTracer } from './layouts/circuit-tracer.ts';
+import { gemmaScope2Cross } from './layouts/gemma-scope-2-cross.ts';
 import { gemmaScope2 } from './layouts/gemma-scope-2.ts';
 import type { Layout } from './layouts/layout.ts';
 import { saelens } from './layouts/saelens.ts';
 import { sparsify } from './layouts/sparsify.ts';
 import type { SetFiles } from './set-files.ts';
 
-const LAYOUTS: readonly Layout[] = [circuitTracer, sparsify, saelens, gemmaScope2];
+const LAYOUTS: readonly Layout[] = [circuitTracer, sparsify, saelens, gemmaScope2, gemmaScope2Cross];
 
 const WEIGHTS = ['.safetensors', '.npz'];
 

@@ -141,6 +141,16 @@ describe('a folder', () => {
     await expect(open(set, 'tiny-a')).rejects.toMatchObject({ exitCode: 4, code: 'ambiguous_layout', message: expect.stringMatching(message) as unknown }); // prettier-ignore
   });
 
+  it('with both forms of Gemma Scope 2 is refused', async () => {
+    const bare = (...below: string[]) => goldenPath('families/gemma3', 'transcoders', ...below);
+    const set = copyOf({ set: bare('transcoders', 'transcoder_all') });
+    cpSync(bare('clt', 'clt/width_48_l0_medium'), set, { recursive: true });
+    await expect(open(set, 'families/gemma3')).rejects.toMatchObject({
+      exitCode: 4,
+      code: 'ambiguous_layout',
+    });
+  });
+
   it('without a set says what was looked for', async () => {
     const set = join(scratch.path, 'nothing');
     mkdirSync(set);

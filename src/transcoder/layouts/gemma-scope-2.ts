@@ -7,7 +7,7 @@ import { jsonObject } from '../../formats/json-object.ts';
 import { readJson } from '../../formats/json.ts';
 import type { LayerDescription, SetDescription } from '../description.ts';
 import type { SetFiles } from '../set-files.ts';
-import { gemmaScope2 as gemmaScope2Tensors, gemmaScope2Cross } from '../sources/gemma-scope-2.ts';
+import { gemmaScope2 as gemmaScope2Tensors } from '../sources/gemma-scope-2.ts';
 import { foldersWith, hasFolderWith, type Layout } from './layout.ts';
 import { refuseFieldsOf, refuseTwice } from './refusal.ts';
 
@@ -28,27 +28,15 @@ const ConfigFile = jsonObject({
 const INPUT = 'pre_feedforward_layernorm.output';
 const OUTPUT = 'post_feedforward_layernorm.output';
 
-/** The files of the cross-layer form, which come without a configuration: all published ones read and write at the same hooks. */
-const CROSS_LAYER = /^params_layer_(\d+)\.safetensors$/;
-
-function fileOf(layer: number): string {
-  return `params_layer_${layer}.safetensors`;
-}
-
-const HOOKS = { feature_input_hook: 'mlp.hook_in', feature_output_hook: 'hook_mlp_out' } as const;
-
 export const gemmaScope2: Layout = {
   name: 'Gemma Scope 2',
-  lookedFor: `folders with ${CONFIG} and ${WEIGHTS}, or params_layer_<i>.safetensors`,
-  recognises: (paths) =>
-    !paths.includes(SET_CONFIG) &&
-    (hasFolderWith(paths, WEIGHTS, CONFIG) || paths.some((path) => CROSS_LAYER.test(path))),
+  lookedFor: `folders with ${CONFIG} and ${WEIGHTS}`,
+  recognises: (paths) => !paths.includes(SET_CONFIG) && hasFolderWith(paths, WEIGHTS, CONFIG),
   isConfig: (path) => path === CONFIG || path.endsWith(`/${CONFIG}`),
-  describe: async (files) =>
-    files.paths.some((path) => CROSS_LAYER.test(path)) ? crossLayer(files) : await perLayer(files),
+  describe,
 };
 
-async function perLayer(files: SetFiles): Promise<SetDescription> {
+async function describe(files: SetFiles): Promise<SetDescription> {
   const layers: LayerDescription[] = [];
   const names = new Set<string>();
   const folders = foldersWith(files.paths, WEIGHTS);
@@ -62,36 +50,12 @@ async function perLayer(files: SetFiles): Promise<SetDescription> {
   return {
     layout: 'Gemma Scope 2',
     kind: 'transcoder_set',
-    ...HOOKS,
+    feature_input_hook: 'mlp.hook_in',
+    feature_output_hook: 'hook_mlp_out',
     model_name: names.size === 1 ? [...names][0]! : '',
     scan: null,
     configFiles: folders.map((folder) => folder + CONFIG),
     layers: layers.sort((a, b) => a.layer - b.layer),
-  };
-}
-
-function crossLayer({ paths }: SetFiles): SetDescription {
-  const layers = paths.flatMap((path): LayerDescription[] => {
-    const digits = CROSS_LAYER.exec(path)?.[1];
-    if (digits === undefined || path !== fileOf(Number(digits))) return [];
-    const layer = Number(digits);
-    return [
-      {
-        layer,
-        files: [path],
-        source: ([file], { n_layers }) => gemmaScope2Cross(file!, layer, null, n_layers),
-      },
-    ];
-  });
-  return {
-    layout: 'Gemma Scope 2',
-    kind: 'cross_layer_transcoder',
-    ...HOOKS,
-    model_name: '',
-    scan: null,
-    configFiles: [],
-    layers: layers.sort((a, b) => a.layer - b.layer),
-    fileOf,
   };
 }
 
