@@ -38,6 +38,8 @@ export interface SetupOptions {
   readonly device?: NativeDevice;
   /** Instead of the user's data folder. */
   readonly dataDir?: string;
+  /** For CUDA: no driver need be here, and the library is checked on the processor (an image for other machines). */
+  readonly withoutDriver?: boolean;
   readonly signal?: AbortSignal;
   readonly onPhase?: (progress: SetupProgress) => void;
 }
@@ -65,9 +67,11 @@ export async function setUpTensorflow(options: SetupOptions = {}): Promise<Setup
   const startMs = performance.now();
   const { device = 'cpu', signal } = options;
   const target = targetOf(thisHost(), device);
-  if (device === 'cuda') requireCudaDriver(); // before gigabytes are fetched that could not be used
+  const { withoutDriver = false } = options;
+  if (device === 'cuda' && !withoutDriver) requireCudaDriver(); // before gigabytes are fetched that could not be used
   const folder = tensorflowFolder(device, options.dataDir);
-  const job: Job = { device, target, folder, tell: options.onPhase ?? (() => undefined), signal };
+  const checkedOn = withoutDriver ? 'cpu' : device;
+  const job: Job = { device, checkedOn, target, folder, tell: options.onPhase ?? (() => undefined), signal };
 
   // Not built yet, of an older version, or broken: then it is built.
   const there = hasProducts(job) ? await verified(job) : undefined;
@@ -78,6 +82,8 @@ export async function setUpTensorflow(options: SetupOptions = {}): Promise<Setup
 /** What is set up, where, and who is told. */
 interface Job {
   readonly device: NativeDevice;
+  /** Where the product check is computed. */
+  readonly checkedOn: NativeDevice;
   readonly target: Target;
   readonly folder: string;
   readonly tell: (progress: SetupProgress) => void;
@@ -117,10 +123,10 @@ async function completed(job: Job): Promise<Outcome> {
 }
 
 /** Undefined when nothing is there, or when what is there does not work and has to be built again. */
-async function verified({ device, folder, tell, signal }: Job): Promise<Outcome | undefined> {
+async function verified({ checkedOn, folder, tell, signal }: Job): Promise<Outcome | undefined> {
   if (!isSetUp(folder)) return undefined;
   tell({ phase: 'verify', message: `checking ${folder} with one product` });
-  const probe = await probeDevice(device, { folder, signal });
+  const probe = await probeDevice(checkedOn, { folder, signal });
   return probe.ok ? { version: probe.version, kernel: probe.kernel, alreadySetUp: true } : undefined;
 }
 
@@ -134,7 +140,7 @@ function hasProducts({ device, folder }: Job): boolean {
  * returned: TensorFlow's own products serve.
  */
 async function addProducts(job: Job): Promise<string | undefined> {
-  const { device, target, folder, tell, signal } = job;
+  const { checkedOn, target, folder, tell, signal } = job;
   if (hasProducts(job)) return undefined;
   tell({ phase: 'build', message: 'building products on stored weights' });
   try {
@@ -143,7 +149,7 @@ async function addProducts(job: Job): Promise<string | undefined> {
     if (!(error instanceof TracerError)) throw error;
     return error.message;
   }
-  const probe = await probeDevice(device, { folder, signal });
+  const probe = await probeDevice(checkedOn, { folder, signal });
   if (probe.ok) return undefined;
   await rm(productsFile(folder));
   return probe.reason;
@@ -151,13 +157,13 @@ async function addProducts(job: Job): Promise<string | undefined> {
 
 /** Builds in a folder of its own, which is renamed once one product was computed and found right. */
 async function buildInPlace(job: Job): Promise<Outcome> {
-  const { device, folder, tell, signal } = job;
+  const { checkedOn, folder, tell, signal } = job;
   await removeRemains(folder);
   const buildFolder = `${folder}.partial-${process.pid}`;
   try {
     const kernelFailure = await build({ ...job, folder: buildFolder });
     tell({ phase: 'verify', message: 'multiplying once and comparing with the exact result' });
-    const probe = await probeDevice(device, { folder: buildFolder, signal });
+    const probe = await probeDevice(checkedOn, { folder: buildFolder, signal });
     if (!probe.ok) {
       throw unusable(probe.reason);
     }

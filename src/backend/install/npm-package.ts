@@ -18,9 +18,13 @@ export interface NpmPackage {
 /** A program and its first arguments. */
 type Command = readonly [string, ...string[]];
 
-/** npm as a program of the PATH, and as it lies beside Node where only Node is called by its path. */
+/**
+ * npm as a program of the PATH (on Windows that is a script, which cannot be started without a shell), and as it lies beside Node,
+ * there and elsewhere.
+ */
 const NPM_COMMANDS: readonly Command[] = [
   ['npm'],
+  [process.execPath, join(dirname(process.execPath), 'node_modules/npm/bin/npm-cli.js')],
   [process.execPath, join(dirname(process.execPath), '../lib/node_modules/npm/bin/npm-cli.js')],
 ];
 
