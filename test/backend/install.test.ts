@@ -109,6 +109,14 @@ async function refusedSetup(options: SetupOptions & { dataDir: string }): Promis
     expect(phases).toEqual([]);
   });
 
+  itIf(!hasDriver, 'a driver is here', 'needs no driver for an image that runs elsewhere', async () => {
+    using scratch = scratchFolder();
+    using empty = scratchFolder();
+    using _path = environment({ PATH: empty.path });
+    const options = { device: 'cuda', withoutDriver: true, dataDir: scratch.path } as const;
+    expect(await refusedSetup(options)).toMatchObject({ code: 'python_missing' });
+  });
+
   it('names a data folder that cannot be made', async () => {
     using scratch = scratchFolder();
     const file = join(scratch.path, 'file');
