@@ -10,6 +10,7 @@ import { folderBytes, folderState } from './disk.ts';
 import { findCompiler } from './install/addon.ts';
 import { runCommand } from './install/command.ts';
 import { dataFolder, glibcVersion, tensorflowFolder } from './install/folder.ts';
+import { findNpm } from './install/npm-package.ts';
 import { findPython } from './install/wheels.ts';
 import { probeDevice } from './probing.ts';
 import { bfloat16Instructions } from './processor.ts';
@@ -29,7 +30,7 @@ export interface BackendFinding {
 }
 
 export interface ToolFinding {
-  readonly name: 'python' | 'compiler';
+  readonly name: 'python' | 'compiler' | 'npm';
   /** The program that would be used; null when there is none. */
   readonly program: string | null;
   /** What it says of its version. */
@@ -101,7 +102,11 @@ export async function examine(options: DoctorOptions = {}): Promise<DoctorReport
   const problems: string[] = [];
   const [backends, tools, folders] = await Promise.all([
     Promise.all(AUTO_ORDER.map((device) => tryBackend(device, signal))),
-    Promise.all([describeTool('python', findPython, signal), describeTool('compiler', findCompiler, signal)]),
+    Promise.all([
+      describeTool('python', async () => [await findPython(signal), '-m', 'pip'], signal),
+      describeTool('compiler', async () => [await findCompiler(signal)], signal),
+      describeTool('npm', () => findNpm(signal), signal),
+    ]),
     examineFolders(options.cacheDir, problems),
   ]);
   return {
@@ -139,13 +144,12 @@ async function tryBackend(device: Device, signal?: AbortSignal): Promise<Backend
 
 async function describeTool(
   name: ToolFinding['name'],
-  find: (signal?: AbortSignal) => Promise<string>,
+  find: () => Promise<readonly [string, ...string[]]>,
   signal?: AbortSignal,
 ): Promise<ToolFinding> {
   try {
-    const program = await find(signal);
-    const args = name === 'python' ? ['-m', 'pip', '--version'] : ['--version'];
-    const said = await runCommand(program, args, { signal });
+    const [program, ...args] = await find();
+    const said = await runCommand(program, [...args, '--version'], { signal });
     return { name, program, version: said?.stdout.split('\n')[0] ?? null };
   } catch (error) {
     if (!(error instanceof TracerError)) throw error;

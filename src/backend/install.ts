@@ -1,13 +1,22 @@
 /** `tracer setup`: a current TensorFlow library, linked to TF.js, in the user's data folder. */
 import { existsSync } from 'node:fs';
-import { mkdir, readdir, rename, rm, statfs } from 'node:fs/promises';
+import { mkdir, readdir, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
-import { ExhaustedError, NotFoundError, TracerError, EXIT } from '../errors.ts';
+import { TracerError, EXIT } from '../errors.ts';
 import { acquireLock } from '../formats/lock.ts';
 import { requireCudaDriver } from './cuda.ts';
-import { bindingPackage, buildBinding, findCompiler } from './install/addon.ts';
-import { glibcVersion, isSetUp, tensorflowFolder, TENSORFLOW_VERSION } from './install/folder.ts';
+import { buildBinding, findCompiler } from './install/addon.ts';
+import { addBindingPackage } from './install/binding-package.ts';
+import { checkDisk, makeDataFolder } from './install/data-folder.ts';
+import {
+  hasAddons,
+  hasBindingPackage,
+  isSetUp,
+  tensorflowFolder,
+  TENSORFLOW_VERSION,
+} from './install/folder.ts';
 import type { NativeDevice } from './install/folder.ts';
+import { targetOf, thisHost, type Target } from './install/platform.ts';
 import { buildProducts, hasHeaders, productsFile } from './install/products.ts';
 import { unpackWheels } from './install/unpack.ts';
 import { fetchWheels, findPython } from './install/wheels.ts';
@@ -29,6 +38,8 @@ export interface SetupOptions {
   readonly device?: NativeDevice;
   /** Instead of the user's data folder. */
   readonly dataDir?: string;
+  /** For CUDA: no driver need be here, and the library is checked on the processor (an image for other machines). */
+  readonly withoutDriver?: boolean;
   readonly signal?: AbortSignal;
   readonly onPhase?: (progress: SetupProgress) => void;
 }
@@ -47,48 +58,55 @@ export interface SetupReport {
   readonly seconds: number;
 }
 
-/** Files are written before the wheels are removed, and some space has to stay free on the disk. */
-const SPARE_BYTES = 200_000_000;
-
 /**
  * Sets native TensorFlow up, or checks the one that is there with one product. Can be repeated after an interruption;
  * of two runs at once one waits for the other.
- * @throws NotFoundError platform, driver, Python, pip, compiler or package missing; NetworkError; ExhaustedError; BadFileError
+ * @throws NotFoundError platform, driver, Python, pip, npm, compiler or package missing; NetworkError; ExhaustedError; BadFileError
  */
 export async function setUpTensorflow(options: SetupOptions = {}): Promise<SetupReport> {
   const startMs = performance.now();
   const { device = 'cpu', signal } = options;
-  const tell = options.onPhase ?? (() => undefined);
-  checkPlatform();
-  if (device === 'cuda') requireCudaDriver(); // before gigabytes are fetched that could not be used
-  bindingPackage();
+  const target = targetOf(thisHost(), device);
+  const { withoutDriver = false } = options;
+  if (device === 'cuda' && !withoutDriver) requireCudaDriver(); // before gigabytes are fetched that could not be used
   const folder = tensorflowFolder(device, options.dataDir);
+  const checkedOn = withoutDriver ? 'cpu' : device;
+  const job: Job = { device, checkedOn, target, folder, tell: options.onPhase ?? (() => undefined), signal };
 
   // Not built yet, of an older version, or broken: then it is built.
-  const there = hasProducts(device, folder) ? await verified(device, folder, tell, signal) : undefined;
-  const result = there ?? (await buildAlone(device, folder, tell, signal));
+  const there = hasProducts(job) ? await verified(job) : undefined;
+  const result = there ?? (await buildAlone(job));
   return { device, folder, ...result, seconds: (performance.now() - startMs) / 1000 };
+}
+
+/** What is set up, where, and who is told. */
+interface Job {
+  readonly device: NativeDevice;
+  /** Where the product check is computed. */
+  readonly checkedOn: NativeDevice;
+  readonly target: Target;
+  readonly folder: string;
+  readonly tell: (progress: SetupProgress) => void;
+  readonly signal: AbortSignal | undefined;
 }
 
 type Outcome = Omit<SetupReport, 'device' | 'folder' | 'seconds'>;
 
 /** Waits until no other process builds, and builds unless that one has done it. */
-async function buildAlone(
-  device: NativeDevice,
-  folder: string,
-  tell: Tell,
-  signal?: AbortSignal,
-): Promise<Outcome> {
-  await makeFolder(dirname(folder));
+async function buildAlone(job: Job): Promise<Outcome> {
+  const { folder, signal, tell } = job;
+  await makeDataFolder(dirname(folder));
   await using _lock = await acquireLock(`${folder}.lock`, {
     signal,
     onWait: () => tell({ phase: 'wait', message: 'another setup is at work; waiting for it' }),
   });
-  const there = await verified(device, folder, tell, signal);
-  if (there && hasProducts(device, folder)) return there;
-  if (there && hasHeaders(folder)) return await completed(device, folder, tell, signal);
+  // An older version loaded the package's files from node_modules.
+  if (hasAddons(folder) && !hasBindingPackage(folder)) await addPackage(job, await findPython(signal));
+  const there = await verified(job);
+  if (there && hasProducts(job)) return there;
+  if (there && hasHeaders(folder)) return await completed(job);
   try {
-    return await buildInPlace(device, folder, tell, signal);
+    return await buildInPlace(job);
   } catch (error) {
     // What an older version set up goes on to serve.
     if (there && error instanceof TracerError) return { ...there, kernelFailure: error.message };
@@ -97,33 +115,23 @@ async function buildAlone(
 }
 
 /** What another version set up, with the addon of this one. */
-async function completed(
-  device: NativeDevice,
-  folder: string,
-  tell: Tell,
-  signal?: AbortSignal,
-): Promise<Outcome> {
-  const kernelFailure = await addProducts(device, folder, tell, signal);
-  const found = await verified(device, folder, tell, signal);
-  if (!found) throw unusable(`what lies in ${folder} stopped working`);
+async function completed(job: Job): Promise<Outcome> {
+  const kernelFailure = await addProducts(job);
+  const found = await verified(job);
+  if (!found) throw unusable(`what lies in ${job.folder} stopped working`);
   return { ...found, alreadySetUp: false, ...(kernelFailure !== undefined && { kernelFailure }) };
 }
 
 /** Undefined when nothing is there, or when what is there does not work and has to be built again. */
-async function verified(
-  device: NativeDevice,
-  folder: string,
-  tell: Tell,
-  signal?: AbortSignal,
-): Promise<Outcome | undefined> {
+async function verified({ checkedOn, folder, tell, signal }: Job): Promise<Outcome | undefined> {
   if (!isSetUp(folder)) return undefined;
   tell({ phase: 'verify', message: `checking ${folder} with one product` });
-  const probe = await probeDevice(device, { folder, signal });
+  const probe = await probeDevice(checkedOn, { folder, signal });
   return probe.ok ? { version: probe.version, kernel: probe.kernel, alreadySetUp: true } : undefined;
 }
 
 /** Products on a CUDA device are TensorFlow's own. */
-function hasProducts(device: NativeDevice, folder: string): boolean {
+function hasProducts({ device, folder }: Job): boolean {
   return device === 'cuda' || existsSync(productsFile(folder));
 }
 
@@ -131,39 +139,31 @@ function hasProducts(device: NativeDevice, folder: string): boolean {
  * Builds the addon for products on stored weights and tries it. Where that fails it is not there afterwards, and the reason is
  * returned: TensorFlow's own products serve.
  */
-async function addProducts(
-  device: NativeDevice,
-  folder: string,
-  tell: Tell,
-  signal?: AbortSignal,
-): Promise<string | undefined> {
-  if (hasProducts(device, folder)) return undefined;
+async function addProducts(job: Job): Promise<string | undefined> {
+  const { checkedOn, target, folder, tell, signal } = job;
+  if (hasProducts(job)) return undefined;
   tell({ phase: 'build', message: 'building products on stored weights' });
   try {
-    await buildProducts(await findCompiler(signal), folder, signal);
+    await buildProducts(await findCompiler(signal), target, folder, signal);
   } catch (error) {
     if (!(error instanceof TracerError)) throw error;
     return error.message;
   }
-  const probe = await probeDevice(device, { folder, signal });
+  const probe = await probeDevice(checkedOn, { folder, signal });
   if (probe.ok) return undefined;
   await rm(productsFile(folder));
   return probe.reason;
 }
 
 /** Builds in a folder of its own, which is renamed once one product was computed and found right. */
-async function buildInPlace(
-  device: NativeDevice,
-  folder: string,
-  tell: Tell,
-  signal?: AbortSignal,
-): Promise<Outcome> {
+async function buildInPlace(job: Job): Promise<Outcome> {
+  const { checkedOn, folder, tell, signal } = job;
   await removeRemains(folder);
   const buildFolder = `${folder}.partial-${process.pid}`;
   try {
-    const kernelFailure = await build(device, buildFolder, tell, signal);
+    const kernelFailure = await build({ ...job, folder: buildFolder });
     tell({ phase: 'verify', message: 'multiplying once and comparing with the exact result' });
-    const probe = await probeDevice(device, { folder: buildFolder, signal });
+    const probe = await probeDevice(checkedOn, { folder: buildFolder, signal });
     if (!probe.ok) {
       throw unusable(probe.reason);
     }
@@ -190,72 +190,40 @@ function unusable(reason: string): TracerError {
 }
 
 /** Resolves to the reason why the addon for products on stored weights could not be built, where it could not. */
-async function build(
-  device: NativeDevice,
-  buildFolder: string,
-  tell: Tell,
-  signal?: AbortSignal,
-): Promise<string | undefined> {
+async function build(job: Job): Promise<string | undefined> {
+  const { device, target, folder, tell, signal } = job;
   tell({ phase: 'check', message: 'looking for Python, a C++ compiler and free disk' });
   const python = await findPython(signal);
   const compiler = await findCompiler(signal);
-  const wheels = wheelsFor(device);
+  const wheels = wheelsFor(target, device);
   const totalBytes = sum(wheels.map((wheel) => wheel.bytes));
-  await checkDisk(dirname(buildFolder), totalBytes + sum(wheels.map((wheel) => wheel.unpackedBytes)));
+  await checkDisk(dirname(folder), totalBytes + sum(wheels.map((wheel) => wheel.unpackedBytes)));
+
+  await mkdir(folder);
+  await addPackage(job, python);
 
   const message = `fetching TensorFlow ${TENSORFLOW_VERSION} with pip`;
   tell({ phase: 'download', message, bytes: 0, totalBytes });
-  const downloads = join(buildFolder, 'wheels');
-  const fetched = await fetchWheels(python, wheels, downloads, {
+  const downloads = join(folder, 'wheels');
+  const fetched = await fetchWheels(python, target, wheels, downloads, {
     signal,
     onBytes: (bytes) => tell({ phase: 'download', message, bytes: Math.min(bytes, totalBytes), totalBytes }),
   });
 
   tell({ phase: 'unpack', message: 'unpacking the library' });
-  await unpackWheels(python, fetched, buildFolder, signal);
+  await unpackWheels(python, fetched, folder, signal);
   await rm(downloads, { recursive: true });
 
   tell({ phase: 'build', message: `building the binding with ${compiler}` });
-  await buildBinding(compiler, buildFolder, signal);
-  return await addProducts(device, buildFolder, tell, signal);
+  await buildBinding(compiler, target, folder, signal);
+  return await addProducts(job);
 }
 
-type Tell = (progress: SetupProgress) => void;
-
-/** The wheels hold libraries for Linux on x86-64 with glibc, and for nothing else. */
-function checkPlatform() {
-  const { platform, arch } = process;
-  const hasGlibc = glibcVersion() !== undefined;
-  if (platform === 'linux' && arch === 'x64' && hasGlibc) return;
-  const here = `${platform} ${arch}${platform === 'linux' && !hasGlibc ? ' without glibc' : ''}`;
-  throw new NotFoundError({
-    code: 'platform_unsupported',
-    message: `native TensorFlow can be set up on Linux x64 with glibc only; this is ${here}`,
-    hint: 'tracer uses wasm here, which needs no setup.',
-  });
-}
-
-async function makeFolder(path: string) {
-  try {
-    await mkdir(path, { recursive: true });
-  } catch (cause) {
-    throw new ExhaustedError({
-      code: 'data_folder',
-      message: `the data folder ${path} cannot be made: ${(cause as Error).message}`,
-      hint: 'Set TRACER_DATA_DIR to a folder that can be written.',
-      cause,
-    });
-  }
-}
-
-async function checkDisk(folder: string, neededBytes: number) {
-  const { bavail, bsize } = await statfs(folder);
-  const wantedBytes = neededBytes + SPARE_BYTES;
-  if (bavail * bsize >= wantedBytes) return;
-  throw new ExhaustedError({
-    code: 'disk_full',
-    message: `setting TensorFlow up takes ${gigabytes(wantedBytes)} of disk; ${folder} has ${gigabytes(bavail * bsize)} free`,
-    hint: 'Free some disk, or set TRACER_DATA_DIR to a folder on another disk.',
+async function addPackage({ folder, tell, signal }: Job, python: string): Promise<void> {
+  await addBindingPackage(python, folder, {
+    signal,
+    onFetch: () =>
+      tell({ phase: 'download', message: "fetching the sources of TensorFlow's binding with npm" }),
   });
 }
 
@@ -268,8 +236,4 @@ async function removeRemains(folder: string) {
 
 function sum(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0);
-}
-
-function gigabytes(bytes: number): string {
-  return `${(bytes / 1e9).toFixed(1)} GB`;
 }

@@ -2,7 +2,7 @@
 import { NotFoundError, TracerError, UsageError, unreachable } from '../errors.ts';
 import type { Arithmetic, Backend, Device, DeviceChoice } from './backend.ts';
 import { requireCudaDriver } from './cuda.ts';
-import { isSetUp, tensorflowFolder, type NativeDevice } from './install/folder.ts';
+import { hasAddons, isSetUp, tensorflowFolder, type NativeDevice } from './install/folder.ts';
 import { bfloat16Instructions } from './processor.ts';
 
 export interface SelectOptions {
@@ -90,9 +90,10 @@ export async function openDevice(
 async function openNative(device: NativeDevice, arithmetic: Arithmetic, folder: string): Promise<Backend> {
   if (!isSetUp(folder)) {
     const command = `tracer setup --device ${device}`;
+    const found = hasAddons(folder) ? 'is of an older version of tracer' : 'is not there';
     throw new NotFoundError({
       code: 'tensorflow_missing',
-      message: `TensorFlow for ${device} is not set up (${folder} is not there)`,
+      message: `TensorFlow for ${device} is not set up (${folder} ${found})`,
       hint: `Run '${command}', or use --device wasm.`,
     });
   }

@@ -1,10 +1,14 @@
-/** Ctrl-C and SIGTERM: the first asks the running command to clean up and stop, the second ends at once. */
+/**
+ * Ctrl-C and SIGTERM: the first asks the running command to clean up and stop, the second ends at once. Windows has no SIGTERM that a
+ * program receives; there Ctrl-Break is a second Ctrl-C for consoles whose input a program reads. Elsewhere that name never arrives.
+ */
 import { EXIT, TracerError } from '../errors.ts';
 import type { HostProcess } from './shell.ts';
 
 const STOP_SIGNALS = [
   { name: 'SIGINT', exitCode: EXIT.interrupted },
   { name: 'SIGTERM', exitCode: EXIT.terminated },
+  { name: 'SIGBREAK', exitCode: EXIT.interrupted },
 ] as const;
 
 export interface StopRequest extends Disposable {

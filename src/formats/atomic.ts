@@ -1,11 +1,12 @@
 /** Files, writing: a file appears complete or not at all. It is written under another name in its folder and renamed. */
 import { randomBytes } from 'node:crypto';
 import { constants, rmSync } from 'node:fs';
-import { access, link, lstat, open, realpath, rename, rm } from 'node:fs/promises';
+import { access, link, lstat, open, realpath, rm } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { UsageError } from '../errors.ts';
 import { followLinks, makeFolder, nearestFolder, statIfThere } from './output-path.ts';
+import { replaceFile } from './replace-file.ts';
 import { errnoCode, writingError } from './system-errors.ts';
 
 /** Where a writer's bytes go, one after the other. */
@@ -63,7 +64,7 @@ export async function writeFileAtomic(
     if (old && !old.isFile()) await writeInPlace(path, fill, signal);
     else {
       const target = existing === 'replace' ? await targetOf(path, old !== undefined) : own;
-      await throughDraft(target, old?.mode, fill, signal, (draft) => rename(draft, target));
+      await throughDraft(target, old?.mode, fill, signal, (draft) => replaceFile(draft, target));
     }
   } catch (error) {
     throw writingError(path, error);
@@ -90,7 +91,7 @@ export async function nameNewFile(draft: string, path: string, makeLink: typeof 
     throw errnoCode(error) === 'EEXIST' ? fileExists(path) : error;
   }
   try {
-    await rename(draft, path);
+    await replaceFile(draft, path);
   } catch (error) {
     await rm(path, { force: true });
     throw error;

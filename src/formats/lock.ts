@@ -13,6 +13,7 @@ import { hostname, uptime } from 'node:os';
 import { dirname } from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { makeFolder } from './output-path.ts';
+import { isInUse } from './replace-file.ts';
 import { errnoCode, writingError } from './system-errors.ts';
 
 const POLL_MS = 200;
@@ -101,7 +102,8 @@ async function removeIfAbandoned(path: string): Promise<boolean> {
     await rename(path, aside);
     if ((await inodeOf(aside)) !== found.ino) await putBack(aside, path);
   } catch (error) {
-    if (!['ENOENT', 'EEXIST'].includes(errnoCode(error) ?? '')) throw writingError(path, error);
+    const isTaken = ['ENOENT', 'EEXIST'].includes(errnoCode(error) ?? '') || isInUse(error);
+    if (!isTaken) throw writingError(path, error);
   } finally {
     await rm(aside, { force: true });
   }

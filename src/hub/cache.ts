@@ -11,13 +11,13 @@ import {
   readdir,
   readFile,
   readlink,
-  rename,
   rm,
   stat,
   symlink,
   writeFile,
 } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
+import { replaceFile } from '../formats/replace-file.ts';
 import { errnoCode } from '../formats/system-errors.ts';
 import { diskError } from './disk.ts';
 import type { HubEnvironment } from './environment.ts';
@@ -136,7 +136,7 @@ export class RepoCache {
     try {
       await mkdir(dirname(path), { recursive: true });
       if (this.#mayLink && (await linkTo(blob, path))) return;
-      if (isNewBlob) await rename(blob, path);
+      if (isNewBlob) await replaceFile(blob, path);
       else await viaDraft(`${blob}.${shortId()}.tmp`, path, (draft) => copyFile(blob, draft));
     } catch (error) {
       throw diskError(error, path);
@@ -162,7 +162,7 @@ async function linkTo(blob: string, path: string): Promise<boolean> {
 async function viaDraft(draft: string, path: string, make: (draft: string) => Promise<void>): Promise<void> {
   try {
     await make(draft);
-    await rename(draft, path);
+    await replaceFile(draft, path);
   } catch (error) {
     await rm(draft, { force: true });
     throw error;

@@ -1,7 +1,8 @@
 /** Hub, step 3: missing files into the cache, a few at a time, each locked, checked and named only when it is right. */
-import { rename, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { BadFileError, ExhaustedError } from '../errors.ts';
 import { acquireLock } from '../formats/lock.ts';
+import { replaceFile } from '../formats/replace-file.ts';
 import { errnoCode } from '../formats/system-errors.ts';
 import type { RepoCache } from './cache.ts';
 import { diskError, requireDiskSpace } from './disk.ts';
@@ -116,7 +117,7 @@ async function fetchBlob(
 
 async function giveName(incompletePath: string, cache: RepoCache, file: RepoFile): Promise<void> {
   try {
-    await rename(incompletePath, cache.blobPath(file.etag));
+    await replaceFile(incompletePath, cache.blobPath(file.etag));
   } catch (error) {
     // Where locks do not work (some network disks), another process may have renamed the file already.
     if (errnoCode(error) === 'ENOENT' && (await cache.hasBlob(file))) return;

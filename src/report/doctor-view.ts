@@ -64,6 +64,7 @@ function setupFacts({ tools, cuda }: DoctorReport, screen: Screen): string {
     [
       ['Python with pip', toolText(tools.find((tool) => tool.name === 'python'))],
       ['C++ compiler', toolText(tools.find((tool) => tool.name === 'compiler'))],
+      ['npm', toolText(tools.find((tool) => tool.name === 'npm'))],
       ['CUDA driver', driver === '' ? 'not found' : printable(driver)],
       ['CUDA libraries', list(cuda.libraries)],
       ['not found of them', list(cuda.missing_libraries)],

@@ -6,10 +6,10 @@ import path from 'node:path';
 import { messageOf } from '../formats/system-errors.ts';
 import { xmlText } from '../graph/export.ts';
 
-/** Programs that open an address or a file. */
+/** Programs that open an address or a file. On Windows not `start`, a command of the shell, which ends an address at `&`. */
 const OPENERS: Partial<Record<NodeJS.Platform, readonly [program: string, ...args: string[]]>> = {
   darwin: ['open'],
-  win32: ['cmd', '/c', 'start', ''],
+  win32: ['rundll32', 'url.dll,FileProtocolHandler'],
 };
 const OTHER_OPENER = ['xdg-open'] as const;
 

@@ -5,10 +5,19 @@ import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { ExhaustedError, NetworkError, NotFoundError } from '../../src/errors.ts';
 import { findCudaDriver } from '../../src/backend/cuda.ts';
+import { addBindingPackage } from '../../src/backend/install/binding-package.ts';
 import { setUpTensorflow, type SetupOptions } from '../../src/backend/install.ts';
 import { runCommand } from '../../src/backend/install/command.ts';
-import { ADDON_FILE, GATE_FILE, isSetUp, tensorflowFolder } from '../../src/backend/install/folder.ts';
+import {
+  ADDON_FILE,
+  BINDING_PACKAGE_FOLDER,
+  GATE_FILE,
+  isSetUp,
+  tensorflowFolder,
+} from '../../src/backend/install/folder.ts';
+import { wheelsFor } from '../../src/backend/install/pinned.ts';
 import { hasHeaders, productsFile } from '../../src/backend/install/products.ts';
+import { fetchWheels } from '../../src/backend/install/wheels.ts';
 import { probeDevice } from '../../src/backend/probing.ts';
 import { environment, scratchFolder } from '../support/scratch.ts';
 
@@ -59,17 +68,31 @@ async function refusedSetup(options: SetupOptions & { dataDir: string }): Promis
     expect(error).toMatchObject({ code: 'compiler_missing', exitCode: 3 });
   });
 
+  itIf(hasPip, 'no pip here', 'says so where the npm registry cannot be reached', async () => {
+    using scratch = scratchFolder();
+    using _registry = environment({
+      CXX: process.execPath, // only asked for its version: nothing is compiled
+      npm_config_registry: 'http://127.0.0.1:9/',
+      npm_config_fetch_retries: '0',
+      npm_config_cache: join(scratch.path, 'cache'),
+    });
+    const error = await refusedSetup({ dataDir: join(scratch.path, 'data') });
+    expect(error).toBeInstanceOf(NetworkError);
+    expect(error).toMatchObject({ code: 'network', exitCode: 69 });
+    expect((error as Error).message).toMatch(/npm could not fetch @tensorflow\/tfjs-node-gpu 4.22.0: .*127/);
+  });
+
   itIf(hasPip, 'no pip here', 'says so where the package index cannot be reached', async () => {
     using scratch = scratchFolder();
     using _index = environment({
-      CXX: process.execPath, // only asked for its version: the download comes first
       PIP_CONFIG_FILE: '/dev/null',
       PIP_FIND_LINKS: undefined,
       PIP_INDEX_URL: 'http://127.0.0.1:9/simple',
       PIP_EXTRA_INDEX_URL: undefined,
       PIP_RETRIES: '0',
     });
-    const error = await refusedSetup({ dataDir: scratch.path });
+    const fetched = fetchWheels('python3', 'linux-x64', wheelsFor('linux-x64', 'cpu'), scratch.path);
+    const error = await fetched.catch((reason: unknown) => reason);
     expect(error).toBeInstanceOf(NetworkError);
     expect(error).toMatchObject({ code: 'network', exitCode: 69 });
   });
@@ -84,6 +107,14 @@ async function refusedSetup(options: SetupOptions & { dataDir: string }): Promis
     });
     await expect(setup).rejects.toMatchObject({ code: 'no_cuda_driver', exitCode: 3 });
     expect(phases).toEqual([]);
+  });
+
+  itIf(!hasDriver, 'a driver is here', 'needs no driver for an image that runs elsewhere', async () => {
+    using scratch = scratchFolder();
+    using empty = scratchFolder();
+    using _path = environment({ PATH: empty.path });
+    const options = { device: 'cuda', withoutDriver: true, dataDir: scratch.path } as const;
+    expect(await refusedSetup(options)).toMatchObject({ code: 'python_missing' });
   });
 
   it('names a data folder that cannot be made', async () => {
@@ -114,11 +145,11 @@ async function refusedSetup(options: SetupOptions & { dataDir: string }): Promis
 });
 
 /** What an older version set up: TensorFlow without the addon for products on stored weights. */
-function withoutProducts(dataDir: string): string {
+function withoutProducts(dataDir: string, parts = [BINDING_PACKAGE_FOLDER]): string {
   const whole = tensorflowFolder('cpu');
   const folder = tensorflowFolder('cpu', dataDir);
   mkdirSync(folder, { recursive: true });
-  for (const name of ['tensorflow', ADDON_FILE, GATE_FILE])
+  for (const name of ['tensorflow', ADDON_FILE, GATE_FILE, ...parts])
     symlinkSync(join(whole, name), join(folder, name));
   return folder;
 }
@@ -149,6 +180,25 @@ describe('the addon for products on stored weights', () => {
     expect(report.kernelFailure).toBeUndefined();
     expect(existsSync(productsFile(folder))).toBe(true);
     expect(await setUpTensorflow({ dataDir: scratch.path })).toMatchObject({ alreadySetUp: true });
+  });
+});
+
+describe("the package of TensorFlow's binding", () => {
+  itIf(isComplete, 'TensorFlow is not set up', 'is added to what an older version set up', async () => {
+    using scratch = scratchFolder();
+    const folder = withoutProducts(scratch.path, []);
+    using _registry = environment({
+      npm_config_registry: 'http://127.0.0.1:9/',
+      npm_config_fetch_retries: '0',
+      npm_config_cache: join(scratch.path, 'cache'),
+    });
+    const before = readdirSync(folder);
+    await expect(setUpTensorflow({ dataDir: scratch.path })).rejects.toMatchObject({ code: 'network' });
+    expect(readdirSync(folder)).toEqual(before);
+
+    const installed = join(tensorflowFolder('cpu'), BINDING_PACKAGE_FOLDER);
+    await addBindingPackage('python3', folder, { installed });
+    expect(await probeDevice('cpu', { folder })).toMatchObject({ ok: true, version: 'TensorFlow 2.21.0' });
   });
 });
 

@@ -3,7 +3,12 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { NotFoundError, UsageError } from '../../src/errors.ts';
-import { ADDON_FILE, GATE_FILE, tensorflowFolder } from '../../src/backend/install/folder.ts';
+import {
+  ADDON_FILE,
+  BINDING_PACKAGE_FOLDER,
+  GATE_FILE,
+  tensorflowFolder,
+} from '../../src/backend/install/folder.ts';
 import { selectBackend } from '../../src/backend/select.ts';
 import { scratchFolder } from '../support/scratch.ts';
 
@@ -50,9 +55,14 @@ describe('the choice of a device', () => {
     const folder = tensorflowFolder('cpu', scratch.path);
     mkdirSync(folder, { recursive: true });
     for (const name of [ADDON_FILE, GATE_FILE]) writeFileSync(join(folder, name), 'no library');
-    const error = await refusal(
-      selectBackend({ device: 'cpu', arithmetic: 'float32', dataDir: scratch.path }),
-    );
+    const open = () => selectBackend({ device: 'cpu', arithmetic: 'float32', dataDir: scratch.path });
+    expect(await refusal(open())).toMatchObject({
+      code: 'tensorflow_missing',
+      message: expect.stringContaining('is of an older version of tracer'),
+      hint: expect.stringContaining('tracer setup --device cpu'),
+    });
+    mkdirSync(join(folder, BINDING_PACKAGE_FOLDER));
+    const error = await refusal(open());
     expect(error).toBeInstanceOf(NotFoundError);
     expect(error).toMatchObject({ code: 'tensorflow_unusable', exitCode: 3 });
     expect(String(error)).toMatch(/file too short|invalid ELF header/);

@@ -45,6 +45,7 @@ describe('the view of doctor', () => {
     tools: [
       { name: 'python', program: 'python3', version: 'pip 23' },
       { name: 'compiler', program: null, version: null },
+      { name: 'npm', program: 'npm', version: '10.8.2' },
     ],
     folders: [{ name: 'data', path: '/data', exists: false, writable: false, bytes: 0, free_bytes: 2 ** 30 }],
     token: { present: true, source: 'HF_TOKEN' },
@@ -59,6 +60,7 @@ describe('the view of doctor', () => {
     expect(lineOf(text, 'wasm')).toEqual(['wasm', 'yes', 'TF.js wasm 4.22.0']);
     expect(lineOf(text, 'Python with pip')).toEqual(['Python with pip', 'python3 (pip 23)']);
     expect(lineOf(text, 'C++ compiler')).toEqual(['C++ compiler', 'not found']);
+    expect(lineOf(text, 'npm')).toEqual(['npm', 'npm (10.8.2)']);
     expect(lineOf(text, 'memory')).toEqual(['memory', '16.0 GiB free of 32.0 GiB, limited to 8.00 GiB']);
     expect(lineOf(text, 'Hugging Face token')).toEqual(['Hugging Face token', 'present, from HF_TOKEN']);
     expect(text).toContain('- the folder /data may not be written');

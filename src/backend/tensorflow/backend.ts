@@ -1,9 +1,11 @@
 /** Backend, native TensorFlow: registers TF.js' kernels over our own build of the addon, on the CPU or a CUDA device. */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { NotFoundError, UsageError } from '../../errors.ts';
 import type { Arithmetic, Backend } from '../backend.ts';
+import { BINDING_PACKAGE_FOLDER } from '../install/folder.ts';
 import { productsFile } from '../install/products.ts';
 import { weightsOf } from '../weight.ts';
 import { loadBinding, RawOps, type Binding, type KernelBackend } from './binding.ts';
@@ -12,7 +14,6 @@ import { loadProducts, type ProductsAddon } from './products-addon.ts';
 import { registerMatrixProduct } from './matrix-product.ts';
 import { tensorflowEngine } from './engine.ts';
 
-const PACKAGE = '@tensorflow/tfjs-node-gpu';
 /** The name under which the package's kernels register themselves. */
 const BACKEND_NAME = 'tensorflow';
 
@@ -94,14 +95,13 @@ function chosenKernel(): string {
 }
 
 function register(folder: string): NonNullable<typeof loaded> {
-  const require = createRequire(import.meta.url);
   const binding = loadBinding(folder);
-  // The package's index.js would load an addon of its own; its kernels and its backend class do not.
-  require(`${PACKAGE}/dist/register_all_kernels`);
-  const module = require(`${PACKAGE}/dist/nodejs_kernel_backend`) as {
-    NodeJSKernelBackend: KernelBackendClass;
-  };
-  const kernels = new module.NodeJSKernelBackend(binding, PACKAGE);
+  const require = createRequire(join(folder, BINDING_PACKAGE_FOLDER, 'package.json'));
+  // An empty module until now (install/binding-package.ts); so the kernels register with the TF.js of this process.
+  Object.assign(require('@tensorflow/tfjs') as object, tf);
+  require('./dist/register_all_kernels');
+  const module = require('./dist/nodejs_kernel_backend') as { NodeJSKernelBackend: KernelBackendClass };
+  const kernels = new module.NodeJSKernelBackend(binding, BINDING_PACKAGE_FOLDER);
   tf.registerBackend(BACKEND_NAME, () => kernels);
   registerMatrixProduct(new RawOps(binding), kernels, BACKEND_NAME);
   const addon = productsFile(folder);

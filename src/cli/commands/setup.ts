@@ -10,14 +10,16 @@ import type { Shell } from '../shell.ts';
 
 const HELP = `
 Without --device: for the processor, and a machine where it cannot be done is told so and uses wasm.
-With --device cpu or cuda: the command fails when it cannot be done.`;
+With --device cpu or cuda: the command fails when it cannot be done.
+With --without-driver: CUDA is set up on a machine that has none, for an image that runs elsewhere.`;
 
 export function addSetup(program: Command, shell: Shell): void {
   const command = program
     .command('setup')
     .description('link TensorFlow (processor or CUDA) to tracer; run it again at any time')
+    .option('--without-driver', 'with --device cuda: need no driver, check the library on the processor')
     .addHelpText('after', HELP);
-  command.action(() =>
+  command.action(({ withoutDriver = false }: { withoutDriver?: boolean }) =>
     perform(shell, command, async ({ settings, report }) => {
       const [{ setUpTensorflow }, { setupView }] = await Promise.all([
         import('../../backend/install.ts'),
@@ -29,6 +31,7 @@ export function addSetup(program: Command, shell: Shell): void {
       try {
         const done = await setUpTensorflow({
           device,
+          withoutDriver,
           signal: shell.signal,
           onPhase: (progress) => report(eventOf(progress)),
         });
