@@ -70,20 +70,27 @@ export async function openDevice(
     case 'cpu':
       if (arithmetic === 'bfloat16') checkBfloat16();
       return openNative(device, arithmetic, nativeFolder ?? tensorflowFolder(device, dataDir));
+    case 'webgpu': {
+      if (arithmetic === 'bfloat16') throw float32Only(device);
+      const { openWebgpu } = await import('./webgpu/backend.ts');
+      return openWebgpu();
+    }
     case 'wasm': {
-      if (arithmetic === 'bfloat16') {
-        throw new UsageError({
-          code: 'dtype_unsupported',
-          message: 'wasm multiplies in float32 only, so --dtype bfloat16 cannot be used with it',
-          hint: 'Leave --dtype at float32, which is exact for bfloat16 checkpoints.',
-        });
-      }
+      if (arithmetic === 'bfloat16') throw float32Only(device);
       const { openWasm } = await import('./wasm/backend.ts');
       return openWasm();
     }
     default:
       return unreachable(device);
   }
+}
+
+function float32Only(device: Device): UsageError {
+  return new UsageError({
+    code: 'dtype_unsupported',
+    message: `${device} multiplies in float32 only, so --dtype bfloat16 cannot be used with it`,
+    hint: 'Leave --dtype at float32, which is exact for bfloat16 checkpoints.',
+  });
 }
 
 /** Opens the TensorFlow that lies in `folder`. */

@@ -17,7 +17,7 @@ describe('completion in bash', () => {
     expect(exitCode).toBe(0);
     expect(complete(stdout, ['tracer', 'con'])).toEqual(['configure']);
     expect(complete(stdout, ['tracer', 'run', '--expect'])).toEqual(['--expect', '--expect-prob']);
-    expect(complete(stdout, ['tracer', 'run', '--device', ''])).toEqual(['auto', 'cpu', 'cuda', 'wasm']);
+    expect(complete(stdout, ['tracer', 'run', '--device', ''])).toEqual(['auto', 'cpu', 'cuda', 'webgpu', 'wasm']);
     expect(complete(stdout, ['tracer', '--dtype', 'b'])).toEqual(['bfloat16']);
     expect(complete(stdout, ['tracer', 'completion', 'z'])).toEqual(['zsh']);
     expect(complete(stdout, ['tracer', 'run', '--prompt-file', ''])).toEqual([]);

@@ -242,7 +242,7 @@ describeEachBackend('a weight', (backend, device) => {
 
   it('says which engine it is', () => {
     expect(backend().device).toBe(device);
-    expect(backend().version).toMatch(/^(TensorFlow|TF\.js wasm) \d+\.\d+\.\d+$/);
+    expect(backend().version).toMatch(/^(TensorFlow|TF\.js (wasm|webgpu)) \d+\.\d+\.\d+$/);
     expect(backend().arithmetic).toBe('float32');
   });
 });
