@@ -5,6 +5,7 @@ import { weightsOf } from '../weight.ts';
 import { BufferPool } from './buffer-pool.ts';
 import { adapterName, openAdapter, openDevice } from './device.ts';
 import { webgpuEngine } from './engine.ts';
+import { requireGraphicsCard, requireHardware, requireRoom } from './worth.ts';
 import { DeviceFaults } from './faults.ts';
 import { loadKernels, type Kernels } from './kernels.ts';
 
@@ -18,9 +19,16 @@ interface Opened {
 /** Once a process: tensors of one device cannot be used with another. */
 let opened: Promise<Opened> | undefined;
 
-/** Opens WebGPU. Its arithmetic is float32. Throws `NotFoundError` where a package or an adapter is missing. */
-export async function openWebgpu(): Promise<Backend> {
-  const { kernels, version } = await (opened ??= register());
+/**
+ * Opens WebGPU. Its arithmetic is float32. Throws `NotFoundError` where a package or an adapter is missing; with `mustBeFast` also
+ * where the adapter computes on the processor, and `ExhaustedError` where it has no room for that many bytes of weights.
+ */
+export async function openWebgpu(mustBeFast?: { readonly weightBytes: number }): Promise<Backend> {
+  opened ??= register(mustBeFast);
+  const { kernels, version } = await opened.catch((error: unknown) => {
+    opened = undefined; // another choice of device may be satisfied with less
+    throw error;
+  });
   await tf.setBackend(BACKEND_NAME);
   return {
     name: BACKEND_NAME,
@@ -32,11 +40,14 @@ export async function openWebgpu(): Promise<Backend> {
   };
 }
 
-async function register(): Promise<Opened> {
+async function register(mustBeFast?: { readonly weightBytes: number }): Promise<Opened> {
+  if (mustBeFast) requireGraphicsCard();
   const { adapter, dawn } = await openAdapter();
-  const device = await openDevice(adapter, dawn);
-  const faults = new DeviceFaults(device.device, adapterName(device.info));
-  const { kernels, version } = loadKernels(device, new BufferPool(device.device), faults);
+  if (mustBeFast) requireHardware(adapter.info);
+  const opened = await openDevice(adapter, dawn);
+  if (mustBeFast) await requireRoom(opened, mustBeFast.weightBytes);
+  const faults = new DeviceFaults(opened.device, adapterName(opened.info));
+  const { kernels, version } = loadKernels(opened, new BufferPool(opened.device), faults);
   tf.registerBackend(BACKEND_NAME, () => kernels);
   return { kernels, version: `TF.js webgpu ${version}` };
 }

@@ -46,6 +46,16 @@ export async function openAdapter(): Promise<{ readonly adapter: GPUAdapter; rea
   });
 }
 
+/** The adapters that WebGPU offers beside the fastest one: for little power, and in software. */
+export async function openAdapters(): Promise<GPUAdapter[]> {
+  if (!gpu) return [];
+  const adapters = await Promise.all([
+    gpu.requestAdapter({ powerPreference: 'low-power' }),
+    gpu.requestAdapter({ forceFallbackAdapter: true }),
+  ]);
+  return adapters.filter((adapter) => adapter !== null);
+}
+
 /** A device of the fastest adapter, with its largest limits. */
 export async function openDevice(adapter: GPUAdapter, { globals }: DawnPackage): Promise<OpenedDevice> {
   const requiredLimits = Object.fromEntries(RAISED_LIMITS.map((name) => [name, adapter.limits[name]]));

@@ -43,8 +43,13 @@ export class DeviceFaults {
       return new Error(`the WebGPU device (${this.name}) refused a command: ${error.message}`);
     return new ExhaustedError({
       code: 'device_memory',
-      message: `the WebGPU device (${this.name}) is out of memory: ${error.message}`,
+      message: `the WebGPU device (${this.name}) is out of memory: ${firstLine(error.message)}`,
       hint: HINT,
     });
   }
+}
+
+/** What a message of Dawn says, without the calls that led to it. */
+export function firstLine(message: string): string {
+  return message.split('\n', 1)[0]!;
 }

@@ -15,8 +15,11 @@ const ROW_GROUP = 4;
 /** Bytes that are read and sent to the device at a time. Dawn keeps a copy until the device has them. */
 const PIECE_BYTES = 32 * 1024 * 1024;
 
-/** Numbers of words and bytes of a buffer are 32-bit integers in shaders. */
-const LARGEST_PART_BYTES = 2 ** 31 - WORD_BYTES;
+/**
+ * Drivers refuse single allocations that their limits permit (SwiftShader one of its 1 GiB). Also, shaders count bytes of a buffer in
+ * 32 bits.
+ */
+const LARGEST_PART_BYTES = 2 ** 29;
 
 /** Some rows of a matrix in a buffer, which TF.js takes for an int32 vector. */
 export interface StoredPart extends MatrixPart {
