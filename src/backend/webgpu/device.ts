@@ -1,7 +1,6 @@
 /** Backend, WebGPU: adapters and devices, by Dawn for Node (the optional package `webgpu`). */
 import { NotFoundError } from '../../errors.ts';
-
-const PACKAGE = 'webgpu';
+import { DAWN_PACKAGE, packageFailure } from './packages.ts';
 
 interface DawnPackage {
   create(options: readonly string[]): GPU;
@@ -65,20 +64,9 @@ export async function openDevice(adapter: GPUAdapter, { globals }: DawnPackage):
 
 async function loadDawn(): Promise<DawnPackage> {
   try {
-    return (await import(PACKAGE)) as DawnPackage;
+    return (await import(DAWN_PACKAGE)) as DawnPackage;
   } catch (cause) {
-    const { code, message } = cause as NodeJS.ErrnoException;
-    const isMissing = code === 'ERR_MODULE_NOT_FOUND' || code === 'MODULE_NOT_FOUND';
-    throw new NotFoundError({
-      code: isMissing ? 'webgpu_missing' : 'webgpu_unusable',
-      message: isMissing
-        ? `the package '${PACKAGE}' is not installed, which --device webgpu needs`
-        : `the package '${PACKAGE}' does not load: ${message}`,
-      hint: isMissing
-        ? `Install it beside tracer: npm install ${PACKAGE} @tensorflow/tfjs-backend-webgpu. Or use --device cpu.`
-        : 'It has programs for Linux, macOS and Windows on x86-64 and arm64. Use --device cpu.',
-      cause,
-    });
+    throw packageFailure(DAWN_PACKAGE, cause);
   }
 }
 

@@ -4,8 +4,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { BufferPool } from './buffer-pool.ts';
 import type { OpenedDevice } from './device.ts';
 import type { DeviceFaults } from './faults.ts';
-
-const PACKAGE = '@tensorflow/tfjs-backend-webgpu';
+import { KERNELS_PACKAGE, packageFailure } from './packages.ts';
 
 /** A value of a program's uniform buffer. */
 export interface Uniform {
@@ -63,16 +62,14 @@ interface WebgpuPackage {
 /** Globals of a browser that the package uses. */
 const GLOBALS = ['GPUBuffer', 'GPUBufferUsage', 'GPUMapMode', 'GPUTexture'] as const;
 
-/** TF.js' version, and its kernels over the device. Throws where the package is not installed. */
+/** TF.js' version, and its kernels over the device. Throws `NotFoundError` where the package is not installed. */
 export function loadKernels(
   { device, info, globals }: OpenedDevice,
   pool: BufferPool,
   faults: DeviceFaults,
 ): { readonly kernels: Kernels; readonly version: string } {
-  const require = createRequire(import.meta.url);
   for (const name of GLOBALS) Object.assign(globalThis, { [name]: globals[name] });
-  const { WebGPUBackend } = require(PACKAGE) as WebgpuPackage;
-  const { version } = require(`${PACKAGE}/package.json`) as { version: string };
+  const { WebGPUBackend, version } = loadPackage();
   class CheckedKernels extends WebGPUBackend {
     /** Values of a tensor, unless the device failed meanwhile: they would be zeros, or what the buffer held before. */
     override async read(dataId: tf.DataId): Promise<tf.backend_util.BackendValues> {
@@ -89,6 +86,17 @@ export function loadKernels(
   const kernels = withNavigator(() => new CheckedKernels(device, info));
   kernels.bufferManager = pool;
   return { kernels, version };
+}
+
+function loadPackage(): WebgpuPackage & { readonly version: string } {
+  const require = createRequire(import.meta.url);
+  try {
+    const { WebGPUBackend } = require(KERNELS_PACKAGE) as WebgpuPackage;
+    const { version } = require(`${KERNELS_PACKAGE}/package.json`) as { version: string };
+    return { WebGPUBackend, version };
+  } catch (cause) {
+    throw packageFailure(KERNELS_PACKAGE, cause);
+  }
 }
 
 /** The backend's constructor wants `navigator.gpu` to exist, and does not use it. Left there, it would keep the process alive. */
