@@ -15,6 +15,6 @@ export default {
   testPathIgnorePatterns: ['/node_modules/', ...(process.env['TRACER_TEST_FULL'] === '1' ? [] : SLOW)],
   modulePathIgnorePatterns: ['<rootDir>/dist/'],
   maxWorkers: 2,
-  // A test takes seconds; on a machine that is busy with other things, many times that.
-  testTimeout: 180_000,
+  // A test takes seconds; on a machine that is busy with other things, or a WebGPU device in software, many times that.
+  testTimeout: process.env['DEVICE'] === 'webgpu' ? 900_000 : 180_000,
 };

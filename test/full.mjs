@@ -1,5 +1,5 @@
 /**
- * `npm run test:full`: `npm test`, then the command line and evaluation on golden data of all families and layouts, and the golden data once more with each way to multiply (`TRACER_KERNEL`). Instructions that the
+ * `npm run test:full`: `npm test`, then the command line and evaluation on golden data of all families and layouts, and the golden data once more with each way to multiply (`TRACER_KERNEL`) and on WebGPU. Instructions that the
  * processor lacks are replaced by the best that it has, so such a run says nothing new.
  */
 import { spawnSync } from 'node:child_process';
@@ -24,6 +24,18 @@ const WIDER = [
   'test/evaluation',
 ];
 
+/** In software (SwiftShader) about half an hour. */
+const GOLDEN_ON_WEBGPU = [
+  'test/backend',
+  'test/model/forward',
+  'test/model/families',
+  'test/transcoder/golden',
+  'test/attribution/golden',
+  'test/attribution/families',
+  'test/intervention/golden',
+  'test/generation/golden',
+];
+
 function run(args, env = {}) {
   return spawnSync(process.execPath, [RUN, ...args], { stdio: 'inherit', env: { ...process.env, ...env } })
     .status;
@@ -36,4 +48,6 @@ for (const kernel of KERNELS) {
   console.log(`\nGolden data with TRACER_KERNEL=${kernel}`);
   failed = run(GOLDEN, { TRACER_KERNEL: kernel }) !== 0 || failed;
 }
+console.log('\nGolden data and the contract of backends on WebGPU');
+failed = run(GOLDEN_ON_WEBGPU, { DEVICE: 'webgpu', TRACER_TEST_FULL: '1' }) !== 0 || failed;
 process.exitCode = failed ? 1 : 0;

@@ -1,13 +1,14 @@
 /**
  * `npm test [-- jest arguments]`: builds, sets native TensorFlow up and installs Chromium where they are missing, runs jest,
- * and closes with the line `N passed, N failed`. Without Python, compiler or network it warns and tests on wasm only; without
- * Chromium the tests of the page fail.
+ * and closes with the line `N passed, N failed`. Without Python, compiler or network it warns and does without native TensorFlow;
+ * without Chromium the tests of the page fail, and those of WebGPU are skipped unless VK_DRIVER_FILES names a driver.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { installChromium, WITHOUT_CHROMIUM } from './support/chromium.mjs';
+import { swiftshaderEnvironment } from './support/swiftshader.mjs';
 
 const ROOT = join(import.meta.dirname, '..');
 const NOTHING_RAN = { passed: 0, failed: 1, skipped: 0 };
@@ -37,7 +38,7 @@ async function setUpAndTest() {
     });
   } catch (error) {
     console.error(
-      `Warning: no native TensorFlow, so only wasm is tested. ${error.message}\n${error.hint ?? ''}`,
+      `Warning: no native TensorFlow, so it is not tested. ${error.message}\n${error.hint ?? ''}`,
     );
   }
   if (!installChromium()) console.error(`Warning: ${WITHOUT_CHROMIUM}`);
@@ -49,6 +50,7 @@ function jest(args) {
   const results = join(folder, 'results.json');
   try {
     const env = {
+      ...swiftshaderEnvironment(),
       NODE_OPTIONS: `${process.env.NODE_OPTIONS ?? ''} --experimental-vm-modules --no-warnings`.trim(),
     };
     const status = run(

@@ -9,7 +9,7 @@ export type Tensor2D = tfjs.Tensor2D;
 export type Tensor3D = tfjs.Tensor3D;
 
 /** What a user can ask for. `cpu` and `cuda` are native TensorFlow. */
-export const DEVICE_CHOICES = ['auto', 'cpu', 'cuda', 'wasm'] as const;
+export const DEVICE_CHOICES = ['auto', 'cpu', 'cuda', 'webgpu', 'wasm'] as const;
 export type DeviceChoice = (typeof DEVICE_CHOICES)[number];
 export type Device = Exclude<DeviceChoice, 'auto'>;
 
@@ -86,7 +86,7 @@ export interface WeightSource extends MatrixSource {
 }
 
 export interface Backend {
-  readonly name: 'tensorflow' | 'wasm';
+  readonly name: 'tensorflow' | 'webgpu' | 'wasm';
   readonly device: Device;
   /** Version of the engine below TF.js, such as `TensorFlow 2.21.0`. */
   readonly version: string;

@@ -12,7 +12,7 @@ import { runCommand } from './install/command.ts';
 import { dataFolder, glibcVersion, tensorflowFolder } from './install/folder.ts';
 import { findNpm } from './install/npm-package.ts';
 import { findPython } from './install/wheels.ts';
-import { probeDevice } from './probing.ts';
+import { probeDevice, type GraphicsFinding } from './probing.ts';
 import { bfloat16Instructions } from './processor.ts';
 import { AUTO_ORDER } from './select.ts';
 
@@ -72,6 +72,8 @@ export interface DoctorReport {
   };
   /** In the order in which `--device auto` tries them. */
   readonly backends: readonly BackendFinding[];
+  /** Null where WebGPU does not work; its backend says why. */
+  readonly webgpu: GraphicsFinding | null;
   readonly cuda: {
     readonly driver_version: string | null;
     readonly driver_library: string | null;
@@ -100,7 +102,7 @@ const OLDEST_NODE = [20, 19] as const;
 export async function examine(options: DoctorOptions = {}): Promise<DoctorReport> {
   const { signal } = options;
   const problems: string[] = [];
-  const [backends, tools, folders] = await Promise.all([
+  const [tried, tools, folders] = await Promise.all([
     Promise.all(AUTO_ORDER.map((device) => tryBackend(device, signal))),
     Promise.all([
       describeTool('python', async () => [await findPython(signal), '-m', 'pip'], signal),
@@ -109,6 +111,7 @@ export async function examine(options: DoctorOptions = {}): Promise<DoctorReport
     ]),
     examineFolders(options.cacheDir, problems),
   ]);
+  const backends = tried.map(({ finding }) => finding);
   return {
     works: backends.some(({ ok }) => ok),
     node: examineNode(),
@@ -125,6 +128,7 @@ export async function examine(options: DoctorOptions = {}): Promise<DoctorReport
     },
     memory: examineMemory(),
     backends,
+    webgpu: tried.find(({ graphics }) => graphics !== undefined)?.graphics ?? null,
     cuda: examineCuda(),
     tools,
     folders,
@@ -133,13 +137,17 @@ export async function examine(options: DoctorOptions = {}): Promise<DoctorReport
   };
 }
 
-async function tryBackend(device: Device, signal?: AbortSignal): Promise<BackendFinding> {
+async function tryBackend(
+  device: Device,
+  signal?: AbortSignal,
+): Promise<{ readonly finding: BackendFinding; readonly graphics?: GraphicsFinding | undefined }> {
   const probe = await probeDevice(device, { signal });
   if (probe.ok) {
-    const { version, kernel } = probe;
-    return { device, ok: true, version, kernel, reason: null, hint: null };
+    const { version, kernel, graphics } = probe;
+    return { finding: { device, ok: true, version, kernel, reason: null, hint: null }, graphics };
   }
-  return { device, ok: false, version: null, kernel: null, reason: probe.reason, hint: probe.hint ?? null };
+  const { reason, hint = null } = probe;
+  return { finding: { device, ok: false, version: null, kernel: null, reason, hint } };
 }
 
 async function describeTool(

@@ -10,11 +10,15 @@ process.stdout.write(JSON.stringify(await probe(device as Device, folder)));
 
 async function probe(name: Device, libraryFolder: string | undefined): Promise<ProbeResult> {
   try {
-    const backend = await openDevice(name, 'float32', undefined, libraryFolder);
+    const backend = await openDevice(name, 'float32', { nativeFolder: libraryFolder });
     const wrong = await wrongElements(backend);
     if (wrong > 0)
       return { ok: false, reason: `${wrong} elements of small products are wrong`, hint: undefined };
-    return { ok: true, version: backend.version, kernel: backend.kernel };
+    const { version, kernel } = backend;
+    if (name !== 'webgpu') return { ok: true, version, kernel };
+    const { listAdapters, measureProducts } = await import('./webgpu/adapters.ts');
+    const product_gflops = (await measureProducts(backend)) / 1e9;
+    return { ok: true, version, kernel, graphics: { adapters: await listAdapters(), product_gflops } };
   } catch (error) {
     if (!(error instanceof TracerError)) throw error;
     return { ok: false, reason: error.message, hint: error.hint };

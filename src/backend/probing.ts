@@ -2,12 +2,25 @@
 import { fileURLToPath } from 'node:url';
 import type { Device } from './backend.ts';
 import { lastLines, runCommand } from './install/command.ts';
+import type { AdapterFinding } from './webgpu/adapters.ts';
 
 /** Two folders up from here is the package, built or not. */
 const PROBE = fileURLToPath(new URL('../../dist/backend/probe.js', import.meta.url));
 
+export interface GraphicsFinding {
+  readonly adapters: readonly AdapterFinding[];
+  /** Multiplications and additions a second, in billions, of a product with a bfloat16 matrix on the adapter that is taken. */
+  readonly product_gflops: number;
+}
+
 export type ProbeResult =
-  | { readonly ok: true; readonly version: string; readonly kernel: string | null }
+  | {
+      readonly ok: true;
+      readonly version: string;
+      readonly kernel: string | null;
+      /** Of WebGPU. */
+      readonly graphics?: GraphicsFinding;
+    }
   | { readonly ok: false; readonly reason: string; readonly hint: string | undefined };
 
 /** Opens the device and compares one product with its exact result. `folder`: instead of the one in the data folder. */

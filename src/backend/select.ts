@@ -10,6 +10,8 @@ export interface SelectOptions {
   readonly arithmetic: Arithmetic;
   /** Where native TensorFlow was set up; left out: the user's data folder. */
   readonly dataDir?: string | undefined;
+  /** Bytes of weights that will be held; `auto` takes a graphics card only if it has room for them. */
+  readonly weightBytes?: number | undefined;
 }
 
 export interface Refusal {
@@ -26,20 +28,21 @@ export interface Selection {
 }
 
 /** The devices in the order in which `auto` tries them: the fastest first. */
-export const AUTO_ORDER: readonly Device[] = ['cuda', 'cpu', 'wasm'];
+export const AUTO_ORDER: readonly Device[] = ['cuda', 'webgpu', 'cpu', 'wasm'];
 
 /**
  * Opens the backend for a choice of device.
  * @throws NotFoundError the named device is not available; UsageError the arithmetic is not, on any device of the choice
  */
 export async function selectBackend(options: SelectOptions): Promise<Selection> {
-  const { device, arithmetic, dataDir } = options;
-  if (device !== 'auto') return { backend: await openDevice(device, arithmetic, dataDir), refused: [] };
+  const { device, arithmetic, dataDir, weightBytes = 0 } = options;
+  if (device !== 'auto') return { backend: await openDevice(device, arithmetic, { dataDir }), refused: [] };
   const refused: Refusal[] = [];
   let nativeFolder: string | undefined;
   for (const candidate of AUTO_ORDER) {
     try {
-      return { backend: await openDevice(candidate, arithmetic, dataDir, nativeFolder), refused };
+      const where = { dataDir, nativeFolder, mustBeFast: { weightBytes } };
+      return { backend: await openDevice(candidate, arithmetic, where), refused };
     } catch (error) {
       if (!(error instanceof TracerError)) throw error;
       // The library for CUDA is loaded by now, and a process can load only one; without a device it serves the processor.
@@ -53,16 +56,22 @@ export async function selectBackend(options: SelectOptions): Promise<Selection> 
   throw new UsageError({ code: 'dtype_unsupported', ...details, hint: 'Leave --dtype at float32.' });
 }
 
-/**
- * Opens one device, or throws why it cannot be used and what to do about it. `nativeFolder` names a TensorFlow that does
- * not lie at its place in `dataDir`.
- */
+export interface OpenOptions {
+  /** Where native TensorFlow was set up; left out: the user's data folder. */
+  readonly dataDir?: string | undefined;
+  /** A TensorFlow that does not lie at its place in `dataDir`. */
+  readonly nativeFolder?: string | undefined;
+  /** WebGPU only on a graphics card with room for the weights, for which it is faster than the processor. */
+  readonly mustBeFast?: { readonly weightBytes: number };
+}
+
+/** Opens one device, or throws why it cannot be used and what to do about it. */
 export async function openDevice(
   device: Device,
   arithmetic: Arithmetic,
-  dataDir?: string,
-  nativeFolder?: string,
+  options: OpenOptions = {},
 ): Promise<Backend> {
+  const { dataDir, nativeFolder, mustBeFast } = options;
   switch (device) {
     case 'cuda':
       requireCudaDriver();
@@ -70,20 +79,27 @@ export async function openDevice(
     case 'cpu':
       if (arithmetic === 'bfloat16') checkBfloat16();
       return openNative(device, arithmetic, nativeFolder ?? tensorflowFolder(device, dataDir));
+    case 'webgpu': {
+      if (arithmetic === 'bfloat16') throw float32Only(device);
+      const { openWebgpu } = await import('./webgpu/backend.ts');
+      return openWebgpu(mustBeFast);
+    }
     case 'wasm': {
-      if (arithmetic === 'bfloat16') {
-        throw new UsageError({
-          code: 'dtype_unsupported',
-          message: 'wasm multiplies in float32 only, so --dtype bfloat16 cannot be used with it',
-          hint: 'Leave --dtype at float32, which is exact for bfloat16 checkpoints.',
-        });
-      }
+      if (arithmetic === 'bfloat16') throw float32Only(device);
       const { openWasm } = await import('./wasm/backend.ts');
       return openWasm();
     }
     default:
       return unreachable(device);
   }
+}
+
+function float32Only(device: Device): UsageError {
+  return new UsageError({
+    code: 'dtype_unsupported',
+    message: `${device} multiplies in float32 only, so --dtype bfloat16 cannot be used with it`,
+    hint: 'Leave --dtype at float32, which is exact for bfloat16 checkpoints.',
+  });
 }
 
 /** Opens the TensorFlow that lies in `folder`. */

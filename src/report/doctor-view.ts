@@ -27,6 +27,29 @@ function versionText({ version, kernel }: BackendFinding): string {
   return [version, kernel && `${kernel} products`].filter(Boolean).join(', ');
 }
 
+/** Adapters of WebGPU; null where there is none. */
+function adapterTable({ webgpu }: DoctorReport, screen: Screen): string | null {
+  if (webgpu === null) return null;
+  const columns = [
+    { title: 'adapter' },
+    { title: 'kind' },
+    { title: 'largest buffer', align: right },
+    { title: 'read by a shader', align: right },
+    { title: 'products', align: right },
+  ];
+  const rows = webgpu.adapters.map((adapter) => [
+    printable(adapter.name),
+    adapter.is_software ? 'software' : 'graphics card',
+    formatBytes(adapter.max_buffer_bytes),
+    formatBytes(adapter.max_binding_bytes),
+    adapter.is_taken ? `${Number(webgpu.product_gflops.toPrecision(PRODUCT_DIGITS))} GFLOP/s` : NO_NUMBER,
+  ]);
+  return table(columns, rows, screen);
+}
+
+/** A short measurement says no more. */
+const PRODUCT_DIGITS = 2;
+
 function machineFacts({ node, system, processor, memory }: DoctorReport, screen: Screen): string {
   const { glibc } = system;
   const limit = memory.limit_bytes === null ? '' : `, limited to ${formatBytes(memory.limit_bytes)}`;
@@ -111,6 +134,7 @@ export function doctorView(report: DoctorReport, screen: Screen): string {
   return sections(
     [
       ['Backends, in the order in which --device auto tries them', backendTable(report.backends, screen)],
+      ['WebGPU', adapterTable(report, screen)],
       ['Machine', machineFacts(report, screen)],
       ['For setup', setupFacts(report, screen)],
       ['Folders', folderTable(report.folders, screen)],

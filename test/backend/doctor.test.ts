@@ -8,13 +8,29 @@ describe('the doctor', () => {
   it('finds wasm working everywhere, and reports plain data', async () => {
     const report = await examine();
     expect(report.works).toBe(true);
-    expect(report.backends.map(({ device }) => device)).toEqual(['cuda', 'cpu', 'wasm']);
-    expect(report.backends[2]).toMatchObject({ ok: true, reason: null });
+    expect(report.backends.map(({ device }) => device)).toEqual(['cuda', 'webgpu', 'cpu', 'wasm']);
+    expect(report.backends[3]).toMatchObject({ ok: true, reason: null });
     for (const { ok, reason } of report.backends) expect(reason === null).toBe(ok);
     const { engines } = JSON.parse(readFileSync('package.json', 'utf8')) as { engines: { node: string } };
     expect(report.node).toMatchObject({ ok: true, needed: engines.node });
     expect(report.memory.available_bytes).toBeGreaterThan(0);
     expect(JSON.parse(JSON.stringify(report))).toEqual(report);
+  });
+
+  it('lists the adapters of WebGPU, or says why there is none', async () => {
+    const { webgpu, backends } = await examine();
+    const backend = backends.find(({ device }) => device === 'webgpu')!;
+    expect(webgpu === null).toBe(!backend.ok);
+    if (webgpu === null) {
+      expect(backend).toMatchObject({
+        reason: expect.stringMatching(/adapter/),
+        hint: expect.stringMatching(/cpu/),
+      });
+      return;
+    }
+    expect(webgpu.adapters.filter(({ is_taken }) => is_taken)).toHaveLength(1);
+    expect(webgpu.adapters[0]!.max_binding_bytes).toBeGreaterThanOrEqual(2 ** 27); // what WebGPU promises
+    expect(webgpu.product_gflops).toBeGreaterThan(0);
   });
 
   it('says where a token was found and never shows it', async () => {
@@ -28,7 +44,7 @@ describe('the doctor', () => {
     using scratch = scratchFolder();
     using _data = environment({ TRACER_DATA_DIR: scratch.path });
     const { backends, works, folders } = await examine();
-    expect(backends[1]).toMatchObject({
+    expect(backends[2]).toMatchObject({
       device: 'cpu',
       ok: false,
       reason: expect.stringContaining('not set up'),

@@ -30,8 +30,8 @@ describe('the choice of a device', () => {
       dataDir: scratch.path,
     });
     expect(backend.device).toBe('wasm');
-    expect(refused.map(({ device }) => device)).toEqual(['cuda', 'cpu']);
-    expect(refused[1]).toMatchObject({
+    expect(refused.map(({ device }) => device)).toEqual(['cuda', 'webgpu', 'cpu']);
+    expect(refused[2]).toMatchObject({
       reason: expect.stringContaining('TensorFlow for cpu is not set up'),
       hint: expect.stringContaining('tracer setup --device cpu'),
     });
@@ -68,11 +68,14 @@ describe('the choice of a device', () => {
     expect(String(error)).toMatch(/file too short|invalid ELF header/);
   });
 
-  it('refuses bfloat16 arithmetic on wasm as a matter of usage', async () => {
-    const error = await refusal(selectBackend({ device: 'wasm', arithmetic: 'bfloat16' }));
-    expect(error).toBeInstanceOf(UsageError);
-    expect(error).toMatchObject({ code: 'dtype_unsupported', exitCode: 2 });
-  });
+  it.each(['wasm', 'webgpu'] as const)(
+    'refuses bfloat16 arithmetic on %s as a matter of usage',
+    async (device) => {
+      const error = await refusal(selectBackend({ device, arithmetic: 'bfloat16' }));
+      expect(error).toBeInstanceOf(UsageError);
+      expect(error).toMatchObject({ code: 'dtype_unsupported', exitCode: 2 });
+    },
+  );
 
   it('does not fall back to float32 where bfloat16 was asked for and no device has it', async () => {
     using scratch = scratchFolder();
@@ -80,6 +83,6 @@ describe('the choice of a device', () => {
       selectBackend({ device: 'auto', arithmetic: 'bfloat16', dataDir: scratch.path }),
     );
     expect(error).toBeInstanceOf(UsageError);
-    expect(String(error)).toMatch(/cuda: .*cpu: .*wasm: /s);
+    expect(String(error)).toMatch(/cuda: .*webgpu: .*cpu: .*wasm: /s);
   });
 });

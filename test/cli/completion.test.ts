@@ -17,7 +17,13 @@ describe('completion in bash', () => {
     expect(exitCode).toBe(0);
     expect(complete(stdout, ['tracer', 'con'])).toEqual(['configure']);
     expect(complete(stdout, ['tracer', 'run', '--expect'])).toEqual(['--expect', '--expect-prob']);
-    expect(complete(stdout, ['tracer', 'run', '--device', ''])).toEqual(['auto', 'cpu', 'cuda', 'wasm']);
+    expect(complete(stdout, ['tracer', 'run', '--device', ''])).toEqual([
+      'auto',
+      'cpu',
+      'cuda',
+      'webgpu',
+      'wasm',
+    ]);
     expect(complete(stdout, ['tracer', '--dtype', 'b'])).toEqual(['bfloat16']);
     expect(complete(stdout, ['tracer', 'completion', 'z'])).toEqual(['zsh']);
     expect(complete(stdout, ['tracer', 'run', '--prompt-file', ''])).toEqual([]);
@@ -33,6 +39,6 @@ describe('completion in zsh and fish', () => {
     expect(zsh).toContain("'--prompt-file:");
     const fish = (await tracer(['completion', 'fish'])).stdout;
     expect(fish).toContain("-f -a run -d 'run a prompt through the replacement model'");
-    expect(fish).toContain("'__fish_seen_subcommand_from run' -l device -x -a 'auto cpu cuda wasm'");
+    expect(fish).toContain("'__fish_seen_subcommand_from run' -l device -x -a 'auto cpu cuda webgpu wasm'");
   });
 });

@@ -36,6 +36,7 @@ describe('the view of doctor', () => {
       { device: 'cpu', ok: true, version: 'TensorFlow 2.21.0', kernel: 'amx', reason: null, hint: null },
       { device: 'wasm', ok: true, version: 'TF.js wasm 4.22.0', kernel: null, reason: null, hint: null },
     ],
+    webgpu: null,
     cuda: {
       driver_version: null,
       driver_library: null,
@@ -65,6 +66,26 @@ describe('the view of doctor', () => {
     expect(lineOf(text, 'Hugging Face token')).toEqual(['Hugging Face token', 'present, from HF_TOKEN']);
     expect(text).toContain('- the folder /data may not be written');
     expect(text).toMatch(/tracer works here, with cpu, wasm\.$/);
+  });
+
+  it('lists the adapters of WebGPU with the rate of the one that is taken', () => {
+    const sizes = { max_buffer_bytes: 2 ** 31, max_binding_bytes: 2 ** 30, max_workgroup_bytes: 2 ** 15 };
+    const adapter = (name: string, is_software: boolean) => ({
+      ...{ name, vendor: 'v', architecture: 'a', ...sizes },
+      ...{ is_software, is_taken: !is_software },
+    });
+    const adapters = [adapter('Some card', false), adapter('SwiftShader', true)];
+    const text = doctorView({ ...report, webgpu: { adapters, product_gflops: 1234.5 } }, plain);
+    expect(lineOf(text, 'Some card')).toEqual([
+      ...['Some card', 'graphics card', '2.00 GiB', '1.00 GiB', '1200 GFLOP/s'],
+    ]);
+    expect(lineOf(text, 'SwiftShader').slice(0, 4)).toEqual([
+      'SwiftShader',
+      'software',
+      '2.00 GiB',
+      '1.00 GiB',
+    ]);
+    expect(doctorView(report, plain)).not.toContain('adapter');
   });
 
   it('says so when nothing works', () => {

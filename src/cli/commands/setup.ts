@@ -55,10 +55,11 @@ export function addSetup(program: Command, shell: Shell): void {
 /** Only the flag is an error: a variable or file that prefers wasm does not rule out setting TensorFlow up. */
 function demandedDevice({ device }: Settings): 'cpu' | 'cuda' | undefined {
   if (device?.from !== '--device' || device.value === 'auto') return undefined;
-  if (device.value !== 'wasm') return device.value;
+  const { value } = device;
+  if (value === 'cpu' || value === 'cuda') return value;
   throw new UsageError({
     code: 'nothing_to_set_up',
-    message: '--device wasm needs no setup',
+    message: `--device ${value} needs no setup`,
     hint: 'Give --device cpu or --device cuda, or leave it out.',
   });
 }

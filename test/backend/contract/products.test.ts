@@ -3,7 +3,8 @@ import { describe, expect, it } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
 import type { Tensor2D } from '../../../src/backend/backend.ts';
-import { describeEachBackend } from '../../support/backends.ts';
+import { describeEachBackend, type TestDevice } from '../../support/backends.ts';
+import { IS_FULL } from '../../support/golden.ts';
 import {
   decode16,
   matrix,
@@ -48,6 +49,11 @@ function firstRows({ columns, values }: Matrix, rows: number): Matrix {
   return { rows, columns, values: values.subarray(0, rows * columns) };
 }
 
+/** A software WebGPU device, unless everything is wanted. */
+function isSlow(device: TestDevice): boolean {
+  return device === 'webgpu' && !IS_FULL;
+}
+
 describeEachBackend('a weight', (backend, device) => {
   describe.each(CASES)('$dtype, $way, stored transposed: $isTransposed', ({ dtype, way, isTransposed }) => {
     const keep = (logical: Matrix) => KEPT[way](backend(), memorySource(logical, dtype, isTransposed));
@@ -64,7 +70,7 @@ describeEachBackend('a weight', (backend, device) => {
           const y = wholeNumbers(n, columns, seed + 2);
           expectExact(await multiply(weight, y, true), product(y, transposed(W)).exact);
         }),
-        { numRuns: 15 },
+        { numRuns: isSlow(device) ? 4 : 15 },
       );
     });
 
@@ -125,7 +131,8 @@ describeEachBackend('a weight', (backend, device) => {
     });
   });
 
-  describe.each(WEIGHT_TYPES)('with %s numbers', (dtype) => {
+  // WebGPU has no blocks: test/backend/webgpu.test.ts splits matrices.
+  (isSlow(device) ? describe.skip : describe).each(WEIGHT_TYPES)('with %s numbers', (dtype) => {
     it.each([false, true])(
       'multiplies a matrix of several blocks (stored transposed: %s)',
       async (isTransposed) => {
@@ -242,7 +249,7 @@ describeEachBackend('a weight', (backend, device) => {
 
   it('says which engine it is', () => {
     expect(backend().device).toBe(device);
-    expect(backend().version).toMatch(/^(TensorFlow|TF\.js wasm) \d+\.\d+\.\d+$/);
+    expect(backend().version).toMatch(/^(TensorFlow|TF\.js (wasm|webgpu)) \d+\.\d+\.\d+$/);
     expect(backend().arithmetic).toBe('float32');
   });
 });

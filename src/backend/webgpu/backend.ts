@@ -1,0 +1,53 @@
+/** Backend, WebGPU: TF.js' kernels over a device of Dawn for Node, by Vulkan, Metal or Direct3D 12. */
+import * as tf from '@tensorflow/tfjs-core';
+import type { Backend } from '../backend.ts';
+import { weightsOf } from '../weight.ts';
+import { BufferPool } from './buffer-pool.ts';
+import { adapterName, openAdapter, openDevice } from './device.ts';
+import { webgpuEngine } from './engine.ts';
+import { requireGraphicsCard, requireHardware, requireRoom } from './worth.ts';
+import { DeviceFaults } from './faults.ts';
+import { loadKernels, type Kernels } from './kernels.ts';
+
+const BACKEND_NAME = 'webgpu';
+
+interface Opened {
+  readonly kernels: Kernels;
+  readonly version: string;
+}
+
+/** Once a process: tensors of one device cannot be used with another. */
+let opened: Promise<Opened> | undefined;
+
+/**
+ * Opens WebGPU. Its arithmetic is float32. Throws `NotFoundError` where a package or an adapter is missing; with `mustBeFast` also
+ * where the adapter computes on the processor, and `ExhaustedError` where it has no room for that many bytes of weights.
+ */
+export async function openWebgpu(mustBeFast?: { readonly weightBytes: number }): Promise<Backend> {
+  opened ??= register(mustBeFast);
+  const { kernels, version } = await opened.catch((error: unknown) => {
+    opened = undefined; // another choice of device may be satisfied with less
+    throw error;
+  });
+  await tf.setBackend(BACKEND_NAME);
+  return {
+    name: BACKEND_NAME,
+    device: 'webgpu',
+    version,
+    arithmetic: 'float32',
+    kernel: null,
+    ...weightsOf(webgpuEngine(kernels)),
+  };
+}
+
+async function register(mustBeFast?: { readonly weightBytes: number }): Promise<Opened> {
+  if (mustBeFast) requireGraphicsCard();
+  const { adapter, dawn } = await openAdapter();
+  if (mustBeFast) requireHardware(adapter.info);
+  const opened = await openDevice(adapter, dawn);
+  if (mustBeFast) await requireRoom(opened, mustBeFast.weightBytes);
+  const faults = new DeviceFaults(opened.device, adapterName(opened.info));
+  const { kernels, version } = loadKernels(opened, new BufferPool(opened.device), faults);
+  tf.registerBackend(BACKEND_NAME, () => kernels);
+  return { kernels, version: `TF.js webgpu ${version}` };
+}

@@ -1,0 +1,142 @@
+/** What is WebGPU's own: split matrices, buffers that are used again, and failures of the device. */
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import * as tf from '@tensorflow/tfjs-core';
+import { ExhaustedError, NotFoundError } from '../../src/errors.ts';
+import { weightsOf } from '../../src/backend/weight.ts';
+import { BufferPool } from '../../src/backend/webgpu/buffer-pool.ts';
+import { openAdapter, openDevice, type OpenedDevice } from '../../src/backend/webgpu/device.ts';
+import { webgpuEngine } from '../../src/backend/webgpu/engine.ts';
+import { DeviceFaults } from '../../src/backend/webgpu/faults.ts';
+import { loadKernels, type Kernels } from '../../src/backend/webgpu/kernels.ts';
+import { requireHardware, requireRoom } from '../../src/backend/webgpu/worth.ts';
+import { selectBackend } from '../../src/backend/select.ts';
+import { memorySource, product, transposed, WEIGHT_TYPES, wholeNumbers } from '../support/matrices.ts';
+import { expectExact, multiply, valuesOf } from '../support/weights.ts';
+
+const isHere = process.env['VK_DRIVER_FILES'] !== undefined;
+const title = isHere ? 'WebGPU' : 'WebGPU (skipped: VK_DRIVER_FILES names no Vulkan driver)';
+
+(isHere ? describe : describe.skip)(title, () => {
+  let opened: OpenedDevice;
+  let kernels: Kernels;
+  let pool: BufferPool;
+
+  beforeAll(async () => {
+    const { adapter, dawn } = await openAdapter();
+    opened = await openDevice(adapter, dawn);
+    pool = new BufferPool(opened.device);
+    kernels = loadKernels(opened, pool, new DeviceFaults(opened.device, 'test')).kernels;
+    tf.registerBackend('webgpu', () => kernels); // the name of its kernels
+    await tf.setBackend('webgpu');
+  });
+
+  afterAll(() => tf.removeBackend('webgpu'));
+
+  it.each(WEIGHT_TYPES.flatMap((dtype) => [false, true].map((isTransposed) => ({ dtype, isTransposed }))))(
+    'multiplies a $dtype matrix that is split over buffers (stored transposed: $isTransposed)',
+    async ({ dtype, isTransposed }) => {
+      const W = wholeNumbers(45, 39, 5);
+      // Four rows of the matrix in each buffer.
+      const weights = weightsOf(webgpuEngine(kernels, 4 * 45 * (dtype === 'float32' ? 4 : 2)));
+      using weight = await weights.loadWeight(memorySource(W, dtype, isTransposed));
+      for (const n of [1, 20]) {
+        const [x, y] = [wholeNumbers(n, 45, 6), wholeNumbers(n, 39, 7)];
+        expectExact(await multiply(weight, x, false), product(x, W).exact);
+        expectExact(await multiply(weight, y, true), product(y, transposed(W)).exact);
+      }
+      const picked = [44, 0, 21, 44];
+      const expected = picked.flatMap((row) => Array.from(W.values.subarray(row * 39, (row + 1) * 39)));
+      expectExact(await valuesOf(await weight.rows(Int32Array.from(picked))), expected);
+    },
+  );
+
+  it('leaves no buffer behind in 200 runs, whatever their lengths', async () => {
+    const weights = weightsOf(webgpuEngine(kernels));
+    const [W, E] = [wholeNumbers(12, 16, 1), wholeNumbers(30, 12, 2)];
+    using kept = await weights.loadWeight(memorySource(W, 'bfloat16', false));
+    using streamed = weights.streamWeight(memorySource(E, 'float16', false));
+    const run = async (length: number): Promise<void> => {
+      using embedding = await streamed.acquire();
+      using held = await kept.acquire();
+      const result = tf.tidy(() => {
+        const x = embedding.rows(Int32Array.from({ length }, (_, i) => i % 30));
+        return tf.softmax(tf.add(held.matMul(x), 1));
+      });
+      await result.data();
+      result.dispose();
+    };
+    const counts = () => [pool.nUsed, pool.numBytesUsed, tf.memory().numTensors, kernels.numDataIds()];
+    await run(5);
+    const before = counts();
+    for (let i = 0; i < 200; i++) await run(1 + (i % 40));
+    expect(counts()).toEqual(before);
+  });
+
+  it('frees buffers out of use beyond a limit, those of the oldest size first', () => {
+    const small = new BufferPool(opened.device, 1000);
+    const usage = 0x80; // STORAGE
+    const [first, second, third] = [400, 500, 600].map((size) => small.acquireBuffer(size, usage));
+    for (const buffer of [first!, second!]) small.releaseBuffer(buffer);
+    expect([small.nUsed, small.numBytesUsed, small.numBytesAllocated]).toEqual([1, 600, 1500]);
+    small.releaseBuffer(third!); // 1500 bytes out of use: 400 and 500 have to go
+    expect([small.nUsed, small.numBytesAllocated]).toEqual([0, 600]);
+    expect(small.acquireBuffer(600, usage)).toBe(third);
+    expect(() => small.releaseBuffer(first!)).toThrow('not in use');
+    small.dispose();
+  });
+
+  it('reports what the device refused at the next reading, and works afterwards', async () => {
+    const x = tf.zeros([8]);
+    kernels.device.createBuffer({ size: opened.device.limits.maxBufferSize + 4, usage: 0x80 });
+    await expect(tf.add(x, 1).data()).rejects.toThrow(/device \(test\) refused.*max buffer size/s);
+    expect(await valuesOf(tf.add(x, 1))).toEqual(Array(8).fill(1));
+    x.dispose();
+  });
+
+  it('is not what auto takes where the adapter computes on the processor or has no room', async () => {
+    expect(() => requireHardware({ ...named, isFallbackAdapter: true } as GPUAdapterInfo)).toThrow(
+      NotFoundError,
+    );
+    requireHardware({ ...named, isFallbackAdapter: false } as GPUAdapterInfo);
+    const { refused } = await selectBackend({ device: 'auto', arithmetic: 'float32' });
+    expect(refused.find(({ device }) => device === 'webgpu')?.reason).toMatch(/processor|graphics card/);
+    await requireRoom(deviceWithRoomFor(10), 9e8);
+    const refusal = requireRoom(deviceWithRoomFor(1), 9e8);
+    await expect(refusal).rejects.toBeInstanceOf(ExhaustedError);
+    await expect(refusal).rejects.toThrow(/card has room for 536870912 of 900000000 bytes/);
+  });
+
+  it('fails with a clear error for ever when the device is lost', async () => {
+    const { adapter, dawn } = await openAdapter();
+    const other = await openDevice(adapter, dawn);
+    const faults = new DeviceFaults(other.device, 'test');
+    const lost = loadKernels(other, new BufferPool(other.device), faults).kernels;
+    tf.removeBackend('webgpu');
+    tf.registerBackend('webgpu', () => lost);
+    await tf.setBackend('webgpu');
+    const x = tf.zeros([2000]);
+    other.device.destroy();
+    for (let i = 0; i < 2; i++)
+      await expect(tf.add(x, 1).data()).rejects.toMatchObject({ code: 'device_lost', exitCode: 5 });
+  });
+});
+
+const named = { vendor: 'v', architecture: 'a', device: 'd', description: 'card' };
+
+/** A device that refuses the allocation after `nBuffers`. */
+function deviceWithRoomFor(nBuffers: number): OpenedDevice {
+  let left = nBuffers;
+  const scopes: (GPUError | null)[] = [];
+  const device = {
+    limits: { maxBufferSize: 2 ** 30, maxStorageBufferBindingSize: 2 ** 30 },
+    pushErrorScope: () => scopes.push(null),
+    popErrorScope: () => Promise.resolve(scopes.pop()),
+    createBuffer({ size }: { size: number }) {
+      left -= 1;
+      if (left < 0) scopes[scopes.length - 1] = { message: 'none left' };
+      return { size, destroy: () => undefined };
+    },
+    destroy: () => undefined,
+  };
+  return { device, info: named, globals: {} } as unknown as OpenedDevice;
+}
