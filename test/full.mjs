@@ -6,7 +6,7 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 
 const RUN = join(import.meta.dirname, 'run.mjs');
-const KERNELS = ['tensorflow', 'plain', 'avx2', 'avx512', 'amx'];
+const KERNELS = ['tensorflow', 'card', 'plain', 'avx2', 'avx512', 'amx'];
 const GOLDEN = [
   'test/cli/golden',
   'test/cli/attribute.test',

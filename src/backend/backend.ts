@@ -8,10 +8,12 @@ export type Tensor1D = tfjs.Tensor1D;
 export type Tensor2D = tfjs.Tensor2D;
 export type Tensor3D = tfjs.Tensor3D;
 
-/** What a user can ask for. `cpu` and `cuda` are native TensorFlow. */
-export const DEVICE_CHOICES = ['auto', 'cpu', 'cuda', 'webgpu', 'wasm'] as const;
-export type DeviceChoice = (typeof DEVICE_CHOICES)[number];
-export type Device = Exclude<DeviceChoice, 'auto'>;
+/** What a user can ask for. `cpu` and `cuda` are native TensorFlow; `cuda` is the first card, `cuda:N` card N. */
+export const DEVICE_CHOICES = ['auto', 'cpu', 'cuda', 'cuda:N', 'webgpu', 'wasm'] as const;
+export type DeviceKind = Exclude<(typeof DEVICE_CHOICES)[number], 'auto' | 'cuda:N'>;
+export type CudaCard = `cuda:${number}`;
+export type Device = DeviceKind | CudaCard;
+export type DeviceChoice = 'auto' | Device;
 
 /** Arithmetic, not storage: bfloat16 checkpoints are multiplied exactly in float32 unless bfloat16 is asked for. */
 export const ARITHMETIC_CHOICES = ['float32', 'bfloat16'] as const;
@@ -74,7 +76,7 @@ export interface MatrixSource {
   /** Where the stored bytes lie, row after row, when that is a file of this machine which stays open meanwhile. */
   readonly location?: FileLocation | undefined;
   /** All stored bytes, where they are in memory already. They are used where they lie, and must not change meanwhile. */
-  readonly bytes?: Uint8Array;
+  readonly bytes?: Uint8Array | undefined;
 }
 
 /** Where the numbers of a weight come from. */
@@ -88,6 +90,13 @@ export interface WeightSource extends MatrixSource {
 export interface Backend {
   readonly name: 'tensorflow' | 'webgpu' | 'wasm';
   readonly device: Device;
+  /** Tensors lie in memory of the device, which is budgeted by itself; otherwise in memory of this process. */
+  readonly hasOwnMemory: boolean;
+  /**
+   * Bytes of the device's memory that are free, counted up to `wanted`; undefined where neither driver nor device tells, and where
+   * tensors lie in memory of this process.
+   */
+  freeDeviceBytes(wanted: number): Promise<number | undefined>;
   /** Version of the engine below TF.js, such as `TensorFlow 2.21.0`. */
   readonly version: string;
   readonly arithmetic: Arithmetic;

@@ -5,6 +5,7 @@ import { userFolder } from '../formats/user-folders.ts';
 import { readHubEnvironment } from '../hub/environment.ts';
 import type { Device } from './backend.ts';
 import { availableMemoryBytes } from './budget.ts';
+import { listCudaCards, type CudaCardFinding } from './cuda-cards.ts';
 import { findCudaDriver, findCudaLibraries } from './cuda.ts';
 import { folderBytes, folderState } from './disk.ts';
 import { findCompiler } from './install/addon.ts';
@@ -77,6 +78,8 @@ export interface DoctorReport {
   readonly cuda: {
     readonly driver_version: string | null;
     readonly driver_library: string | null;
+    /** Null where nvidia-smi is not there or fails. */
+    readonly cards: readonly CudaCardFinding[] | null;
     /** Library files found, of those that TensorFlow loads. */
     readonly libraries: readonly string[];
     readonly missing_libraries: readonly string[];
@@ -102,8 +105,9 @@ const OLDEST_NODE = [20, 19] as const;
 export async function examine(options: DoctorOptions = {}): Promise<DoctorReport> {
   const { signal } = options;
   const problems: string[] = [];
-  const [tried, tools, folders] = await Promise.all([
+  const [tried, cards, tools, folders] = await Promise.all([
     Promise.all(AUTO_ORDER.map((device) => tryBackend(device, signal))),
+    listCudaCards(signal),
     Promise.all([
       describeTool('python', async () => [await findPython(signal), '-m', 'pip'], signal),
       describeTool('compiler', async () => [await findCompiler(signal)], signal),
@@ -129,7 +133,7 @@ export async function examine(options: DoctorOptions = {}): Promise<DoctorReport
     memory: examineMemory(),
     backends,
     webgpu: tried.find(({ graphics }) => graphics !== undefined)?.graphics ?? null,
-    cuda: examineCuda(),
+    cuda: examineCuda(cards),
     tools,
     folders,
     token: examineToken(problems),
@@ -209,12 +213,13 @@ function examineMemory(): DoctorReport['memory'] {
   };
 }
 
-function examineCuda(): DoctorReport['cuda'] {
+function examineCuda(cards: readonly CudaCardFinding[] | undefined): DoctorReport['cuda'] {
   const driver = findCudaDriver();
   const { found, missing } = findCudaLibraries(tensorflowFolder('cuda'));
   return {
     driver_version: driver?.version ?? null,
     driver_library: driver?.library ?? null,
+    cards: cards ?? null,
     libraries: found,
     missing_libraries: missing,
   };

@@ -3,7 +3,7 @@ import { ExhaustedError } from '../errors.ts';
 import type { RowRange } from '../formats/tensor-file.ts';
 import type { MatrixSource, WeightType } from './backend.ts';
 import type { Lifetime, Storage } from './engine.ts';
-import { storedBytes } from './weight-source.ts';
+import { rowBlocks, storedBytes } from './weight-source.ts';
 
 /** The bytes of a stored matrix [rows, columns]. */
 export class HostMatrix implements Storage {
@@ -31,12 +31,7 @@ export class HostMatrix implements Storage {
 
   /** The whole matrix as ranges of rows with at most `blockNumbers` numbers each, or one row where that has more. */
   blocks(blockNumbers: number): RowRange[] {
-    const rowsPerBlock = Math.max(1, Math.floor(blockNumbers / this.columns));
-    const blocks: RowRange[] = [];
-    for (let start = 0; start < this.rows; start += rowsPerBlock) {
-      blocks.push({ start, stop: Math.min(start + rowsPerBlock, this.rows) });
-    }
-    return blocks;
+    return rowBlocks([this.rows, this.columns], blockNumbers);
   }
 
   [Symbol.dispose](): void {

@@ -1,6 +1,7 @@
 /** Opens the backend for a requested device: candidates are tried in order, and the reason of each refusal is kept. */
 import { NotFoundError, TracerError, UsageError, unreachable } from '../errors.ts';
-import type { Arithmetic, Backend, Device, DeviceChoice } from './backend.ts';
+import type { Arithmetic, Backend, CudaCard, Device, DeviceChoice, DeviceKind } from './backend.ts';
+import { listCudaCards, showCard } from './cuda-cards.ts';
 import { requireCudaDriver } from './cuda.ts';
 import { hasAddons, isSetUp, tensorflowFolder, type NativeDevice } from './install/folder.ts';
 import { bfloat16Instructions } from './processor.ts';
@@ -72,29 +73,34 @@ export async function openDevice(
   options: OpenOptions = {},
 ): Promise<Backend> {
   const { dataDir, nativeFolder, mustBeFast } = options;
-  switch (device) {
+  const folderOf = (library: NativeDevice): string => nativeFolder ?? tensorflowFolder(library, dataDir);
+  const [kind, card] = device.split(':') as [DeviceKind, string | undefined];
+  switch (kind) {
     case 'cuda':
       requireCudaDriver();
-      return openNative(device, arithmetic, nativeFolder ?? tensorflowFolder(device, dataDir));
+      requireSetUp(kind, folderOf(kind));
+      showCard(Number(card ?? 0), await listCudaCards());
+      return openNative(device as 'cuda' | CudaCard, arithmetic, folderOf(kind));
     case 'cpu':
       if (arithmetic === 'bfloat16') checkBfloat16();
-      return openNative(device, arithmetic, nativeFolder ?? tensorflowFolder(device, dataDir));
+      requireSetUp(kind, folderOf(kind));
+      return openNative(kind, arithmetic, folderOf(kind));
     case 'webgpu': {
-      if (arithmetic === 'bfloat16') throw float32Only(device);
+      if (arithmetic === 'bfloat16') throw float32Only(kind);
       const { openWebgpu } = await import('./webgpu/backend.ts');
       return openWebgpu(mustBeFast);
     }
     case 'wasm': {
-      if (arithmetic === 'bfloat16') throw float32Only(device);
+      if (arithmetic === 'bfloat16') throw float32Only(kind);
       const { openWasm } = await import('./wasm/backend.ts');
       return openWasm();
     }
     default:
-      return unreachable(device);
+      return unreachable(kind);
   }
 }
 
-function float32Only(device: Device): UsageError {
+function float32Only(device: DeviceKind): UsageError {
   return new UsageError({
     code: 'dtype_unsupported',
     message: `${device} multiplies in float32 only, so --dtype bfloat16 cannot be used with it`,
@@ -102,17 +108,23 @@ function float32Only(device: Device): UsageError {
   });
 }
 
+function requireSetUp(library: NativeDevice, folder: string): void {
+  if (isSetUp(folder)) return;
+  const command = `tracer setup --device ${library}`;
+  const found = hasAddons(folder) ? 'is of an older version of tracer' : 'is not there';
+  throw new NotFoundError({
+    code: 'tensorflow_missing',
+    message: `TensorFlow for ${library} is not set up (${folder} ${found})`,
+    hint: `Run '${command}', or use --device wasm.`,
+  });
+}
+
 /** Opens the TensorFlow that lies in `folder`. */
-async function openNative(device: NativeDevice, arithmetic: Arithmetic, folder: string): Promise<Backend> {
-  if (!isSetUp(folder)) {
-    const command = `tracer setup --device ${device}`;
-    const found = hasAddons(folder) ? 'is of an older version of tracer' : 'is not there';
-    throw new NotFoundError({
-      code: 'tensorflow_missing',
-      message: `TensorFlow for ${device} is not set up (${folder} ${found})`,
-      hint: `Run '${command}', or use --device wasm.`,
-    });
-  }
+async function openNative(
+  device: NativeDevice | CudaCard,
+  arithmetic: Arithmetic,
+  folder: string,
+): Promise<Backend> {
   try {
     const { openTensorflow } = await import('./tensorflow/backend.ts');
     return await openTensorflow({ libraryFolder: folder, device, arithmetic });

@@ -1,8 +1,8 @@
 /** Where the numbers of a weight come from: a tensor of a file, its type in the backend's words, and its size. */
-import type { TensorFile, TensorInfo } from '../formats/tensor-file.ts';
+import type { RowRange, TensorFile, TensorInfo } from '../formats/tensor-file.ts';
 import { bytesOfNumbers } from '../formats/dtype.ts';
 import { isPacked, PACKED_TYPES, type PackedType } from '../formats/packed.ts';
-import type { WeightSource, WeightType } from './backend.ts';
+import type { MatrixSource, WeightSource, WeightType } from './backend.ts';
 
 /** Types in which a weight may be stored, as files name them. */
 export const STORED_WEIGHT_TYPES = ['F32', 'F16', 'BF16', ...PACKED_TYPES] as const;
@@ -35,6 +35,29 @@ export function storedBytes({
   dtype,
 }: Pick<WeightSource, 'shape' | 'dtype'>): number {
   return rows * bytesOfNumbers(storageType(dtype), columns);
+}
+
+/** All rows as ranges with at most `blockNumbers` numbers each, or one row where that has more. */
+export function rowBlocks([rows, columns]: readonly [number, number], blockNumbers: number): RowRange[] {
+  const rowsPerBlock = Math.max(1, Math.floor(blockNumbers / columns));
+  const blocks: RowRange[] = [];
+  for (let start = 0; start < rows; start += rowsPerBlock)
+    blocks.push({ start, stop: Math.min(start + rowsPerBlock, rows) });
+  return blocks;
+}
+
+/** A range of rows as a matrix of its own. */
+export function rowsOf(source: MatrixSource, { start, stop }: RowRange): MatrixSource {
+  const { name, dtype, shape, bytes } = source;
+  const rowBytes = storedBytes(source) / shape[0];
+  return {
+    name,
+    dtype,
+    shape: [stop - start, shape[1]],
+    ...(bytes && { bytes: bytes.subarray(start * rowBytes, stop * rowBytes) }),
+    readInto: (target, rows) =>
+      source.readInto(target, { start: start + rows.start, stop: start + rows.stop }),
+  };
 }
 
 /**

@@ -96,6 +96,7 @@ function commonOptions(
     offline: settings.offline?.value,
     allowMissingLayers: settings.allowMissingLayers?.value,
     maxMemoryBytes: settings.maxMemory?.value,
+    maxDeviceMemoryBytes: settings.maxDeviceMemory?.value,
     signal,
     onProgress,
   };

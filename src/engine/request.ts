@@ -65,8 +65,10 @@ export interface CommonOptions {
   readonly cacheDir?: string | undefined;
   /** Sends no requests; default from `HF_HUB_OFFLINE`. */
   readonly offline?: boolean | undefined;
-  /** Budget for weights held in memory; default a share of what is free. */
+  /** Budget for weights held in memory of the machine; default a share of what is free. */
   readonly maxMemoryBytes?: number | undefined;
+  /** The same for the memory of a graphics card; what it has no room for is held in the machine's. */
+  readonly maxDeviceMemoryBytes?: number | undefined;
   /** What is put in front of prompts that are text: `auto`, `none`, or the text of a token. */
   readonly bos?: BosChoice | undefined;
   readonly signal?: AbortSignal | undefined;

@@ -1,5 +1,5 @@
 /** Engine, step 3: loads what was opened: the replacement model, its tokenizer and its backend. */
-import { MemoryBudget } from '../backend/budget.ts';
+import { budgetFor } from '../backend/budget.ts';
 import type { Backend } from '../backend/backend.ts';
 import { selectBackend } from '../backend/select.ts';
 import { BadFileError } from '../errors.ts';
@@ -168,7 +168,8 @@ export async function openSession(request: CommonOptions, options: SessionOption
     const { n_ignored = rule.n_ignored } = options;
     const prompts = new PromptReader(tokenizer, { ...rule, n_ignored }, request.bos);
     await options.check?.({ prompts, config, set: opened.set.config, files });
-    const backend = await watch.time('backend', () => openBackend(request, report));
+    const weightBytes = bytesOfWeights(opened);
+    const backend = await watch.time('backend', () => openBackend(request, weightBytes, report));
     if (
       backend.arithmetic === 'bfloat16' &&
       opened.checkpoint.weights.every(({ info }) => info.dtype !== 'BF16')
@@ -176,7 +177,7 @@ export async function openSession(request: CommonOptions, options: SessionOption
       const message = '--dtype bfloat16 changes nothing here: the weights are not stored in bfloat16';
       report({ kind: 'warning', message });
     }
-    const budget = new MemoryBudget(request.maxMemoryBytes);
+    const budget = await budgetFor(backend, request, weightBytes);
     return await watch.time('load', async () => {
       const model = await loadTransformer(backend, opened.checkpoint, {
         budget,
@@ -218,11 +219,29 @@ export async function openSession(request: CommonOptions, options: SessionOption
   }
 }
 
-async function openBackend(request: CommonOptions, report: (event: EngineEvent) => void): Promise<Backend> {
+/** Of the matrices that stay in memory where there is room: the model's, and the encoders and skips of the set. */
+function bytesOfWeights({ checkpoint, set }: OpenedSubject): number {
+  const ofSet = set.layers.flatMap(({ W_enc, W_skip }) => [W_enc, ...(W_skip ? [W_skip] : [])]);
+  const ofModel = checkpoint.weights.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  return ofSet.reduce((sum, { info }) => sum + info.byteLength, ofModel);
+}
+
+async function openBackend(
+  request: CommonOptions,
+  weightBytes: number,
+  report: (event: EngineEvent) => void,
+): Promise<Backend> {
+  const { maxDeviceMemoryBytes = Infinity } = request;
   const { backend, refused } = await selectBackend({
     device: request.device ?? REQUEST_DEFAULTS.device,
     arithmetic: request.dtype ?? REQUEST_DEFAULTS.dtype,
+    weightBytes: Math.min(weightBytes, maxDeviceMemoryBytes),
   });
+  if (!backend.hasOwnMemory && maxDeviceMemoryBytes !== Infinity)
+    report({
+      kind: 'note',
+      message: `--max-device-memory changes nothing: ${backend.device} has no memory of its own`,
+    });
   const why = refused.map(({ device, reason }) => `${device}: ${reason}`).join('; ');
   report({
     kind: 'note',

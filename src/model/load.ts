@@ -2,6 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Backend, Tensor1D, Weight } from '../backend/backend.ts';
 import { MemoryBudget } from '../backend/budget.ts';
+import { holdWeight } from '../backend/hold.ts';
 import { firstNonFinite, widen } from '../formats/dtype.ts';
 import { matricesOf, type BlockMatrix, type NormKind } from './block-spec.ts';
 import { weightOf, type Checkpoint } from './checkpoint.ts';
@@ -41,7 +42,7 @@ export async function loadTransformer(
     options.signal?.throwIfAborted();
     const { info, place, byteLength } = weightOf(checkpoint, parameter);
     const source = placedSource(file, info, place);
-    const weight = budget.take(byteLength) ? await backend.loadWeight(source) : backend.streamWeight(source);
+    const weight = await holdWeight(backend, budget, source, true);
     owned.push(weight);
     progress(byteLength);
     return weight;

@@ -1,5 +1,6 @@
 /** View of `doctor`: what works, what does not and why, and how to fix it. */
 import type { BackendFinding, DoctorReport, FolderFinding, ToolFinding } from '../backend/doctor.ts';
+import type { CudaCardFinding } from '../backend/cuda-cards.ts';
 import { formatBytes, NO_NUMBER } from './numbers.ts';
 import type { Screen } from './screen.ts';
 import { facts, sections, table, type Cell } from './table.ts';
@@ -89,11 +90,16 @@ function setupFacts({ tools, cuda }: DoctorReport, screen: Screen): string {
       ['C++ compiler', toolText(tools.find((tool) => tool.name === 'compiler'))],
       ['npm', toolText(tools.find((tool) => tool.name === 'npm'))],
       ['CUDA driver', driver === '' ? 'not found' : printable(driver)],
+      ...(cuda.cards ?? []).map((card): [string, string] => [`cuda:${card.index}`, cardText(card)]),
       ['CUDA libraries', list(cuda.libraries)],
       ['not found of them', list(cuda.missing_libraries)],
     ],
     screen,
   );
+}
+
+function cardText({ name, free_bytes, total_bytes }: CudaCardFinding): string {
+  return `${printable(name)}, ${formatBytes(free_bytes)} free of ${formatBytes(total_bytes)}`;
 }
 
 const FOLDER_TITLES: Readonly<Record<FolderFinding['name'], string>> = {

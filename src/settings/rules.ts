@@ -3,6 +3,7 @@ import {
   ARITHMETIC_CHOICES,
   DEVICE_CHOICES,
   type Arithmetic,
+  type CudaCard,
   type DeviceChoice,
 } from '../backend/backend.ts';
 import { parseByteSize, BYTE_SIZE_FORM } from './byte-size.ts';
@@ -18,6 +19,8 @@ export interface SettingValues {
   readonly allowMissingLayers: boolean;
   /** Bytes. */
   readonly maxMemory: number;
+  /** Bytes. */
+  readonly maxDeviceMemory: number;
 }
 
 export type SettingName = keyof SettingValues;
@@ -47,6 +50,13 @@ function oneOf<T extends string>(choices: readonly T[]): (raw: unknown) => T | u
   return (raw) => choices.find((choice) => choice === raw);
 }
 
+function deviceChoice(raw: unknown): DeviceChoice | undefined {
+  if (typeof raw === 'string' && CUDA_CARD.test(raw)) return raw as CudaCard;
+  return raw === 'cuda:N' ? undefined : (oneOf(DEVICE_CHOICES)(raw) as DeviceChoice | undefined);
+}
+
+const CUDA_CARD = /^cuda:(0|[1-9]\d{0,2})$/;
+
 function choiceText(choices: readonly string[]): string {
   return `${choices.slice(0, -1).join(', ')} or ${choices.at(-1)}`;
 }
@@ -72,7 +82,7 @@ export const SETTING_RULES: { readonly [Name in SettingName]: SettingRule<Settin
     variable: 'TRACER_DEVICE',
     expected: choiceText(DEVICE_CHOICES),
     choices: DEVICE_CHOICES,
-    parse: oneOf(DEVICE_CHOICES),
+    parse: deviceChoice,
   },
   dtype: {
     flag: '--dtype',
@@ -85,6 +95,7 @@ export const SETTING_RULES: { readonly [Name in SettingName]: SettingRule<Settin
   offline: { flag: '--offline', expected: 'true or false', parse: boolean },
   allowMissingLayers: { flag: '--allow-missing-layers', expected: 'true or false', parse: boolean },
   maxMemory: { flag: '--max-memory', expected: BYTE_SIZE_FORM, parse: parseByteSize },
+  maxDeviceMemory: { flag: '--max-device-memory', expected: BYTE_SIZE_FORM, parse: parseByteSize },
 };
 
 export const SETTING_NAMES = Object.keys(SETTING_RULES) as SettingName[];

@@ -2,6 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Backend, HeldWeight, Tensor1D, Tensor2D, Weight } from '../backend/backend.ts';
 import { MemoryBudget } from '../backend/budget.ts';
+import { holdWeight } from '../backend/hold.ts';
 import { weightSource } from '../backend/weight-source.ts';
 import { firstNonFinite, widen } from '../formats/dtype.ts';
 import { findNotFinite, notFinite } from '../model/not-finite.ts';
@@ -172,11 +173,8 @@ async function loadLayer(
   const activation = await readActivation(source);
   const b_enc = await readVector(source.b_enc);
   const b_dec = await readVector(source.b_dec);
-  const load = async ({ file, info, transposed }: LocatedMatrix): Promise<Weight> => {
-    const weight = weightSource(file, info, transposed);
-    if (!budget.take(info.byteLength)) return backend.streamWeight(weight);
-    return preload ? await backend.loadWeight(weight) : backend.lazyWeight(weight);
-  };
+  const load = ({ file, info, transposed }: LocatedMatrix): Promise<Weight> =>
+    holdWeight(backend, budget, weightSource(file, info, transposed), preload);
   const W_enc = await load(source.W_enc);
   try {
     const W_skip = source.W_skip ? await load(source.W_skip) : null;

@@ -59,7 +59,7 @@ describeNative('products on stored weights', () => {
 
   it('refuse a kernel that does not exist', async () => {
     await expect(products('sse')).rejects.toThrow(
-      /TRACER_KERNEL is 'sse', expected one of native, tensorflow, plain/,
+      /TRACER_KERNEL is 'sse', expected one of native, tensorflow, card, plain/,
     );
   });
 });

@@ -42,6 +42,9 @@ describe('the view of doctor', () => {
       driver_library: null,
       libraries: [],
       missing_libraries: ['libcudart.so.12'],
+      cards: [
+        { index: 1, name: 'NVIDIA L4', uuid: 'GPU-bb', total_bytes: 24 * 2 ** 30, free_bytes: 20 * 2 ** 30 },
+      ],
     },
     tools: [
       { name: 'python', program: 'python3', version: 'pip 23' },
@@ -58,6 +61,7 @@ describe('the view of doctor', () => {
     expect(lineOf(text, 'cuda')).toEqual(['cuda', 'no', 'no driver was found']);
     expect(lineOf(text, 'Install it.')).toEqual(['Install it.']);
     expect(lineOf(text, 'cpu')).toEqual(['cpu', 'yes', 'TensorFlow 2.21.0, amx products']);
+    expect(lineOf(text, 'cuda:1')).toEqual(['cuda:1', 'NVIDIA L4, 20.0 GiB free of 24.0 GiB']);
     expect(lineOf(text, 'wasm')).toEqual(['wasm', 'yes', 'TF.js wasm 4.22.0']);
     expect(lineOf(text, 'Python with pip')).toEqual(['Python with pip', 'python3 (pip 23)']);
     expect(lineOf(text, 'C++ compiler')).toEqual(['C++ compiler', 'not found']);

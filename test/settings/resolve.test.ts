@@ -61,6 +61,16 @@ describe('a setting', () => {
     });
   });
 
+  it('of a device may name a card', async () => {
+    const settings = await resolveHere({ flags: { device: 'cuda:1', maxDeviceMemory: '2GiB' } });
+    expect(settings.device?.value).toBe('cuda:1');
+    expect(settings.maxDeviceMemory?.value).toBe(2 * 2 ** 30);
+    for (const device of ['cuda:', 'cuda:N', 'cuda:-1', 'cuda:01', 'cuda:1 ', 'cpu:0'])
+      await expect(resolveHere({ environment: { TRACER_DEVICE: device } })).rejects.toThrow(
+        'TRACER_DEVICE: expected auto, cpu, cuda, cuda:N, webgpu or wasm',
+      );
+  });
+
   it('is absent when nobody gave it, and an empty variable is nobody', async () => {
     expect(await resolveHere({ environment: { TRACER_MODEL: '', TRACER_DEVICE: '' } })).toEqual({});
   });

@@ -1,61 +1,36 @@
 /** Backend, native TensorFlow: registers TF.js' kernels over our own build of the addon, on the CPU or a CUDA device. */
-import { existsSync } from 'node:fs';
-import { createRequire } from 'node:module';
-import { join } from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import { NotFoundError, UsageError } from '../../errors.ts';
-import type { Arithmetic, Backend } from '../backend.ts';
-import { BINDING_PACKAGE_FOLDER } from '../install/folder.ts';
-import { productsFile } from '../install/products.ts';
+import type { Arithmetic, Backend, CudaCard } from '../backend.ts';
+import { listCudaCards, shownCard } from '../cuda-cards.ts';
 import { weightsOf } from '../weight.ts';
-import { loadBinding, RawOps, type Binding, type KernelBackend } from './binding.ts';
+import { cardEngine } from './card-engine.ts';
+import { RawOps } from './binding.ts';
 import { nativeEngine } from './native-products.ts';
-import { loadProducts, type ProductsAddon } from './products-addon.ts';
-import { registerMatrixProduct } from './matrix-product.ts';
+import { BACKEND_NAME, loadTensorflow } from './load.ts';
 import { tensorflowEngine } from './engine.ts';
-
-/** The name under which the package's kernels register themselves. */
-const BACKEND_NAME = 'tensorflow';
 
 /**
  * `native`, the default: the best of the addon's kernels that the processor has. `tensorflow`: its own products on widened
- * blocks, as without the addon. The others are the addon's kernels by name; where the processor lacks one, the best below it.
+ * blocks, as without the addon. `card`: as on a graphics card, for tests. The others are the addon's kernels by name; where the processor lacks one, the best below it.
  */
-const KERNEL_CHOICES: readonly string[] = ['native', 'tensorflow', 'plain', 'avx2', 'avx512', 'amx'];
+const KERNEL_CHOICES: readonly string[] = ['native', 'tensorflow', 'card', 'plain', 'avx2', 'avx512', 'amx'];
 
 export interface OpenOptions {
   /** Folder that holds `tfjs_binding.node`, as `setUpTensorflow` left it. */
   readonly libraryFolder: string;
-  readonly device: 'cpu' | 'cuda';
+  readonly device: 'cpu' | 'cuda' | CudaCard;
   readonly arithmetic: Arithmetic;
 }
-
-type KernelBackendClass = new (binding: Binding, packageName: string) => KernelBackend & tf.KernelBackend;
-
-/** Once a process: TensorFlow cannot be loaded twice, nor for two devices. */
-let loaded:
-  | {
-      readonly folder: string;
-      readonly binding: Binding;
-      readonly kernels: KernelBackend;
-      /** Missing where it could not be built. */
-      readonly products: ProductsAddon | undefined;
-    }
-  | undefined;
 
 /**
  * Opens native TensorFlow. Throws what the dynamic linker says when the library cannot be loaded, and `NotFoundError`
  * when CUDA is asked for and TensorFlow sees no such device.
  */
 export async function openTensorflow(options: OpenOptions): Promise<Backend> {
-  if (loaded && loaded.folder !== options.libraryFolder) {
-    throw new Error(
-      `TensorFlow is loaded from ${loaded.folder} already; a second one needs a process of its own`,
-    );
-  }
-  loaded ??= register(options.libraryFolder);
-  const { binding, kernels, products } = loaded;
-  if (options.device === 'cuda' && !binding.isUsingGpuDevice()) {
+  const { binding, kernels, products } = loadTensorflow(options.libraryFolder);
+  const { device, arithmetic } = options;
+  if (device !== 'cpu' && !binding.isUsingGpuDevice()) {
     throw new NotFoundError({
       code: 'no_cuda_device',
       message: `TensorFlow ${binding.TF_Version} finds no CUDA device`,
@@ -63,17 +38,22 @@ export async function openTensorflow(options: OpenOptions): Promise<Backend> {
     });
   }
   await tf.setBackend(BACKEND_NAME);
-  const { device, arithmetic } = options;
   const raw = new RawOps(binding);
-  // Products in bfloat16, and those on a device, are TensorFlow's own.
-  const isServed = device === 'cpu' && arithmetic === 'float32' && chosenKernel() !== 'tensorflow';
-  const own = isServed ? products : undefined;
+  const kernel = chosenKernel();
+  const isOnCard = device !== 'cpu' || kernel === 'card';
+  // Products in bfloat16, and those on a card, are TensorFlow's own.
+  const own = !isOnCard && arithmetic === 'float32' && kernel !== 'tensorflow' ? products : undefined;
   const weights = own
     ? weightsOf(nativeEngine(own, raw, kernels))
-    : weightsOf(tensorflowEngine({ raw, kernels, arithmetic, copiesToDevice: device === 'cuda' }));
+    : isOnCard
+      ? weightsOf(cardEngine({ raw, kernels, arithmetic }))
+      : weightsOf(tensorflowEngine({ raw, kernels, arithmetic }));
   return {
     name: BACKEND_NAME,
     device,
+    hasOwnMemory: isOnCard,
+    freeDeviceBytes: async () =>
+      device === 'cpu' ? undefined : shownCard((await listCudaCards()) ?? [])?.free_bytes,
     version: `TensorFlow ${binding.TF_Version}`,
     arithmetic,
     kernel: own?.kernel ?? null,
@@ -92,18 +72,4 @@ function chosenKernel(): string {
     });
   }
   return asked;
-}
-
-function register(folder: string): NonNullable<typeof loaded> {
-  const binding = loadBinding(folder);
-  const require = createRequire(join(folder, BINDING_PACKAGE_FOLDER, 'package.json'));
-  // An empty module until now (install/binding-package.ts); so the kernels register with the TF.js of this process.
-  Object.assign(require('@tensorflow/tfjs') as object, tf);
-  require('./dist/register_all_kernels');
-  const module = require('./dist/nodejs_kernel_backend') as { NodeJSKernelBackend: KernelBackendClass };
-  const kernels = new module.NodeJSKernelBackend(binding, BINDING_PACKAGE_FOLDER);
-  tf.registerBackend(BACKEND_NAME, () => kernels);
-  registerMatrixProduct(new RawOps(binding), kernels, BACKEND_NAME);
-  const addon = productsFile(folder);
-  return { folder, binding, kernels, products: existsSync(addon) ? loadProducts(addon) : undefined };
 }

@@ -1,19 +1,19 @@
 /** Backend, native TensorFlow: weights stay as stored in memory that TensorFlow shares, below the tensors of TF.js. */
 import type { Arithmetic, Tensor2D } from '../backend.ts';
 import type { Engine } from '../engine.ts';
-import { pickColumns, pickRows } from '../host-gather.ts';
 import { HostMemory } from '../host-memory.ts';
-import type { KernelBackend } from './binding.ts';
-import { multiply, multiplyInBfloat16, type ProductOptions } from './product.ts';
+import type { KernelBackend, RawOps } from './binding.ts';
+import { gatherPacked } from './gather.ts';
+import { multiply, multiplyInBfloat16 } from './product.ts';
 import { shareableBytes, StoredMatrix } from './storage.ts';
 
-export interface TensorflowOptions extends ProductOptions {
+export interface TensorflowOptions {
+  readonly raw: RawOps;
   readonly kernels: KernelBackend;
   readonly arithmetic: Arithmetic;
 }
 
-export function tensorflowEngine(options: TensorflowOptions): Engine<StoredMatrix> {
-  const { raw, kernels, arithmetic } = options;
+export function tensorflowEngine({ raw, kernels, arithmetic }: TensorflowOptions): Engine<StoredMatrix> {
   const memory = new HostMemory(shareableBytes);
   const tensor = (id: number, shape: [number, number]): Tensor2D =>
     kernels.createOutputTensor({ id, shape, dtype: raw.FLOAT }) as Tensor2D;
@@ -28,14 +28,13 @@ export function tensorflowEngine(options: TensorflowOptions): Engine<StoredMatri
       const result =
         arithmetic === 'bfloat16' && stored.dtype === raw.BFLOAT16
           ? multiplyInBfloat16(raw, { id, rows }, stored, orientation)
-          : multiply(options, { id, rows }, stored, orientation);
+          : multiply(raw, { id, rows }, stored, orientation);
       return tensor(result, [rows, orientation === 'stored' ? stored.columns : stored.rows]);
     },
     gather(stored, indices, axis) {
       if (stored.isPacked) {
-        const picked = axis === 'rows' ? pickRows(stored.host, indices) : pickColumns(stored.host, indices);
         const shape: [number, number] = [indices.length, axis === 'rows' ? stored.columns : stored.rows];
-        return tensor(raw.floats(picked, ...shape), shape);
+        return tensor(gatherPacked(raw, stored, indices, axis), shape);
       }
       const picked = raw.gather(stored.whole(), indices, axis === 'rows' ? 0 : 1, stored.dtype);
       const wide = stored.needsWidening ? raw.cast(picked, stored.dtype, raw.FLOAT) : picked;

@@ -1,5 +1,6 @@
 /** Backend, native TensorFlow: a stored matrix as one tensor or as blocks of rows, over memory that TensorFlow shares. */
 import type { RowRange } from '../../formats/tensor-file.ts';
+import type { WeightType } from '../backend.ts';
 import type { Storage } from '../engine.ts';
 import { isPacked } from '../../formats/packed.ts';
 import { widenStored } from '../host-gather.ts';
@@ -31,17 +32,33 @@ export interface Widened {
   wide(): number;
 }
 
+/** Rows [start, start + rows) of a stored matrix. */
 export interface Block extends Widened {
   readonly start: number;
   readonly rows: number;
+  /** The rows as they are stored, a tensor of the matrix; undefined for packed types, which TensorFlow has not. */
+  readonly stored: number | undefined;
+}
+
+/** A stored matrix as blocks of rows that are widened one after the other. */
+export interface BlockedMatrix extends Storage {
+  readonly rows: number;
+  readonly columns: number;
+  /** Of its tensors. */
+  readonly dtype: number;
+  blocks(): readonly Block[];
+}
+
+/** TensorFlow's number for the type of a stored matrix; packed types are unpacked to float32. */
+export function tensorType(raw: RawOps, dtype: WeightType): number {
+  return dtype === 'bfloat16' ? raw.BFLOAT16 : dtype === 'float16' ? raw.HALF : raw.FLOAT;
 }
 
 /**
  * Tensors over a stored matrix, made when they are first needed. TensorFlow has no packed types: their rows are unpacked here,
  * for each product, so that what is held stays as small as what is stored.
  */
-export class StoredMatrix implements Storage {
-  /** Of its tensors. */
+export class StoredMatrix implements BlockedMatrix {
   readonly dtype: number;
   readonly host: HostMatrix;
   readonly isPacked: boolean;
@@ -54,7 +71,7 @@ export class StoredMatrix implements Storage {
     this.raw = raw;
     this.host = host;
     this.isPacked = isPacked(host.dtype);
-    this.dtype = host.dtype === 'bfloat16' ? raw.BFLOAT16 : host.dtype === 'float16' ? raw.HALF : raw.FLOAT;
+    this.dtype = tensorType(raw, host.dtype);
   }
 
   get rows(): number {
@@ -89,11 +106,11 @@ export class StoredMatrix implements Storage {
   blocks(): readonly Block[] {
     this.blockList ??= this.host.blocks(BLOCK_NUMBERS).map((range) => {
       const block = { start: range.start, rows: range.stop - range.start };
-      if (this.isPacked) return { ...block, wide: () => this.unpacked(range) };
+      if (this.isPacked) return { ...block, stored: undefined, wide: () => this.unpacked(range) };
       // Over the same memory.
-      const id = this.raw.matrix(this.host.rowRange(range), block.rows, this.columns, this.dtype);
-      this.blockIds.push(id);
-      return { ...block, wide: () => this.raw.cast(id, this.dtype, this.raw.FLOAT) };
+      const stored = this.raw.matrix(this.host.rowRange(range), block.rows, this.columns, this.dtype);
+      this.blockIds.push(stored);
+      return { ...block, stored, wide: () => this.raw.cast(stored, this.dtype, this.raw.FLOAT) };
     });
     return this.blockList;
   }

@@ -22,6 +22,8 @@ export async function openWasm(): Promise<Backend> {
   return {
     name: 'wasm',
     device: 'wasm',
+    hasOwnMemory: false,
+    freeDeviceBytes: () => Promise.resolve(undefined),
     version: `TF.js wasm ${wasm.version_wasm}`,
     arithmetic: 'float32',
     kernel: null,

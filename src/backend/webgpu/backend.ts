@@ -3,8 +3,9 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Backend } from '../backend.ts';
 import { weightsOf } from '../weight.ts';
 import { BufferPool } from './buffer-pool.ts';
-import { adapterName, openAdapter, openDevice } from './device.ts';
+import { adapterName, openAdapter, openDevice, type OpenedDevice } from './device.ts';
 import { webgpuEngine } from './engine.ts';
+import { findRoom } from './room.ts';
 import { requireGraphicsCard, requireHardware, requireRoom } from './worth.ts';
 import { DeviceFaults } from './faults.ts';
 import { loadKernels, type Kernels } from './kernels.ts';
@@ -12,6 +13,7 @@ import { loadKernels, type Kernels } from './kernels.ts';
 const BACKEND_NAME = 'webgpu';
 
 interface Opened {
+  readonly device: OpenedDevice;
   readonly kernels: Kernels;
   readonly version: string;
 }
@@ -25,7 +27,7 @@ let opened: Promise<Opened> | undefined;
  */
 export async function openWebgpu(mustBeFast?: { readonly weightBytes: number }): Promise<Backend> {
   opened ??= register(mustBeFast);
-  const { kernels, version } = await opened.catch((error: unknown) => {
+  const { device, kernels, version } = await opened.catch((error: unknown) => {
     opened = undefined; // another choice of device may be satisfied with less
     throw error;
   });
@@ -33,6 +35,10 @@ export async function openWebgpu(mustBeFast?: { readonly weightBytes: number }):
   return {
     name: BACKEND_NAME,
     device: 'webgpu',
+    hasOwnMemory: true,
+    // Where a driver computes on the processor, allocations would take the machine's memory.
+    freeDeviceBytes: async (wanted) =>
+      device.info.isFallbackAdapter ? undefined : (await findRoom(device.device, wanted)).bytes,
     version,
     arithmetic: 'float32',
     kernel: null,
@@ -49,5 +55,5 @@ async function register(mustBeFast?: { readonly weightBytes: number }): Promise<
   const faults = new DeviceFaults(opened.device, adapterName(opened.info));
   const { kernels, version } = loadKernels(opened, new BufferPool(opened.device), faults);
   tf.registerBackend(BACKEND_NAME, () => kernels);
-  return { kernels, version: `TF.js webgpu ${version}` };
+  return { device: opened, kernels, version: `TF.js webgpu ${version}` };
 }

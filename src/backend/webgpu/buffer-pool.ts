@@ -86,7 +86,7 @@ export class BufferPool {
       throw new ExhaustedError({
         code: 'device_memory',
         message: `the WebGPU device has no memory for a buffer of ${size} bytes`,
-        hint: 'Use a smaller --max-memory or --batch-size, or --device cpu.',
+        hint: 'Use a smaller --max-device-memory or --batch-size, or --device cpu.',
         cause,
       });
     }

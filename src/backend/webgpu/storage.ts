@@ -3,7 +3,7 @@ import type { RowRange } from '../../formats/tensor-file.ts';
 import type { MatrixSource } from '../backend.ts';
 import type { Lifetime, Storage } from '../engine.ts';
 import { HostMemory } from '../host-memory.ts';
-import { storedBytes } from '../weight-source.ts';
+import { rowsOf, storedBytes } from '../weight-source.ts';
 import type { Kernels, TensorInfo } from './kernels.ts';
 import type { MatrixPart } from './programs.ts';
 
@@ -92,7 +92,7 @@ export class Uploader {
     const pieces = rowRanges(all, matrix.rowBytes, PIECE_BYTES);
     const lifetime: Lifetime = 'streamed'; // its memory is used again for the next piece
     for (const range of pieces) {
-      using piece = await this.memory.read(rowsOf(source, range, matrix.rowBytes), lifetime);
+      using piece = await this.memory.read(rowsOf(source, range), lifetime);
       matrix.write(part, range.start - part.start, piece.bytes);
       if (pieces.length > 1) await this.kernels.device.queue.onSubmittedWorkDone();
     }
@@ -106,19 +106,6 @@ function rowRanges({ start, stop }: RowRange, rowBytes: number, mostBytes: numbe
   for (let from = start; from < stop; from += groups * ROW_GROUP)
     ranges.push({ start: from, stop: Math.min(from + groups * ROW_GROUP, stop) });
   return ranges;
-}
-
-/** A range of rows as a matrix of its own. */
-function rowsOf(source: MatrixSource, { start, stop }: RowRange, rowBytes: number): MatrixSource {
-  const { name, dtype, shape, bytes } = source;
-  return {
-    name,
-    dtype,
-    shape: [stop - start, shape[1]],
-    ...(bytes && { bytes: bytes.subarray(start * rowBytes, stop * rowBytes) }),
-    readInto: (target, rows) =>
-      source.readInto(target, { start: start + rows.start, stop: start + rows.stop }),
-  };
 }
 
 /** WebGPU writes whole words; only the last rows of a matrix may end within one. */

@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from 'node:fs';
 import { ExhaustedError, NotFoundError } from '../../errors.ts';
 import { adapterName, type OpenedDevice } from './device.ts';
 import { firstLine } from './faults.ts';
-import { largestPartBytes } from './storage.ts';
+import { findRoom } from './room.ts';
 
 const HINT = '--device webgpu takes it nevertheless.';
 
@@ -32,36 +32,15 @@ export function requireHardware(info: GPUAdapterInfo): void {
   });
 }
 
-/**
- * Throws `ExhaustedError` unless the device has room for that many bytes. WebGPU does not tell how much memory there is, so it is
- * allocated and freed again.
- */
+/** Throws `ExhaustedError`, and gives the device up, unless it has room for that many bytes. */
 export async function requireRoom({ device, info }: OpenedDevice, bytes: number): Promise<void> {
-  const buffers: GPUBuffer[] = [];
-  try {
-    for (let found = 0; found < bytes; found += buffers.at(-1)!.size) {
-      const size = Math.min(largestPartBytes(device), Math.ceil((bytes - found) / 4) * 4);
-      device.pushErrorScope('validation');
-      device.pushErrorScope('out-of-memory');
-      buffers.push(device.createBuffer({ size, usage: GPU_STORAGE }));
-      const error = (await device.popErrorScope()) ?? (await device.popErrorScope());
-      if (error) throw withoutRoom(adapterName(info), bytes, found, error);
-    }
-  } catch (error) {
-    device.destroy();
-    throw error;
-  } finally {
-    for (const buffer of buffers) buffer.destroy();
-  }
-}
-
-/** `GPUBufferUsage.STORAGE`, by its value: the constants are global only in browsers. */
-const GPU_STORAGE = 0x80;
-
-function withoutRoom(name: string, bytes: number, found: number, { message }: GPUError): ExhaustedError {
-  return new ExhaustedError({
+  const found = await findRoom(device, bytes);
+  if (found.bytes >= bytes) return;
+  device.destroy();
+  const room = `${found.bytes} of ${bytes} bytes of weights`;
+  throw new ExhaustedError({
     code: 'device_memory',
-    message: `${name} has room for ${found} of ${bytes} bytes of weights (${firstLine(message)})`,
-    hint: `${HINT} A smaller --max-memory reads the rest from the files for each use.`,
+    message: `${adapterName(info)} has room for ${room} (${firstLine(found.reason ?? '')})`,
+    hint: `${HINT} With a smaller --max-device-memory the rest is sent there for each use.`,
   });
 }
