@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { attribute } from '../../src/attribution/attribute.ts';
 import type { TargetChoice } from '../../src/attribution/targets.ts';
 import { goldenIds, readGolden } from '../graph/golden.ts';
-import { openBackend, TEST_DEVICES } from '../support/backends.ts';
+import { casesOn, GOLDEN_DEVICES, openBackend } from '../support/backends.ts';
 import { goldenPath, prompts, tolerances, type Fixture, type PromptName } from '../support/golden.ts';
 import { loadFixture } from '../support/replacement.ts';
 import { expectGraph } from './golden-attribution.ts';
@@ -63,29 +63,37 @@ function entryOf(fixture: Fixture, id: string): Entry {
   return all[id]!;
 }
 
-describe.each(TEST_DEVICES)('attribution on %s', (device) => {
-  it.each(goldenIds())('finds features, targets and edges of $fixture $id', async ({ fixture, id }) => {
-    const entry = entryOf(fixture, id);
-    const golden = await readGolden(fixture, id);
-    const tolerance = tolerances(fixture);
-    const tokens = prompts(fixture)[entry.prompt].token_ids;
-    await openBackend(device);
-    const before = tf.memory().numTensors;
-    {
-      using loaded = await loadFixture(device, fixture, entry.set);
-      using result = await attribute(loaded.replacement, loaded.tokenizer, tokens, {
-        targets: choice(entry),
-        maxFeatureNodes: entry.options.max_feature_nodes ?? 0,
-        batchSize: entry.options.batch_size,
-        updateInterval: entry.options.update_interval,
-        selection: 'reference',
-      });
-      expectGraph(result, golden.graph, tolerance);
-    }
-    expect(tf.memory().numTensors - before).toBe(0);
-  });
+describe.each(GOLDEN_DEVICES)('attribution on %s', (device) => {
+  it.each(casesOn(device, goldenIds()))(
+    'finds features, targets and edges of $fixture $id',
+    async ({ fixture, id }) => {
+      const entry = entryOf(fixture, id);
+      const golden = await readGolden(fixture, id);
+      const tolerance = tolerances(fixture);
+      const tokens = prompts(fixture)[entry.prompt].token_ids;
+      await openBackend(device);
+      const before = tf.memory().numTensors;
+      {
+        using loaded = await loadFixture(device, fixture, entry.set);
+        using result = await attribute(loaded.replacement, loaded.tokenizer, tokens, {
+          targets: choice(entry),
+          maxFeatureNodes: entry.options.max_feature_nodes ?? 0,
+          batchSize: entry.options.batch_size,
+          updateInterval: entry.options.update_interval,
+          selection: 'reference',
+        });
+        expectGraph(result, golden.graph, tolerance);
+      }
+      expect(tf.memory().numTensors - before).toBe(0);
+    },
+  );
 
-  it.each(goldenIds().filter(({ id }) => /^graph-[a-z-]+-p2$/.test(id)))(
+  it.each(
+    casesOn(
+      device,
+      goldenIds().filter(({ id }) => /^graph-[a-z-]+-p2$/.test(id)),
+    ),
+  )(
     'reconstructs what the MLPs wrote in $fixture $id up to the error vectors of the reference',
     async ({ fixture, id }) => {
       const entry = entryOf(fixture, id);

@@ -6,7 +6,7 @@ import { observeFeatures, observePreActivations } from '../../src/intervention/o
 import { InterventionPlan } from '../../src/intervention/plan.ts';
 import { resolveInterventions } from '../../src/intervention/resolve.ts';
 import { largestIndices } from '../../src/model/logits.ts';
-import { TEST_DEVICES } from '../support/backends.ts';
+import { casesOn, GOLDEN_DEVICES } from '../support/backends.ts';
 import { goldenPath, prompts, tolerances } from '../support/golden.ts';
 import { loadFixture } from '../support/replacement.ts';
 import { expectTensor, expectValues, readTensors } from '../support/tensors.ts';
@@ -14,8 +14,8 @@ import { GOLDEN_FILES, interventionsOf } from './golden.ts';
 
 const IGNORED = 1; // position 0, as the reference does
 
-describe.each(TEST_DEVICES)('interventions on %s', (device) => {
-  it.each(GOLDEN_FILES)(
+describe.each(GOLDEN_DEVICES)('interventions on %s', (device) => {
+  it.each(casesOn(device, GOLDEN_FILES))(
     'give the logits and activations of the reference for every case of $fixture $set',
     async ({ fixture, set, prompt, cases }) => {
       const expected = await readTensors(

@@ -3,12 +3,12 @@ import * as tf from '@tensorflow/tfjs-core';
 import { openCheckpoint } from '../../src/model/checkpoint.ts';
 import { hookNames } from '../../src/model/hooks.ts';
 import { loadTransformer } from '../../src/model/load.ts';
-import { openBackend, TEST_DEVICES } from '../support/backends.ts';
+import { openBackend, GOLDEN_DEVICES } from '../support/backends.ts';
 import { FIXTURES, folder, goldenPath, PROMPTS, prompts, tolerances } from '../support/golden.ts';
 import { expectTensor, readTensors } from '../support/tensors.ts';
 
 describe.each(FIXTURES)('the transformer of %s', (fixture) => {
-  it.each(TEST_DEVICES)('computes every hook and the logits of the reference on %s', async (device) => {
+  it.each(GOLDEN_DEVICES)('computes every hook and the logits of the reference on %s', async (device) => {
     const backend = await openBackend(device);
     const expected = await readTensors(goldenPath(fixture, 'expected', 'activations.safetensors'));
     const tolerance = tolerances(fixture).logits_and_hooks;

@@ -21,6 +21,15 @@ const hasWebgpu = process.env['VK_DRIVER_FILES'] !== undefined;
 export const TEST_DEVICES: readonly TestDevice[] =
   only !== undefined ? [only] : hasTensorflow ? ['cpu', 'wasm'] : ['wasm'];
 
+/** And WebGPU where it is here, for golden data: all of it when it is chosen, else a part (`casesOn`). */
+export const GOLDEN_DEVICES: readonly TestDevice[] =
+  only === undefined && hasWebgpu ? [...TEST_DEVICES, 'webgpu'] : TEST_DEVICES;
+
+/** The cases that are tried on a device: on a WebGPU that was not chosen the first. */
+export function casesOn<T>(device: TestDevice, cases: readonly T[]): readonly T[] {
+  return device === 'webgpu' && only === undefined ? cases.slice(0, 1) : cases;
+}
+
 /** Opens a backend, and makes it TF.js' current one. */
 export function openBackend(device: TestDevice): Promise<Backend> {
   return openDevice(device, 'float32');
