@@ -8,9 +8,9 @@ export type Tensor1D = tfjs.Tensor1D;
 export type Tensor2D = tfjs.Tensor2D;
 export type Tensor3D = tfjs.Tensor3D;
 
-/** What a user can ask for. `cpu` and `cuda` are native TensorFlow; `cuda` is the first card, `cuda:N` card N. */
-export const DEVICE_CHOICES = ['auto', 'cpu', 'cuda', 'cuda:N', 'webgpu', 'wasm'] as const;
-export type DeviceKind = Exclude<(typeof DEVICE_CHOICES)[number], 'auto' | 'cuda:N'>;
+/** What a user can ask for, and `cuda:N`. `cpu` and `cuda` are native TensorFlow; `cuda` is the first card, `cuda:N` card N. */
+export const DEVICE_CHOICES = ['auto', 'cpu', 'cuda', 'webgpu', 'wasm'] as const;
+export type DeviceKind = Exclude<(typeof DEVICE_CHOICES)[number], 'auto'>;
 export type CudaCard = `cuda:${number}`;
 export type Device = DeviceKind | CudaCard;
 export type DeviceChoice = 'auto' | Device;

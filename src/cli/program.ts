@@ -12,6 +12,7 @@ import { addGraph } from './commands/graph.ts';
 import { addInspect } from './commands/inspect.ts';
 import { addIntervene } from './commands/intervene.ts';
 import { addLoad } from './commands/load.ts';
+import { addPush } from './commands/push.ts';
 import { addRun } from './commands/run.ts';
 import { addServe } from './commands/serve.ts';
 import { addSetup } from './commands/setup.ts';
@@ -55,6 +56,7 @@ export function buildProgram(shell: Shell, write: (text: string) => void): Comma
     addIntervene,
     addGenerate,
     addServe,
+    addPush,
     addSetup,
     addDoctor,
     addCompletion,

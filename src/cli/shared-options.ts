@@ -27,7 +27,7 @@ const SHARED_OPTIONS: readonly SharedOption[] = [
   { flags: '--revision <name>', description: 'branch, tag or commit of the model' },
   {
     flags: '--device <name>',
-    description: 'where to compute',
+    description: 'where to compute; cuda:1 is the second card',
     choices: SETTING_RULES.device.choices,
   },
   {

@@ -171,7 +171,7 @@ async function understood<T>(repo: string, read: () => Promise<T>): Promise<T> {
   }
 }
 
-function isJson(body: Buffer): boolean {
+export function isJson(body: Buffer): boolean {
   try {
     JSON.parse(body.toString('utf8'));
     return true;

@@ -34,6 +34,8 @@ export interface WholeAnswer {
 /** Limit for a description or listing. A page of a listing has some 300 KB, the description of a large repository a few MB. */
 const LARGEST_ANSWER_BYTES = 64 * 2 ** 20;
 
+const SLOWEST_BYTES_PER_SECOND = 32 * 1024;
+
 export class HubHttp {
   readonly environment: HubEnvironment;
   readonly onNotice: Notice;
@@ -69,7 +71,7 @@ export class HubHttp {
    */
   async open(request: HubRequest, signal?: AbortSignal): Promise<Answer> {
     if (this.environment.offline) throw offlineError(request.subject);
-    const guard = new StallGuard(this.environment.stallMs, signal);
+    const guard = new StallGuard(this.environment.stallMs + msToSend(request), signal);
     let url = request.url;
     const fault = (error: unknown): unknown =>
       networkFault(error, url, this.#transport.proxyFor(url), guard, signal);
@@ -164,6 +166,12 @@ export class HubHttp {
       token: this.#findToken(),
     });
   }
+}
+
+/** The server says nothing until it has the whole body, which may be sent over a slow line. */
+function msToSend({ body }: HubRequest): number {
+  const bytes = typeof body === 'string' ? body.length : (body?.size ?? 0);
+  return (bytes / SLOWEST_BYTES_PER_SECOND) * 1000;
 }
 
 async function* read(

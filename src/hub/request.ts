@@ -4,9 +4,9 @@ import type { Subject } from './refusal.ts';
 export interface HubRequest {
   readonly url: string;
   readonly subject: Subject;
-  readonly method?: 'GET' | 'POST';
+  readonly method?: 'GET' | 'POST' | 'PUT';
   readonly headers?: Readonly<Record<string, string>>;
-  readonly body?: string;
+  readonly body?: string | Blob;
   /** Statuses beyond 200 to 299 that the caller handles itself. */
   readonly accept?: readonly number[];
 }

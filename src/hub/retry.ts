@@ -101,7 +101,7 @@ function giveUp(fault: PassingFault, tries: number): NetworkError {
   return new NetworkError({
     code: 'network_failed',
     message: `${fault.message}; gave up after ${tries} ${tries === 1 ? 'try' : 'tries'}${patience}`,
-    hint: 'Check the connection (and HF_ENDPOINT, if it is set) and start again: what was fetched so far is kept. With --offline only the cache is used.',
+    hint: 'Check the connection (and HF_ENDPOINT, if it is set) and start again: what was transferred so far is kept. With --offline only the cache is used.',
     cause: fault,
   });
 }

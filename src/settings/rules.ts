@@ -52,7 +52,7 @@ function oneOf<T extends string>(choices: readonly T[]): (raw: unknown) => T | u
 
 function deviceChoice(raw: unknown): DeviceChoice | undefined {
   if (typeof raw === 'string' && CUDA_CARD.test(raw)) return raw as CudaCard;
-  return raw === 'cuda:N' ? undefined : (oneOf(DEVICE_CHOICES)(raw) as DeviceChoice | undefined);
+  return oneOf(DEVICE_CHOICES)(raw);
 }
 
 const CUDA_CARD = /^cuda:(0|[1-9]\d{0,2})$/;
@@ -80,7 +80,7 @@ export const SETTING_RULES: { readonly [Name in SettingName]: SettingRule<Settin
   device: {
     flag: '--device',
     variable: 'TRACER_DEVICE',
-    expected: choiceText(DEVICE_CHOICES),
+    expected: 'auto, cpu, cuda, cuda:N, webgpu or wasm',
     choices: DEVICE_CHOICES,
     parse: deviceChoice,
   },

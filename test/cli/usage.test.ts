@@ -49,7 +49,7 @@ describe('a mistake in the line', () => {
     [['completion', 'bahs'], "'bahs' is invalid", "Did you mean 'bash'?"],
     [
       ['run', 'x', '--device', 'cudaa'],
-      '--device: expected auto, cpu, cuda, webgpu or wasm, found "cudaa"',
+      '--device: expected auto, cpu, cuda, cuda:N, webgpu or wasm, found "cudaa"',
       "Did you mean 'cuda'?",
     ],
     [['run', 'x', '--dtype', 'int8'], '--dtype: expected float32 or bfloat16, found "int8"', 'Give float32'],

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { type Fault, sendBytes } from './hub-faults.ts';
+import { HubWrites } from './hub-writes.ts';
 
 export interface SeenRequest {
   readonly host: 'hub' | 'cdn';
@@ -49,6 +50,8 @@ export class HubServer implements AsyncDisposable {
   linkTo = (place: string): string => `<${this.endpoint}${place}>; rel="next"`;
   /** Take the first digits of a commit for it, as the Hub does. */
   shorten = false;
+  /** Uploads and commits. */
+  readonly writes = new HubWrites(this);
   /** What stands before every path, as at a mirror that is not the only thing on its host. */
   base = '';
   #sending = 0;
@@ -89,6 +92,13 @@ export class HubServer implements AsyncDisposable {
     return commit;
   }
 
+  /** Files of `main`; undefined where there is no such repository. */
+  filesOf(name: string): Map<string, Buffer> | undefined {
+    const repo = this.#repos.get(name);
+    const files = repo?.commits.get(repo.revisions.get('main')!);
+    return files && new Map([...files].map(([path, { bytes }]) => [path, bytes]));
+  }
+
   /** Lists a file with another size than it has. */
   pretendSize(name: string, path: string, size: number): void {
     for (const files of this.#repos.get(name)?.commits.values() ?? []) {
@@ -127,7 +137,8 @@ export class HubServer implements AsyncDisposable {
       this.mostAtOnce = Math.max(this.mostAtOnce, ++this.#sending);
       response.once('finish', () => (this.#sending -= 1)); // handed over, before the client can ask again
     }
-    const body = await readBody(request);
+    const raw = await readBody(request);
+    const body = raw.toString();
     this.requests.push({ host, method, path: url, authorization, range, body });
     const fault = this.#takeFault(`${host} ${method} ${url}`);
     if (this.ignoreRanges) delete request.headers.range;
@@ -153,6 +164,8 @@ export class HubServer implements AsyncDisposable {
     const api = /^\w+ \/api\/models\/([^/]+\/[^/]+)\/(revision|tree|paths-info)\/([^/]+)$/.exec(place);
     const file = /^\w+ \/([^/]+\/[^/]+)\/resolve\/([^/]+)\/(.+)$/.exec(place);
     const token = authorization?.replace('Bearer ', '');
+    const write = { method, host, pathname, body, raw, token, response };
+    if (this.writes.serve(write)) return;
     if (host === 'cdn') this.#serveBlob(pathname.slice(1), request, response, fault);
     else if (api)
       this.#serveApi(api[1]!, api[2]!, decodeURIComponent(api[3]!), { body, searchParams, token }, response);
@@ -276,10 +289,10 @@ function foldersOf(path: string): string[] {
   return parts.map((_, at) => parts.slice(0, at + 1).join('/'));
 }
 
-async function readBody(request: IncomingMessage): Promise<string> {
-  let text = '';
-  for await (const chunk of request) text += String(chunk);
-  return text;
+async function readBody(request: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of request) chunks.push(chunk as Buffer);
+  return Buffer.concat(chunks);
 }
 
 function json(response: ServerResponse, value: unknown): void {
