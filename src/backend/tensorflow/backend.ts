@@ -3,6 +3,8 @@ import * as tf from '@tensorflow/tfjs-core';
 import { NotFoundError, UsageError } from '../../errors.ts';
 import type { Arithmetic, Backend, CudaCard } from '../backend.ts';
 import { listCudaCards, shownCard } from '../cuda-cards.ts';
+import { hostFinder } from '../host-entries.ts';
+import { hostSum } from '../host-sum.ts';
 import { weightsOf } from '../weight.ts';
 import { cardEngine } from './card-engine.ts';
 import { RawOps } from './binding.ts';
@@ -58,6 +60,8 @@ export async function openTensorflow(options: OpenOptions): Promise<Backend> {
     arithmetic,
     kernel: own?.kernel ?? null,
     ...weights,
+    entryFinder: hostFinder,
+    matrixSum: hostSum,
   };
 }
 
