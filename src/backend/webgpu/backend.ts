@@ -1,11 +1,11 @@
 /** Backend, WebGPU: TF.js' kernels over a device of Dawn for Node, by Vulkan, Metal or Direct3D 12. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Backend } from '../backend.ts';
-import { hostFinder } from '../host-entries.ts';
 import { hostSum } from '../host-sum.ts';
 import { weightsOf } from '../weight.ts';
 import { BufferPool } from './buffer-pool.ts';
 import { adapterName, openAdapter, openDevice, type OpenedDevice } from './device.ts';
+import { DeviceFinder } from './entries.ts';
 import { webgpuEngine } from './engine.ts';
 import { findRoom } from './room.ts';
 import { requireGraphicsCard, requireHardware, requireRoom } from './worth.ts';
@@ -45,7 +45,7 @@ export async function openWebgpu(mustBeFast?: { readonly weightBytes: number }):
     arithmetic: 'float32',
     kernel: null,
     ...weightsOf(webgpuEngine(kernels)),
-    entryFinder: hostFinder,
+    entryFinder: (rule) => new DeviceFinder(kernels, rule),
     matrixSum: hostSum,
   };
 }
