@@ -8,10 +8,11 @@ import { openAdapter, openDevice, type OpenedDevice } from '../../src/backend/we
 import { webgpuEngine } from '../../src/backend/webgpu/engine.ts';
 import { DeviceFaults } from '../../src/backend/webgpu/faults.ts';
 import { loadKernels, type Kernels } from '../../src/backend/webgpu/kernels.ts';
+import { DeviceSum } from '../../src/backend/webgpu/matrix-sum.ts';
 import { requireHardware, requireRoom } from '../../src/backend/webgpu/worth.ts';
 import { selectBackend } from '../../src/backend/select.ts';
 import { memorySource, product, transposed, WEIGHT_TYPES, wholeNumbers } from '../support/matrices.ts';
-import { expectExact, multiply, valuesOf } from '../support/weights.ts';
+import { expectExact, multiply, tensorOf, valuesOf } from '../support/weights.ts';
 
 const isHere = process.env['VK_DRIVER_FILES'] !== undefined;
 const title = isHere ? 'WebGPU' : 'WebGPU (skipped: VK_DRIVER_FILES names no Vulkan driver)';
@@ -49,6 +50,28 @@ const title = isHere ? 'WebGPU' : 'WebGPU (skipped: VK_DRIVER_FILES names no Vul
       expectExact(await valuesOf(await weight.rows(Int32Array.from(picked))), expected);
     },
   );
+
+  it('adds matrices to a sum that is split over buffers', async () => {
+    const [rows, columns] = [7, 10];
+    using sum = new DeviceSum(kernels, [rows, columns], 2 * columns * 4); // two rows in each buffer
+    const expected = new Float32Array(rows * columns);
+    for (const [firstRow, n] of [
+      [0, 7],
+      [1, 2],
+      [3, 4],
+      [6, 1],
+    ] as const) {
+      // prettier-ignore
+      const added = wholeNumbers(n, columns, firstRow + 1);
+      const matrix = tensorOf(added);
+      await sum.add(matrix, [Int32Array.from({ length: columns }, (_, i) => columns - 1 - i)], firstRow);
+      matrix.dispose();
+      added.values.forEach((value, at) => {
+        expected[(firstRow + Math.floor(at / columns)) * columns + columns - 1 - (at % columns)]! += value;
+      });
+    }
+    expect(await sum.read()).toEqual(expected);
+  });
 
   it('leaves no buffer behind in 200 runs, whatever their lengths', async () => {
     const weights = weightsOf(webgpuEngine(kernels));

@@ -1,13 +1,13 @@
 /** Backend, WebGPU: TF.js' kernels over a device of Dawn for Node, by Vulkan, Metal or Direct3D 12. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Backend } from '../backend.ts';
-import { hostSum } from '../host-sum.ts';
 import { weightsOf } from '../weight.ts';
 import { BufferPool } from './buffer-pool.ts';
 import { adapterName, openAdapter, openDevice, type OpenedDevice } from './device.ts';
 import { DeviceFinder } from './entries.ts';
 import { webgpuEngine } from './engine.ts';
 import { findRoom } from './room.ts';
+import { DeviceSum } from './matrix-sum.ts';
 import { requireGraphicsCard, requireHardware, requireRoom } from './worth.ts';
 import { DeviceFaults } from './faults.ts';
 import { loadKernels, type Kernels } from './kernels.ts';
@@ -46,7 +46,7 @@ export async function openWebgpu(mustBeFast?: { readonly weightBytes: number }):
     kernel: null,
     ...weightsOf(webgpuEngine(kernels)),
     entryFinder: (rule) => new DeviceFinder(kernels, rule),
-    matrixSum: hostSum,
+    matrixSum: (rows, columns) => new DeviceSum(kernels, [rows, columns]),
   };
 }
 

@@ -9,7 +9,7 @@ export interface Dispatch {
 }
 
 /** Runs a shader on operands, into a result that it sets or adds to. */
-export function run(
+export function runShader(
   kernels: Kernels,
   { program, uniforms }: Dispatch,
   operands: readonly TensorInfo[],

@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor2D } from '../backend.ts';
 import type { Engine } from '../engine.ts';
-import { run } from './dispatch.ts';
+import { runShader } from './dispatch.ts';
 import type { Kernels, TensorInfo } from './kernels.ts';
 import { gatherOf, productOf } from './programs.ts';
 import { largestPartBytes, Uploader, type DeviceMatrix } from './storage.ts';
@@ -22,7 +22,7 @@ export function webgpuEngine(
       const width = orientation === 'stored' ? stored.columns : stored.rows;
       const result = kernels.makeTensorInfo([n, width], 'float32');
       for (const part of stored.parts)
-        run(kernels, productOf(part, orientation, { n, inner, width }), [x, part.words], result);
+        runShader(kernels, productOf(part, orientation, { n, inner, width }), [x, part.words], result);
       return tensor(result);
     },
     gather(stored, indices, axis) {
@@ -33,7 +33,7 @@ export function webgpuEngine(
       // The shader writes bits.
       const bits: TensorInfo = { ...result, dtype: 'int32' };
       for (const part of stored.parts)
-        run(kernels, gatherOf(part, axis, { n, width }), [picked, part.words], bits);
+        runShader(kernels, gatherOf(part, axis, { n, width }), [picked, part.words], bits);
       kernels.disposeData(picked.dataId);
       return tensor(result);
     },

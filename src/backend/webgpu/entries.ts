@@ -1,7 +1,7 @@
 /** Backend, WebGPU: entries of matrices, found on the device. One reading brings all of them, unless there are more than expected. */
 import type { Tensor2D } from '../backend.ts';
 import type { Entries, EntryFinder, EntryRule } from '../entries.ts';
-import { run } from './dispatch.ts';
+import { runShader } from './dispatch.ts';
 import { countsOf, entriesOf, ENTRY_WORDS, limitsOf, ROW_WORDS, type Searched } from './entry-programs.ts';
 import type { Kernels, TensorInfo } from './kernels.ts';
 
@@ -41,10 +41,10 @@ export class DeviceFinder implements EntryFinder {
     try {
       const limits = this.thresholds ?? this.limits(matrix, searched, result);
       const counts = result(n * ROW_WORDS);
-      run(this.kernels, countsOf(this.rule, searched), [matrix, limits], counts);
+      runShader(this.kernels, countsOf(this.rule, searched), [matrix, limits], counts);
       const read = async (capacity: number): Promise<Int32Array> => {
         const entries = result(n * ROW_WORDS + capacity * ENTRY_WORDS);
-        run(this.kernels, entriesOf(this.rule, searched, capacity), [matrix, limits, counts], entries);
+        runShader(this.kernels, entriesOf(this.rule, searched, capacity), [matrix, limits, counts], entries);
         return (await this.kernels.read(entries.dataId)) as Int32Array;
       };
       const capacity = this.capacity(searched);
@@ -62,7 +62,7 @@ export class DeviceFinder implements EntryFinder {
       throw new Error('only a choice among the columns has limits of its own');
     const { program, uniforms } = limitsOf(this.rule, searched);
     const limits = result(program.outputShape[0]!);
-    run(this.kernels, { program, uniforms }, [matrix], limits);
+    runShader(this.kernels, { program, uniforms }, [matrix], limits);
     return limits;
   }
 
