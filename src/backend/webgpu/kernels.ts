@@ -31,6 +31,8 @@ export type TensorInfo = tf.TensorInfo;
 /** What TF.js keeps of a tensor's data. */
 interface TensorData {
   readonly resource: GPUBuffer | null;
+  /** Where they are in this process too. */
+  readonly values: unknown;
 }
 
 /** `WebGPUBackend` of the package: its kernels over a device. */
