@@ -1,7 +1,10 @@
 /** Backend: which entries of a matrix are wanted, found where the matrix is, so that only they come back from a device. */
 import type { Tensor2D } from '@tensorflow/tfjs-core';
 
-/** Entries that are exactly 0 are never wanted. NaN is larger than any number. */
+/**
+ * Entries that are exactly 0 are never wanted. NaN is larger than any number. Subnormal numbers may count as 0 where an engine's
+ * arithmetic flushes them.
+ */
 export type EntryRule =
   /** Greater than the threshold of their column; one threshold is for all columns. */
   | { readonly kind: 'above'; readonly thresholds: Float32Array }

@@ -54,7 +54,9 @@ function listed({ rows, columns, values }: Entries): number[][] {
   return Array.from(values, (value, i) => [rows[i]!, columns[i]!, bitsOf(value)]);
 }
 
-const SPECIAL = [NaN, Infinity, -Infinity, -0, 0, 1e-40, -1e-40, 3e38];
+/** TensorFlow's arithmetic flushes them. */
+const SUBNORMAL = process.env['TRACER_KERNEL'] === 'card' ? [] : [1e-40, -1e-40];
+const SPECIAL = [NaN, Infinity, -Infinity, -0, 0, 3e38, ...SUBNORMAL];
 
 describeEachBackend('entries of a matrix', (backend) => {
   const find = async (values: Float32Array, columns: number, rule: EntryRule, firstRow = 0) => {
