@@ -42,9 +42,9 @@ export interface BackwardContext {
 
 /** Rows of logit targets over all columns, [n_logits, n_columns]. */
 export async function logitRows(context: BackwardContext, { vectors }: LogitBatch): Promise<Float32Array> {
-  const { linear, sources, pass, columns } = context;
+  const { replacement, linear, sources, pass, columns } = context;
   const n = vectors.shape[0];
-  const rows = new RowSums(n, columns);
+  using rows = new RowSums(replacement.backend, n, columns);
   const last = pass.n_pos - 1;
   const top = columns.n_layers - 1;
   let g = linear.fromFinalNorm(vectors);
@@ -69,7 +69,7 @@ export async function logitRows(context: BackwardContext, { vectors }: LogitBatc
   await propagate(context, pass.n_pos, rows, [
     { layer: top, positions, g, passesAttention: true, ...(beside && { beside }) },
   ]);
-  return rows.values;
+  return await rows.values();
 }
 
 /** Rows of features over all columns, [batch, n_columns], in the order of the batch. */
@@ -98,9 +98,9 @@ export async function featureRows(context: BackwardContext, batch: FeatureBatch)
     for (const start of starts) disposeStart(start);
     throw error;
   }
-  const rows = new RowSums(batch.features.length, context.columns);
+  using rows = new RowSums(replacement.backend, batch.features.length, context.columns);
   await propagate(context, batch.n_pos, rows, starts);
-  return rows.values;
+  return await rows.values();
 }
 
 /** Gradients of rows that start at hook_resid_mid of a layer, in a parallel block at hook_resid_pre, each at one position. */

@@ -1,4 +1,5 @@
 /** Attribution: what MLPs wrote minus what features, decoder biases and skips explain of it. */
+import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor2D } from '../backend/backend.ts';
 import type { ActivationCache } from '../model/activation-cache.ts';
 import type { ActiveFeatures, ReplacementModel } from '../replacement/replacement-model.ts';
@@ -78,18 +79,30 @@ export class ErrorVectors {
 
   private async readRecord(layer: number): Promise<LayerRecord> {
     const { replacement, pass, d_model } = this;
-    const output = await pass.activations.get(replacement.outputHook(layer)).data<'float32'>();
+    const { output, skip } = await this.read(layer);
     const b_dec = await replacement.transcoders.decoderBias(layer);
     const biasAndSkip = new Float64Array(pass.n_pos * d_model);
     for (let i = 0; b_dec && i < biasAndSkip.length; i++) biasAndSkip[i] = b_dec[i % d_model]!;
-    if (!replacement.transcoders.at(layer)?.W_skip) return { output, biasAndSkip };
-    const input = pass.activations.get<Tensor2D>(replacement.inputHook(layer));
-    const skip = await replacement.transcoders.skip(layer, input);
-    if (!skip) return { output, biasAndSkip };
-    const values = await skip.data<'float32'>();
-    skip.dispose();
-    for (let i = 0; i < biasAndSkip.length; i++) biasAndSkip[i]! += values[i]!;
+    for (let i = 0; skip && i < biasAndSkip.length; i++) biasAndSkip[i]! += skip[i]!;
     return { output, biasAndSkip };
+  }
+
+  /** What a layer's MLP and its skip wrote, in one reading of the device; null without a skip. */
+  private async read(layer: number): Promise<{ output: Float32Array; skip: Float32Array | null }> {
+    const { replacement, pass } = this;
+    const output = pass.activations.get<Tensor2D>(replacement.outputHook(layer));
+    if (!replacement.transcoders.at(layer)?.W_skip)
+      return { output: await output.data<'float32'>(), skip: null };
+    const input = pass.activations.get<Tensor2D>(replacement.inputHook(layer));
+    const skip = (await replacement.transcoders.skip(layer, input))!;
+    const both = tf.concat([output, skip]);
+    skip.dispose();
+    try {
+      const values = await both.data<'float32'>();
+      return { output: values.subarray(0, output.size), skip: values.subarray(output.size) };
+    } finally {
+      both.dispose();
+    }
   }
 }
 

@@ -25,6 +25,8 @@ export class Check implements Disposable {
   private readonly constants: Written;
   private readonly signal: AbortSignal | undefined;
   private nothing: Promise<ForwardResult> | undefined;
+  /** Of the layer that was asked for last. */
+  private encoders: EncoderVectors | undefined;
   private readonly ignored: number;
   private readonly n_selected: number;
   /** Nodes, which are the columns. */
@@ -157,12 +159,27 @@ export class Check implements Disposable {
       const start = pre.length - d_model; // of the last position
       return dot(pre, start, vectors.subarray((row - this.n_selected) * d_model), d_model);
     }
-    const { layer, position, feature } = this.feature(row);
+    const { layer, position } = this.feature(row);
     const input = await this.numbersOf(activations.get(this.replacement.inputHook(layer)));
-    const encoder = await this.replacement.transcoders.encoderRows(layer, Int32Array.of(feature));
-    const vector = await encoder.data<'float32'>();
-    encoder.dispose();
-    return dot(input, position * vector.length, vector, vector.length);
+    const { d_model } = this.replacement.model.config;
+    const encoders = await this.encodersOf(layer);
+    return dot(input, position * d_model, encoders.vectorOf(row), d_model);
+  }
+
+  /** Encoder vectors of all selected features of a layer, in one reading of the device: rows come layer by layer. */
+  private async encodersOf(layer: number): Promise<EncoderVectors> {
+    if (this.encoders?.layer === layer) return this.encoders;
+    let first = 0;
+    while (this.feature(first).layer < layer) first++;
+    let stop = first;
+    while (stop < this.n_selected && this.feature(stop).layer === layer) stop++;
+    const features = Int32Array.from({ length: stop - first }, (_, i) => this.feature(first + i).feature);
+    const rows = await this.replacement.transcoders.encoderRows(layer, features);
+    const values = await rows.data<'float32'>();
+    const d_model = rows.shape[1];
+    rows.dispose();
+    this.encoders = { layer, vectorOf: (row) => values.subarray((row - first) * d_model) };
+    return this.encoders;
   }
 
   private numbersOf(tensor: Tensor): Promise<Float32Array> {
@@ -215,6 +232,13 @@ export class Check implements Disposable {
   }
 }
 
+/** Encoder vectors of a layer. */
+interface EncoderVectors {
+  readonly layer: number;
+  /** [d_model], and others behind it. */
+  vectorOf(row: number): Float32Array;
+}
+
 /** A pass whose values are read. */
 type Measured = Pick<FrozenModel, 'activations'>;
 
@@ -242,27 +266,32 @@ async function writtenByNoNode(
     signal?.throwIfAborted();
     const b_dec = (await transcoders.decoderBias(layer)) ?? new Float32Array(d_model);
     const values = new Float32Array(n_pos * d_model);
-    for await (const block of sources.blocks(layer, 0, n_pos)) {
-      for (const [i, { vectors, columns: own }] of block.at.entries()) {
-        const position = block.firstPosition + i;
-        if (position < firstPosition) continue;
-        const sum = tf.tidy(() => {
-          const mask = tf.tensor2d(
-            Float32Array.from(own, (column) => isLeftOut[column]!),
-            [1, own.length],
-          );
-          return tf.add<Tensor2D>(tf.matMul(mask, vectors), tf.tensor2d(b_dec, [1, d_model]));
-        });
-        values.set(await sum.data<'float32'>(), position * d_model);
-        sum.dispose();
-      }
+    for await (const { firstPosition: start, at } of sources.blocks(layer, 0, n_pos)) {
+      const first = Math.max(start, firstPosition);
+      if (first >= start + at.length) continue;
+      const sums = tf.tidy(() =>
+        tf.concat(
+          at.slice(first - start).map(({ vectors, columns: own }) => {
+            const mask = Float32Array.from(own, (column) => isLeftOut[column]!);
+            const sum = tf.matMul<Tensor2D>(tf.tensor2d(mask, [1, own.length]), vectors);
+            return tf.add<Tensor2D>(sum, tf.tensor2d(b_dec, [1, d_model]));
+          }),
+        ),
+      );
+      values.set(await sums.data<'float32'>(), first * d_model);
+      sums.dispose();
     }
-    const whole = await activations.get(replacement.outputHook(layer)).data<'float32'>();
-    values.set(whole.subarray(0, firstPosition * d_model));
-    const skip = await transcoders.skip(layer, activations.get<Tensor2D>(replacement.inputHook(layer)));
-    const skipped = await skip?.data<'float32'>();
-    skip?.dispose();
-    for (let i = 0; skipped && i < firstPosition * d_model; i++) values[i]! -= skipped[i]!;
+    if (firstPosition > 0) {
+      const skip = await transcoders.skip(layer, activations.get<Tensor2D>(replacement.inputHook(layer)));
+      const own = tf.tidy(() => {
+        const head = (x: Tensor2D): Tensor2D => tf.slice(x, [0, 0], [firstPosition, d_model]);
+        const whole = head(activations.get<Tensor2D>(replacement.outputHook(layer)));
+        return skip ? tf.sub<Tensor2D>(whole, head(skip)) : whole;
+      });
+      skip?.dispose();
+      values.set(await own.data<'float32'>());
+      own.dispose();
+    }
     mlpOut.set(layer, values);
   }
   return { errors: sources.errors, constants: { mlpOut } };

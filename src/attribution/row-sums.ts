@@ -1,17 +1,24 @@
 /** Attribution: rows of edges while they are computed. Gradients are multiplied with sources, and what comes out is added. */
 import * as tf from '@tensorflow/tfjs-core';
-import type { Tensor2D, Tensor3D } from '../backend/backend.ts';
+import type { Backend, Tensor2D, Tensor3D } from '../backend/backend.ts';
+import type { MatrixSum } from '../backend/matrix-sum.ts';
 import type { RowColumns } from '../graph/row-columns.ts';
 import type { SourceBlock, SourcesAt } from './sources.ts';
 
-export class RowSums {
-  /** [n, n_columns] */
-  readonly values: Float32Array;
+/** Dispose it, or take it with `using`. */
+export class RowSums implements Disposable {
   private readonly columns: RowColumns;
+  /** [n, n_columns] */
+  private readonly sum: MatrixSum;
 
-  constructor(n: number, columns: RowColumns) {
+  constructor(backend: Pick<Backend, 'matrixSum'>, n: number, columns: RowColumns) {
     this.columns = columns;
-    this.values = new Float32Array(n * columns.n_columns);
+    this.sum = backend.matrixSum(n, columns.n_columns);
+  }
+
+  /** All of it, [n, n_columns], once everything was added. */
+  values(): Promise<Float32Array> {
+    return this.sum.read();
   }
 
   /** Adds the products of sources at consecutive positions with gradients g [n_pos, n, d_model] of the first n rows. */
@@ -69,18 +76,14 @@ export class RowSums {
 
   /** Adds products [n, all columns side by side] to n rows from `firstRow` on, and disposes them. */
   private async add(products: Tensor2D, columns: readonly Int32Array[], firstRow: number): Promise<void> {
-    const [n, width] = products.shape;
-    const found = await products.data<'float32'>();
-    products.dispose();
-    const { n_columns } = this.columns;
-    let from = 0;
-    for (const part of columns) {
-      for (let row = 0; row < n; row++) {
-        for (let i = 0; i < part.length; i++) {
-          this.values[(firstRow + row) * n_columns + part[i]!]! += found[row * width + from + i]!;
-        }
-      }
-      from += part.length;
+    try {
+      await this.sum.add(products, columns, firstRow);
+    } finally {
+      products.dispose();
     }
+  }
+
+  [Symbol.dispose](): void {
+    this.sum[Symbol.dispose]();
   }
 }

@@ -2,6 +2,8 @@
 import type * as tfjs from '@tensorflow/tfjs-core';
 import type { FileLocation } from '../formats/byte-source.ts';
 import type { PackedType } from '../formats/packed.ts';
+import type { EntryFinder, EntryRule } from './entries.ts';
+import type { MatrixSum } from './matrix-sum.ts';
 
 export type Tensor = tfjs.Tensor;
 export type Tensor1D = tfjs.Tensor1D;
@@ -108,4 +110,8 @@ export interface Backend {
   lazyWeight(source: WeightSource): Weight;
   /** Reads on every `acquire`, and keeps nothing once it was given back. For parameters used once, or that do not fit. */
   streamWeight(source: WeightSource): Weight;
+  /** For matrices of as many columns as the rule has thresholds, or groups divide. */
+  entryFinder(rule: EntryRule): EntryFinder;
+  /** Zeros [rows, columns] to add to. Dispose it, or take it with `using`. */
+  matrixSum(rows: number, columns: number): MatrixSum;
 }

@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor2D } from '../backend/backend.ts';
 import { blockHook, hookNames, type BlockSite, type HookName } from '../model/hooks.ts';
 import type { ReplacementModel } from '../replacement/replacement-model.ts';
-import { activeFeatures, type LayerFeatures } from '../transcoder/activations/activation.ts';
+import type { LayerFeatures } from '../transcoder/activations/activation.ts';
 import type { Transcoder } from '../transcoder/transcoder-set.ts';
 import { fidelityOf, LayerSums } from './layer-sums.ts';
 import { OwnedTensors } from './owned-tensors.ts';
@@ -125,12 +125,10 @@ async function tryWindow(
 }
 
 /** Features of a square encoder read as its transpose. */
-async function encodeTransposed(
-  { W_enc, b_enc, activation, d_transcoder }: Transcoder,
-  x: Tensor2D,
-): Promise<LayerFeatures> {
+async function encodeTransposed({ W_enc, b_enc, finder }: Transcoder, x: Tensor2D): Promise<LayerFeatures> {
   using held = await W_enc.acquire();
   using owned = new OwnedTensors();
   const pre = owned.own(tf.tidy(() => tf.add<Tensor2D>(held.matMul(x), b_enc)));
-  return activeFeatures(await pre.data<'float32'>(), x.shape[0], d_transcoder, activation);
+  const { rows, columns, values } = await finder.find(pre, 0);
+  return { positions: rows, features: columns, values };
 }

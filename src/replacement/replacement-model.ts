@@ -1,5 +1,5 @@
 /** Replacement: a model and the transcoders that describe its MLPs, as one thing that can be run. */
-import type { Tensor2D } from '../backend/backend.ts';
+import type { Backend, Tensor2D } from '../backend/backend.ts';
 import { MemoryBudget } from '../backend/budget.ts';
 import { yieldToEventLoop } from '../backend/event-loop.ts';
 import type { ActivationCache } from '../model/activation-cache.ts';
@@ -63,6 +63,10 @@ export class ReplacementModel implements Disposable {
     this.budget = budget;
     this.folded = new FoldedWeights(model, budget);
     this.flow = gradientFlow(model.config, transcoders.config.feature_output_hook);
+  }
+
+  get backend(): Backend {
+    return this.transcoders.backend;
   }
 
   /** How many of the first positions of a prompt count as inactive. */

@@ -2,11 +2,12 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Backend, HeldWeight, Tensor1D, Tensor2D, Weight } from '../backend/backend.ts';
 import { MemoryBudget } from '../backend/budget.ts';
+import type { EntryFinder } from '../backend/entries.ts';
 import { holdWeight } from '../backend/hold.ts';
 import { weightSource } from '../backend/weight-source.ts';
-import { firstNonFinite, widen } from '../formats/dtype.ts';
+import { widen } from '../formats/dtype.ts';
 import { findNotFinite, notFinite } from '../model/not-finite.ts';
-import { activeFeatures, type Activation, type LayerFeatures } from './activations/activation.ts';
+import type { Activation, LayerFeatures } from './activations/activation.ts';
 import { readActivation, readVector } from './activations/read.ts';
 import type { SetDescription } from './description.ts';
 import { featureCounts, type OpenedSet } from './open.ts';
@@ -17,6 +18,8 @@ export interface Transcoder {
   readonly layer: number;
   readonly d_transcoder: number;
   readonly activation: Activation;
+  /** Finds active features in pre-activations [pos, d_transcoder]. */
+  readonly finder: EntryFinder;
   /** [d_transcoder, d_model] */
   readonly W_enc: Weight;
   readonly b_enc: Tensor1D;
@@ -31,6 +34,7 @@ export interface Transcoder {
  * for a transcoder without features, bias and skip. Dispose it before the opened set that it reads from.
  */
 export class TranscoderSet implements Disposable {
+  readonly backend: Backend;
   readonly config: SetDescription;
   readonly name: string;
   /** Those that there are, in the order of their layers. */
@@ -39,7 +43,8 @@ export class TranscoderSet implements Disposable {
   readonly featureCounts: readonly number[];
   private readonly byLayer: ReadonlyMap<number, Transcoder>;
 
-  constructor(opened: OpenedSet, layers: readonly Transcoder[]) {
+  constructor(backend: Backend, opened: OpenedSet, layers: readonly Transcoder[]) {
+    this.backend = backend;
     this.config = opened.config;
     this.name = opened.name;
     this.layers = layers;
@@ -71,12 +76,11 @@ export class TranscoderSet implements Disposable {
    * pre-activations are not finite because the encoder holds such numbers.
    */
   async encode(layer: number, x: Tensor2D, firstPosition = 0): Promise<LayerFeatures> {
-    const { activation, d_transcoder } = this.of(layer);
     const pre = await this.preActivations(layer, x);
     try {
-      const values = (await pre.data()) as Float32Array;
-      if (firstNonFinite(values) >= 0) await this.checkEncoder(layer);
-      return activeFeatures(values, x.shape[0], d_transcoder, activation, firstPosition);
+      const { rows, columns, values, areAllFinite } = await this.of(layer).finder.find(pre, firstPosition);
+      if (!areAllFinite) await this.checkEncoder(layer);
+      return { positions: rows, features: columns, values };
     } finally {
       pre.dispose();
     }
@@ -123,7 +127,8 @@ export class TranscoderSet implements Disposable {
   }
 
   [Symbol.dispose](): void {
-    for (const { W_enc, b_enc, b_dec, W_skip } of this.layers) {
+    for (const { finder, W_enc, b_enc, b_dec, W_skip } of this.layers) {
+      finder[Symbol.dispose]();
       W_enc[Symbol.dispose]();
       b_enc.dispose();
       b_dec.dispose();
@@ -157,9 +162,9 @@ export async function loadSet(
       layers.push(await loadLayer(backend, source, budget, options.preload ?? false));
       options.onProgress?.(layers.length, opened.layers.length);
     }
-    return new TranscoderSet(opened, layers);
+    return new TranscoderSet(backend, opened, layers);
   } catch (error) {
-    new TranscoderSet(opened, layers)[Symbol.dispose]();
+    new TranscoderSet(backend, opened, layers)[Symbol.dispose]();
     throw error;
   }
 }
@@ -182,6 +187,7 @@ async function loadLayer(
       layer: source.layer,
       d_transcoder: source.d_transcoder,
       activation,
+      finder: backend.entryFinder(activation.rule),
       W_enc,
       b_enc: tf.tensor1d(b_enc),
       b_dec: tf.tensor1d(b_dec),

@@ -1,30 +1,40 @@
 /** A graphics card for TensorFlow: which one it sees, its matrices in blocks (computed on the processor here), and who holds what. */
-import { beforeAll, describe, expect, it } from '@jest/globals';
+import { beforeAll, describe, expect, it, jest } from '@jest/globals';
+import * as tf from '@tensorflow/tfjs-core';
 import { NotFoundError } from '../../src/errors.ts';
 import { budgetFor, MemoryBudget } from '../../src/backend/budget.ts';
 import { parseCards, setCard, type CudaCardFinding } from '../../src/backend/cuda-cards.ts';
 import { holdWeight } from '../../src/backend/hold.ts';
 import { isSetUp, tensorflowFolder } from '../../src/backend/install/folder.ts';
-import { RawOps } from '../../src/backend/tensorflow/binding.ts';
+import type { EntryRule } from '../../src/backend/entries.ts';
+import { hostFinder } from '../../src/backend/host-entries.ts';
+import { hostSum } from '../../src/backend/host-sum.ts';
+import { RawOps, type KernelBackend } from '../../src/backend/tensorflow/binding.ts';
+import { CardFinder } from '../../src/backend/tensorflow/card-entries.ts';
+import { CardSum } from '../../src/backend/tensorflow/card-sum.ts';
 import { cardEngine } from '../../src/backend/tensorflow/card-engine.ts';
 import { loadTensorflow } from '../../src/backend/tensorflow/load.ts';
 import { weightsOf } from '../../src/backend/weight.ts';
 import type { Backend, WeightSource } from '../../src/backend/backend.ts';
 import { memorySource, product, transposed, WEIGHT_TYPES, wholeNumbers } from '../support/matrices.ts';
 import { openBackend } from '../support/backends.ts';
-import { expectExact, multiply, valuesOf } from '../support/weights.ts';
+import { expectExact, multiply, tensorOf, valuesOf } from '../support/weights.ts';
 
 const folder = tensorflowFolder('cpu');
 const isHere = isSetUp(folder) && process.env['DEVICE'] !== 'webgpu' && process.env['DEVICE'] !== 'wasm';
 
 (isHere ? describe : describe.skip)('matrices of a card', () => {
   let weights: ReturnType<typeof weightsOf>;
+  let raw: RawOps;
+  let kernels: KernelBackend;
 
   beforeAll(async () => {
     await openBackend('cpu');
-    const { binding, kernels } = loadTensorflow(folder);
+    const loaded = loadTensorflow(folder);
+    kernels = loaded.kernels;
+    raw = new RawOps(loaded.binding);
     // Four rows of 45 numbers, or four of 39, in a block.
-    weights = weightsOf(cardEngine({ raw: new RawOps(binding), kernels, arithmetic: 'float32' }, 4 * 45));
+    weights = weightsOf(cardEngine({ raw, kernels, arithmetic: 'float32' }, 4 * 45));
   });
 
   const cases = WEIGHT_TYPES.flatMap((dtype) =>
@@ -42,6 +52,48 @@ const isHere = isSetUp(folder) && process.env['DEVICE'] !== 'webgpu' && process.
       const expected = picked.flatMap((row) => Array.from(W.values.subarray(row * 39, (row + 1) * 39)));
       expectExact(await valuesOf(await weight.rows(Int32Array.from(picked))), expected);
     }
+  });
+
+  it.each<EntryRule>([
+    { kind: 'above', thresholds: Float32Array.of(2) },
+    { kind: 'above', thresholds: Float32Array.from({ length: 40 }, (_, i) => (i % 9) - 4) },
+    { kind: 'largest', kept: 3, groups: 1, isPositive: false },
+    { kind: 'largest', kept: 2, groups: 8, isPositive: true },
+  ])('finds entries as the processor does, in one reading ($kind)', async (rule) => {
+    const { values } = wholeNumbers(6, 40, 3);
+    for (const odd of [1, NaN, -Infinity]) {
+      const matrix = tf.tensor2d(Float32Array.from(values).fill(odd, 77, 78), [6, 40]);
+      const before = tf.memory().numTensors;
+      using finder = new CardFinder(raw, kernels, rule);
+      const read = jest.spyOn(tf.backend(), 'read');
+      const found = await finder.find(matrix, 1);
+      expect(read).toHaveBeenCalledTimes(1);
+      read.mockRestore();
+      expect(found).toEqual(await hostFinder(rule).find(matrix, 1));
+      finder[Symbol.dispose]();
+      expect(tf.memory().numTensors).toBe(before);
+      matrix.dispose();
+    }
+  });
+
+  it('sums matrices as the processor does', async () => {
+    const before = tf.memory().numTensors;
+    using sum = new CardSum(7, 10);
+    const expected = hostSum(7, 10);
+    const parts = [Int32Array.of(3, 1), Int32Array.of(), Int32Array.of(9), Int32Array.of(1, 3)];
+    for (const [firstRow, n] of [
+      [0, 7],
+      [2, 3],
+      [6, 1],
+    ] as const) {
+      // prettier-ignore
+      const matrix = tensorOf(wholeNumbers(n, 5, firstRow + 1));
+      for (const each of [sum, expected]) await each.add(matrix, parts, firstRow);
+      matrix.dispose();
+    }
+    expect(await sum.read()).toEqual(await expected.read());
+    sum[Symbol.dispose]();
+    expect(tf.memory().numTensors).toBe(before);
   });
 
   it('reads a matrix piece by piece, and each piece once', async () => {

@@ -2,16 +2,20 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import { ExhaustedError, NotFoundError } from '../../src/errors.ts';
+import type { WeightSource } from '../../src/backend/backend.ts';
 import { weightsOf } from '../../src/backend/weight.ts';
 import { BufferPool } from '../../src/backend/webgpu/buffer-pool.ts';
 import { openAdapter, openDevice, type OpenedDevice } from '../../src/backend/webgpu/device.ts';
 import { webgpuEngine } from '../../src/backend/webgpu/engine.ts';
 import { DeviceFaults } from '../../src/backend/webgpu/faults.ts';
 import { loadKernels, type Kernels } from '../../src/backend/webgpu/kernels.ts';
+import { DeviceFinder } from '../../src/backend/webgpu/entries.ts';
+import { DeviceSum } from '../../src/backend/webgpu/matrix-sum.ts';
 import { requireHardware, requireRoom } from '../../src/backend/webgpu/worth.ts';
 import { selectBackend } from '../../src/backend/select.ts';
 import { memorySource, product, transposed, WEIGHT_TYPES, wholeNumbers } from '../support/matrices.ts';
-import { expectExact, multiply, valuesOf } from '../support/weights.ts';
+import { readings } from '../support/readings.ts';
+import { expectExact, multiply, tensorOf, valuesOf } from '../support/weights.ts';
 
 const isHere = process.env['VK_DRIVER_FILES'] !== undefined;
 const title = isHere ? 'WebGPU' : 'WebGPU (skipped: VK_DRIVER_FILES names no Vulkan driver)';
@@ -50,6 +54,51 @@ const title = isHere ? 'WebGPU' : 'WebGPU (skipped: VK_DRIVER_FILES names no Vul
     },
   );
 
+  it('reads the entries of a sparse matrix once, and a sixteenth of its bytes', async () => {
+    const [n, columns] = [16, 8192];
+    using finder = new DeviceFinder(kernels, { kind: 'above', thresholds: Float32Array.of(0.5) });
+    for (const [every, nReadings] of [
+      [100, 1],
+      [3, 2],
+      [3, 1],
+    ] as const) {
+      // prettier-ignore
+      const isEntry = (i: number): boolean => i % every === 0;
+      const numbers = Float32Array.from({ length: n * columns }, (_, i) => (isEntry(i) ? 1 : 0));
+      const matrix = tf.tensor2d(numbers, [n, columns]);
+      const bytes = await readings(kernels, async () => {
+        const { columns: found, rows } = await finder.find(matrix, 0);
+        expect(found).toHaveLength(Math.ceil((n * columns) / every));
+        expect(found.every((column, i) => isEntry(rows[i]! * columns + column))).toBe(true);
+      });
+      matrix.dispose();
+      expect(bytes).toHaveLength(nReadings);
+      if (every === 100) expect(bytes[0]! * 15).toBeLessThan(numbers.byteLength);
+    }
+  });
+
+  it('adds matrices to a sum that is split over buffers', async () => {
+    const [rows, columns] = [7, 10];
+    using sum = new DeviceSum(kernels, [rows, columns], 2 * columns * 4); // two rows in each buffer
+    const expected = new Float32Array(rows * columns);
+    for (const [firstRow, n] of [
+      [0, 7],
+      [1, 2],
+      [3, 4],
+      [6, 1],
+    ] as const) {
+      // prettier-ignore
+      const added = wholeNumbers(n, columns, firstRow + 1);
+      const matrix = tensorOf(added);
+      await sum.add(matrix, [Int32Array.from({ length: columns }, (_, i) => columns - 1 - i)], firstRow);
+      matrix.dispose();
+      added.values.forEach((value, at) => {
+        expected[(firstRow + Math.floor(at / columns)) * columns + columns - 1 - (at % columns)]! += value;
+      });
+    }
+    expect(await sum.read()).toEqual(expected);
+  });
+
   it('leaves no buffer behind in 200 runs, whatever their lengths', async () => {
     const weights = weightsOf(webgpuEngine(kernels));
     const [W, E] = [wholeNumbers(12, 16, 1), wholeNumbers(30, 12, 2)];
@@ -83,6 +132,21 @@ const title = isHere ? 'WebGPU' : 'WebGPU (skipped: VK_DRIVER_FILES names no Vul
     expect(small.acquireBuffer(600, usage)).toBe(third);
     expect(() => small.releaseBuffer(first!)).toThrow('not in use');
     small.dispose();
+  });
+
+  it('has no memory for what is larger than any buffer, says so at once, and works afterwards', async () => {
+    const { maxBufferSize } = opened.device.limits;
+    for (const numbers of [1e11, 1e9, maxBufferSize / 4 + 1]) {
+      const exhausted = expect.objectContaining({ code: 'device_memory', exitCode: 5 });
+      const before = [pool.nUsed, tf.memory().numTensors];
+      expect(() => tf.tidy(() => void tf.add(tf.fill([numbers], 1), 1))).toThrow(exhausted);
+      expect(() => pool.acquireBuffer(numbers * 4, 0x80, true)).toThrow(/largest buffer has \d+ bytes/);
+      await expect(
+        weightsOf(webgpuEngine(kernels, Infinity)).loadWeight(absurd(numbers)),
+      ).rejects.toMatchObject({ code: 'device_memory', exitCode: 5 });
+      expect([pool.nUsed, tf.memory().numTensors]).toEqual(before);
+    }
+    expect(await valuesOf(tf.add(tf.zeros([8]), 1))).toEqual(Array(8).fill(1));
   });
 
   it('reports what the device refused at the next reading, and works afterwards', async () => {
@@ -120,6 +184,12 @@ const title = isHere ? 'WebGPU' : 'WebGPU (skipped: VK_DRIVER_FILES names no Vul
       await expect(tf.add(x, 1).data()).rejects.toMatchObject({ code: 'device_lost', exitCode: 5 });
   });
 });
+
+/** A matrix of one row, larger than can be read. */
+function absurd(columns: number): WeightSource {
+  const refuse = () => Promise.reject(new Error('it was read'));
+  return { name: 'absurd', shape: [1, columns], dtype: 'float32', readInto: refuse, readRows: refuse };
+}
 
 const named = { vendor: 'v', architecture: 'a', device: 'd', description: 'card' };
 

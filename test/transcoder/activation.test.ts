@@ -1,19 +1,29 @@
-/** Plain numbers and tensors, which have to choose the same features. */
-import { describe, expect, it } from '@jest/globals';
+/** What a backend finds active, and activations as tensors, which have to choose the same features. */
+import { expect, it } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import fc from 'fast-check';
-import { activeFeatures, type Activation } from '../../src/transcoder/activations/activation.ts';
+import type { Backend } from '../../src/backend/backend.ts';
+import type { Activation } from '../../src/transcoder/activations/activation.ts';
 import { groupMax, positiveTopK, topK } from '../../src/transcoder/activations/choice.ts';
 import { batchTopK, jumpRelu, positiveJumpRelu, relu } from '../../src/transcoder/activations/threshold.ts';
 import { describeEachBackend } from '../support/backends.ts';
 
-/** Activations [n][d], in plain numbers. */
-function plain(rows: readonly (readonly number[])[], activation: Activation): number[][] {
-  const d = rows[0]!.length;
-  const { positions, features, values } = activeFeatures(Float32Array.from(rows.flat()), rows.length, d, activation); // prettier-ignore
-  const found = rows.map((row) => row.map(() => 0));
-  values.forEach((value, i) => (found[positions[i]!]![features[i]!] = value));
-  return found;
+/** Activations [n][d], as the backend finds them. */
+async function byFinding(
+  backend: Backend,
+  rows: readonly (readonly number[])[],
+  { rule }: Activation,
+): Promise<number[][]> {
+  const before = tf.memory().numTensors;
+  const finder = backend.entryFinder(rule);
+  const pre = tf.tensor2d(rows.flat(), [rows.length, rows[0]!.length]);
+  const entries = await finder.find(pre, 0);
+  pre.dispose();
+  finder[Symbol.dispose]();
+  expect(tf.memory().numTensors).toBe(before);
+  const activations = rows.map((row) => row.map(() => 0));
+  entries.values.forEach((value, i) => (activations[entries.rows[i]!]![entries.columns[i]!] = value));
+  return activations;
 }
 
 /** The same of some features, by tensors. */
@@ -38,7 +48,7 @@ async function byTensors(
 
 const { NaN: nan, POSITIVE_INFINITY: inf } = Number;
 
-describe('TopK', () => {
+describeEachBackend('TopK', (backend) => {
   it.each([
     { title: 'the largest, negative ones included', k: 3, row: [-1, 5, -2, 3, -3], found: [-1, 5, 0, 3, 0] },
     { title: 'of equal values the first', k: 2, row: [7, 1, 7, 7], found: [7, 0, 7, 0] },
@@ -51,12 +61,12 @@ describe('TopK', () => {
     { title: 'the first of several NaN', k: 2, row: [nan, 5, nan, nan], found: [nan, 0, nan, 0] },
     { title: 'infinity before numbers', k: 2, row: [1, inf, -inf, 2], found: [0, inf, 0, 2] },
     { title: 'numbers before minus infinity', k: 2, row: [-inf, -5, -inf, -9], found: [0, -5, 0, -9] },
-  ])('keeps $title', ({ k, row, found }) => {
-    expect(plain([row], topK(k))).toEqual([found]);
+  ])('keeps $title', async ({ k, row, found }) => {
+    expect(await byFinding(backend(), [row], topK(k))).toEqual([found]);
   });
 });
 
-describe('ReLU before a choice', () => {
+describeEachBackend('ReLU before a choice', (backend) => {
   it.each([
     { title: 'TopK: fewer than k where fewer are greater than 0', activation: positiveTopK(3), row: [-1, 5, -2, 0, -3, -9], found: [0, 5, 0, 0, 0, 0] },
     { title: 'TopK: the k largest', activation: positiveTopK(2), row: [1, 5, 2, 4, -3, 4], found: [0, 5, 0, 4, 0, 0] },
@@ -64,8 +74,8 @@ describe('ReLU before a choice', () => {
     { title: 'GroupMax: none of a group without positive values', activation: groupMax(3), row: [-1, -2, 0, 0, 6, 6], found: [0, 0, 0, 0, 6, 0] },
     { title: 'JumpReLU: nothing between a negative threshold and 0', activation: positiveJumpRelu(Float32Array.of(-2, -2, 1, 1, 0, 0)), row: [-1, 1, 1, 2, 0, -1], found: [0, 1, 0, 2, 0, 0] },
     { title: 'BatchTopK after training', activation: batchTopK(new Float32Array(6).fill(1.5)), row: [-1, 1, 1.5, 2, nan, 9], found: [0, 0, 0, 2, nan, 9] },
-  ])('$title', ({ activation, row, found }) => {
-    expect(plain([row], activation)).toEqual([found]);
+  ])('$title', async ({ activation, row, found }) => {
+    expect(await byFinding(backend(), [row], activation)).toEqual([found]);
   }); // prettier-ignore
 });
 
@@ -90,12 +100,13 @@ const ACTIVATION: fc.Arbitrary<Activation> = fc.oneof(
   THRESHOLD.map(batchTopK),
 );
 
-describeEachBackend('an activation', () => {
-  it('is the same in tensors as in plain numbers, ties and damage included', async () => {
+describeEachBackend('an activation', (backend) => {
+  it('is the same in tensors as where it is found, ties and damage included', async () => {
     const features = fc.uniqueArray(fc.nat(D - 1), { minLength: 1, maxLength: D });
     await fc.assert(
       fc.asyncProperty(ROWS, ACTIVATION, features, async (rows, activation, chosen) => {
-        const expected = plain(rows, activation).map((row) => chosen.map((f) => row[f]!));
+        const active = await byFinding(backend(), rows, activation);
+        const expected = active.map((row) => chosen.map((f) => row[f]!));
         const found = await byTensors(rows, activation, chosen);
         const all = await byTensors(rows, activation);
         expect(all.map((row) => chosen.map((f) => row[f]! + 0))).toEqual(

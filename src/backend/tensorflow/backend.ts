@@ -3,8 +3,12 @@ import * as tf from '@tensorflow/tfjs-core';
 import { NotFoundError, UsageError } from '../../errors.ts';
 import type { Arithmetic, Backend, CudaCard } from '../backend.ts';
 import { listCudaCards, shownCard } from '../cuda-cards.ts';
+import { hostFinder } from '../host-entries.ts';
+import { hostSum } from '../host-sum.ts';
 import { weightsOf } from '../weight.ts';
+import { CardFinder } from './card-entries.ts';
 import { cardEngine } from './card-engine.ts';
+import { CardSum } from './card-sum.ts';
 import { RawOps } from './binding.ts';
 import { nativeEngine } from './native-products.ts';
 import { BACKEND_NAME, loadTensorflow } from './load.ts';
@@ -58,6 +62,8 @@ export async function openTensorflow(options: OpenOptions): Promise<Backend> {
     arithmetic,
     kernel: own?.kernel ?? null,
     ...weights,
+    entryFinder: isOnCard ? (rule) => new CardFinder(raw, kernels, rule) : hostFinder,
+    matrixSum: isOnCard ? (rows, columns) => new CardSum(rows, columns) : hostSum,
   };
 }
 

@@ -9,6 +9,9 @@ import { ADDON_FILE, GATE_FILE } from '../install/folder.ts';
 /** TensorFlow's number for bfloat16 and float16; TF.js has no name for them (tensorflow/core/framework/types.proto). */
 const DT_BFLOAT16 = 14;
 const DT_HALF = 19;
+/** Types of what `Where` takes and gives. */
+const DT_BOOL = 10;
+const DT_INT64 = 9;
 
 /** What the addon of stored products says of a mapped file that was cut off (native/products/addon.cc). */
 const CUT_FILE = /TRACER_CUT_FILE (.*)/s;
@@ -131,6 +134,25 @@ export class RawOps {
     const result = this.one('GatherV2', attributes, [id, indexId, axisId]);
     this.delete(indexId, axisId);
     return result;
+  }
+
+  /**
+   * Entries of a float32 matrix at which a matrix of bools is true, by row, then column: float32 [n, 3], of which the first two are the
+   * bits of integers, row and column, and the third is the value.
+   */
+  entries(matrix: number, isWanted: number): { readonly id: number; readonly n: number } {
+    const { TF_INT32 } = this.binding;
+    const [where] = this.binding.executeOp('Where', [this.type('T', DT_BOOL)], [isWanted], 1);
+    const places = this.cast(where!.id, DT_INT64, TF_INT32);
+    const ofGather = [this.type('Tparams', this.FLOAT), this.type('Tindices', TF_INT32)];
+    const values = this.one('GatherNd', ofGather, [matrix, places]);
+    const axis = this.integer(1);
+    const ofExpansion = [this.type('T', this.FLOAT), this.type('Tdim', TF_INT32)];
+    const column = this.one('ExpandDims', ofExpansion, [values, axis]);
+    const bits = this.one('Bitcast', [this.type('T', TF_INT32), this.type('type', this.FLOAT)], [places]);
+    const id = this.concat([bits, column], 1);
+    this.delete(where!.id, places, values, axis, column, bits);
+    return { id, n: where!.shape[0]! };
   }
 
   transpose(id: number, dtype: number): number {

@@ -3,6 +3,8 @@ import { createRequire } from 'node:module';
 import path from 'node:path';
 import * as tf from '@tensorflow/tfjs-core';
 import type { Backend } from '../backend.ts';
+import { hostFinder } from '../host-entries.ts';
+import { hostSum } from '../host-sum.ts';
 import { weightsOf } from '../weight.ts';
 import { wasmEngine } from './engine.ts';
 
@@ -28,5 +30,7 @@ export async function openWasm(): Promise<Backend> {
     arithmetic: 'float32',
     kernel: null,
     ...weightsOf(wasmEngine()),
+    entryFinder: hostFinder,
+    matrixSum: hostSum,
   };
 }

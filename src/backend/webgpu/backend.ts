@@ -4,8 +4,10 @@ import type { Backend } from '../backend.ts';
 import { weightsOf } from '../weight.ts';
 import { BufferPool } from './buffer-pool.ts';
 import { adapterName, openAdapter, openDevice, type OpenedDevice } from './device.ts';
+import { DeviceFinder } from './entries.ts';
 import { webgpuEngine } from './engine.ts';
 import { findRoom } from './room.ts';
+import { DeviceSum } from './matrix-sum.ts';
 import { requireGraphicsCard, requireHardware, requireRoom } from './worth.ts';
 import { DeviceFaults } from './faults.ts';
 import { loadKernels, type Kernels } from './kernels.ts';
@@ -43,6 +45,8 @@ export async function openWebgpu(mustBeFast?: { readonly weightBytes: number }):
     arithmetic: 'float32',
     kernel: null,
     ...weightsOf(webgpuEngine(kernels)),
+    entryFinder: (rule) => new DeviceFinder(kernels, rule),
+    matrixSum: (rows, columns) => new DeviceSum(kernels, [rows, columns]),
   };
 }
 

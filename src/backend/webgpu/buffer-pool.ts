@@ -35,8 +35,14 @@ export class BufferPool {
     return this.usedBytes + this.freeBytes;
   }
 
-  /** Throws `ExhaustedError` where the device has no memory for a buffer that is to be mapped at once. */
+  /**
+   * Throws `ExhaustedError` for a buffer that is larger than any that shaders can use, and where the device has no memory for one that is
+   * to be mapped at once. That there is none for another comes out beside the calls (`faults.ts`).
+   */
   acquireBuffer(size: number, usage: number, mappedAtCreation = false, reuse = true): GPUBuffer {
+    const { maxBufferSize, maxStorageBufferBindingSize } = this.device.limits;
+    const most = Math.min(maxBufferSize, maxStorageBufferBindingSize);
+    if (size > most) throw noMemory(size, `: its largest buffer has ${most} bytes`);
     const buffer = (reuse && this.takeFree(size, usage)) || this.create(size, usage, mappedAtCreation);
     this.used.add(buffer);
     this.usedBytes += size;
@@ -83,12 +89,7 @@ export class BufferPool {
     try {
       return this.device.createBuffer({ size, usage, mappedAtCreation });
     } catch (cause) {
-      throw new ExhaustedError({
-        code: 'device_memory',
-        message: `the WebGPU device has no memory for a buffer of ${size} bytes`,
-        hint: 'Use a smaller --max-device-memory or --batch-size, or --device cpu.',
-        cause,
-      });
+      throw noMemory(size, '', cause);
     }
   }
 
@@ -103,6 +104,15 @@ export class BufferPool {
       this.free.delete(key);
     }
   }
+}
+
+function noMemory(size: number, because: string, cause?: unknown): ExhaustedError {
+  return new ExhaustedError({
+    code: 'device_memory',
+    message: `the WebGPU device has no memory for a buffer of ${size} bytes${because}`,
+    hint: 'Use a shorter prompt, a smaller --max-device-memory or --batch-size, or --device cpu.',
+    cause,
+  });
 }
 
 function keyOf(size: number, usage: number): string {

@@ -2,9 +2,10 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor2D } from '../backend.ts';
 import type { Engine } from '../engine.ts';
+import { runShader } from './dispatch.ts';
 import type { Kernels, TensorInfo } from './kernels.ts';
-import { gatherOf, productOf, type Dispatch } from './programs.ts';
-import { largestPartBytes, Uploader, type DeviceMatrix, type StoredPart } from './storage.ts';
+import { gatherOf, productOf } from './programs.ts';
+import { largestPartBytes, Uploader, type DeviceMatrix } from './storage.ts';
 
 /** @param mostBytes of one buffer of a matrix; a matrix that has more is split */
 export function webgpuEngine(
@@ -12,20 +13,6 @@ export function webgpuEngine(
   mostBytes: number = largestPartBytes(kernels.device),
 ): Engine<DeviceMatrix> {
   const uploader = new Uploader(kernels, mostBytes);
-  const run = (
-    { program, uniforms }: Dispatch,
-    operand: TensorInfo,
-    { words }: StoredPart,
-    result: TensorInfo,
-  ): void => {
-    kernels.runWebGPUProgram(
-      program,
-      [inOneRow(operand), inOneRow(words)],
-      result.dtype,
-      uniforms,
-      inOneVector(result),
-    );
-  };
   const tensor = (info: TensorInfo): Tensor2D => tf.engine().makeTensorFromTensorInfo(info) as Tensor2D;
   return {
     multipliesAsStored: true,
@@ -35,7 +22,7 @@ export function webgpuEngine(
       const width = orientation === 'stored' ? stored.columns : stored.rows;
       const result = kernels.makeTensorInfo([n, width], 'float32');
       for (const part of stored.parts)
-        run(productOf(part, orientation, { n, inner, width }), x, part, result);
+        runShader(kernels, productOf(part, orientation, { n, inner, width }), [x, part.words], result);
       return tensor(result);
     },
     gather(stored, indices, axis) {
@@ -45,22 +32,10 @@ export function webgpuEngine(
       const result = kernels.makeTensorInfo([n, width], 'float32');
       // The shader writes bits.
       const bits: TensorInfo = { ...result, dtype: 'int32' };
-      for (const part of stored.parts) run(gatherOf(part, axis, { n, width }), picked, part, bits);
+      for (const part of stored.parts)
+        runShader(kernels, gatherOf(part, axis, { n, width }), [picked, part.words], bits);
       kernels.disposeData(picked.dataId);
       return tensor(result);
     },
   };
-}
-
-/*
- * TF.js compiles a program anew for each relation of its operands' shapes to that of the result. Ours take their shapes as uniforms: to
- * TF.js operands are always one row and results one vector, between which there is one relation.
- */
-
-function inOneRow({ dataId, dtype, shape }: TensorInfo): TensorInfo {
-  return { dataId, dtype, shape: [1, tf.util.sizeFromShape(shape)] };
-}
-
-function inOneVector({ dataId, dtype, shape }: TensorInfo): TensorInfo {
-  return { dataId, dtype, shape: [tf.util.sizeFromShape(shape)] };
 }

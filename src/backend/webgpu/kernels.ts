@@ -31,6 +31,8 @@ export type TensorInfo = tf.TensorInfo;
 /** What TF.js keeps of a tensor's data. */
 interface TensorData {
   readonly resource: GPUBuffer | null;
+  /** Where they are in this process too. */
+  readonly values: unknown;
 }
 
 /** `WebGPUBackend` of the package: its kernels over a device. */
@@ -39,7 +41,11 @@ export interface Kernels extends tf.KernelBackend {
   bufferManager: BufferPool;
   readonly tensorMap: { get(dataId: tf.DataId): TensorData };
   read(dataId: tf.DataId): Promise<tf.backend_util.BackendValues>;
-  makeTensorInfo(shape: readonly number[], dtype: tf.DataType, values?: Int32Array): TensorInfo;
+  makeTensorInfo(
+    shape: readonly number[],
+    dtype: tf.DataType,
+    values?: Int32Array | Float32Array,
+  ): TensorInfo;
   /** Gives a tensor without values a buffer from the pool. */
   uploadToGPU(dataId: tf.DataId): void;
   /** The buffer returns to the pool when the commands that use it were submitted. */

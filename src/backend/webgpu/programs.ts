@@ -1,7 +1,8 @@
 /** Backend, WebGPU: shaders that multiply with stored matrices and pick rows or columns of them. Sums are in float32. */
 import type { WeightType } from '../backend.ts';
 import type { Orientation } from '../engine.ts';
-import type { Program, Uniform } from './kernels.ts';
+import { folded, GROUP, integers, programOf, type Dispatch } from './dispatch.ts';
+import type { Program } from './kernels.ts';
 import { QUAD, readStoredNumbers } from './stored-numbers.ts';
 
 /** A stored matrix, or some of its rows, as one buffer holds them. */
@@ -13,34 +14,14 @@ export interface MatrixPart {
   readonly columns: number;
 }
 
-/** A program with the values of its uniforms. */
-export interface Dispatch {
-  readonly program: Program;
-  readonly uniforms: readonly Uniform[];
-}
-
 /** Up to this many rows of x are multiplied without tiles: each number of the matrix is then read once and used for all of them. */
 const MOST_VECTORS = 8;
 
 /** Numbers of vectors for which shaders are compiled. */
 const VECTOR_COUNTS = [1, MOST_VECTORS] as const;
 
-/** Most workgroups along one axis: the smallest limit that a device may have (WebGPU specification, section 3.6.2). */
-const MOST_GROUPS = 65535;
-
-/** `count` workgroups, on two axes where one is too short. Shaders find theirs by `group()`. */
-function folded(count: number): [number, number] {
-  return count <= MOST_GROUPS ? [count, 1] : [MOST_GROUPS, Math.ceil(count / MOST_GROUPS)];
-}
-
-const GROUP = 'fn group() -> u32 { return workgroupId.y * numWorkgroups.x + workgroupId.x; }';
-
 /** n: rows of x. inner: its columns. width: columns of the result. The rest is of the part. */
 const PRODUCT_UNIFORMS = 'n: i32, inner: i32, width: i32, rows: i32, columns: i32, start: i32,';
-
-function integers(...values: readonly number[]): Uniform[] {
-  return values.map((value) => ({ type: 'int32', data: [value] }));
-}
 
 /**
  * x · W or x · Wᵀ. The parts of a matrix are multiplied one after the other into the same result: in the stored orientation all after
@@ -314,22 +295,4 @@ export function gatherOf(
     workgroupSize: [LANES, 1, 1],
   };
   return { program, uniforms: integers(n, width, part.rows, part.columns, part.start) };
-}
-
-function programOf(
-  shaderKey: string,
-  uniforms: string,
-  variableNames: string[],
-  outputShape: number[],
-  code: string,
-): Omit<Program, 'dispatch' | 'workgroupSize'> {
-  return {
-    shaderKey,
-    uniforms,
-    variableNames,
-    outputShape,
-    // Not flat: TF.js calls `main` without an index.
-    dispatchLayout: { x: [0], y: [0], z: [] },
-    getUserCode: () => code,
-  };
 }

@@ -1,15 +1,13 @@
 /**
- * Transcoder: from pre-activations to activations. One object a layer, with a plain side (features of a pass, rows of numbers)
- * and a tensor side (interventions, replaced MLPs, training), which follow the same rules.
+ * Transcoder: from pre-activations to activations. One object a layer, with a rule by which a backend finds the active features of a
+ * pass, and a tensor side (interventions, replaced MLPs, training), which agree.
  *
  * NaN stays NaN and is active, so that a damaged encoder is noticed and does not look like inactive features.
  */
 import type { Tensor2D } from '../../backend/backend.ts';
+import type { EntryRule } from '../../backend/entries.ts';
 
 export type ActivationKind = 'relu' | 'jumprelu' | 'batchtopk' | 'topk' | 'groupmax';
-
-/** Takes an active feature of a position. */
-export type Emit = (feature: number, value: number) => void;
 
 export interface Activation {
   readonly kind: ActivationKind;
@@ -19,8 +17,8 @@ export interface Activation {
   readonly threshold: Float32Array | null;
   /** Whether a feature's activation depends on the pre-activations of the others at its position. */
   readonly needsAll: boolean;
-  /** Emits the features of one position whose activation is not exactly 0, ascending. `row` is [d_transcoder]. */
-  active(row: Float32Array, emit: Emit): void;
+  /** Which pre-activations [pos, d_transcoder] are activations that are not exactly 0. */
+  readonly rule: EntryRule;
   /** Activations as tensors, of these features [m]; of all when left out. */
   on(features?: Int32Array): FeatureActivations;
 }
@@ -38,34 +36,4 @@ export interface LayerFeatures {
   readonly positions: Int32Array;
   readonly features: Int32Array;
   readonly values: Float32Array;
-}
-
-/**
- * The features whose activation is not exactly 0.
- * @param pre pre-activations [n_pos, d_transcoder], row-major
- * @param firstPosition positions before it count as inactive
- */
-export function activeFeatures(
-  pre: Float32Array,
-  n_pos: number,
-  d_transcoder: number,
-  activation: Activation,
-  firstPosition = 0,
-): LayerFeatures {
-  const positions: number[] = [];
-  const features: number[] = [];
-  const values: number[] = [];
-  for (let position = firstPosition; position < n_pos; position++) {
-    const row = pre.subarray(position * d_transcoder, (position + 1) * d_transcoder);
-    activation.active(row, (feature, value) => {
-      positions.push(position);
-      features.push(feature);
-      values.push(value);
-    });
-  }
-  return {
-    positions: Int32Array.from(positions),
-    features: Int32Array.from(features),
-    values: Float32Array.from(values),
-  };
 }

@@ -10,9 +10,7 @@ export function relu(): Activation {
     k: null,
     threshold: null,
     needsAll: false,
-    active(row, emit) {
-      for (let f = 0; f < row.length; f++) if (!(row[f]! <= 0)) emit(f, row[f]!);
-    },
+    rule: { kind: 'above', thresholds: Float32Array.of(0) },
     on: () => above(tf.scalar(0)),
   };
 }
@@ -24,9 +22,7 @@ export function jumpRelu(threshold: Float32Array, kind: 'jumprelu' | 'batchtopk'
     k: null,
     threshold,
     needsAll: false,
-    active(row, emit) {
-      for (let f = 0; f < row.length; f++) if (!(row[f]! <= threshold[f]!) && row[f] !== 0) emit(f, row[f]!);
-    },
+    rule: { kind: 'above', thresholds: threshold },
     on: (features) => above(tf.tensor1d(features ? ofFeatures(threshold, features) : threshold)),
   };
 }
