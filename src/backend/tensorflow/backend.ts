@@ -5,6 +5,7 @@ import type { Arithmetic, Backend, CudaCard } from '../backend.ts';
 import { listCudaCards, shownCard } from '../cuda-cards.ts';
 import { hostFinder } from '../host-entries.ts';
 import { hostSum } from '../host-sum.ts';
+import { genericSparse } from '../sparse.ts';
 import { weightsOf } from '../weight.ts';
 import { CardFinder } from './card-entries.ts';
 import { cardEngine } from './card-engine.ts';
@@ -61,6 +62,7 @@ export async function openTensorflow(options: OpenOptions): Promise<Backend> {
     version: `TensorFlow ${binding.TF_Version}`,
     arithmetic,
     kernel: own?.kernel ?? null,
+    sparse: genericSparse,
     ...weights,
     entryFinder: isOnCard ? (rule) => new CardFinder(raw, kernels, rule) : hostFinder,
     matrixSum: isOnCard ? (rows, columns) => new CardSum(rows, columns) : hostSum,
