@@ -1,13 +1,14 @@
 /**
  * Features, building: the documents of a corpus, one after the other, however long the file is: text with one document a
- * line, or JSON Lines with `text`. Each says where the next one begins, so that reading can continue there later.
+ * line, or JSON Lines with `text`, or with token ids. Each says where the next one begins, so that reading can continue there later.
  */
 import { createHash } from 'node:crypto';
 import * as v from 'valibot';
 import { BadFileError } from '../errors.ts';
-import { jsonObject } from '../formats/json-object.ts';
+import { jsonObject, looseJsonObject } from '../formats/json-object.ts';
 import { openFileSource, type ByteSource } from '../formats/byte-source.ts';
 import { parseJson } from '../formats/json.ts';
+import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 
 const MIB = 2 ** 20;
 const CHUNK_BYTES = MIB;
@@ -19,6 +20,8 @@ const LINE_FEED = 0x0a;
 
 export interface Document {
   readonly text: string;
+  /** Where a document is given as token ids, which are taken as they are; its text is empty. */
+  readonly tokens?: readonly number[];
   /** Where its line begins. */
   readonly place: CorpusPosition;
   /** Where the next line begins. */
@@ -31,24 +34,42 @@ export interface CorpusPosition {
   readonly line: number;
 }
 
-const JsonLine = jsonObject({ text: v.string() });
+/** The field of JSON Lines that documents are in. */
+const TEXT_FIELD = 'text';
+const TOKENS_FIELD = 'tokens';
+
+const TokenIds = v.array(v.pipe(v.number(), v.integer(), v.minValue(0)));
+
+export interface CorpusFormat {
+  /** Of JSON Lines: the field with the text; default `text`. */
+  readonly field?: string | undefined;
+  /** Text files are one document each; default: a document a line. */
+  readonly isWhole?: boolean | undefined;
+}
+
+/** The token ids of a document. */
+export function idsOf({ text, tokens }: Document, tokenizer: Pick<Tokenizer, 'encode'>): readonly number[] {
+  return tokens ?? tokenizer.encode(text);
+}
 
 /** An opened corpus. Dispose it, or take it with `using`. */
 export class Corpus implements Disposable {
   readonly path: string;
   readonly bytes: number;
   readonly #source: ByteSource;
+  readonly #format: CorpusFormat;
 
-  private constructor(path: string, source: ByteSource) {
+  private constructor(path: string, source: ByteSource, format: CorpusFormat) {
     this.path = path;
+    this.#format = format;
     this.bytes = source.size;
     this.#source = source;
   }
 
   /** Throws `NotFoundError` without the file, `BadFileError` when it is empty. */
-  static async open(path: string): Promise<Corpus> {
+  static async open(path: string, format: CorpusFormat = {}): Promise<Corpus> {
     const source = await openFileSource(path);
-    if (source.size > 0) return new Corpus(path, source);
+    if (source.size > 0) return new Corpus(path, source, format);
     source[Symbol.dispose]();
     throw new BadFileError({
       code: 'empty_corpus',
@@ -72,6 +93,10 @@ export class Corpus implements Disposable {
   /** Documents from a position on; empty lines are skipped. Throws `BadFileError` that names the line of one that cannot be read. */
   async *documents(from: CorpusPosition): AsyncGenerator<Document, void, undefined> {
     const isJson = /\.(?:jsonl|ndjson|json)$/i.test(this.path);
+    if (this.#format.isWhole && !isJson) {
+      yield* this.#whole(from);
+      return;
+    }
     let place = from;
     for await (const bytes of this.#lines(from)) {
       const next = {
@@ -80,10 +105,38 @@ export class Corpus implements Disposable {
       };
       const name = `${this.path}, line ${next.line}`;
       const line = decode(bytes, name);
-      const text = isJson && line.trim() !== '' ? parseJson(name, line, JsonLine, next.line).text : line;
-      if (text.trim() !== '') yield { text, place, next };
+      if (line.trim() !== '') {
+        const found = isJson ? this.#ofJson(name, line, next.line) : { text: line };
+        if (found.tokens ? found.tokens.length > 0 : found.text.trim() !== '')
+          yield { ...found, place, next };
+      }
       place = next;
     }
+  }
+
+  /** The file as one document. */
+  async *#whole(place: CorpusPosition): AsyncGenerator<Document, void, undefined> {
+    if (place.offset >= this.bytes) return;
+    if (this.bytes > LARGEST_LINE_BYTES) {
+      throw new BadFileError({
+        code: 'document_too_long',
+        message: `${this.path}: more than ${LARGEST_LINE_BYTES / MIB} MiB in one document`,
+        hint: 'Leave --whole-files out to take each line for a document.',
+      });
+    }
+    const bytes = Buffer.alloc(this.bytes);
+    await this.#source.read(0, bytes);
+    const text = decode(bytes, this.path);
+    if (text.trim() !== '') yield { text, place, next: { offset: this.bytes, line: place.line + 1 } };
+  }
+
+  #ofJson(name: string, line: string, number: number): Pick<Document, 'text' | 'tokens'> {
+    const { field = TEXT_FIELD } = this.#format;
+    const fields = parseJson(name, line, looseJsonObject({}), number) as Record<string, unknown>;
+    const { [field]: text, [TOKENS_FIELD]: tokens } = fields;
+    if (typeof text === 'string') return { text };
+    if (text === undefined && v.is(TokenIds, tokens)) return { text: '', tokens };
+    return { text: parseJson(name, line, jsonObject({ [field]: v.string() }), number)[field]! }; // throws
   }
 
   [Symbol.dispose](): void {
