@@ -63,6 +63,23 @@ describeEachBackend('Sparse products', (backend) => {
       expect([name, at.dtype, ...(await at.data())]).toEqual([name, 'int32', 2, 3, 0, 0, 2, 3]);
     }
   });
+
+  it('find the largest of long rows with equal numbers as sorting does', async () => {
+    const [rows, columns] = [5, 700];
+    const numbers = Float32Array.from({ length: rows * columns }, () => random.below(40) - 20);
+    for (const [name, sparse] of each()) {
+      for (const m of [1, 33, 400, columns]) {
+        const { values: best, indices: at } = sparse.largest(tf.tensor2d(numbers, [rows, columns]), m);
+        const expected = Array.from({ length: rows }, (_, row) => {
+          const own = numbers.subarray(row * columns, (row + 1) * columns);
+          return [...own.keys()].sort((a, b) => own[b]! - own[a]! || a - b).slice(0, m);
+        }).flat();
+        const values = expected.map((place, i) => numbers[Math.floor(i / m) * columns + place]!);
+        expect([name, ...(await best.data())]).toEqual([name, ...values]);
+        if (name === 'its own') expect([m, ...(await at.data())]).toEqual([m, ...expected]);
+      }
+    }
+  });
 });
 
 async function close(

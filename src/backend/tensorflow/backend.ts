@@ -13,6 +13,7 @@ import { CardSum } from './card-sum.ts';
 import { RawOps } from './binding.ts';
 import { nativeEngine } from './native-products.ts';
 import { BACKEND_NAME, loadTensorflow } from './load.ts';
+import { nativeSparse } from './sparse.ts';
 import { tensorflowEngine } from './engine.ts';
 
 /**
@@ -62,7 +63,7 @@ export async function openTensorflow(options: OpenOptions): Promise<Backend> {
     version: `TensorFlow ${binding.TF_Version}`,
     arithmetic,
     kernel: own?.kernel ?? null,
-    sparse: genericSparse,
+    sparse: own ? nativeSparse(raw, kernels) : genericSparse,
     ...weights,
     entryFinder: isOnCard ? (rule) => new CardFinder(raw, kernels, rule) : hostFinder,
     matrixSum: isOnCard ? (rows, columns) => new CardSum(rows, columns) : hostSum,
