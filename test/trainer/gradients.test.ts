@@ -32,10 +32,7 @@ interface Case {
 }
 
 /** Coders with values of all kinds in all parameters. */
-async function caseOf(
-  changes: Partial<Recipe>,
-  isDead: (feature: number) => boolean = () => false,
-): Promise<Case> {
+function caseOf(changes: Partial<Recipe>, isDead: (feature: number) => boolean = () => false): Case {
   const recipe = smallRecipe(changes);
   const layers = recipe.kind === 'cross-layer' ? LAYERS : 1;
   const random = new Random(11);
@@ -48,7 +45,7 @@ async function caseOf(
     const rows = (): tf.Tensor2D => tf.tensor2d(random.normals(N * D, 1), [N, D]);
     batch.set(coder.layer, { x: rows(), y: rows() });
     for (const parameter of coder.parameters) {
-      const { shape, size } = parameter.value as Tensor;
+      const { shape, size } = parameter.value;
       const deviation = parameter.name === 'log_threshold' ? 0.1 : 0.4;
       const value = tf.tensor(random.normals(size, deviation), shape);
       parameter.replace([
@@ -111,7 +108,7 @@ async function compare(one: Case, names: readonly string[], firstFeature = 0): P
       const gradient = tf.tidy(() => tf.clone(gradientsOf(one).coders[i]!.gradients.get(parameter)!));
       const expected = await gradient.data<'float32'>();
       gradient.dispose();
-      expect(expected).toHaveLength((parameter.value as Tensor).size);
+      expect(expected).toHaveLength(parameter.value.size);
       for (let k = 0; k < CHECKED; k++) {
         const skipped = (firstFeature * expected.length) / one.recipe.d_transcoder;
         const index = skipped + random.below(expected.length - skipped);
@@ -143,21 +140,15 @@ const MATRICES = ['W_enc', 'b_enc', 'W_dec', 'b_dec', 'W_skip'];
 
 describe.each(TRAIN_KINDS)('Gradients of %s coders', (kind) => {
   it.each(TRAIN_ACTIVATIONS)('agree with differences: %s', async (activation) => {
-    const one = await caseOf({ kind, activation, hasSkip: kind === 'per-layer', hasUnitDecoder: false });
+    const one = caseOf({ kind, activation, hasSkip: kind === 'per-layer', hasUnitDecoder: false });
     const parameters = one.coders.reduce((sum, coder) => sum + coder.parameters.length, 0);
     expect(await compare(one, MATRICES)).toBeGreaterThan((parameters * CHECKED) / 2);
   });
 
   it('agree with differences where dead features have an auxiliary loss', async () => {
-    const one = await caseOf(
-      { kind, activation: 'topk', auxiliaryWeight: 0.7 },
-      (feature) => feature % 2 === 0,
-    );
+    const one = caseOf({ kind, activation: 'topk', auxiliaryWeight: 0.7 }, (feature) => feature % 2 === 0);
     // What the others leave unexplained counts as a constant there: only what dead features write depends on it alone.
-    const plain = await caseOf(
-      { kind, activation: 'topk', auxiliaryWeight: 0 },
-      (feature) => feature % 2 === 0,
-    );
+    const plain = caseOf({ kind, activation: 'topk', auxiliaryWeight: 0 }, (feature) => feature % 2 === 0);
     expect(await lossAt(one)).toBeGreaterThan(await lossAt(plain));
     const [with_, without] = [one, plain].map((each) =>
       tf.tidy(() =>
@@ -177,10 +168,7 @@ describe.each(TRAIN_KINDS)('Gradients of %s coders', (kind) => {
 describe('The auxiliary loss', () => {
   it('has the gradient of what dead features write towards a fixed error', async () => {
     // Features that are never chosen by TopK change the loss through the auxiliary part alone.
-    const one = await caseOf(
-      { activation: 'topk', auxiliaryWeight: 0.7, k: 1, d_transcoder: 12 },
-      (f) => f >= 2,
-    );
+    const one = caseOf({ activation: 'topk', auxiliaryWeight: 0.7, k: 1, d_transcoder: 12 }, (f) => f >= 2);
     const [coder] = one.coders;
     const low = (await coder!.b_enc.value.data<'float32'>()).map((_, f) => (f < 2 ? 6 : 0.2));
     coder!.b_enc.replace([
@@ -196,7 +184,7 @@ describe('The auxiliary loss', () => {
 
 describe('Thresholds of JumpReLU', () => {
   it('have the gradient of a step that is a ramp as wide as the rectangle', async () => {
-    const one = await caseOf({ activation: 'jumprelu', l0: 2 });
+    const one = caseOf({ activation: 'jumprelu', l0: 2 });
     const [coder] = one.coders;
     const { x, y } = one.batch.get(0)!;
     const F = one.recipe.d_transcoder;
