@@ -54,6 +54,8 @@ const PACKAGE_OWNERS = {
   '@hono/*': ['viewer'],
   yaml: ['formats'],
   yauzl: ['formats'],
+  hyparquet: ['formats'],
+  'hyparquet-compressors': ['formats'],
 };
 
 const roomRules = ROOMS.map((room, place) => ({

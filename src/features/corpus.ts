@@ -8,10 +8,13 @@ import { BadFileError } from '../errors.ts';
 import { jsonObject, looseJsonObject } from '../formats/json-object.ts';
 import { openFileSource, type ByteSource } from '../formats/byte-source.ts';
 import { parseJson } from '../formats/json.ts';
+import { openParquetColumn, PARQUET_SUFFIX } from '../formats/parquet.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 
 const MIB = 2 ** 20;
 const CHUNK_BYTES = MIB;
+/** Rows of a Parquet file that are read together. */
+const PARQUET_ROWS = 1000;
 /** A longer line is refused: the whole line and its tokens would have to be in memory. */
 const LARGEST_LINE_BYTES = 64 * MIB;
 /** Read at both ends to identify a corpus. */
@@ -92,6 +95,10 @@ export class Corpus implements Disposable {
 
   /** Documents from a position on; empty lines are skipped. Throws `BadFileError` that names the line of one that cannot be read. */
   async *documents(from: CorpusPosition): AsyncGenerator<Document, void, undefined> {
+    if (this.path.endsWith(PARQUET_SUFFIX)) {
+      yield* this.#ofParquet(from);
+      return;
+    }
     const isJson = /\.(?:jsonl|ndjson|json)$/i.test(this.path);
     if (this.#format.isWhole && !isJson) {
       yield* this.#whole(from);
@@ -128,6 +135,28 @@ export class Corpus implements Disposable {
     await this.#source.read(0, bytes);
     const text = decode(bytes, this.path);
     if (text.trim() !== '') yield { text, place, next: { offset: this.bytes, line: place.line + 1 } };
+  }
+
+  /** Rows of a column; a place's offset is its share of the file, for progress. */
+  async *#ofParquet(from: CorpusPosition): AsyncGenerator<Document, void, undefined> {
+    const { field = TEXT_FIELD } = this.#format;
+    const column = await openParquetColumn(this.#source, field);
+    const placeOf = (line: number): CorpusPosition => ({
+      offset: Math.floor((this.bytes * line) / column.n_rows),
+      line,
+    });
+    for (const [i, start] of column.groups.slice(0, -1).entries()) {
+      const stop = column.groups[i + 1]!;
+      if (stop <= from.line) continue;
+      for (let first = Math.max(start, from.line); first < stop; first += PARQUET_ROWS) {
+        const last = Math.min(stop, first + PARQUET_ROWS);
+        for (const [row, text] of (await column.read(first, last)).entries()) {
+          if (typeof text !== 'string' && text !== null) throw notText(this.path, field, first + row);
+          if (text === null || text.trim() === '') continue;
+          yield { text, place: placeOf(first + row), next: placeOf(first + row + 1) };
+        }
+      }
+    }
   }
 
   #ofJson(name: string, line: string, number: number): Pick<Document, 'text' | 'tokens'> {
@@ -173,6 +202,14 @@ export class Corpus implements Disposable {
       hint: 'Write one document a line.',
     });
   }
+}
+
+function notText(path: string, field: string, row: number): BadFileError {
+  return new BadFileError({
+    code: 'bad_document',
+    message: `${path}, row ${row}: ${field} is not a text`,
+    hint: '--field NAME names the column with the text.',
+  });
 }
 
 function decode(bytes: Buffer, name: string): string {

@@ -160,6 +160,13 @@ export async function restoreCoders(
   return normalisations;
 }
 
+/** The identity of the run that a checkpoint is of; null without a file. Throws `BadFileError` for one that is damaged. */
+export async function identityIn(path: string): Promise<TrainIdentity | null> {
+  if (!existsSync(path)) return null;
+  using file = await openSafetensors(path);
+  return parseJson(path, file.metadata['identity'] ?? '', jsonRecord(v.string(), v.string()));
+}
+
 function checkIdentity(
   path: string,
   metadata: Readonly<Record<string, string>>,

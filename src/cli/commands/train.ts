@@ -112,6 +112,10 @@ export function addTrain(program: Command, shell: Shell): void {
       `minutes between two checkpoints (default: ${TRAIN_DEFAULTS.checkpointMinutes})`,
       nonNegative('--checkpoint-every'),
     )
+    .option(
+      '--store <folder>',
+      'keep activations on disk: the model runs once, whatever passes and epochs follow',
+    )
     .option('--resume', 'continue a training that was interrupted');
   command.action(({ lr, ...flags }: TrainFlags) =>
     perform(shell, command, async ({ common }) => {

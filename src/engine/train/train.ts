@@ -2,45 +2,36 @@
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import { MemoryBudget, availableMemoryBytes } from '../../backend/budget.ts';
-import type { Backend } from '../../backend/backend.ts';
 import { UsageError } from '../../errors.ts';
-import { writeFileAtomic, checkWritable } from '../../formats/atomic.ts';
-import { acquireLock } from '../../formats/lock.ts';
 import type { CorpusFormat } from '../../features/corpus.ts';
-import { loadTransformer } from '../../model/load.ts';
-import type { Transformer } from '../../model/transformer.ts';
-import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
+import { checkWritable, writeFileAtomic } from '../../formats/atomic.ts';
+import { acquireLock } from '../../formats/lock.ts';
 import { activationsOf, type ActivationOptions } from '../../trainer/activations.ts';
 import { LiveBlocks } from '../../trainer/blocks.ts';
-import type { TrainIdentity } from '../../trainer/checkpoint.ts';
-import {
-  heldRows,
-  holdOut,
-  jsonLinesOf,
-  NONE_HELD_OUT,
-  readHeldOut,
-  type HeldDocuments,
-} from '../../trainer/held-documents.ts';
-import { planOf, type TrainPlan } from '../../trainer/plan.ts';
+import { heldRows, jsonLinesOf, type HeldDocuments } from '../../trainer/held-documents.ts';
+import { planOf } from '../../trainer/plan.ts';
 import type { Recipe } from '../../trainer/recipe.ts';
-import { CORPUS_BEGIN, rowsOf, type RowSource } from '../../trainer/rows.ts';
-import { checkpointFile, STATE_FOLDER, trainSet } from '../../trainer/train.ts';
+import type { RowFeedOptions, RowFeedState } from '../../trainer/row-feed.ts';
+import type { RowSource } from '../../trainer/rows.ts';
+import { checkpointFile, STATE_FOLDER, type TrainOptions } from '../../trainer/options.ts';
+import { trainSet } from '../../trainer/train.ts';
+import { NO_SET } from '../../transcoder/no-set.ts';
+import { openCorpora } from '../evaluate/corpora.ts';
 import { evaluate } from '../evaluate/evaluate.ts';
-import { openCorpora, type OpenCorpora } from '../evaluate/corpora.ts';
 import type { EvaluateResult } from '../evaluate/types.ts';
 import { contextOf } from '../features/context.ts';
-import { openSubject, openTokenizer, promptRuleOf, type OpenedSubject } from '../opened-subject.ts';
+import { openSubject, openTokenizer, promptRuleOf } from '../opened-subject.ts';
 import { PromptReader } from '../prompt-reader.ts';
-import { packageVersion, sourceReference } from '../provenance.ts';
 import { openBackend } from '../session.ts';
 import { peakRssBytes, Stopwatch } from '../stopwatch.ts';
 import { writtenFile } from '../written-file.ts';
-import { CONFIG_FILE } from '../../model/checkpoint.ts';
-import { NO_SET } from '../../transcoder/no-set.ts';
 import { writeCard } from './card.ts';
+import { countTokens, heldOutOf } from './documents.ts';
+import { identityOf, planOfInterrupted } from './identity.ts';
+import { loadModel, memoryOf } from './memory.ts';
 import { ProgressLine } from './progress-line.ts';
 import { recipeOf } from './recipe.ts';
+import { storedSource } from './source.ts';
 import type { Trained } from './trained.ts';
 import { TRAIN_DEFAULTS, type TrainRequest, type TrainResult } from './types.ts';
 
@@ -132,13 +123,14 @@ async function trainOnModel(request: TrainRequest, stopwatch: Stopwatch): Promis
   );
   const memory = memoryOf(request, opened, recipe);
   using model = await stopwatch.time('load', () => loadModel(backend, opened, recipe, memory.model, request));
-  const plan = planOf({
+  const planned = planOf({
     recipe,
     n_layers: config.n_layers,
     d_model: config.d_model,
     maxBytes: memory.training,
     blockTokens: shuffledRows > 0 ? TRAIN_DEFAULTS.blockTokens : recipe.batchTokens,
   });
+  const plan = { ...planned, ...(request.resume && (await planOfInterrupted(output))) };
   const activations = (layers: readonly number[]): ActivationOptions => ({
     model,
     layers,
@@ -156,6 +148,16 @@ async function trainOnModel(request: TrainRequest, stopwatch: Stopwatch): Promis
     named.source.kind === 'folder' || named.source.kind === 'file'
       ? resolve(request.model!)
       : named.source.name;
+  const live = (layers: readonly number[], of: RowFeedOptions, blockTokens: number, state?: RowFeedState) =>
+    new LiveBlocks({ rows, feed: of, activations: activations(layers), blockTokens }, state);
+  const source: TrainOptions['source'] =
+    request.store === undefined
+      ? (layers, state) => live(layers, feed, plan.blockTokens, state as RowFeedState | undefined)
+      : await stopwatch.time('store', () =>
+          storedSource(request, { recipe, plan, identity, config, epochs }, (tokens, state) =>
+            live(recipe.layers, { ...feed, epochs: 1 }, tokens, state),
+          ),
+        );
   const outcome = await stopwatch.time('train', () =>
     trainSet({
       recipe,
@@ -164,11 +166,7 @@ async function trainOnModel(request: TrainRequest, stopwatch: Stopwatch): Promis
       n_layers: config.n_layers,
       d_model: config.d_model,
       modelName,
-      source: (layers, state) =>
-        new LiveBlocks(
-          { rows, feed, activations: activations(layers), blockTokens: plan.blockTokens },
-          state as ConstructorParameters<typeof LiveBlocks>[1],
-        ),
+      source,
       isShuffled: shuffledRows > 0,
       heldOut: (layers) => activationsOf(evaluated, activations(layers)),
       evaluateEvery: request.evaluateEvery ?? null,
@@ -213,105 +211,6 @@ function inUse(output: string): UsageError {
     message: `another training is writing to ${output}`,
     hint: 'Wait until it is done, or give --output another folder.',
   });
-}
-
-async function heldOutOf(
-  request: TrainRequest,
-  corpora: OpenCorpora,
-  tokenizer: Tokenizer,
-  format: CorpusFormat,
-): Promise<HeldDocuments> {
-  if (!request.heldOut) return await holdOut(corpora.all, tokenizer);
-  if (request.heldOut.length === 0) return NONE_HELD_OUT;
-  using others = await openCorpora(request.heldOut, format);
-  return await readHeldOut(others.all, tokenizer);
-}
-
-async function countTokens(request: TrainRequest, rows: RowSource, n_ignored: number): Promise<number> {
-  request.onProgress?.({ kind: 'progress', phase: 'count', message: 'Counting the tokens of the corpus' });
-  let n = 0;
-  for await (const { tokens } of rowsOf(rows, CORPUS_BEGIN)) {
-    request.signal?.throwIfAborted();
-    n += Math.max(0, tokens.length - n_ignored);
-  }
-  return Math.max(1, n * (request.epochs ?? TRAIN_DEFAULTS.epochs));
-}
-
-/** Of what a training may take, what a process takes by itself and in passes. */
-const PROCESS_BYTES = 700 * 2 ** 20;
-/** Of free memory, by default. */
-const MEMORY_SHARE = 1 / 2;
-/** Of what is left, the model gets so much at most: what does not fit is read again in each pass. */
-const MODEL_SHARE = 1 / 2;
-
-function memoryOf(
-  { maxMemoryBytes }: TrainRequest,
-  { checkpoint }: OpenedSubject,
-  { layers }: Recipe,
-): { model: number; training: number } {
-  const all = (maxMemoryBytes ?? availableMemoryBytes() * MEMORY_SHARE) - PROCESS_BYTES;
-  const top = layers.at(-1)!;
-  const needed = checkpoint.weights.reduce(
-    (sum, { layer, byteLength }) => ((layer ?? 0) <= top ? sum + byteLength : sum),
-    0,
-  );
-  const model = Math.max(0, Math.min(needed, all * MODEL_SHARE));
-  return { model, training: all - model };
-}
-
-async function loadModel(
-  backend: Backend,
-  { checkpoint }: OpenedSubject,
-  { layers }: Recipe,
-  bytes: number,
-  request: TrainRequest,
-): Promise<Transformer> {
-  return await loadTransformer(backend, checkpoint, {
-    budget: new MemoryBudget(bytes),
-    layers: layers.at(-1)! + 1,
-    ...(request.signal && { signal: request.signal }),
-    onProgress: (done, total) =>
-      request.onProgress?.({
-        kind: 'progress',
-        phase: 'weights',
-        message: 'Reading the model',
-        done,
-        total,
-        unit: 'bytes',
-      }),
-  });
-}
-
-async function identityOf(
-  {
-    bos = 'auto',
-    heldOut,
-    epochs = TRAIN_DEFAULTS.epochs,
-    shuffle = TRAIN_DEFAULTS.shuffledRows,
-  }: TrainRequest,
-  parts: {
-    readonly opened: OpenedSubject;
-    readonly corpora: OpenCorpora;
-    readonly recipe: Recipe;
-    readonly plan: TrainPlan;
-    readonly context: number;
-    readonly backend: Backend;
-    readonly rows: RowSource;
-  },
-): Promise<TrainIdentity> {
-  const { opened, corpora, recipe, plan, context, backend, rows } = parts;
-  const { name, revision, config_sha256 } = await sourceReference(opened.subject.model, [CONFIG_FILE]);
-  return {
-    tracer_version: packageVersion(),
-    model: `${name} ${revision ?? config_sha256}`,
-    corpus: (await Promise.all(corpora.all.map((corpus) => corpus.fingerprint()))).join(),
-    held_out: heldOut?.join() ?? 'of the corpus',
-    recipe: JSON.stringify(recipe),
-    rows: JSON.stringify({ context, isPacked: rows.isPacked, bos, epochs, shuffle }),
-    passes: JSON.stringify(plan.passes),
-    block_tokens: String(plan.blockTokens),
-    backend: `${backend.name} on ${backend.device}`,
-  };
 }
 
 async function evaluateHeldOut(

@@ -4,7 +4,7 @@ import type { TrainIdentity } from '../../trainer/checkpoint.ts';
 import type { HeldDocuments } from '../../trainer/held-documents.ts';
 import type { TrainPlan } from '../../trainer/plan.ts';
 import type { Recipe } from '../../trainer/recipe.ts';
-import type { TrainOutcome } from '../../trainer/train.ts';
+import type { TrainOutcome } from '../../trainer/options.ts';
 
 export interface Trained {
   readonly modelName: string;
