@@ -89,17 +89,20 @@ describe.each([
   ],
   ['across layers, BatchTopK', ['--kind', 'cross-layer', '--activation', 'batchtopk']],
   ['per layer, ReLU, documents apart', ['--activation', 'relu', '--no-packing', '--epochs', '3']],
+  ['per layer, from a store', ['--epochs', '2', '--store', 'STORE']],
 ])('A training that is killed (%s)', (name, options) => {
   it('ends with the same files', async () => {
     const [whole, killed] = ['whole', 'killed'].map((run) =>
       join(folder, name.replaceAll(/\W+/g, '-'), run, 'set'),
     );
-    const first = await train(whole!, options);
+    const given = (output: string): string[] =>
+      options.map((option) => (option === 'STORE' ? join(output, '..', 'store') : option));
+    const first = await train(whole!, given(whole!));
     expect([first.exitCode, first.stderr]).toEqual([0, expect.any(String)]);
     for (const [i, steps] of KILLED_AFTER_STEPS.entries())
-      await killedAfter(steps, killed!, i === 0 ? options : [...options, '--resume']);
+      await killedAfter(steps, killed!, i === 0 ? given(killed!) : [...given(killed!), '--resume']);
     expect(existsSync(join(killed!, 'config.yaml'))).toBe(false);
-    const last = await train(killed!, [...options, '--resume']);
+    const last = await train(killed!, [...given(killed!), '--resume']);
     expect([last.exitCode, last.stderr]).toEqual([0, expect.any(String)]);
     expect(logOf(killed!).some(({ event }) => event === 'resume')).toBe(true);
     expect(events(killed!)).toEqual(events(whole!));
