@@ -38,7 +38,7 @@ export function cardOf({ request, trained, evaluation }: CardInput): string {
     ['warm-up and decay', `${recipe.warmup} and ${recipe.decay} of the tokens`],
     ['seed', String(recipe.seed)],
     ['corpus', request.corpus.map((file) => basename(file)).join(', ')],
-    ['sha256 of the corpus', identity['corpus']!.split(',').join(', ')],
+    ['fingerprint of the corpus', identity['corpus']!.split(',').join(', ')],
     ['tracer', packageVersion()],
   ];
   const lines = [
