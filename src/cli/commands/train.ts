@@ -28,10 +28,10 @@ export function addTrain(program: Command, shell: Shell): void {
   const command = withBosFlag(train)
     .requiredOption(
       '--corpus <file...>',
-      'text with one document a line, or JSON Lines with "text" or "tokens" (FILE.jsonl); - for standard input',
+      'text with one document a line, JSON Lines with "text" or "tokens" (FILE.jsonl), Parquet (FILE.parquet), hf://datasets/owner/name[/path]; - for standard input',
     )
     .requiredOption('--output <folder>', 'where the set is written')
-    .option('--field <name>', 'field of JSON Lines with the text (default: text)')
+    .option('--field <name>', 'field of JSON Lines, or column of Parquet, with the text (default: text)')
     .option('--whole-files', 'text files are one document each')
     .option('--held-out <file...>', 'documents to evaluate on (default: every twentieth of the corpus)')
     .option(

@@ -26,7 +26,7 @@ import { openBackend } from '../session.ts';
 import { peakRssBytes, Stopwatch } from '../stopwatch.ts';
 import { writtenFile } from '../written-file.ts';
 import { writeCard } from './card.ts';
-import { countTokens, heldOutOf } from './documents.ts';
+import { corpusFiles, countTokens, heldOutOf } from './documents.ts';
 import { identityOf, planOfInterrupted } from './identity.ts';
 import { loadModel, memoryOf } from './memory.ts';
 import { ProgressLine } from './progress-line.ts';
@@ -92,7 +92,7 @@ export async function train(request: TrainRequest): Promise<TrainResult> {
 async function trainOnModel(request: TrainRequest, stopwatch: Stopwatch): Promise<Trained> {
   const { output, signal } = request;
   const format: CorpusFormat = { field: request.field, isWhole: request.wholeFiles };
-  using corpora = await openCorpora(request.corpus, format);
+  using corpora = await openCorpora(await corpusFiles(request, request.corpus), format);
   using opened = await stopwatch.time('resolve', () =>
     openSubject({ ...request, transcoders: NO_SET }, { mayLackSet: true }),
   );
