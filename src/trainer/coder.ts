@@ -11,7 +11,7 @@ export interface CoderNumbers {
   n_dead: number;
   /** BatchTopK: running mean of the smallest activation that a batch chose. Null before the first step. */
   cut: number | null;
-  /** ReLU: factor of the L1 penalty. */
+  /** ReLU: factor of the L1 penalty. JumpReLU: of L0 / wanted − 1, which may be negative. */
   penalty: number;
 }
 
@@ -37,7 +37,7 @@ export class Coder implements Disposable {
   readonly W_skip: DeviceParameter<Tensor2D> | null;
   /** Natural logarithms of thresholds; null for kinds without. */
   readonly logThreshold: DeviceParameter<Tensor1D> | null;
-  readonly numbers: CoderNumbers = { n_dead: 0, cut: null, penalty: FIRST_PENALTY };
+  readonly numbers: CoderNumbers;
   readonly #recipe: Recipe;
   /** Tokens since a feature was active, [d_transcoder]. */
   #idle: Tensor1D;
@@ -48,6 +48,7 @@ export class Coder implements Disposable {
     this.#recipe = recipe;
     this.layer = layer;
     this.n_written = n_written;
+    this.numbers = { n_dead: 0, cut: null, penalty: activation === 'relu' ? FIRST_PENALTY : 0 };
     this.d_model = d_model;
     const random = new Random(seed ^ Math.imul(layer + 1, LAYER_STRIDE));
     const parameter = <T extends Tensor>(name: string, value: T, isUnit = false): DeviceParameter<T> => {

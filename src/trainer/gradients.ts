@@ -40,7 +40,7 @@ export interface Loss {
   readonly coders: readonly CoderGradients[];
 }
 
-/** Weight of the penalty (L0 / wanted − 1)² of JumpReLU. */
+/** Weight of the penalty (L0 / wanted − 1)² of JumpReLU, beside which a linear one is steered until L0 is what is wanted. */
 const L0_WEIGHT = 1;
 /** Width of the rectangle that stands for the derivative of JumpReLU's step (Rajamanoharan et al. 2024). Inputs have length √d. */
 export const BANDWIDTH = 0.25;
@@ -150,10 +150,11 @@ function penaltyOf(recipe: Recipe, coder: Coder, choice: Choice, pre: Tensor2D):
     return { value: tf.mul(tf.sum(choice.values), factor), ofActivations: tf.scalar(factor), ofL0: null };
   }
   const off = tf.sub(tf.div(tf.sum(choice.isActive), n * recipe.l0), 1);
+  const { penalty } = coder.numbers;
   return {
-    value: tf.mul(tf.square(off), L0_WEIGHT),
+    value: tf.add(tf.mul(tf.square(off), L0_WEIGHT), tf.mul(off, penalty)),
     ofActivations: null,
-    ofL0: tf.mul(off, (2 * L0_WEIGHT) / recipe.l0),
+    ofL0: tf.mul(tf.add(tf.mul(off, 2 * L0_WEIGHT), penalty), 1 / recipe.l0),
   };
 }
 

@@ -51,28 +51,22 @@ export function planOf({ recipe, n_layers, d_model, maxBytes, blockTokens }: Pla
   const bytesOf = (all: readonly number[], tokens: number): number =>
     all.reduce((sum, layer) => sum + kept(layer) + ofBlock(tokens), stepping(all));
   const shortest = Math.min(blockTokens, batchTokens);
-  for (let tokens = blockTokens; tokens >= shortest; tokens = tokens / 2) {
-    const whole = Math.round(tokens);
-    if (bytesOf(layers, whole) <= maxBytes || (tokens / 2 < shortest && kind === 'cross-layer')) {
-      const bytes = bytesOf(layers, whole);
-      if (bytes > maxBytes) throw tooSmall(bytes, maxBytes, kind);
-      return { passes: [layers], blockTokens: whole, bytes };
-    }
+  for (let tokens = blockTokens; tokens >= shortest; tokens = Math.floor(tokens / 2)) {
+    const bytes = bytesOf(layers, tokens);
+    if (bytes <= maxBytes) return { passes: [layers], blockTokens: tokens, bytes };
   }
-  // More passes cost more than short blocks, so blocks are halved once only.
-  const tokens = Math.max(shortest, Math.round(blockTokens / 2));
-  let n = layers.length;
-  while (n > 1 && bytesOf(layers.slice(0, n), tokens) > maxBytes) n -= 1;
-  const bytes = bytesOf(layers.slice(0, n), tokens);
+  let n = kind === 'cross-layer' ? layers.length : Math.max(1, layers.length - 1);
+  while (n > 1 && kind === 'per-layer' && bytesOf(layers.slice(0, n), shortest) > maxBytes) n -= 1;
+  const bytes = bytesOf(layers.slice(0, n), shortest);
   if (bytes > maxBytes) throw tooSmall(bytes, maxBytes, kind);
-  const n_passes = Math.ceil(layers.length / n);
-  const passes = Array.from({ length: n_passes }, (_, i) =>
-    layers.slice(
-      Math.floor((i * layers.length) / n_passes),
-      Math.floor(((i + 1) * layers.length) / n_passes),
-    ),
-  );
-  return { passes, blockTokens: tokens, bytes };
+  return { passes: dividedEvenly(layers, n), blockTokens: shortest, bytes };
+}
+
+/** In as few parts as have `most` items at most, which differ by one at most. */
+function dividedEvenly(items: readonly number[], most: number): number[][] {
+  const n_parts = Math.ceil(items.length / most);
+  const startOf = (part: number): number => Math.floor((part * items.length) / n_parts);
+  return Array.from({ length: n_parts }, (_, part) => items.slice(startOf(part), startOf(part + 1)));
 }
 
 const MIB = 2 ** 20;

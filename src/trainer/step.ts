@@ -58,6 +58,7 @@ export async function stepTogether(
     coder.numbers.n_dead = dead!;
     if (recipe.activation === 'batchtopk') coder.rememberCut(cut!);
     if (recipe.activation === 'relu') coder.numbers.penalty *= penaltyFactor(l0, recipe.l0);
+    if (recipe.activation === 'jumprelu') coder.numbers.penalty += penaltyChange(l0, recipe.l0);
     return {
       layer: coder.layer,
       explained_variance: 1 - squaredError! / variation!,
@@ -66,6 +67,14 @@ export async function stepTogether(
     };
   });
   return { loss: loss! / coders.length, layers };
+}
+
+/** JumpReLU: the multiplier of a constraint, by dual ascent. */
+const DUAL_RATE = 0.02;
+const MOST_OFF = 1; // at the beginning many more are active than are wanted
+
+function penaltyChange(l0: number, wanted: number): number {
+  return DUAL_RATE * Math.min(MOST_OFF, l0 / wanted - 1);
 }
 
 function penaltyFactor(l0: number, wanted: number): number {

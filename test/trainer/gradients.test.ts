@@ -18,6 +18,7 @@ const STEP = 2e-2;
 /** Of numbers in float32, of size about 1, divided by twice the step. */
 const TOLERANCE = 4e-4;
 const CHECKED = 14;
+const PENALTY = 0.02;
 /** Of a loss in float32. */
 const NOISE = 1e-5;
 
@@ -61,7 +62,7 @@ function caseOf(changes: Partial<Recipe>, isDead: (feature: number) => boolean =
     const tensors = new Map(coder.tensors().map(([name, tensor]) => [name, tf.clone(tensor)]));
     tensors.set('idle', tf.tensor1d(idle));
     const n_dead = idle.filter((tokens) => tokens > 0).length;
-    coder.restore(tensors, { n_dead, cut: null, penalty: 0.02 });
+    coder.restore(tensors, { n_dead, cut: null, penalty: PENALTY });
   }
   return { recipe, coders, batch };
 }
@@ -211,7 +212,7 @@ describe('Thresholds of JumpReLU', () => {
       for (let f = 0; f < F; f++) {
         if (Math.abs(pre[token * F + f]! - threshold[f]!) >= BANDWIDTH / 2) continue;
         const byActivation = error.reduce((sum, e, d) => sum + (2 / (N * D)) * e * W_dec[f * D + d]!, 0);
-        const byL0 = (2 * (l0 / 2 - 1)) / 2 / N;
+        const byL0 = (PENALTY + 2 * (l0 / 2 - 1)) / 2 / N;
         expected[f]! -= (threshold[f]! * (threshold[f]! * byActivation + byL0)) / BANDWIDTH;
       }
     }
