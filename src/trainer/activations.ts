@@ -5,7 +5,7 @@ import { yieldToEventLoop } from '../backend/event-loop.ts';
 import type { HookPoints } from '../model/activation-cache.ts';
 import { blockHook, type BlockSite, type OutputSite } from '../model/hooks.ts';
 import type { Transformer } from '../model/transformer.ts';
-import { batchOf, embedBatch, heldContext } from '../training/batch.ts';
+import { batchOf, embedBatch, heldContext, type Batch } from '../training/batch.ts';
 
 /** Inputs and outputs of layers at the same n tokens. */
 export interface Block {
@@ -39,40 +39,31 @@ export async function activationsOf(
   rows: readonly (readonly number[])[],
   options: ActivationOptions,
 ): Promise<Block> {
-  const { layers, model } = options;
-  const d_model = model.config.d_model;
-  const groups = grouped(rows);
-  const found: PassValues[] = [];
-  for (const group of groups) {
+  const { layers, model, n_ignored, specialIds, signal } = options;
+  const { d_model } = model.config;
+  const passes = grouped(rows).map((group): Pass => {
+    const batch = batchOf(group, n_ignored);
+    return { batch, places: batch.inner.filter((place) => !specialIds.has(batch.tokens[place]!)) };
+  });
+  const n = passes.reduce((sum, { places }) => sum + places.length, 0);
+  // Made at once: parts that are joined would be in memory twice.
+  const values = new Map(
+    layers.map((layer) => [layer, { x: new Float32Array(n * d_model), y: new Float32Array(n * d_model) }]),
+  );
+  let at = 0;
+  for (const pass of passes) {
     await yieldToEventLoop();
-    options.signal?.throwIfAborted();
-    found.push(await onePass(group, options));
+    signal?.throwIfAborted();
+    if (pass.places.length > 0) await runPass(pass, values, at * d_model, options);
+    at += pass.places.length;
   }
-  const n = found.reduce((sum, { n }) => sum + n, 0);
-  const joined = (of: (pass: PassValues) => Float32Array): Float32Array => {
-    if (found.length === 1) return of(found[0]!);
-    const all = new Float32Array(n * d_model);
-    let at = 0;
-    for (const pass of found) {
-      all.set(of(pass), at);
-      at += pass.n * d_model;
-    }
-    return all;
-  };
-  return {
-    n,
-    layers: new Map(
-      layers.map((layer) => [
-        layer,
-        { x: joined(({ values }) => values.get(layer)!.x), y: joined(({ values }) => values.get(layer)!.y) },
-      ]),
-    ),
-  };
+  return { n, layers: values };
 }
 
-interface PassValues {
-  readonly n: number;
-  readonly values: ReadonlyMap<number, LayerValues>;
+/** Rows that go through the model together, and the tokens of theirs that are wanted. */
+interface Pass {
+  readonly batch: Batch;
+  readonly places: Int32Array;
 }
 
 function grouped(rows: readonly (readonly number[])[]): (readonly number[])[][] {
@@ -93,14 +84,13 @@ function grouped(rows: readonly (readonly number[])[]): (readonly number[])[][] 
   return groups;
 }
 
-async function onePass(
-  rows: readonly (readonly number[])[],
-  { model, layers, feature_input_hook, feature_output_hook, n_ignored, specialIds }: ActivationOptions,
-): Promise<PassValues> {
-  const batch = batchOf(rows, n_ignored);
-  const places = batch.inner.filter((place) => !specialIds.has(batch.tokens[place]!));
-  const values = new Map<number, LayerValues>();
-  if (places.length === 0) return { n: 0, values: new Map(layers.map((layer) => [layer, NOTHING])) };
+/** Writes inputs and outputs behind the first `offset` numbers of each array. */
+async function runPass(
+  { batch, places }: Pass,
+  values: ReadonlyMap<number, LayerValues>,
+  offset: number,
+  { model, layers, feature_input_hook, feature_output_hook }: ActivationOptions,
+): Promise<void> {
   const at = tf.tensor1d(places, 'int32');
   const kept = new Map<string, Tensor2D>();
   const names = new Set(
@@ -125,11 +115,11 @@ async function onePass(
       const [x, y] = [feature_input_hook, feature_output_hook].map((site) =>
         kept.get(blockHook(layer, site))!,
       );
-      values.set(layer, { x: await x!.data<'float32'>(), y: await y!.data<'float32'>() });
+      values.get(layer)!.x.set(await x!.data<'float32'>(), offset);
+      values.get(layer)!.y.set(await y!.data<'float32'>(), offset);
       tf.dispose([x!, y!]);
       kept.clear();
     }
-    return { n: places.length, values };
   } finally {
     residual?.dispose();
     tf.dispose([...kept.values()]);
@@ -137,4 +127,10 @@ async function onePass(
   }
 }
 
-const NOTHING: LayerValues = { x: new Float32Array(0), y: new Float32Array(0) };
+/** Activations of rows, those of a pass at a time. */
+export async function* activationsInTurn(
+  rows: readonly (readonly number[])[],
+  options: ActivationOptions,
+): AsyncGenerator<Block, void, undefined> {
+  for (const group of grouped(rows)) yield await activationsOf(group, options);
+}

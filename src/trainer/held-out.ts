@@ -21,13 +21,31 @@ export interface HeldOutOptions {
   readonly normalisations: Normalisations;
 }
 
-/** Of coders that write into the same layers. */
+/** @param groups coders that write into the same layers; `blocks` follow each other, so that only one has to be in memory */
 export async function measureHeldOut(
+  groups: readonly (readonly Coder[])[],
+  blocks: AsyncIterable<Block>,
+  options: HeldOutOptions,
+): Promise<HeldOutReport[]> {
+  const { recipe } = options;
+  const sums = groups.map((coders) =>
+    coders.map(({ layer, d_model }) => new LayerSums(layer, d_model, recipe.d_transcoder)),
+  );
+  for await (const block of blocks) {
+    for (const [i, coders] of groups.entries()) await addBlock(coders, block, sums[i]!, options);
+  }
+  return sums.flat().map((one) => {
+    const { layer, explained_variance, cosine, l0, never_active_share } = fidelityOf(one);
+    return { layer, explained_variance, cosine, l0, never_active_share };
+  });
+}
+
+async function addBlock(
   coders: readonly Coder[],
   block: Block,
+  sums: readonly LayerSums[],
   { sparse, recipe, normalisations }: HeldOutOptions,
-): Promise<HeldOutReport[]> {
-  const sums = coders.map(({ layer, d_model }) => new LayerSums(layer, d_model, recipe.d_transcoder));
+): Promise<void> {
   for (let start = 0; start < block.n; start += recipe.batchTokens) {
     const n = Math.min(recipe.batchTokens, block.n - start);
     const places = Int32Array.from({ length: n }, (_, i) => start + i);
@@ -60,10 +78,6 @@ export async function measureHeldOut(
       tf.dispose([active, written]);
     }
   }
-  return sums.map((one) => {
-    const { layer, explained_variance, cosine, l0, never_active_share } = fidelityOf(one);
-    return { layer, explained_variance, cosine, l0, never_active_share };
-  });
 }
 
 /** As the written set chooses: of BatchTopK one threshold is left, which does not depend on other tokens. */

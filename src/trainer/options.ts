@@ -31,8 +31,8 @@ export interface TrainOptions {
   readonly source: (layers: readonly number[], state?: SourceState) => BlockSource<SourceState>;
   /** Tokens of blocks are shuffled. */
   readonly isShuffled: boolean;
-  /** Activations of layers at held-out tokens. */
-  readonly heldOut: (layers: readonly number[]) => Promise<Block>;
+  /** Activations of layers at held-out tokens, some rows at a time. */
+  readonly heldOut: (layers: readonly number[]) => AsyncIterable<Block>;
   /** Tokens between two measurements on them; null: at the end of a pass only. */
   readonly evaluateEvery: number | null;
   /** Of the set. */

@@ -74,14 +74,10 @@ export class Run {
       ? await restoreCoders(checkpointFile(this.#options.folder), this.progress, coders)
       : await this.#begin(feed, coders);
     if (!isResumed) await this.#log.write({ event: 'pass', pass: pass + 1, layers });
-    const held = await this.#options.heldOut(layers);
     const groups = recipe.kind === 'cross-layer' ? [coders] : coders.map((coder) => [coder]);
     const measure = async (tokens: number): Promise<HeldOutReport[]> => {
-      const reports: HeldOutReport[] = [];
-      const { sparse } = this.#options;
-      for (const group of groups)
-        for (const report of await measureHeldOut(group, held, { sparse, recipe, normalisations }))
-          reports.push(report);
+      const { sparse, heldOut } = this.#options;
+      const reports = await measureHeldOut(groups, heldOut(layers), { sparse, recipe, normalisations });
       await this.#log.write({ event: 'held_out', pass: pass + 1, tokens, layers: reports });
       return reports;
     };

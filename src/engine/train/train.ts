@@ -6,7 +6,7 @@ import { UsageError } from '../../errors.ts';
 import type { CorpusFormat } from '../../features/corpus.ts';
 import { checkWritable, writeFileAtomic } from '../../formats/atomic.ts';
 import { acquireLock } from '../../formats/lock.ts';
-import { activationsOf, type ActivationOptions } from '../../trainer/activations.ts';
+import { activationsInTurn, type ActivationOptions } from '../../trainer/activations.ts';
 import { LiveBlocks } from '../../trainer/blocks.ts';
 import { heldRows, jsonLinesOf, type HeldDocuments } from '../../trainer/held-documents.ts';
 import { planOf } from '../../trainer/plan.ts';
@@ -118,10 +118,10 @@ async function trainOnModel(request: TrainRequest, stopwatch: Stopwatch): Promis
   const shuffledRows = request.shuffle ?? TRAIN_DEFAULTS.shuffledRows;
   const epochs = request.epochs ?? TRAIN_DEFAULTS.epochs;
   const feed = { shuffledRows, seed: recipe.seed, epochs };
-  const backend = await stopwatch.time('backend', () =>
-    openBackend({ ...request, dtype: 'float32' }, (event) => request.onProgress?.(event)),
-  );
   const memory = memoryOf(request, opened, recipe);
+  const backend = await stopwatch.time('backend', () =>
+    openBackend({ ...request, dtype: 'float32' }, memory.model, (event) => request.onProgress?.(event)),
+  );
   using model = await stopwatch.time('load', () => loadModel(backend, opened, recipe, memory.model, request));
   const planned = planOf({
     recipe,
@@ -168,7 +168,7 @@ async function trainOnModel(request: TrainRequest, stopwatch: Stopwatch): Promis
       modelName,
       source,
       isShuffled: shuffledRows > 0,
-      heldOut: (layers) => activationsOf(evaluated, activations(layers)),
+      heldOut: (layers) => activationsInTurn(evaluated, activations(layers)),
       evaluateEvery: request.evaluateEvery ?? null,
       folder: output,
       identity,
