@@ -15,8 +15,8 @@ export interface CoderNumbers {
   penalty: number;
 }
 
-/** A rate at which a running mean of cuts forgets. */
-const CUT_MOMENTUM = 0.98;
+/** The running mean of cuts forgets within some ten steps: features become rarer and stronger as they are trained, and cuts change with them. */
+const CUT_MOMENTUM = 0.9;
 const FIRST_PENALTY = 1e-3;
 /** JumpReLU and ReLU begin with so many times the wanted number of active features, so that features spread first. */
 export const FIRST_ACTIVE_FACTOR = 4;
