@@ -19,6 +19,7 @@ export const ROOMS = [
   'training',
   'features',
   'evaluation',
+  'trainer',
   'engine',
   'settings',
   'report',
@@ -39,6 +40,7 @@ const PACKAGE_OWNERS = {
     'training',
     'features',
     'evaluation',
+    'trainer',
   ],
   chalk: ['report'],
   ora: ['report'],
@@ -52,6 +54,8 @@ const PACKAGE_OWNERS = {
   '@hono/*': ['viewer'],
   yaml: ['formats'],
   yauzl: ['formats'],
+  hyparquet: ['formats'],
+  'hyparquet-compressors': ['formats'],
 };
 
 const roomRules = ROOMS.map((room, place) => ({

@@ -1,5 +1,5 @@
-// The addon: stored matrices by number for JavaScript, and two TensorFlow ops that read them, so that activations and results
-// stay TensorFlow's tensors.
+// The addon: stored matrices by number for JavaScript, and TensorFlow ops that read them or meet a few rows of a matrix, so that
+// activations and results stay TensorFlow's tensors.
 #include <node_api.h>
 
 #include <atomic>
@@ -12,6 +12,7 @@
 
 #include "mapping.h"
 #include "product.h"
+#include "sparse.h"
 #include "tensorflow/c/kernels.h"
 #include "tensorflow/c/ops.h"
 #include "tensorflow/c/tf_tensor.h"
@@ -70,14 +71,20 @@ Tensor input(TF_OpKernelContext* context, int index) {
   return Tensor(tensor);
 }
 
-float* allocate(TF_OpKernelContext* context, int64_t rows, int64_t columns, Tensor& output) {
+// Both types have four bytes.
+void* allocateOutput(TF_OpKernelContext* context, int index, TF_DataType type, int64_t rows, int64_t columns,
+                     Tensor& output) {
   const Status status(TF_NewStatus());
   const int64_t shape[2] = {rows, columns};
   const size_t bytes = static_cast<size_t>(rows * columns) * sizeof(float);
-  output.reset(TF_AllocateOutput(context, 0, TF_FLOAT, shape, 2, bytes, status.get()));
-  if (TF_GetCode(status.get()) == TF_OK) return static_cast<float*>(TF_TensorData(output.get()));
+  output.reset(TF_AllocateOutput(context, index, type, shape, 2, bytes, status.get()));
+  if (TF_GetCode(status.get()) == TF_OK) return TF_TensorData(output.get());
   TF_OpKernelContext_Failure(context, status.get());
   return nullptr;
+}
+
+float* allocate(TF_OpKernelContext* context, int64_t rows, int64_t columns, Tensor& output) {
+  return static_cast<float*>(allocateOutput(context, 0, TF_FLOAT, rows, columns, output));
 }
 
 // The matrix of an input that holds its number.
@@ -132,25 +139,115 @@ void computeGather(void* kernel, TF_OpKernelContext* context) {
   refuseCutFile(context);
 }
 
+const float* floatsOf(const Tensor& tensor) { return static_cast<const float*>(TF_TensorData(tensor.get())); }
+
+bool isMatrix(const Tensor& tensor) { return tensor && TF_NumDims(tensor.get()) == 2; }
+
+// [n, m] of values and indices; the values may be of another op. False where they do not fit matrices of `rows` rows.
+bool sparseRows(TF_OpKernelContext* context, const float* values, const Tensor& indices, int64_t rows, SparseRows& of) {
+  if (!isMatrix(indices)) {
+    fail(context, TF_INVALID_ARGUMENT, "a matrix of row numbers is expected");
+    return false;
+  }
+  of = {values, static_cast<const int32_t*>(TF_TensorData(indices.get())), TF_Dim(indices.get(), 0),
+        TF_Dim(indices.get(), 1)};
+  for (int64_t i = 0; i < of.n * of.m; i++) {
+    if (of.indices[i] >= 0 && of.indices[i] < rows) continue;
+    fail(context, TF_OUT_OF_RANGE, "row " + std::to_string(of.indices[i]) + " of " + std::to_string(rows));
+    return false;
+  }
+  return true;
+}
+
+// values [n, m], indices [n, m], W [rows, columns]
+void computeWeightedSum(void*, TF_OpKernelContext* context) {
+  const Tensor values = input(context, 0), indices = input(context, 1), w = input(context, 2);
+  SparseRows of;
+  if (!sparseRows(context, floatsOf(values), indices, TF_Dim(w.get(), 0), of)) return;
+  const int64_t columns = TF_Dim(w.get(), 1);
+  Tensor output;
+  float* const y = allocate(context, of.n, columns, output);
+  if (y) weightedSum(of, floatsOf(w), columns, y);
+}
+
+// g [n, columns], indices [n, m], W [rows, columns]
+void computeRowDots(void*, TF_OpKernelContext* context) {
+  const Tensor g = input(context, 0), indices = input(context, 1), w = input(context, 2);
+  SparseRows of;
+  if (!sparseRows(context, nullptr, indices, TF_Dim(w.get(), 0), of)) return;
+  Tensor output;
+  float* const y = allocate(context, of.n, of.m, output);
+  if (y) rowDots(of, floatsOf(g), floatsOf(w), TF_Dim(w.get(), 1), y);
+}
+
+// values [n, m], indices [n, m], x [n, columns], rows
+void computeScatteredSum(void*, TF_OpKernelContext* context) {
+  const Tensor values = input(context, 0), indices = input(context, 1), x = input(context, 2), number = input(context, 3);
+  const int64_t rows = *static_cast<int32_t*>(TF_TensorData(number.get()));
+  SparseRows of;
+  if (!sparseRows(context, floatsOf(values), indices, rows, of)) return;
+  const int64_t columns = TF_Dim(x.get(), 1);
+  Tensor output;
+  float* const y = allocate(context, rows, columns, output);
+  if (y) scatteredSum(of, floatsOf(x), columns, rows, y);
+}
+
+// x [n, columns], m
+void computeLargest(void*, TF_OpKernelContext* context) {
+  const Tensor x = input(context, 0), number = input(context, 1);
+  const int64_t m = *static_cast<int32_t*>(TF_TensorData(number.get()));
+  if (!isMatrix(x) || m < 1 || m > TF_Dim(x.get(), 1)) {
+    fail(context, TF_INVALID_ARGUMENT, "a matrix with " + std::to_string(m) + " columns at least is expected");
+    return;
+  }
+  const int64_t n = TF_Dim(x.get(), 0);
+  Tensor values, indices;
+  float* const y = allocate(context, n, m, values);
+  if (!y) return;
+  auto* const at = static_cast<int32_t*>(allocateOutput(context, 1, TF_INT32, n, m, indices));
+  if (at) largest(floatsOf(x), n, TF_Dim(x.get(), 1), m, y, at);
+}
+
 void unknownShape(TF_ShapeInferenceContext* context, TF_Status* status) {
   TF_ShapeInferenceContextSetUnknownShape(context, status);
 }
 
+struct Op {
+  const char* name;
+  std::vector<const char*> inputs;
+  std::vector<const char*> outputs;
+  void (*compute)(void*, TF_OpKernelContext*);
+};
+
 // False where TensorFlow refuses an op or its kernel.
-bool registerOp(const char* name, const char* firstInput, void (*compute)(void*, TF_OpKernelContext*)) {
+bool registerOp(const Op& op) {
   const Status status(TF_NewStatus());
-  TF_OpDefinitionBuilder* const op = TF_NewOpDefinitionBuilder(name);
-  TF_OpDefinitionBuilderAddInput(op, firstInput);
-  TF_OpDefinitionBuilderAddInput(op, "matrix: int32");
-  TF_OpDefinitionBuilderAddOutput(op, "y: float");
-  TF_OpDefinitionBuilderAddAttr(op, "flag: bool = false");
-  TF_OpDefinitionBuilderSetIsStateful(op, true);  // what a number stands for changes: results must not be reused
-  TF_OpDefinitionBuilderSetShapeInferenceFunction(op, unknownShape);
-  TF_RegisterOpDefinition(op, status.get());
+  TF_OpDefinitionBuilder* const definition = TF_NewOpDefinitionBuilder(op.name);
+  for (const char* each : op.inputs) TF_OpDefinitionBuilderAddInput(definition, each);
+  for (const char* each : op.outputs) TF_OpDefinitionBuilderAddOutput(definition, each);
+  TF_OpDefinitionBuilderAddAttr(definition, "flag: bool = false");
+  TF_OpDefinitionBuilderSetIsStateful(definition, true);  // what a number stands for changes: results must not be reused
+  TF_OpDefinitionBuilderSetShapeInferenceFunction(definition, unknownShape);
+  TF_RegisterOpDefinition(definition, status.get());
   if (TF_GetCode(status.get()) != TF_OK) return false;
-  TF_KernelBuilder* const kernel = TF_NewKernelBuilder(name, "CPU", createKernel, compute, deleteKernel);
-  TF_RegisterKernelBuilder(name, kernel, status.get());
+  TF_KernelBuilder* const kernel = TF_NewKernelBuilder(op.name, "CPU", createKernel, op.compute, deleteKernel);
+  TF_RegisterKernelBuilder(op.name, kernel, status.get());
   return TF_GetCode(status.get()) == TF_OK;
+}
+
+bool registerOps() {
+  const char *matrix = "matrix: int32", *values = "values: float", *indices = "indices: int32", *y = "y: float";
+  const Op ops[] = {
+      {"TracerProduct", {"x: float", matrix}, {y}, computeProduct},
+      {"TracerGather", {indices, matrix}, {y}, computeGather},
+      {"TracerWeightedSum", {values, indices, "w: float"}, {y}, computeWeightedSum},
+      {"TracerRowDots", {"g: float", indices, "w: float"}, {y}, computeRowDots},
+      {"TracerScatteredSum", {values, indices, "x: float", "rows: int32"}, {y}, computeScatteredSum},
+      {"TracerLargest", {"x: float", "m: int32"}, {y, "at: int32"}, computeLargest},
+  };
+  for (const Op& op : ops)
+    if (!registerOp(op)) return false;
+  return true;
 }
 
 // ---- JavaScript
@@ -260,8 +357,7 @@ void define(napi_env env, napi_value exports, const char* name, napi_callback ca
 
 NAPI_MODULE_INIT() {
   using namespace tracer;
-  static const bool isRegistered = registerOp("TracerProduct", "x: float", computeProduct) &&
-                                   registerOp("TracerGather", "indices: int32", computeGather);
+  static const bool isRegistered = registerOps();
   if (!isRegistered) return throwError(env, "TensorFlow refused the ops of this addon");
   define(env, exports, "mapFile", mapFile);
   define(env, exports, "unmapFile", unmapFile);

@@ -89,6 +89,26 @@ export interface WeightSource extends MatrixSource {
   readRows(indices: ArrayLike<number>): Promise<Uint8Array>;
 }
 
+/** m numbers for each of n tokens, and the row of a matrix that each stands for. A row may be named several times. */
+export interface SparseRows {
+  /** [n, m] float32 */
+  readonly values: Tensor2D;
+  /** [n, m] int32 */
+  readonly indices: Tensor2D;
+}
+
+/** Without gradient. Results belong to the caller. */
+export interface SparseProducts {
+  /** Row i: Σ_j values[i, j] · W[indices[i, j]]; [n, columns] */
+  weightedSum(of: SparseRows, W: Tensor2D): Tensor2D;
+  /** Entry i, j: g[i] · W[indices[i, j]]; [n, m], of g [n, columns] */
+  dot(g: Tensor2D, indices: Tensor2D, W: Tensor2D): Tensor2D;
+  /** Row r: Σ values[i, j] · x[i] where indices[i, j] = r; [rows, columns], of x [n, columns] */
+  scatter(of: SparseRows, x: Tensor2D, rows: number): Tensor2D;
+  /** The m largest of each row of `values`, descending, and where they lie. */
+  largest(values: Tensor2D, m: number): SparseRows;
+}
+
 export interface Backend {
   readonly name: 'tensorflow' | 'webgpu' | 'wasm';
   readonly device: Device;
@@ -104,6 +124,8 @@ export interface Backend {
   readonly arithmetic: Arithmetic;
   /** Instructions of its products on stored weights (`amx`, `avx512`, `avx2`, `plain`); null where the engine's own serve. */
   readonly kernel: string | null;
+  /** Products in which each token meets a few rows of a matrix. */
+  readonly sparse: SparseProducts;
   /** Reads the stored bytes now and keeps them in memory as they are stored. */
   loadWeight(source: WeightSource): Promise<Weight>;
   /** As `loadWeight`, but nothing is read before the first `acquire`; `rows` reads those rows alone, where it can. */

@@ -16,6 +16,7 @@ import { addPush } from './commands/push.ts';
 import { addRun } from './commands/run.ts';
 import { addServe } from './commands/serve.ts';
 import { addSetup } from './commands/setup.ts';
+import { addTrain } from './commands/train.ts';
 import { withSharedOptions } from './shared-options.ts';
 import type { Shell } from './shell.ts';
 
@@ -53,6 +54,7 @@ export function buildProgram(shell: Shell, write: (text: string) => void): Comma
     addGraph,
     addFeatures,
     addEvaluate,
+    addTrain,
     addIntervene,
     addGenerate,
     addServe,

@@ -226,7 +226,8 @@ function bytesOfWeights({ checkpoint, set }: OpenedSubject): number {
   return ofSet.reduce((sum, { info }) => sum + info.byteLength, ofModel);
 }
 
-async function openBackend(
+/** The backend of a request; says which it is. */
+export async function openBackend(
   request: CommonOptions,
   weightBytes: number,
   report: (event: EngineEvent) => void,

@@ -12,7 +12,7 @@ import { mlpHalf } from '../model/block.ts';
 import { matricesOf } from '../model/block-spec.ts';
 import { blockHook } from '../model/hooks.ts';
 import type { ReplacementModel } from '../replacement/replacement-model.ts';
-import { batchContext, type Batch } from '../training/batch.ts';
+import { embedBatch, heldContext, type Batch } from '../training/batch.ts';
 import { NO_HOOKS } from '../training/pass.ts';
 import { OwnedTensors } from './owned-tensors.ts';
 
@@ -44,8 +44,7 @@ export class StackedPass implements Disposable {
   readonly batch: Batch;
   readonly signal: AbortSignal | undefined;
   private readonly mostStreams: number;
-  private readonly contexts = new Map<number, PassContext>(); // by number of streams
-  private readonly owned = new OwnedTensors();
+  private readonly contexts = new Map<number, PassContext & Disposable>(); // by number of streams
 
   constructor(replacement: ReplacementModel, batch: Batch, signal?: AbortSignal) {
     this.replacement = replacement;
@@ -58,15 +57,8 @@ export class StackedPass implements Disposable {
   }
 
   /** The residual stream before the first layer, [n_rows · length, d_model]. Belongs to the caller. */
-  async embed(): Promise<Tensor2D> {
-    const { n_rows, length, tokens } = this.batch;
-    using rows = new OwnedTensors();
-    const parts: Tensor2D[] = [];
-    for (let r = 0; r < n_rows; r++) {
-      const embedded = await this.replacement.model.embed(tokens.subarray(r * length, (r + 1) * length));
-      parts.push(rows.own(embedded));
-    }
-    return tf.concat(parts, 0);
+  embed(): Promise<Tensor2D> {
+    return embedBatch(this.replacement.model, this.batch);
   }
 
   /**
@@ -153,20 +145,14 @@ export class StackedPass implements Disposable {
   private contextOf(n_streams: number): PassContext {
     const known = this.contexts.get(n_streams);
     if (known) return known;
-    const { batch, owned } = this;
-    let context: PassContext | undefined;
-    tf.tidy(() => {
-      const sequences = { ...batch, n_rows: n_streams * batch.n_rows };
-      context = batchContext(this.replacement.model.config, sequences, NO_HOOKS);
-      const { rotary, masks } = context;
-      const tables = rotary ? [rotary.local, rotary.global].flatMap(({ cos, sin }) => [cos, sin]) : [];
-      for (const tensor of [...tables, masks.local, masks.global]) owned.own(tf.keep(tensor));
-    });
-    this.contexts.set(n_streams, context!);
-    return context!;
+    const { batch } = this;
+    const sequences = { ...batch, n_rows: n_streams * batch.n_rows };
+    const context = heldContext(this.replacement.model.config, sequences, NO_HOOKS);
+    this.contexts.set(n_streams, context);
+    return context;
   }
 
   [Symbol.dispose](): void {
-    this.owned[Symbol.dispose]();
+    for (const context of this.contexts.values()) context[Symbol.dispose]();
   }
 }

@@ -17,7 +17,7 @@ import {
   type BuildShape,
 } from './build-state.ts';
 import { collectWindow, type CollectOptions } from './collect.ts';
-import type { Corpus } from './corpus.ts';
+import { idsOf, type Corpus } from './corpus.ts';
 import { decoderTokens } from './decoder-tokens.ts';
 import type { LayerStatistics } from './layer-statistics.ts';
 import { featurePage } from './page.ts';
@@ -138,9 +138,10 @@ async function readCorpus(state: BuildState, options: BuildOptions): Promise<voi
   const { corpus, tokenizer, bosId, context, replacement, signal } = options;
   const checkpoints = new SaveInterval(() => state.save());
   try {
-    for await (const { text, place, next } of corpus.documents(state.progress.place)) {
+    for await (const document of corpus.documents(state.progress.place)) {
+      const { place, next } = document;
       options.onRead?.(place.offset, corpus.bytes);
-      const windows = windowsOf(tokenizer.encode(text), bosId, context);
+      const windows = windowsOf(idsOf(document, tokenizer), bosId, context);
       for (const tokens of windows.slice(state.progress.n_windows_of_document)) {
         signal?.throwIfAborted();
         await collectWindow(replacement, state, tokens, options);

@@ -21,7 +21,7 @@ import { replaceFile } from '../formats/replace-file.ts';
 import { errnoCode } from '../formats/system-errors.ts';
 import { diskError } from './disk.ts';
 import type { HubEnvironment } from './environment.ts';
-import { isCommitHash, isShortHash, type RepoFile } from './repo-file.ts';
+import { isDataset, isCommitHash, isShortHash, type RepoFile } from './repo-file.ts';
 
 export interface CachedFile {
   /** Path inside the repository, with forward slashes. */
@@ -41,7 +41,8 @@ export class RepoCache {
   constructor({ cacheDir, mayLink }: CachePlace, repo: string) {
     this.cacheDir = cacheDir;
     this.#mayLink = mayLink;
-    this.#name = `models--${repo.replace('/', '--')}`;
+    // `datasets/owner/name` has its kind in front already.
+    this.#name = (isDataset(repo) ? repo : `models/${repo}`).replaceAll('/', '--');
   }
 
   blobPath(etag: string): string {

@@ -4,7 +4,7 @@ import type { HubEnvironment } from './environment.ts';
 import { HubHttp } from './http.ts';
 import { nextPageOf } from './next-page.ts';
 import type { Subject } from './refusal.ts';
-import { isCommitHash, type RepoFile, toRepoFile } from './repo-file.ts';
+import { DATASETS, isCommitHash, isDataset, type RepoFile, toRepoFile } from './repo-file.ts';
 import type { RunOptions } from './retrier.ts';
 import type { Notice, RetryPolicy } from './retry.ts';
 
@@ -36,14 +36,12 @@ export class HubClient {
     if (isCommitHash(revision)) return revision;
     return this.#once(commitQuestion(repo, revision), () =>
       understood(repo, async () => {
-        const { modelInfo } = await hubPackage();
+        const { modelInfo, datasetInfo } = await hubPackage();
         const subject = revision === 'main' ? { repo } : { repo, revision };
-        const { sha } = await modelInfo({
-          name: repo,
-          revision,
-          additionalFields: ['sha'],
-          ...this.#through(subject, options),
-        });
+        const question = { revision, additionalFields: ['sha' as const], ...this.#through(subject, options) };
+        const { sha } = isDataset(repo)
+          ? await datasetInfo({ name: repo.slice(DATASETS.length), ...question })
+          : await modelInfo({ name: repo, ...question });
         if (!isCommitHash(sha)) throw badAnswer(repo, `no commit for revision '${revision}'`);
         return sha;
       }),

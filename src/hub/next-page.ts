@@ -3,7 +3,7 @@
  * it. So only path and query of a link are used, and the page is requested from the endpoint that gave the first one.
  */
 
-const API = '/api/models/';
+const API = /\/api\/(?:models|datasets)\//;
 /** One link of a header (RFC 8288): an address in angle brackets and its parameters. */
 const LINK = /<([^>]*)>((?:\s*;\s*[\w-]+\s*=\s*(?:"[^"]*"|[^",;\s]+))*)/g;
 const IS_NEXT = /;\s*rel\s*=\s*(?:"(?:[^"]*\s)?next(?:\s[^"]*)?"|next(?=[\s;]|$))/i;
@@ -16,7 +16,7 @@ export function nextPageOf(header: string | null, requested: string, endpoint: s
     const base = new URL(endpoint).pathname.replace(/\/$/, '');
     const path = pathname.startsWith(`${base}/`) ? pathname.slice(base.length) : pathname;
     // The Hub behind a mirror may have another base path: only the part from the API on is the same for both.
-    const from = path.indexOf(API);
+    const from = path.search(API);
     return `${endpoint}${from < 0 ? path : path.slice(from)}${search}`;
   }
   return undefined;

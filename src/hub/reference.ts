@@ -5,10 +5,11 @@ import { NotFoundError, UsageError } from '../errors.ts';
 import { isSafePath } from '../formats/safe-path.ts';
 import { nearest } from '../nearest.ts';
 import { expandPath } from './environment.ts';
+import { DATASETS } from './repo-file.ts';
 
 export interface HubReference {
   readonly kind: 'hub';
-  /** `owner/name`. */
+  /** `owner/name`; of a dataset `datasets/owner/name`, as the Hub's addresses have it. */
   readonly repo: string;
   /** Folder inside the repository, without a slash at either end. */
   readonly subfolder?: string;
@@ -82,6 +83,17 @@ export function parseHubUri(uri: string): HubFileReference {
     ...(reference.revision !== undefined && { revision: reference.revision }),
   };
 }
+
+/** `hf://datasets/owner/name[@revision][/path]`. Throws `UsageError` for what is none. */
+export function parseDatasetUri(uri: string): HubReference {
+  if (!uri.startsWith(DATASET_URI)) throw malformed(uri, `it does not start with '${DATASET_URI}'`);
+  const { repo, path, revision } = splitUri(`hf://${uri.slice(DATASET_URI.length)}`);
+  const reference = hubReference(uri, repo, path, revision);
+  return { ...reference, repo: `${DATASETS}${reference.repo}` };
+}
+
+/** How the address of a dataset, or of files of it, begins. */
+export const DATASET_URI = 'hf://datasets/';
 
 function looksLocal(text: string): boolean {
   return isAbsolute(text) || /^(?:\.{1,2}|~)(?:[/\\]|$)/.test(text);

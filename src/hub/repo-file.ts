@@ -62,3 +62,10 @@ export function toRepoFile(entry: ListedEntry, repo: string): RepoFile {
   }
   return { path: entry.path, bytes, etag };
 }
+
+/** In front of the name of a repository that is a dataset. */
+export const DATASETS = 'datasets/';
+
+export function isDataset(repo: string): boolean {
+  return repo.startsWith(DATASETS);
+}

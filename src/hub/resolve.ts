@@ -20,8 +20,10 @@ export { freeDiskBytes } from './disk.ts';
 export { type FilePart, readPart } from './parts.ts';
 export { listPresets, locate, type Located, type Preset, presetNames, readPreset } from './presets.ts';
 export {
+  DATASET_URI,
   type HubReference,
   type LocalReference,
+  parseDatasetUri,
   parseHubUri,
   parseReference,
   type Reference,

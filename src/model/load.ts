@@ -14,9 +14,16 @@ import { biasPath, expertPath, matrixPath } from './parameters.ts';
 import { placedSource, placedVector } from './part-source.ts';
 import { Transformer } from './transformer.ts';
 
+const UNEMBEDDING = 'unembed.W_U';
+
 export interface LoadOptions {
   /** Bytes of parameters that may stay in memory. */
   readonly budget?: MemoryBudget;
+  /**
+   * Reads the lowest layers only, default all: passes end after them. The unembedding, where it is a matrix of its own, is not read
+   * before it is used.
+   */
+  readonly layers?: number;
   readonly signal?: AbortSignal;
   readonly onProgress?: (doneBytes: number, totalBytes: number) => void;
 }
@@ -33,7 +40,13 @@ export async function loadTransformer(
 ): Promise<Transformer> {
   const { config, file } = checkpoint;
   const budget = options.budget ?? new MemoryBudget();
-  const totalBytes = checkpoint.weights.reduce((sum, { byteLength }) => sum + byteLength, 0);
+  const n_layers = options.layers ?? config.n_layers;
+  const isPart = n_layers < config.n_layers;
+  const totalBytes = checkpoint.weights.reduce(
+    (sum, { byteLength, layer, parameter }) =>
+      (layer ?? 0) < n_layers && !(isPart && parameter === UNEMBEDDING) ? sum + byteLength : sum,
+    0,
+  );
   const owned: Disposable[] = [];
   let doneBytes = 0;
   const progress = (bytes: number): void => options.onProgress?.((doneBytes += bytes), totalBytes);
@@ -45,6 +58,12 @@ export async function loadTransformer(
     const weight = await holdWeight(backend, budget, source, true);
     owned.push(weight);
     progress(byteLength);
+    return weight;
+  };
+  const later = (parameter: string): Weight => {
+    const { info, place } = weightOf(checkpoint, parameter);
+    const weight = backend.lazyWeight(placedSource(file, info, place));
+    owned.push(weight);
     return weight;
   };
   const numbers = async (parameter: string): Promise<Float32Array> => {
@@ -108,12 +127,13 @@ export async function loadTransformer(
   try {
     const W_E = await matrix('embed.W_E');
     const W_pos = config.positions === 'learned' ? await matrix('pos_embed.W_pos') : null;
-    const W_U = config.tie_word_embeddings ? W_E : await matrix('unembed.W_U');
+    const W_U = config.tie_word_embeddings ? W_E : isPart ? later(UNEMBEDDING) : await matrix(UNEMBEDDING);
     const blocks: BlockWeights[] = [];
-    for (let layer = 0; layer < config.n_layers; layer++) blocks.push(await block(layer));
+    for (let layer = 0; layer < n_layers; layer++) blocks.push(await block(layer));
     const ln_final = await norm('ln_final');
     const dispose = (): void => owned.forEach((one) => one[Symbol.dispose]());
-    return new Transformer(config, { W_E, W_pos, W_U, ln_final, blocks, [Symbol.dispose]: dispose });
+    const used = isPart ? { ...config, n_layers } : config;
+    return new Transformer(used, { W_E, W_pos, W_U, ln_final, blocks, [Symbol.dispose]: dispose });
   } catch (error) {
     for (const one of owned) one[Symbol.dispose]();
     throw error;

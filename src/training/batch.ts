@@ -2,8 +2,10 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { attentionMask, type PassContext } from '../model/attention.ts';
 import type { HookPoints } from '../model/activation-cache.ts';
+import type { Tensor2D } from '../backend/backend.ts';
 import type { TransformerConfig } from '../model/config.ts';
 import { rotaryTable, type Rotary, type RotaryTable } from '../model/rope.ts';
+import type { Transformer } from '../model/transformer.ts';
 
 /** Rows padded at their end to one length; under causal attention no token depends on the padding. */
 export interface Batch {
@@ -50,7 +52,11 @@ export function batchOf(rows: readonly ArrayLike<number>[], n_ignored = 1): Batc
 }
 
 /** Masks and angles of a batch. Called inside a tidy, which owns them. */
-export function batchContext(config: TransformerConfig, batch: Batch, hooks: HookPoints): PassContext {
+export function batchContext(
+  config: TransformerConfig,
+  batch: Pick<Batch, 'n_rows' | 'length'>,
+  hooks: HookPoints,
+): PassContext {
   const { n_rows, length } = batch;
   const repeated = (rotary: Rotary): RotaryTable => {
     const { cos, sin } = rotaryTable(0, length, rotary);
@@ -67,4 +73,34 @@ export function batchContext(config: TransformerConfig, batch: Batch, hooks: Hoo
       global: attentionMask(0, length, 'global', config.window_size),
     },
   };
+}
+
+/** The same for passes that await: dispose it, or take it with `using`. */
+export function heldContext(
+  config: TransformerConfig,
+  batch: Pick<Batch, 'n_rows' | 'length'>,
+  hooks: HookPoints,
+): PassContext & Disposable {
+  let context: PassContext | undefined;
+  const held: tf.Tensor[] = [];
+  tf.tidy(() => {
+    context = batchContext(config, batch, hooks);
+    const { rotary, masks } = context;
+    const tables = rotary ? [rotary.local, rotary.global].flatMap(({ cos, sin }) => [cos, sin]) : [];
+    for (const tensor of [...tables, masks.local, masks.global]) held.push(tf.keep(tensor));
+  });
+  return { ...context!, [Symbol.dispose]: () => tf.dispose(held) };
+}
+
+/** The residual stream before the first layer, [n_rows · length, d_model]. Belongs to the caller. */
+export async function embedBatch(model: Transformer, { n_rows, length, tokens }: Batch): Promise<Tensor2D> {
+  const parts: Tensor2D[] = [];
+  try {
+    for (let r = 0; r < n_rows; r++) {
+      parts.push(await model.embed(tokens.subarray(r * length, (r + 1) * length)));
+    }
+    return tf.concat(parts, 0);
+  } finally {
+    tf.dispose(parts);
+  }
 }

@@ -10,3 +10,16 @@ export function learningRate(step: number, steps: number, peak: number): number 
   const progress = (step - warmup) / Math.max(1, steps - warmup);
   return peak * (LAST_SHARE + (1 - LAST_SHARE) * 0.5 * (1 + Math.cos(Math.PI * progress)));
 }
+
+/** A schedule whose ends are chosen: shares of the work, in which the rate rises from 0 and falls to 0, linearly. */
+export interface RateEnds {
+  readonly warmup: number;
+  readonly decay: number;
+}
+
+/** The rate when a share `progress` of the work is done. */
+export function steadyRate(progress: number, peak: number, { warmup, decay }: RateEnds): number {
+  const rising = warmup > 0 ? progress / warmup : 1;
+  const falling = decay > 0 ? (1 - progress) / decay : 1;
+  return peak * Math.max(0, Math.min(1, rising, falling));
+}

@@ -2,14 +2,19 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
 import { BadFileError, NotFoundError } from '../../src/errors.ts';
-import { Corpus, type CorpusPosition, type Document } from '../../src/features/corpus.ts';
+import { Corpus, type CorpusFormat, type CorpusPosition, type Document } from '../../src/features/corpus.ts';
 import { scratchFolder } from '../support/scratch.ts';
 
 const START: CorpusPosition = { offset: 0, line: 0 };
 
-async function documents(path: string, from: CorpusPosition = START): Promise<Document[]> {
-  using corpus = await Corpus.open(path);
+async function documents(
+  path: string,
+  from: CorpusPosition = START,
+  format: CorpusFormat = {},
+): Promise<Document[]> {
+  using corpus = await Corpus.open(path, format);
   const found: Document[] = [];
   for await (const document of corpus.documents(from)) found.push(document);
   return found;
@@ -79,5 +84,43 @@ describe('a corpus', () => {
     for (const text of ['abc', 'abd', 'abcd', 'bbc']) found.push(await fingerprint(text));
     expect(new Set(found).size).toBe(4);
     expect(await fingerprint('abc')).toBe(found[0]);
+  });
+
+  it.each(['snappy', 'zstd', 'gzip'])(
+    'reads a column of a Parquet file (%s), from any row on',
+    async (name) => {
+      const path = fileURLToPath(new URL(`../fixtures/corpora/${name}.parquet`, import.meta.url));
+      const all = await documents(path);
+      expect(texts(all)).toEqual(['one two', 'three', 'vier fünf', 'six\nseven', 'eight']);
+      for (const [i, { place, next }] of all.entries()) {
+        expect(texts(await documents(path, place))).toEqual(texts(all.slice(i)));
+        expect(texts(await documents(path, next))).toEqual(texts(all.slice(i + 1)));
+      }
+      const column = (field: string) => documents(path, START, { field });
+      await expect(column('body')).rejects.toThrow("no column 'body'; it has id, text, n");
+      await expect(column('n')).rejects.toThrow('row 0: n is not a text');
+    },
+  );
+
+  it('that is named as Parquet and is not is refused', async () => {
+    using scratch = scratchFolder();
+    const path = join(scratch.path, 'text.parquet');
+    writeFileSync(path, 'one two three, and no Parquet');
+    await expect(documents(path)).rejects.toThrow(BadFileError);
+    await expect(documents(path)).rejects.toThrow('cannot be read as Parquet');
+  });
+
+  it('takes token ids, other fields, and files as one document', async () => {
+    using scratch = scratchFolder();
+    const path = join(scratch.path, 'ids.jsonl');
+    writeFileSync(path, '{"tokens": [3, 1, 4]}\n{"body": "x"}\n');
+    await expect(documents(path)).rejects.toThrow('line 2');
+    const found = await documents(path, START, { field: 'body' });
+    expect(found.map(({ text, tokens }) => tokens ?? text)).toEqual([[3, 1, 4], 'x']);
+    const whole = join(scratch.path, 'whole.md');
+    writeFileSync(whole, '# One\n\nTwo\n');
+    const [only, ...more] = await documents(whole, START, { isWhole: true });
+    expect([only!.text, more]).toEqual(['# One\n\nTwo\n', []]);
+    expect(await documents(whole, only!.next, { isWhole: true })).toEqual([]);
   });
 });

@@ -161,8 +161,11 @@ export class HubServer implements AsyncDisposable {
       return refuse(response, 404, 'OutsideTheMirror');
     const pathname = host === 'hub' ? whole.slice(this.base.length) : whole;
     const place = `${method} ${pathname}`;
-    const api = /^\w+ \/api\/models\/([^/]+\/[^/]+)\/(revision|tree|paths-info)\/([^/]+)$/.exec(place);
-    const file = /^\w+ \/([^/]+\/[^/]+)\/resolve\/([^/]+)\/(.+)$/.exec(place);
+    const api =
+      /^\w+ \/api\/(?:models\/)?((?:datasets\/)?[^/]+\/[^/]+)\/(revision|tree|paths-info)\/([^/]+)$/.exec(
+        place,
+      );
+    const file = /^\w+ \/((?:datasets\/)?[^/]+\/[^/]+)\/resolve\/([^/]+)\/(.+)$/.exec(place);
     const token = authorization?.replace('Bearer ', '');
     const write = { method, host, pathname, body, raw, token, response };
     if (this.writes.serve(write)) return;
@@ -220,7 +223,7 @@ export class HubServer implements AsyncDisposable {
       ...entries,
     ];
     if (from + PAGE_ENTRIES < all.length) {
-      const next = `/api/models/${name}/tree/${revision}?recursive=true&cursor=${from + PAGE_ENTRIES}`;
+      const next = `/api/${name.startsWith('datasets/') ? '' : 'models/'}${name}/tree/${revision}?recursive=true&cursor=${from + PAGE_ENTRIES}`;
       response.setHeader('Link', this.linkTo(next));
     }
     json(response, all.slice(from, from + PAGE_ENTRIES));

@@ -5,6 +5,7 @@ import type { Arithmetic, Backend, CudaCard } from '../backend.ts';
 import { listCudaCards, shownCard } from '../cuda-cards.ts';
 import { hostFinder } from '../host-entries.ts';
 import { hostSum } from '../host-sum.ts';
+import { genericSparse } from '../sparse.ts';
 import { weightsOf } from '../weight.ts';
 import { CardFinder } from './card-entries.ts';
 import { cardEngine } from './card-engine.ts';
@@ -12,6 +13,7 @@ import { CardSum } from './card-sum.ts';
 import { RawOps } from './binding.ts';
 import { nativeEngine } from './native-products.ts';
 import { BACKEND_NAME, loadTensorflow } from './load.ts';
+import { nativeSparse } from './sparse.ts';
 import { tensorflowEngine } from './engine.ts';
 
 /**
@@ -61,6 +63,7 @@ export async function openTensorflow(options: OpenOptions): Promise<Backend> {
     version: `TensorFlow ${binding.TF_Version}`,
     arithmetic,
     kernel: own?.kernel ?? null,
+    sparse: own ? nativeSparse(raw, kernels) : genericSparse,
     ...weights,
     entryFinder: isOnCard ? (rule) => new CardFinder(raw, kernels, rule) : hostFinder,
     matrixSum: isOnCard ? (rows, columns) => new CardSum(rows, columns) : hostSum,

@@ -23,7 +23,7 @@ export interface OpAttribute {
   readonly value: unknown;
 }
 
-interface OpResult {
+export interface OpResult {
   readonly id: number;
   readonly shape: number[];
   readonly dtype: number;
@@ -193,6 +193,21 @@ export class RawOps {
     const result = this.stored('TracerGather', [this.bool('flag', axis === 'columns')], [indexId, handleId]);
     this.delete(indexId);
     return result;
+  }
+
+  /** An op of the addon that meets a few rows of a matrix (`native/products/sparse.h`); `numbers` are its last inputs. */
+  sparseOp(
+    name: 'TracerWeightedSum' | 'TracerRowDots' | 'TracerScatteredSum' | 'TracerLargest',
+    inputs: readonly number[],
+    numbers: readonly number[] = [],
+  ): OpResult[] {
+    const scalars = numbers.map((value) => this.integer(value));
+    try {
+      const all = [...inputs, ...scalars];
+      return this.binding.executeOp(name, [this.bool('flag', false)], all, name === 'TracerLargest' ? 2 : 1);
+    } finally {
+      this.delete(...scalars);
+    }
   }
 
   /** Throws `BadFileError` when a mapped file lost its end: what was computed from it is wrong. */

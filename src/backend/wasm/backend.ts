@@ -5,6 +5,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Backend } from '../backend.ts';
 import { hostFinder } from '../host-entries.ts';
 import { hostSum } from '../host-sum.ts';
+import { genericSparse } from '../sparse.ts';
 import { weightsOf } from '../weight.ts';
 import { wasmEngine } from './engine.ts';
 
@@ -29,6 +30,7 @@ export async function openWasm(): Promise<Backend> {
     version: `TF.js wasm ${wasm.version_wasm}`,
     arithmetic: 'float32',
     kernel: null,
+    sparse: genericSparse,
     ...weightsOf(wasmEngine()),
     entryFinder: hostFinder,
     matrixSum: hostSum,

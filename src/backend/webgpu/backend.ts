@@ -1,6 +1,7 @@
 /** Backend, WebGPU: TF.js' kernels over a device of Dawn for Node, by Vulkan, Metal or Direct3D 12. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Backend } from '../backend.ts';
+import { genericSparse } from '../sparse.ts';
 import { weightsOf } from '../weight.ts';
 import { BufferPool } from './buffer-pool.ts';
 import { adapterName, openAdapter, openDevice, type OpenedDevice } from './device.ts';
@@ -44,6 +45,7 @@ export async function openWebgpu(mustBeFast?: { readonly weightBytes: number }):
     version,
     arithmetic: 'float32',
     kernel: null,
+    sparse: genericSparse,
     ...weightsOf(webgpuEngine(kernels)),
     entryFinder: (rule) => new DeviceFinder(kernels, rule),
     matrixSum: (rows, columns) => new DeviceSum(kernels, [rows, columns]),

@@ -1,13 +1,13 @@
 /** Engine, verb `evaluate`: the files of a corpus. */
 import { BadFileError, UsageError } from '../../errors.ts';
-import { Corpus } from '../../features/corpus.ts';
+import { Corpus, type CorpusFormat } from '../../features/corpus.ts';
 
 export interface OpenCorpora extends Disposable {
   readonly all: readonly Corpus[];
 }
 
 /** Throws `UsageError` where none is named, and what opening them throws. */
-export async function openCorpora(paths: readonly string[]): Promise<OpenCorpora> {
+export async function openCorpora(paths: readonly string[], format: CorpusFormat = {}): Promise<OpenCorpora> {
   if (paths.length === 0) {
     throw new UsageError({
       code: 'no_corpus',
@@ -18,7 +18,7 @@ export async function openCorpora(paths: readonly string[]): Promise<OpenCorpora
   const all: Corpus[] = [];
   const close = (): void => all.forEach((corpus) => corpus[Symbol.dispose]());
   try {
-    for (const path of paths) all.push(await Corpus.open(path));
+    for (const path of paths) all.push(await Corpus.open(path, format));
     return { all, [Symbol.dispose]: close };
   } catch (error) {
     close();

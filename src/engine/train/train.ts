@@ -1,0 +1,242 @@
+/** Engine, verb `train`: a transcoder set for any model, from a corpus. */
+import { existsSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { UsageError } from '../../errors.ts';
+import type { CorpusFormat } from '../../features/corpus.ts';
+import { checkWritable, writeFileAtomic } from '../../formats/atomic.ts';
+import { acquireLock } from '../../formats/lock.ts';
+import { activationsInTurn, type ActivationOptions } from '../../trainer/activations.ts';
+import { LiveBlocks } from '../../trainer/blocks.ts';
+import { heldRows, jsonLinesOf, type HeldDocuments } from '../../trainer/held-documents.ts';
+import { planOf } from '../../trainer/plan.ts';
+import type { Recipe } from '../../trainer/recipe.ts';
+import type { RowFeedOptions, RowFeedState } from '../../trainer/row-feed.ts';
+import type { RowSource } from '../../trainer/rows.ts';
+import { checkpointFile, STATE_FOLDER, type TrainOptions } from '../../trainer/options.ts';
+import { trainSet } from '../../trainer/train.ts';
+import { NO_SET } from '../../transcoder/no-set.ts';
+import { openCorpora } from '../evaluate/corpora.ts';
+import { evaluate } from '../evaluate/evaluate.ts';
+import type { EvaluateResult } from '../evaluate/types.ts';
+import { contextOf } from '../features/context.ts';
+import { openSubject, openTokenizer, promptRuleOf } from '../opened-subject.ts';
+import { PromptReader } from '../prompt-reader.ts';
+import { openBackend } from '../session.ts';
+import { peakRssBytes, Stopwatch } from '../stopwatch.ts';
+import { writtenFile } from '../written-file.ts';
+import { writeCard } from './card.ts';
+import { corpusFiles, countTokens, heldOutOf } from './documents.ts';
+import { identityOf, planOfInterrupted } from './identity.ts';
+import { loadModel, memoryOf } from './memory.ts';
+import { ProgressLine } from './progress-line.ts';
+import { recipeOf } from './recipe.ts';
+import { storedSource } from './source.ts';
+import type { Trained } from './trained.ts';
+import { TRAIN_DEFAULTS, type TrainRequest, type TrainResult } from './types.ts';
+
+const HELD_OUT_FILE = 'held-out.jsonl';
+const CONFIG_OF_SET = 'config.yaml';
+
+/**
+ * Loads the model up to the highest layer that is wanted, trains, writes the set and evaluates it. Throws `UsageError` for what the model
+ * does not have and for a folder with a set or an interrupted training in it, and what `trainSet` throws.
+ */
+export async function train(request: TrainRequest): Promise<TrainResult> {
+  const { output } = request;
+  await checkWritable(join(output, CONFIG_OF_SET));
+  refuseFinished(request);
+  const stopwatch = new Stopwatch();
+  await using _lock = await acquireLock(join(output, STATE_FOLDER, 'lock'), {
+    signal: request.signal,
+    onWait: () => {
+      throw inUse(output);
+    },
+  });
+  const trained = await trainOnModel(request, stopwatch);
+  const { held, recipe } = trained;
+  const evaluation =
+    held.documents.length === 0
+      ? null
+      : await stopwatch.time('evaluate', () => evaluateHeldOut(request, trained.context, held));
+  if (!evaluation) {
+    const message = 'There is no document to evaluate on: --held-out FILE names some';
+    request.onProgress?.({ kind: 'warning', message });
+  }
+  await writeCard(join(output, 'README.md'), { request, trained, evaluation });
+  await rm(join(output, STATE_FOLDER), { recursive: true, force: true });
+  const { outcome } = trained;
+  return {
+    model: trained.modelName,
+    output,
+    backend: trained.backend.name,
+    device: trained.backend.device,
+    corpus: request.corpus,
+    context: trained.context,
+    recipe,
+    passes: trained.plan.passes,
+    n_steps: outcome.n_steps,
+    n_resumed_steps: outcome.n_resumed_steps,
+    n_tokens: outcome.n_tokens,
+    tokens_per_second: trained.tokensPerSecond,
+    corpus_ended: outcome.endedEarly,
+    held_out: outcome.heldOut,
+    evaluation,
+    files: await Promise.all(filesOf(recipe, output).map(writtenFile)),
+    timings_ms: stopwatch.timings_ms,
+    peak_rss_bytes: peakRssBytes(),
+  };
+}
+
+/** All that needs the model; it is freed before the set is evaluated. */
+async function trainOnModel(request: TrainRequest, stopwatch: Stopwatch): Promise<Trained> {
+  const { output, signal } = request;
+  const format: CorpusFormat = { field: request.field, isWhole: request.wholeFiles };
+  using corpora = await openCorpora(await corpusFiles(request, request.corpus), format);
+  using opened = await stopwatch.time('resolve', () =>
+    openSubject({ ...request, transcoders: NO_SET }, { mayLackSet: true }),
+  );
+  const { model: named } = opened.subject;
+  const { config } = named;
+  recipeOf(request, config, request.tokens ?? 1); // refuses what the model does not have, before the corpus is read
+  const context = contextOf(request.context, TRAIN_DEFAULTS.context, config);
+  const tokenizer = await stopwatch.time('tokenizer', () => openTokenizer(named));
+  const { n_ignored } = promptRuleOf(opened.subject);
+  const prompts = new PromptReader(tokenizer, promptRuleOf(opened.subject), request.bos);
+  const held = await heldOutOf(request, corpora, tokenizer, format);
+  const rows: RowSource = {
+    corpora: corpora.all,
+    tokenizer,
+    bosId: prompts.bosId,
+    separatorId: tokenizer.eosId,
+    context,
+    isPacked: request.packing ?? true,
+    isHeldOut: held.isHeldOut,
+  };
+  const tokens = request.tokens ?? (await countTokens(request, rows, n_ignored));
+  const recipe = recipeOf(request, config, tokens);
+  const shuffledRows = request.shuffle ?? TRAIN_DEFAULTS.shuffledRows;
+  const epochs = request.epochs ?? TRAIN_DEFAULTS.epochs;
+  const feed = { shuffledRows, seed: recipe.seed, epochs };
+  const memory = memoryOf(request, opened, recipe);
+  const backend = await stopwatch.time('backend', () =>
+    openBackend({ ...request, dtype: 'float32' }, memory.model, (event) => request.onProgress?.(event)),
+  );
+  using model = await stopwatch.time('load', () => loadModel(backend, opened, recipe, memory.model, request));
+  const planned = planOf({
+    recipe,
+    n_layers: config.n_layers,
+    d_model: config.d_model,
+    maxBytes: memory.training,
+    blockTokens: shuffledRows > 0 ? TRAIN_DEFAULTS.blockTokens : recipe.batchTokens,
+  });
+  const plan = { ...planned, ...(request.resume && (await planOfInterrupted(output))) };
+  const activations = (layers: readonly number[]): ActivationOptions => ({
+    model,
+    layers,
+    feature_input_hook: recipe.feature_input_hook,
+    feature_output_hook: recipe.feature_output_hook,
+    n_ignored,
+    specialIds: tokenizer.specialIds,
+    signal,
+  });
+  const identity = await identityOf(request, { opened, corpora, recipe, plan, context, backend, rows });
+  const progress = new ProgressLine(plan, recipe, request.onProgress);
+  progress.announce();
+  const evaluated = heldRows(held, tokenizer, prompts.bosId, context);
+  const modelName =
+    named.source.kind === 'folder' || named.source.kind === 'file'
+      ? resolve(request.model!)
+      : named.source.name;
+  const live = (layers: readonly number[], of: RowFeedOptions, blockTokens: number, state?: RowFeedState) =>
+    new LiveBlocks({ rows, feed: of, activations: activations(layers), blockTokens }, state);
+  const source: TrainOptions['source'] =
+    request.store === undefined
+      ? (layers, state) => live(layers, feed, plan.blockTokens, state as RowFeedState | undefined)
+      : await stopwatch.time('store', () =>
+          storedSource(request, { recipe, plan, identity, config, epochs }, (tokens, state) =>
+            live(recipe.layers, { ...feed, epochs: 1 }, tokens, state),
+          ),
+        );
+  const outcome = await stopwatch.time('train', () =>
+    trainSet({
+      recipe,
+      plan,
+      sparse: backend.sparse,
+      n_layers: config.n_layers,
+      d_model: config.d_model,
+      modelName,
+      source,
+      isShuffled: shuffledRows > 0,
+      heldOut: (layers) => activationsInTurn(evaluated, activations(layers)),
+      evaluateEvery: request.evaluateEvery ?? null,
+      folder: output,
+      identity,
+      checkpointEveryMs: (request.checkpointEvery ?? TRAIN_DEFAULTS.checkpointMinutes) * MS_PER_MINUTE,
+      signal,
+      onStep: (event) => {
+        progress.step(event);
+        request.onStep?.(event);
+      },
+      onNote: (message) => request.onProgress?.({ kind: 'note', message }),
+    }),
+  );
+  const { tokensPerSecond } = progress;
+  return { modelName, backend, recipe, plan, context, identity, held, outcome, tokensPerSecond };
+}
+
+const MS_PER_MINUTE = 60_000;
+
+function refuseFinished({ output, resume }: TrainRequest): void {
+  const isInterrupted = existsSync(checkpointFile(output));
+  if (isInterrupted && !resume) {
+    throw new UsageError({
+      code: 'training_interrupted',
+      message: `${join(output, STATE_FOLDER)} holds the state of a training that was interrupted`,
+      hint: '--resume continues with it; remove that folder to begin anew.',
+    });
+  }
+  if (!isInterrupted && existsSync(join(output, CONFIG_OF_SET))) {
+    throw new UsageError({
+      code: 'set_exists',
+      message: `${output} holds a set already`,
+      hint: 'Give --output another folder, or remove this one.',
+    });
+  }
+}
+
+function inUse(output: string): UsageError {
+  return new UsageError({
+    code: 'training_running',
+    message: `another training is writing to ${output}`,
+    hint: 'Wait until it is done, or give --output another folder.',
+  });
+}
+
+async function evaluateHeldOut(
+  request: TrainRequest,
+  context: number,
+  held: HeldDocuments,
+): Promise<EvaluateResult> {
+  const file = join(request.output, HELD_OUT_FILE);
+  await writeFileAtomic(file, jsonLinesOf(held));
+  return await evaluate({
+    ...request,
+    dtype: 'float32',
+    tokens: undefined,
+    layers: undefined,
+    resume: false,
+    transcoders: resolve(request.output),
+    allowMissingLayers: true,
+    corpus: [file],
+    context,
+  });
+}
+
+function filesOf({ kind, layers }: Recipe, output: string): string[] {
+  const ofLayer = (layer: number): string[] =>
+    kind === 'per-layer'
+      ? [`layer_${layer}.safetensors`]
+      : [`W_enc_${layer}.safetensors`, `W_dec_${layer}.safetensors`];
+  return ['config.yaml', 'README.md', ...layers.flatMap(ofLayer)].map((name) => join(output, name));
+}

@@ -1,0 +1,88 @@
+/** Trainer: dead features begin again, at tokens that are badly rebuilt. */
+import * as tf from '@tensorflow/tfjs-core';
+import type { Tensor, Tensor2D } from '../backend/backend.ts';
+import { Random } from '../random.ts';
+import type { Coder } from './coder.ts';
+import type { DeviceParameter } from './optimizer.ts';
+import type { Recipe } from './recipe.ts';
+
+/** Several features begin at similar tokens and are active together, so each writes only a part of what is missing. */
+const WRITTEN_SHARE = 0.2;
+/** No feature begins again in the last part of a training: it has to be trained for some time. */
+export const REVIVING_SHARE = 0.75;
+
+export interface Missing {
+  /** Normalised inputs [n, d_model]. */
+  readonly x: Tensor2D;
+  /** What is written less what is wanted, in all layers that the coder writes into, [n, n_written · d_model]. */
+  readonly error: Tensor2D;
+}
+
+/**
+ * Each dead feature is aimed at a token drawn in proportion to its squared error: it reads the token's input and writes a part of
+ * what is missing there. Returns how many there were. The same seed and step give the same draws.
+ */
+export async function revive(
+  coder: Coder,
+  recipe: Recipe,
+  { x, error }: Missing,
+  step: number,
+): Promise<number> {
+  const idle = await coder.idle.data<'float32'>();
+  const dead = [...idle.keys()].filter((feature) => idle[feature]! >= recipe.deadAfterTokens);
+  if (dead.length === 0) return 0;
+  const [inputs, errors] = [await x.data<'float32'>(), await error.data<'float32'>()];
+  const [n, d_model] = x.shape;
+  const columns = error.shape[1];
+  const squares = Array.from({ length: n }, (_, i) =>
+    errors.subarray(i * columns, (i + 1) * columns).reduce((sum, e) => sum + e * e, 0),
+  );
+  const random = new Random(recipe.seed ^ Math.imul(step, STEP_STRIDE) ^ coder.layer);
+  const tokens = new Map(
+    dead.map((feature) => [feature, random.weighted(TOKENS(n), (token) => squares[token]!)]),
+  );
+  const read = new Map<number, Float32Array>();
+  const write = new Map<number, Float32Array>();
+  for (const [feature, token] of tokens) {
+    const input = inputs.subarray(token * d_model, (token + 1) * d_model);
+    const length = Math.sqrt(input.reduce((sum, value) => sum + value * value, 0)) || 1;
+    // Rows of encoders begin with length 1 (`Coder`); the pre-activation at the token is then the length of its input.
+    read.set(
+      feature,
+      input.map((value) => value / length),
+    );
+    const wanted = errors.subarray(token * columns, (token + 1) * columns);
+    write.set(
+      feature,
+      wanted.map((value) => (-WRITTEN_SHARE * value) / length),
+    );
+  }
+  await setRows(coder.W_enc, recipe, read);
+  await setRows(coder.W_dec, recipe, write);
+  await setRows(coder.b_enc, recipe, new Map(dead.map((feature) => [feature, ZERO])));
+  coder.wake(dead);
+  return dead.length;
+}
+
+const STEP_STRIDE = 0x85ebca6b;
+const ZERO = new Float32Array(1);
+const TOKENS = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
+
+/** Rows of a parameter get new values, and running means of 0. */
+async function setRows(
+  parameter: DeviceParameter,
+  { optimizer }: Recipe,
+  rows: ReadonlyMap<number, Float32Array>,
+): Promise<void> {
+  const tensors: Tensor[] = [];
+  for (const [i, [, tensor]] of parameter.tensors(optimizer).entries()) {
+    const values = (await tensor.data<'float32'>()).slice();
+    for (const [row, value] of rows) {
+      if (i === 0) values.set(value, row * value.length);
+      else values.fill(0, row * value.length, (row + 1) * value.length);
+    }
+    tensors.push(tf.tensor(values, tensor.shape));
+  }
+  parameter.replace(tensors);
+  parameter.normalise();
+}

@@ -1,0 +1,199 @@
+/**
+ * Trainer: activations on disk, so that the model runs once however many passes and epochs follow. A shard is the block of a reading of
+ * the corpus: a safetensors file of bfloat16 numbers, written whole or not at all, with a checksum of its own numbers.
+ */
+import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import * as v from 'valibot';
+import { BadFileError, ExhaustedError } from '../errors.ts';
+import { writeFileAtomic } from '../formats/atomic.ts';
+import { narrowToBfloat16, widen } from '../formats/dtype.ts';
+import { jsonObject, jsonRecord } from '../formats/json-object.ts';
+import { readJson } from '../formats/json.ts';
+import { openSafetensors } from '../formats/safetensors.ts';
+import { writeSafetensors, type TensorToWrite } from '../formats/safetensors-writer.ts';
+import { folderState } from '../backend/disk.ts';
+import { Random } from '../random.ts';
+import type { Block, LayerValues } from './activations.ts';
+import type { BlockSource } from './batches.ts';
+import type { TrainIdentity } from './checkpoint.ts';
+import type { RowFeedState } from './row-feed.ts';
+
+const INDEX_FILE = 'store.json';
+
+const count = v.pipe(v.number(), v.integer(), v.minValue(0));
+const Index = jsonObject({
+  identity: jsonRecord(v.string(), v.string()),
+  /** One a shard, in order; a checksum a layer. */
+  shards: v.array(jsonObject({ n: count, sha256: v.array(v.string()) })),
+  /** Where the corpus is read on; null: it has been read. */
+  next: v.nullable(v.unknown()),
+});
+type Index = v.InferOutput<typeof Index>;
+
+export interface StoreOptions {
+  readonly folder: string;
+  /** What the numbers depend on. */
+  readonly identity: TrainIdentity;
+  readonly layers: readonly number[];
+  readonly d_model: number;
+  /** Tokens that are wanted. */
+  readonly tokens: number;
+}
+
+export interface StoredState {
+  readonly epoch: number;
+  /** Shards of the epoch that were given. */
+  readonly given: number;
+}
+
+const STORED_BYTES = 2;
+/** Inputs and outputs. */
+const SIDES = 2;
+
+/** Bytes of the numbers of so many tokens. */
+export function storeBytes({
+  layers,
+  d_model,
+  tokens,
+}: Pick<StoreOptions, 'layers' | 'd_model' | 'tokens'>): number {
+  return layers.length * SIDES * d_model * tokens * STORED_BYTES;
+}
+
+export class ActivationStore {
+  readonly #options: StoreOptions;
+  #index: Index;
+
+  private constructor(options: StoreOptions, index: Index) {
+    this.#options = options;
+    this.#index = index;
+  }
+
+  /**
+   * Opens a folder, new or with shards of an earlier run. Throws `BadFileError` for those of another model, corpus or layers, and
+   * `ExhaustedError` where the disk has no room for all.
+   */
+  static async open(options: StoreOptions): Promise<ActivationStore> {
+    const path = join(options.folder, INDEX_FILE);
+    const index: Index = existsSync(path)
+      ? await readJson(path, Index)
+      : { identity: options.identity, shards: [], next: FROM_THE_START };
+    for (const [name, value] of Object.entries(options.identity)) {
+      const found = index.identity[name];
+      if (found === value) continue;
+      throw new BadFileError({
+        code: 'other_store',
+        message: `${path} is of other activations: ${name} is ${found ?? 'not known'}, expected ${value}`,
+        hint: 'Give --store another folder, or remove this one.',
+      });
+    }
+    const store = new ActivationStore(options, index);
+    const needed = storeBytes({ ...options, tokens: Math.max(0, options.tokens - store.n_tokens) });
+    const { freeBytes } = await folderState(options.folder);
+    if (needed > freeBytes) {
+      throw new ExhaustedError({
+        code: 'disk_full',
+        message: `${options.folder}: the activations of ${options.tokens} tokens take ${needed} bytes more, the disk has ${freeBytes}`,
+        hint: 'Give --store a folder on a larger disk, fewer --tokens or --layers, or leave --store out.',
+      });
+    }
+    return store;
+  }
+
+  get n_tokens(): number {
+    return this.#index.shards.reduce((sum, { n }) => sum + n, 0);
+  }
+
+  /** Where a source of blocks has to begin to bring what is missing; undefined: at the beginning. Null: nothing is. */
+  get missingFrom(): RowFeedState | undefined | null {
+    const { next } = this.#index;
+    if (next === null || this.n_tokens >= this.#options.tokens) return null;
+    return next === FROM_THE_START ? undefined : (next as RowFeedState);
+  }
+
+  /** Writes the blocks of a source until there are enough tokens. An interrupted one is gone on with from the last shard. */
+  async fill(source: BlockSource<RowFeedState>, onShard?: (tokens: number) => void): Promise<void> {
+    while (this.n_tokens < this.#options.tokens) {
+      const block = await source.next();
+      if (block && block.n > 0) await this.#write(block);
+      this.#index = { ...this.#index, next: block ? source.state : null };
+      await writeFileAtomic(join(this.#options.folder, INDEX_FILE), JSON.stringify(this.#index));
+      if (!block) return;
+      onShard?.(this.n_tokens);
+    }
+  }
+
+  async #write({ n, layers }: Block): Promise<void> {
+    const sha256: string[] = [];
+    const tensors: TensorToWrite[] = [];
+    for (const layer of this.#options.layers) {
+      const hash = createHash('sha256');
+      for (const side of ['x', 'y'] as const) {
+        const data = narrowToBfloat16(layers.get(layer)![side]);
+        hash.update(new Uint8Array(data.buffer));
+        tensors.push({ name: nameOf(layer, side), dtype: 'BF16', shape: [n, this.#options.d_model], data });
+      }
+      sha256.push(hash.digest('hex'));
+    }
+    await writeSafetensors(this.#fileOf(this.#index.shards.length), tensors);
+    this.#index = { ...this.#index, shards: [...this.#index.shards, { n, sha256 }] };
+  }
+
+  #fileOf(shard: number): string {
+    return join(this.#options.folder, `shard_${shard}.safetensors`);
+  }
+
+  /** Shards in an order that seed and epoch decide, with these layers alone. `next` throws `BadFileError` for other numbers than were written. */
+  blocks(
+    layers: readonly number[],
+    epochs: number,
+    seed: number,
+    state?: StoredState,
+  ): BlockSource<StoredState> {
+    let now = state ?? { epoch: 0, given: 0 };
+    const { shards } = this.#index;
+    const next = async (): Promise<Block | null> => {
+      if (now.given === shards.length) now = { epoch: now.epoch + 1, given: 0 };
+      if (now.epoch >= epochs || shards.length === 0) return null;
+      const order = new Random(seed + now.epoch).shuffled([...shards.keys()]);
+      const block = await this.#read(order[now.given]!, layers);
+      now = { ...now, given: now.given + 1 };
+      return block;
+    };
+    return {
+      get state() {
+        return now;
+      },
+      next,
+    };
+  }
+
+  async #read(shard: number, layers: readonly number[]): Promise<Block> {
+    const path = this.#fileOf(shard);
+    const { n, sha256 } = this.#index.shards[shard]!;
+    using file = await openSafetensors(path);
+    const found = new Map<number, LayerValues>();
+    for (const layer of layers) {
+      const [x, y] = [await file.read(nameOf(layer, 'x')), await file.read(nameOf(layer, 'y'))];
+      const own = createHash('sha256').update(x).update(y).digest('hex');
+      if (own !== sha256[this.#options.layers.indexOf(layer)]) throw damaged(path, layer);
+      found.set(layer, { x: widen(x, 'BF16'), y: widen(y, 'BF16') });
+    }
+    return { n, layers: found };
+  }
+}
+
+function damaged(path: string, layer: number): BadFileError {
+  return new BadFileError({
+    code: 'damaged_store',
+    message: `${path}: layer ${layer} has other numbers than were written`,
+    hint: 'Remove the store, and fill it again.',
+  });
+}
+
+const FROM_THE_START = 'start';
+
+function nameOf(layer: number, side: 'x' | 'y'): string {
+  return `layer_${layer}.${side}`;
+}
