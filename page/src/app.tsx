@@ -14,8 +14,11 @@ import { Try } from './panels/try/try.tsx';
 import { ModalDialog } from './parts/dialog.tsx';
 import { Panel, Problem, TabbedPanel } from './parts/panel.tsx';
 import { Splitter } from './parts/splitter.tsx';
+import { Training } from './training/training.tsx';
+import { TrainingList } from './training/list.tsx';
 import { announcement, dialog, lowerTab, split, upperTab } from './store/ui.ts';
 import { loading, opened, openGraph } from './store/opened.ts';
+import { openedTraining, trainings } from './store/trainings.ts';
 
 export function App() {
   return (
@@ -24,7 +27,7 @@ export function App() {
         Skip to the graph
       </a>
       <Header />
-      {opened.value === null ? <Start /> : <GraphPanels />}
+      {openedTraining.value !== null ? <Training /> : opened.value === null ? <Start /> : <GraphPanels />}
       <OpenDialog />
       <Announcer />
     </>
@@ -97,6 +100,13 @@ function Start() {
               <GraphList />
             </div>
           </Panel>
+          {trainings.value.length > 0 && (
+            <Panel id="start-trainings" title="Trainings">
+              <div class="panel-body">
+                <TrainingList />
+              </div>
+            </Panel>
+          )}
           <Panel id="start-try" title="Trace a prompt">
             <div class="panel-body">
               <Try />

@@ -3,6 +3,7 @@ import './styles/base.css';
 import './styles/layout.css';
 import './styles/panels.css';
 import './styles/try.css';
+import './styles/training.css';
 import { render } from 'preact';
 import { App } from './app.tsx';
 import { listenToKeys } from './keyboard/listen.ts';
@@ -10,6 +11,7 @@ import { openTraced } from './panels/try/trace.tsx';
 import { exported } from './server.ts';
 import { resumeJob } from './store/jobs.ts';
 import { startSync } from './store/sync.ts';
+import { startTrainings } from './store/trainings.ts';
 import { announce } from './store/ui.ts';
 import { loadGraphs, loadInfo } from './store/opened.ts';
 
@@ -25,6 +27,7 @@ render(<App />, document.getElementById('page')!);
 listenToKeys();
 // The list may take the server longer than the graph, which is needed first.
 void startSync().then(loadGraphs);
+void startTrainings();
 loadInfo().then(
   () => resumeJob((request, status) => request.kind === 'trace' && openTraced(status)),
   (error: Error) => announce(error.message),

@@ -9,6 +9,8 @@ import type {
   OpenedGraph,
   ServerInfo,
   SubgraphScores,
+  TrainingEvents,
+  TrainingList,
 } from '../../src/viewer/api.ts';
 
 /** A request that the server refused, or that did not reach it. */
@@ -56,6 +58,18 @@ export function fetchInfo(): Promise<ServerInfo> {
 
 export function fetchGraphs(): Promise<GraphList> {
   return exported === null ? request<GraphList>('GET', 'api/graphs') : Promise.resolve({ graphs: [] });
+}
+
+export function fetchTrainings(): Promise<TrainingList> {
+  return exported === null
+    ? request<TrainingList>('GET', 'api/trainings')
+    : Promise.resolve({ trainings: [] });
+}
+
+export function fetchTraining(name: string, from: number, signal: AbortSignal): Promise<TrainingEvents> {
+  return request<TrainingEvents>('GET', `api/trainings/${encodeURIComponent(name)}?from=${from}`, undefined, {
+    signal,
+  });
 }
 
 /** `thresholds` are used for graph files only. */

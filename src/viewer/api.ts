@@ -10,6 +10,8 @@
  *   GET    /api/graphs/SLUG/export.json                viewer JSON, annotations in `qParams`
  *   GET    /api/graphs/SLUG/features/LAYER/FEATURE     FeatureDetail
  *   PUT    /api/graphs/SLUG/labels/LAYER/FEATURE  {text}    FeatureDetail; an empty text removes the label
+ *   GET    /api/trainings                              TrainingList
+ *   GET    /api/trainings/NAME?from=BYTES              TrainingEvents: what its log has behind so many bytes
  *   POST   /api/jobs  JobRequest                       JobStatus
  *   GET    /api/jobs/ID/events                         server-sent events, each a JobStatus; ends after `done`, `failed`, `cancelled`
  *   DELETE /api/jobs/ID                                JobStatus
@@ -24,15 +26,38 @@ import type { AttributeResult } from '../engine/attribute/types.ts';
 import type { InterveneResult } from '../engine/intervene/types.ts';
 import type { Annotations } from '../graph/annotations.ts';
 import type { ViewerGraph } from '../graph/neuronpedia.ts';
+import type { TrainEvent } from '../trainer/log.ts';
 import type { FeaturePage } from '../transcoder/feature-page.ts';
 
-export type { Annotations };
+export type { Annotations, TrainEvent };
 
 export interface ServerInfo {
   readonly version: string;
   /** Null when there is no model; `why` then gives the reason. */
   readonly model: { readonly model: string; readonly transcoders: string } | null;
   readonly why: string | null;
+}
+
+export interface TrainingEntry {
+  /** Of its folder. */
+  readonly name: string;
+  /** Unix time of the last event. */
+  readonly updated_ms: number;
+  readonly has_ended: boolean;
+}
+
+export interface TrainingList {
+  /** The newest first. */
+  readonly trainings: readonly TrainingEntry[];
+}
+
+export interface TrainingEvents {
+  /** In their order; of a great many steps some. */
+  readonly events: readonly TrainEvent[];
+  /** `from` of the next request. */
+  readonly next: number;
+  /** The log became shorter than `from`, since an interrupted run was resumed: these events are from its beginning. */
+  readonly is_restarted: boolean;
 }
 
 export interface GraphEntry {

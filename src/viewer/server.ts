@@ -19,6 +19,8 @@ import { GraphCache } from './graph-cache.ts';
 import { readPageFiles } from './page-files.ts';
 import { GraphStore } from './graph-store.ts';
 import { makeToken } from './token.ts';
+import { trainingRoutes } from './training-routes.ts';
+import { Trainings } from './trainings.ts';
 
 export interface ServeOptions {
   /** Folders of graphs and graph files; at least one. */
@@ -97,6 +99,7 @@ export async function openViewer(options: ServeOptions): Promise<Viewer> {
   }
   const store = await GraphStore.open(options.paths);
   const graphs = await store.list();
+  const trainings = await Trainings.open(options.paths);
   const chosen = await HeldModel.choose({
     common,
     isRequired: options.isModelRequired ?? false,
@@ -115,6 +118,7 @@ export async function openViewer(options: ServeOptions): Promise<Viewer> {
   const app = viewerApp({ isOwnName, token, isReadingOpen: host === undefined, basePath }, page);
   app.route('/api', graphRoutes(services));
   app.route('/api/jobs', jobRoutes(queue, services));
+  app.route('/api/trainings', trainingRoutes(trainings));
   const server = serverOf(app, limits);
   const port = await listen(server, options.port, host ?? LOOPBACK);
   const query = token === null ? '' : `?token=${token}`;

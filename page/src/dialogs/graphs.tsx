@@ -6,6 +6,7 @@ import { onListKey, ROW_BUTTON } from '../parts/list-keys.ts';
 import { size, time } from '../parts/text.ts';
 import { dialog } from '../store/ui.ts';
 import { visit } from '../store/sync.ts';
+import { closeTraining } from '../store/trainings.ts';
 import { graphs, graphsError, loadGraphs, opened } from '../store/opened.ts';
 
 const text = signal('');
@@ -54,6 +55,7 @@ function GraphRow({ entry }: { readonly entry: GraphEntry }) {
         disabled={problem !== null}
         onClick={() => {
           dialog.value = null;
+          closeTraining();
           void visit(slug);
         }}
       >

@@ -1,0 +1,21 @@
+/** Page, training: the list of trainings in the served folders. */
+import { onListKey, ROW_BUTTON } from '../parts/list-keys.ts';
+import { time } from '../parts/text.ts';
+import { openTraining, trainings } from '../store/trainings.ts';
+
+export function TrainingList() {
+  return (
+    <ul class="rows" aria-label="Trainings" onKeyDown={onListKey}>
+      {trainings.value.map(({ name, updated_ms, has_ended }) => (
+        <li class="row graph-row" key={name}>
+          <button type="button" class={ROW_BUTTON} onClick={() => openTraining(name)}>
+            <span class="graph-row-slug">{name}</span>
+            <span class="graph-row-facts">
+              {has_ended ? 'ended' : 'not ended'} · {time(updated_ms)}
+            </span>
+          </button>
+        </li>
+      ))}
+    </ul>
+  );
+}
