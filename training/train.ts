@@ -1,4 +1,6 @@
 /** `npm run train:embedded`: from the facts to the shipped files. */
+// Registers the gradients of kernels, which tfjs-core does not.
+import '@tensorflow/tfjs';
 import { mkdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';

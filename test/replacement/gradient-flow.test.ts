@@ -1,3 +1,4 @@
+import '../support/gradients.ts';
 import { describe, expect, it } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import { attribute } from '../../src/attribution/attribute.ts';

@@ -1,4 +1,5 @@
 /** A model and a corpus small enough to train within a test. */
+import '../support/gradients.ts';
 import type { TransformerConfig } from '../../src/model/config.ts';
 import { transformerConfig } from '../../src/model/families.ts';
 import type { RowSource } from '../../src/training/train-model.ts';
