@@ -32,6 +32,7 @@ const GOLDEN_ON_WEBGPU = [
   'test/transcoder/golden',
   'test/attribution/golden',
   'test/attribution/families',
+  'test/attribution/webgpu',
   'test/intervention/golden',
   'test/generation/golden',
 ];

@@ -4,62 +4,71 @@ import type { Entries, EntryFinder, EntryRule } from './entries.ts';
 import { LARGEST_FLOAT32 } from './largest.ts';
 
 export function hostFinder(rule: EntryRule): EntryFinder {
+  const search = searchBy(rule);
   return {
     async find(matrix, firstRow) {
       const [, columns] = matrix.shape;
-      return findEntries(await matrix.data<'float32'>(), columns, rule, firstRow);
+      return findEntries(await matrix.data<'float32'>(), columns, search, firstRow);
     },
     [Symbol.dispose]: () => undefined,
   };
 }
 
 /** @param numbers [rows, columns] */
-function findEntries(numbers: Float32Array, columns: number, rule: EntryRule, firstRow: number): Entries {
-  const found = { rows: [] as number[], columns: [] as number[], values: [] as number[] };
+function findEntries(numbers: Float32Array, columns: number, search: Search, firstRow: number): Entries {
+  const areAllFinite = firstNonFinite(numbers) < 0;
+  const [rowOf, columnOf, valueOf]: [number[], number[], number[]] = [[], [], []];
   for (let row = firstRow; (row + 1) * columns <= numbers.length; row++) {
-    eachWanted(numbers.subarray(row * columns, (row + 1) * columns), rule, (column, value) => {
-      found.rows.push(row);
-      found.columns.push(column);
-      found.values.push(value);
+    search(numbers.subarray(row * columns, (row + 1) * columns), (column, value) => {
+      rowOf.push(row);
+      columnOf.push(column);
+      valueOf.push(value);
     });
   }
   return {
-    rows: Int32Array.from(found.rows),
-    columns: Int32Array.from(found.columns),
-    values: Float32Array.from(found.values),
-    areAllFinite: firstNonFinite(numbers) < 0,
+    rows: Int32Array.from(rowOf),
+    columns: Int32Array.from(columnOf),
+    values: Float32Array.from(valueOf),
+    areAllFinite,
   };
 }
 
-type Emit = (column: number, value: number) => void;
+/** Gives out the wanted entries of a row, ascending. */
+type Search = (row: Float32Array, emit: (column: number, value: number) => void) => void;
 
-function eachWanted(row: Float32Array, rule: EntryRule, emit: Emit): void {
+function searchBy(rule: EntryRule): Search {
   switch (rule.kind) {
     case 'above':
-      return rule.thresholds.length === 1
-        ? eachAboveOne(row, rule.thresholds[0]!, emit)
-        : eachAbove(row, rule.thresholds, emit);
-    case 'largest': {
-      const { kept, groups, isPositive } = rule;
-      const size = row.length / groups;
-      for (let start = 0; start < row.length; start += size) {
-        for (const i of largest(row.subarray(start, start + size), kept)) {
-          const value = row[start + i]!;
-          if (value !== 0 && !(isPositive && value < 0)) emit(start + i, value);
-        }
-      }
-    }
+      return rule.thresholds.length === 1 ? aboveOne(rule.thresholds[0]!) : above(rule.thresholds);
+    case 'largest':
+      return largestOf(rule);
   }
 }
 
 // NaN is not `<=` anything.
 
-function eachAbove(row: Float32Array, thresholds: Float32Array, emit: Emit): void {
-  for (let i = 0; i < row.length; i++) if (!(row[i]! <= thresholds[i]!) && row[i] !== 0) emit(i, row[i]!);
+function above(thresholds: Float32Array): Search {
+  return (row, emit) => {
+    for (let i = 0; i < row.length; i++) if (!(row[i]! <= thresholds[i]!) && row[i] !== 0) emit(i, row[i]!);
+  };
 }
 
-function eachAboveOne(row: Float32Array, threshold: number, emit: Emit): void {
-  for (let i = 0; i < row.length; i++) if (!(row[i]! <= threshold) && row[i] !== 0) emit(i, row[i]!);
+function aboveOne(threshold: number): Search {
+  return (row, emit) => {
+    for (let i = 0; i < row.length; i++) if (!(row[i]! <= threshold) && row[i] !== 0) emit(i, row[i]!);
+  };
+}
+
+function largestOf({ kept, groups, isPositive }: EntryRule & { readonly kind: 'largest' }): Search {
+  return (row, emit) => {
+    const size = row.length / groups;
+    for (let start = 0; start < row.length; start += size) {
+      for (const i of largest(row.subarray(start, start + size), kept)) {
+        const value = row[start + i]!;
+        if (value !== 0 && !(isPositive && value < 0)) emit(start + i, value);
+      }
+    }
+  };
 }
 
 /** Indices of the k largest values, ascending. */
