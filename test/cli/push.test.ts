@@ -20,8 +20,9 @@ describe('tracer push', () => {
     const env = { ...hub.environment({ token: TOKEN }), HF_HUB_OFFLINE: '' };
     const folder = join(hub.root, 'set');
     cpSync(SET, folder, { recursive: true });
-    mkdirSync(join(folder, 'checkpoint'));
-    writeFileSync(join(folder, 'checkpoint/state.json'), '{}');
+    mkdirSync(join(folder, '.train'));
+    writeFileSync(join(folder, '.train/checkpoint.safetensors'), '');
+    writeFileSync(join(folder, 'held-out.jsonl'), '{"text":"private"}');
     writeFileSync(join(folder, 'README.md'), '# A set\n');
     const dry = envelope(await tracer(['push', folder, 'me/set', '--dry-run', '--json'], { env })).data!;
     expect(dry).toMatchObject({ repo: 'me/set', branch: 'main', commit: null, url: null, reference: null });

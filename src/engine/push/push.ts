@@ -39,8 +39,8 @@ export const PUSH_DEFAULTS = { branch: 'main', message: 'Upload a transcoder set
 /** The card that the Hub shows. */
 export const CARD_FILE = 'README.md';
 
-/** Folders of a training that goes on, which are no part of its set. */
-const STATE_FOLDERS = ['checkpoint/', 'state/'];
+/** Documents of a training's corpus, which are not for everybody because its set is. */
+const KEPT_HERE: readonly string[] = ['held-out.jsonl'];
 
 /** @throws NotFoundError for a folder that is no set; BadFileError for one that refers to files elsewhere; and as `pushFiles` */
 export async function push(request: PushRequest): Promise<PushResult> {
@@ -59,7 +59,7 @@ export async function push(request: PushRequest): Promise<PushResult> {
     if (outside !== undefined) throw notInside(request.folder, layer, outside);
   }
   const files: PushedFile[] = listed
-    .filter(({ path }) => !STATE_FOLDERS.some((state) => path.startsWith(state)))
+    .filter(({ path }) => !KEPT_HERE.includes(path))
     .map(({ path, bytes }) => ({ path, bytes, file: resolve(folder, path) }));
   if (!has.has(CARD_FILE))
     onProgress?.({
