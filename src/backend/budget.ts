@@ -42,7 +42,7 @@ export class MemoryBudget {
 const DEVICE_SHARE = 3 / 4;
 
 /** Room that is asked for beside the weights: for what is computed from them and kept. */
-const ROOM_FOR_WEIGHTS = 2;
+export const ROOM_FOR_WEIGHTS = 2;
 
 export interface MemoryLimits {
   /** Of the machine; default a share of what is free. */

@@ -1,7 +1,7 @@
 /** Opens the backend for a requested device: candidates are tried in order, and the reason of each refusal is kept. */
 import { NotFoundError, TracerError, UsageError, unreachable } from '../errors.ts';
 import type { Arithmetic, Backend, CudaCard, Device, DeviceChoice, DeviceKind } from './backend.ts';
-import { listCudaCards, showCard } from './cuda-cards.ts';
+import { listCudaCards, showCard, shownCard } from './cuda-cards.ts';
 import { requireCudaDriver } from './cuda.ts';
 import { hasAddons, isSetUp, tensorflowFolder, type NativeDevice } from './install/folder.ts';
 import { bfloat16Instructions } from './processor.ts';
@@ -76,11 +76,14 @@ export async function openDevice(
   const folderOf = (library: NativeDevice): string => nativeFolder ?? tensorflowFolder(library, dataDir);
   const [kind, card] = device.split(':') as [DeviceKind, string | undefined];
   switch (kind) {
-    case 'cuda':
+    case 'cuda': {
       requireCudaDriver();
       requireSetUp(kind, folderOf(kind));
-      showCard(Number(card ?? 0), await listCudaCards());
-      return openNative(device as 'cuda' | CudaCard, arithmetic, folderOf(kind));
+      const cards = await listCudaCards();
+      showCard(Number(card ?? 0), cards);
+      const freeBytes = cards && shownCard(cards)?.free_bytes;
+      return openNative(device as 'cuda' | CudaCard, arithmetic, folderOf(kind), freeBytes);
+    }
     case 'cpu':
       if (arithmetic === 'bfloat16') checkBfloat16();
       requireSetUp(kind, folderOf(kind));
@@ -124,10 +127,11 @@ async function openNative(
   device: NativeDevice | CudaCard,
   arithmetic: Arithmetic,
   folder: string,
+  freeBytes?: number,
 ): Promise<Backend> {
   try {
     const { openTensorflow } = await import('./tensorflow/backend.ts');
-    return await openTensorflow({ libraryFolder: folder, device, arithmetic });
+    return await openTensorflow({ libraryFolder: folder, device, arithmetic, freeBytes });
   } catch (cause) {
     if (cause instanceof TracerError) throw cause;
     throw new NotFoundError({

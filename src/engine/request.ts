@@ -75,6 +75,14 @@ export interface CommonOptions {
   readonly onProgress?: ((event: EngineEvent) => void) | undefined;
 }
 
+/** Reports how much of a model is read. */
+export function weightsProgress({
+  onProgress,
+}: Pick<CommonOptions, 'onProgress'>): (doneBytes: number, totalBytes: number) => void {
+  const what = { kind: 'progress', phase: 'weights', message: 'Reading the model', unit: 'bytes' } as const;
+  return (done, total) => onProgress?.({ ...what, done, total });
+}
+
 /** A prompt becomes the user's message in the chat template of the model's checkpoint. */
 export interface ChatChoice {
   /** The system message, in front of it. */

@@ -25,7 +25,7 @@ import {
   type OpenedSubject,
   type SubjectOptions,
 } from './opened-subject.ts';
-import { REQUEST_DEFAULTS, type CommonOptions, type EngineEvent } from './request.ts';
+import { REQUEST_DEFAULTS, weightsProgress, type CommonOptions, type EngineEvent } from './request.ts';
 import { plainType } from './plain-type.ts';
 import { PromptReader } from './prompt-reader.ts';
 import { Stopwatch } from './stopwatch.ts';
@@ -182,15 +182,7 @@ export async function openSession(request: CommonOptions, options: SessionOption
       const model = await loadTransformer(backend, opened.checkpoint, {
         budget,
         ...(signal && { signal }),
-        onProgress: (done, total) =>
-          report({
-            kind: 'progress',
-            phase: 'weights',
-            message: 'Reading the model',
-            done,
-            total,
-            unit: 'bytes',
-          }),
+        onProgress: weightsProgress(request),
       });
       try {
         const set = await loadSet(backend, opened.set, {

@@ -16,16 +16,37 @@ import { printable } from './text.ts';
 
 const right = 'right' as const;
 
-const COLUMNS: readonly Column[] = [
+/** How well a layer is rebuilt. */
+export const FIDELITY_COLUMNS: readonly Column[] = [
   { title: 'layer', align: right },
   { title: 'explained variance', align: right },
   { title: 'cosine', align: right },
   { title: 'active a token', align: right },
   { title: 'never active', align: right },
+];
+
+const COLUMNS: readonly Column[] = [
+  ...FIDELITY_COLUMNS,
   { title: 'loss alone', align: right },
   { title: 'recovered', align: right },
   { title: 'KL', align: right },
 ];
+
+export function fidelityCells(
+  layer: Pick<
+    EvaluateResult['layers'][number],
+    'layer' | 'explained_variance' | 'cosine' | 'l0' | 'never_active_share'
+  >,
+  screen: Screen,
+): Cell[] {
+  return [
+    String(layer.layer),
+    variance(layer.explained_variance, screen),
+    formatDecimal(layer.cosine),
+    formatDecimal(layer.l0),
+    formatProbability(layer.never_active_share),
+  ];
+}
 
 export function evaluateView(result: EvaluateResult, screen: Screen): string {
   const { n_documents, n_windows, n_tokens, n_resumed_tokens, all, timings_ms } = result;
@@ -44,11 +65,7 @@ export function evaluateView(result: EvaluateResult, screen: Screen): string {
     screen,
   );
   const rows = result.layers.map((layer): Cell[] => [
-    String(layer.layer),
-    variance(layer.explained_variance, screen),
-    formatDecimal(layer.cosine),
-    formatDecimal(layer.l0),
-    formatProbability(layer.never_active_share),
+    ...fidelityCells(layer, screen),
     formatDecimal(layer.ce_replaced),
     shareText(layer.ce_recovered),
     formatDecimal(layer.kl),

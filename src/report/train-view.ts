@@ -1,27 +1,10 @@
 /** View of `train`: what was trained, how long it took, and the table of `evaluate` on held-out documents. */
 import type { TrainResult } from '../engine/train/types.ts';
-import { evaluateView } from './evaluate-view.ts';
-import {
-  formatAmount,
-  formatBytes,
-  formatCount,
-  formatDecimal,
-  formatDuration,
-  formatProbability,
-} from './numbers.ts';
+import { evaluateView, fidelityCells, FIDELITY_COLUMNS } from './evaluate-view.ts';
+import { formatAmount, formatBytes, formatCount, formatDuration } from './numbers.ts';
 import type { Screen } from './screen.ts';
-import { facts, sections, table, type Cell, type Column } from './table.ts';
+import { facts, sections, table } from './table.ts';
 import { printable } from './text.ts';
-
-const right = 'right' as const;
-
-const COLUMNS: readonly Column[] = [
-  { title: 'layer', align: right },
-  { title: 'explained variance', align: right },
-  { title: 'cosine', align: right },
-  { title: 'active a token', align: right },
-  { title: 'never active', align: right },
-];
 
 export function trainView(result: TrainResult, screen: Screen): string {
   const { recipe, n_steps, n_tokens, n_resumed_steps, tokens_per_second, held_out, evaluation, files } =
@@ -55,17 +38,14 @@ export function trainView(result: TrainResult, screen: Screen): string {
     ],
     screen,
   );
-  const rows = held_out.map((one): Cell[] => [
-    String(one.layer),
-    formatDecimal(one.explained_variance),
-    formatDecimal(one.cosine),
-    formatDecimal(one.l0),
-    formatProbability(one.never_active_share),
-  ]);
+  const rows = held_out.map((one) => fidelityCells(one, screen));
   return sections(
     [
       [null, overview],
-      ['Held-out tokens, at the end of training', rows.length === 0 ? null : table(COLUMNS, rows, screen)],
+      [
+        'Held-out tokens, at the end of training',
+        rows.length === 0 ? null : table(FIDELITY_COLUMNS, rows, screen),
+      ],
       ['Evaluation', evaluation && evaluateView(evaluation, screen)],
     ],
     screen,

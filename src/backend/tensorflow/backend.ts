@@ -2,7 +2,6 @@
 import * as tf from '@tensorflow/tfjs-core';
 import { NotFoundError, UsageError } from '../../errors.ts';
 import type { Arithmetic, Backend, CudaCard } from '../backend.ts';
-import { listCudaCards, shownCard } from '../cuda-cards.ts';
 import { hostFinder } from '../host-entries.ts';
 import { hostSum } from '../host-sum.ts';
 import { genericSparse } from '../sparse.ts';
@@ -27,6 +26,8 @@ export interface OpenOptions {
   readonly libraryFolder: string;
   readonly device: 'cpu' | 'cuda' | CudaCard;
   readonly arithmetic: Arithmetic;
+  /** Free memory of the card, as the driver told before it was used. */
+  readonly freeBytes?: number | undefined;
 }
 
 /**
@@ -58,8 +59,7 @@ export async function openTensorflow(options: OpenOptions): Promise<Backend> {
     name: BACKEND_NAME,
     device,
     hasOwnMemory: isOnCard,
-    freeDeviceBytes: async () =>
-      device === 'cpu' ? undefined : shownCard((await listCudaCards()) ?? [])?.free_bytes,
+    freeDeviceBytes: () => Promise.resolve(options.freeBytes),
     version: `TensorFlow ${binding.TF_Version}`,
     arithmetic,
     kernel: own?.kernel ?? null,

@@ -3,7 +3,7 @@ import type { Arithmetic, Tensor2D } from '../backend.ts';
 import type { Engine } from '../engine.ts';
 import { HostMemory } from '../host-memory.ts';
 import type { KernelBackend, RawOps } from './binding.ts';
-import { gatherPacked } from './gather.ts';
+import { gatherPacked, pick } from './gather.ts';
 import { multiply, multiplyInBfloat16 } from './product.ts';
 import { shareableBytes, StoredMatrix } from './storage.ts';
 
@@ -36,9 +36,7 @@ export function tensorflowEngine({ raw, kernels, arithmetic }: TensorflowOptions
         const shape: [number, number] = [indices.length, axis === 'rows' ? stored.columns : stored.rows];
         return tensor(gatherPacked(raw, stored, indices, axis), shape);
       }
-      const picked = raw.gather(stored.whole(), indices, axis === 'rows' ? 0 : 1, stored.dtype);
-      const wide = stored.needsWidening ? raw.cast(picked, stored.dtype, raw.FLOAT) : picked;
-      if (wide !== picked) raw.delete(picked);
+      const wide = pick(raw, stored.whole(), indices, axis === 'rows' ? 0 : 1, stored.dtype);
       if (axis === 'rows') return tensor(wide, [indices.length, stored.columns]);
       const upright = raw.transpose(wide, raw.FLOAT);
       raw.delete(wide);

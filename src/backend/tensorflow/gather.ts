@@ -51,7 +51,8 @@ export function gatherColumns(raw: RawOps, matrix: BlockedMatrix, indices: Int32
   return upright;
 }
 
-function pick(raw: RawOps, stored: number, indices: Int32Array, axis: 0 | 1, dtype: number): number {
+/** Rows (axis 0) or columns (axis 1) of a stored tensor, as float32. */
+export function pick(raw: RawOps, stored: number, indices: Int32Array, axis: 0 | 1, dtype: number): number {
   const picked = raw.gather(stored, indices, axis, dtype);
   if (dtype === raw.FLOAT) return picked;
   const wide = raw.cast(picked, dtype, raw.FLOAT);

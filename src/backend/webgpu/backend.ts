@@ -7,7 +7,7 @@ import { BufferPool } from './buffer-pool.ts';
 import { adapterName, openAdapter, openDevice, type OpenedDevice } from './device.ts';
 import { DeviceFinder } from './entries.ts';
 import { webgpuEngine } from './engine.ts';
-import { findRoom } from './room.ts';
+import { findRoom, type Room } from './room.ts';
 import { DeviceSum } from './matrix-sum.ts';
 import { requireGraphicsCard, requireHardware, requireRoom } from './worth.ts';
 import { DeviceFaults } from './faults.ts';
@@ -19,6 +19,8 @@ interface Opened {
   readonly device: OpenedDevice;
   readonly kernels: Kernels;
   readonly version: string;
+  /** Found when it was opened; undefined where nothing was asked for. */
+  readonly room: Room | undefined;
 }
 
 /** Once a process: tensors of one device cannot be used with another. */
@@ -30,7 +32,7 @@ let opened: Promise<Opened> | undefined;
  */
 export async function openWebgpu(mustBeFast?: { readonly weightBytes: number }): Promise<Backend> {
   opened ??= register(mustBeFast);
-  const { device, kernels, version } = await opened.catch((error: unknown) => {
+  const { device, kernels, version, room } = await opened.catch((error: unknown) => {
     opened = undefined; // another choice of device may be satisfied with less
     throw error;
   });
@@ -41,7 +43,9 @@ export async function openWebgpu(mustBeFast?: { readonly weightBytes: number }):
     hasOwnMemory: true,
     // Where a driver computes on the processor, allocations would take the machine's memory.
     freeDeviceBytes: async (wanted) =>
-      device.info.isFallbackAdapter ? undefined : (await findRoom(device.device, wanted)).bytes,
+      device.info.isFallbackAdapter
+        ? undefined
+        : (room && wanted <= room.wanted ? room : await findRoom(device.device, wanted)).bytes,
     version,
     arithmetic: 'float32',
     kernel: null,
@@ -57,9 +61,9 @@ async function register(mustBeFast?: { readonly weightBytes: number }): Promise<
   const { adapter, dawn } = await openAdapter();
   if (mustBeFast) requireHardware(adapter.info);
   const opened = await openDevice(adapter, dawn);
-  if (mustBeFast) await requireRoom(opened, mustBeFast.weightBytes);
+  const room = mustBeFast && (await requireRoom(opened, mustBeFast.weightBytes));
   const faults = new DeviceFaults(opened.device, adapterName(opened.info));
   const { kernels, version } = loadKernels(opened, new BufferPool(opened.device), faults);
   tf.registerBackend(BACKEND_NAME, () => kernels);
-  return { device: opened, kernels, version: `TF.js webgpu ${version}` };
+  return { device: opened, kernels, version: `TF.js webgpu ${version}`, room };
 }

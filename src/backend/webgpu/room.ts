@@ -2,6 +2,7 @@
 import { largestPartBytes } from './storage.ts';
 
 export interface Room {
+  readonly wanted: number;
   /** Allocated, at most about as many as wanted. */
   readonly bytes: number;
   /** Why there was no more, as the driver says it. */
@@ -20,10 +21,10 @@ export async function findRoom(device: GPUDevice, wanted: number): Promise<Room>
       const exhausted = await device.popErrorScope();
       const refused = await device.popErrorScope();
       const error = exhausted ?? refused;
-      if (error) return { bytes, reason: error.message };
+      if (error) return { wanted, bytes, reason: error.message };
       bytes += size;
     }
-    return { bytes };
+    return { wanted, bytes };
   } finally {
     for (const buffer of buffers) buffer.destroy();
   }

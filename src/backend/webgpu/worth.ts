@@ -3,7 +3,8 @@ import { existsSync, readdirSync } from 'node:fs';
 import { ExhaustedError, NotFoundError } from '../../errors.ts';
 import { adapterName, type OpenedDevice } from './device.ts';
 import { firstLine } from './faults.ts';
-import { findRoom } from './room.ts';
+import { ROOM_FOR_WEIGHTS } from '../budget.ts';
+import { findRoom, type Room } from './room.ts';
 
 const HINT = '--device webgpu takes it nevertheless.';
 
@@ -32,10 +33,13 @@ export function requireHardware(info: GPUAdapterInfo): void {
   });
 }
 
-/** Throws `ExhaustedError`, and gives the device up, unless it has room for that many bytes. */
-export async function requireRoom({ device, info }: OpenedDevice, bytes: number): Promise<void> {
-  const found = await findRoom(device, bytes);
-  if (found.bytes >= bytes) return;
+/**
+ * Throws `ExhaustedError`, and gives the device up, unless it has room for that many bytes of weights. The room that it tells is that
+ * for what is made of them too, so that it is looked for once.
+ */
+export async function requireRoom({ device, info }: OpenedDevice, bytes: number): Promise<Room> {
+  const found = await findRoom(device, bytes * ROOM_FOR_WEIGHTS);
+  if (found.bytes >= bytes) return found;
   device.destroy();
   const room = `${found.bytes} of ${bytes} bytes of weights`;
   throw new ExhaustedError({

@@ -28,7 +28,7 @@ import { writtenFile } from '../written-file.ts';
 import { writeCard } from './card.ts';
 import { corpusFiles, countTokens, heldOutOf } from './documents.ts';
 import { identityOf, planOfInterrupted } from './identity.ts';
-import { loadModel, memoryOf } from './memory.ts';
+import { bytesUpTo, loadModel, memoryOf } from './memory.ts';
 import { ProgressLine } from './progress-line.ts';
 import { recipeOf } from './recipe.ts';
 import { storedSource } from './source.ts';
@@ -118,10 +118,11 @@ async function trainOnModel(request: TrainRequest, stopwatch: Stopwatch): Promis
   const shuffledRows = request.shuffle ?? TRAIN_DEFAULTS.shuffledRows;
   const epochs = request.epochs ?? TRAIN_DEFAULTS.epochs;
   const feed = { shuffledRows, seed: recipe.seed, epochs };
-  const memory = memoryOf(request, opened, recipe);
+  const modelBytes = bytesUpTo(opened, recipe);
   const backend = await stopwatch.time('backend', () =>
-    openBackend({ ...request, dtype: 'float32' }, memory.model, (event) => request.onProgress?.(event)),
+    openBackend({ ...request, dtype: 'float32' }, modelBytes, (event) => request.onProgress?.(event)),
   );
+  const memory = await memoryOf(backend, request, modelBytes);
   using model = await stopwatch.time('load', () => loadModel(backend, opened, recipe, memory.model, request));
   const planned = planOf({
     recipe,
