@@ -39,11 +39,14 @@ const WITHOUT_BODY: readonly number[] = [204, 205, 304];
  * @throws NotFoundError without a token that may write; NetworkError offline, and as all requests
  */
 export async function pushFiles(client: HubClient, options: PushOptions): Promise<Pushed> {
-  const { repo, files, title, branch, isPrivate, signal } = options;
+  const { repo, files, title, branch, isPrivate } = options;
   if (client.environment.offline) throw offline(repo);
   if (!client.environment.token()) throw withoutToken(repo);
   const { commitIter, createRepo } = await import('@huggingface/hub');
   const hubUrl = client.environment.endpoint;
+  // Files are sent several at a time: when one cannot be, the others are given up.
+  const given = new AbortController();
+  const signal = AbortSignal.any([given.signal, ...(options.signal ? [options.signal] : [])]);
   // The token is added by `http.ts`, to requests of the Hub alone.
   const shared = { hubUrl, fetch: transport(client, { repo }, signal) };
   try {
@@ -59,14 +62,14 @@ export async function pushFiles(client: HubClient, options: PushOptions): Promis
         path,
         content: pathToFileURL(file),
       })),
-      ...(signal && { abortSignal: signal }),
+      abortSignal: signal,
     });
     const done = new Map<string, number>();
     const sizes = new Map(files.map(({ path, bytes }) => [path, bytes]));
     const total = files.reduce((sum, { bytes }) => sum + bytes, 0);
     for (;;) {
       const step = await events.next();
-      signal?.throwIfAborted();
+      signal.throwIfAborted();
       if (step.done) {
         if (!step.value) throw unexpected(repo, 'no commit');
         options.onProgress?.(total, total);
@@ -80,13 +83,14 @@ export async function pushFiles(client: HubClient, options: PushOptions): Promis
       );
     }
   } catch (error) {
-    signal?.throwIfAborted();
+    options.signal?.throwIfAborted();
+    given.abort(error);
     throw explained(error, repo);
   }
 }
 
 /** The `fetch` that the package uses: retries, proxies, time limits and errors of `http.ts`. */
-function transport(client: HubClient, subject: Subject, signal: AbortSignal | undefined): typeof fetch {
+function transport(client: HubClient, subject: Subject, signal: AbortSignal): typeof fetch {
   return async (input, init) => {
     const url = typeof input === 'string' ? input : input instanceof URL ? input.href : input.url;
     const headers = new Headers(init?.headers);

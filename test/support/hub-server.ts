@@ -138,6 +138,7 @@ export class HubServer implements AsyncDisposable {
       response.once('finish', () => (this.#sending -= 1)); // handed over, before the client can ask again
     }
     const raw = await readBody(request);
+    if (!raw) return;
     const body = raw.toString();
     this.requests.push({ host, method, path: url, authorization, range, body });
     const fault = this.#takeFault(`${host} ${method} ${url}`);
@@ -292,9 +293,15 @@ function foldersOf(path: string): string[] {
   return parts.map((_, at) => parts.slice(0, at + 1).join('/'));
 }
 
-async function readBody(request: IncomingMessage): Promise<Buffer> {
+/** Undefined when the client left before it had sent everything, as one does that gave the whole task up. */
+async function readBody(request: IncomingMessage): Promise<Buffer | undefined> {
   const chunks: Buffer[] = [];
-  for await (const chunk of request) chunks.push(chunk as Buffer);
+  try {
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+  } catch (error) {
+    if (request.readableAborted) return undefined;
+    throw error;
+  }
   return Buffer.concat(chunks);
 }
 
