@@ -1,5 +1,5 @@
 /**
- * `npm run test:full`: `npm test`, then the command line and evaluation on golden data of all families and layouts, and the golden data once more with each way to multiply (`TRACER_KERNEL`) and on WebGPU. Instructions that the
+ * `npm run test:full`: `npm test`, then what that leaves out of the command line, evaluation and training, and the golden data once more with each way to multiply (`TRACER_KERNEL`) and on WebGPU. Instructions that the
  * processor lacks are replaced by the best that it has, so such a run says nothing new.
  */
 import { spawnSync } from 'node:child_process';
@@ -16,12 +16,17 @@ const GOLDEN = [
   'test/attribution/families',
 ];
 
+/** They leave much out in `npm test`. */
 const WIDER = [
   'test/cli/golden',
   'test/cli/attribute.test',
   'test/cli/intervene.test',
   'test/cli/layouts',
+  'test/cli/usage',
   'test/evaluation',
+  'test/trainer',
+  'test/training',
+  'test/backend/native-products',
 ];
 
 /** In software (SwiftShader) about half an hour. */
@@ -43,7 +48,7 @@ function run(args, env = {}) {
 }
 
 let failed = run([]) !== 0;
-console.log('\nThe command line and evaluation on golden data of all families and layouts');
+console.log('\nThe command line, evaluation and training, all of them');
 failed = run(WIDER, { TRACER_TEST_FULL: '1' }) !== 0 || failed;
 for (const kernel of KERNELS) {
   console.log(`\nGolden data with TRACER_KERNEL=${kernel}`);

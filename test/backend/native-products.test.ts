@@ -22,7 +22,16 @@ interface Found {
   readonly hash: string;
 }
 
-async function products(kernel: string, threads = ''): Promise<Found> {
+/** Of an earlier test, where it was computed before. */
+const known = new Map<string, Promise<Found>>();
+
+async function products(kernel: string): Promise<Found> {
+  const found = known.get(kernel) ?? computed(kernel);
+  known.set(kernel, found);
+  return await found;
+}
+
+async function computed(kernel: string, threads = ''): Promise<Found> {
   const env = { ...process.env, NODE_OPTIONS: '', TRACER_KERNEL: kernel, TRACER_THREADS: threads };
   const { stdout } = await run(process.execPath, [CHILD], { env });
   return JSON.parse(stdout) as Found;
@@ -49,9 +58,9 @@ describeNative('products on stored weights', () => {
 
   it('are the same numbers whatever the number of threads, and from run to run', async () => {
     const [one, two, again] = [
-      await products('native', '1'),
-      await products('native', '2'),
-      await products('native', '2'),
+      await computed('native', '1'),
+      await computed('native', '2'),
+      await computed('native', '2'),
     ];
     expect(two.hash).toBe(one.hash);
     expect(again.hash).toBe(one.hash);

@@ -148,7 +148,7 @@ async function expectGolden(fixture: Fixture, id: string, on: string): Promise<v
 }
 
 describe('tracer attribute writes the graphs of the reference', () => {
-  const ofSets = goldenIds(CLI_FIXTURES()).filter(({ fixture, id }) =>
+  const ofSets = goldenIds(CLI_FIXTURES(device)).filter(({ fixture, id }) =>
     setsOf(fixture).some((set) => id.startsWith(`graph-${set}-p`)),
   );
   const graphs = [...ofSets, ...(IS_FULL ? goldenIds(LAYOUT_FIXTURES) : [])];

@@ -52,7 +52,7 @@ async function runGolden(
 }
 
 describe.each(TEST_DEVICES)('tracer run on %s', (device) => {
-  describe.each(CLI_FIXTURES())('with %s', (fixture) => {
+  describe.each(CLI_FIXTURES(device))('with %s', (fixture) => {
     it.each(['p1', 'p3'] as const)(
       'writes the activations and logits of the reference for %s',
       async (prompt) => {
