@@ -22,16 +22,13 @@ export class RowSums implements Disposable {
   }
 
   /** Adds the products of sources at consecutive positions with gradients g [n_pos, n, d_model] of the first n rows. */
-  async addDots({ firstPosition, at }: SourceBlock, g: Tensor3D): Promise<void> {
+  async addDots({ firstPosition, at, filled }: SourceBlock, g: Tensor3D): Promise<void> {
     const [n_pos, n, d_model] = g.shape;
     const reached = at.slice(0, n_pos - firstPosition);
     if (reached.length === 0) return;
     const products = tf.tidy(() => {
-      const gradients = tf.unstack(tf.slice(g, [firstPosition, 0, 0], [reached.length, n, d_model]));
-      return tf.concat(
-        reached.map(({ vectors }, i) => tf.matMul<Tensor2D>(gradients[i] as Tensor2D, vectors, false, true)),
-        1,
-      );
+      const part = tf.slice<tf.Rank.R3, Tensor3D>(g, [firstPosition, 0, 0], [reached.length, n, d_model]);
+      return filled ? dotsOfFilled(reached, filled, part) : dotsAtEach(reached, part);
     });
     await this.add(
       products,
@@ -86,4 +83,24 @@ export class RowSums implements Disposable {
   [Symbol.dispose](): void {
     this.sum[Symbol.dispose]();
   }
+}
+
+/** [n, all sources side by side], of gradients [reached, n, d_model]. */
+function dotsAtEach(reached: readonly SourcesAt[], g: Tensor3D): Tensor2D {
+  const gradients = tf.unstack(g) as Tensor2D[];
+  return tf.concat(
+    reached.map(({ vectors }, i) => tf.matMul<Tensor2D>(gradients[i]!, vectors, false, true)),
+    1,
+  );
+}
+
+/** The same in one product: what belongs to no source is left out afterwards. */
+function dotsOfFilled(reached: readonly SourcesAt[], filled: Tensor3D, g: Tensor3D): Tensor2D {
+  const [, most, d_model] = filled.shape;
+  const [n_reached, n] = g.shape;
+  const vectors = tf.slice<tf.Rank.R3, Tensor3D>(filled, [0, 0, 0], [n_reached, most, d_model]);
+  // Sources are rows of the product, so that those to keep are found by one index.
+  const dots = tf.reshape<tf.Rank.R2>(tf.matMul(vectors, g, false, true), [n_reached * most, n]);
+  const kept = reached.flatMap(({ columns }, i) => Array.from(columns, (_, j) => i * most + j));
+  return tf.transpose(tf.gather(dots, tf.tensor1d(kept, 'int32')));
 }

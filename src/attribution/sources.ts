@@ -1,6 +1,6 @@
 /** Attribution: the vectors that features and errors write into MLP outputs, by layer and position. */
 import * as tf from '@tensorflow/tfjs-core';
-import type { Tensor2D } from '../backend/backend.ts';
+import type { Tensor2D, Tensor3D } from '../backend/backend.ts';
 import type { MemoryBudget } from '../backend/budget.ts';
 import { yieldToEventLoop } from '../backend/event-loop.ts';
 import { Recomputable } from '../backend/recomputable.ts';
@@ -15,6 +15,9 @@ const FLOAT32_BYTES = 4;
 /** Vectors are made in blocks of positions of about this size, so that little is in memory of what is not kept. */
 const BLOCK_BYTES = 64 * 1024 * 1024;
 
+/** Up to this size a block is multiplied in one product of `filled`, since a product for each position would take longer to start than to compute. */
+const FILLED_BYTES = 2 ** 20;
+
 /** Sources that write into one layer at one position. */
 export interface SourcesAt {
   /** [columns.length, d_model]: activation × decoder row of each feature, then the error vector. */
@@ -27,6 +30,8 @@ export interface SourcesAt {
 export interface SourceBlock extends Disposable {
   readonly firstPosition: number;
   readonly at: readonly SourcesAt[];
+  /** [at.length, most, d_model]: all of them filled up with zeros to one number a position; only of small blocks. */
+  readonly filled?: Tensor3D;
 }
 
 /** Positions [first, stop) of a layer. */
@@ -155,10 +160,15 @@ export class Sources implements Disposable {
       made[i]!.push(errors.at(layer, position), 0, 1, columns.errorColumn(layer, position));
       return made[i]!.sources();
     });
+    const filled = filledUp(made, d_model);
     return {
       firstPosition: first,
       at,
-      [Symbol.dispose]: () => at.forEach(({ vectors }) => vectors.dispose()),
+      ...(filled && { filled }),
+      [Symbol.dispose]: () => {
+        at.forEach(({ vectors }) => vectors.dispose());
+        filled?.dispose();
+      },
     };
   }
 
@@ -218,6 +228,15 @@ class VectorList {
   sources(): SourcesAt {
     return { vectors: tf.tensor2d(this.values, [this.n, this.d_model]), columns: this.columns };
   }
+}
+
+/** [lists, most, d_model]; undefined where that would be large. */
+function filledUp(lists: readonly VectorList[], d_model: number): Tensor3D | undefined {
+  const most = lists.reduce((longest, { values }) => Math.max(longest, values.length), 0);
+  if (most * lists.length * FLOAT32_BYTES > FILLED_BYTES) return undefined;
+  const all = new Float32Array(most * lists.length);
+  lists.forEach(({ values }, i) => all.set(values, most * i));
+  return tf.tensor3d(all, [lists.length, most / d_model, d_model]);
 }
 
 function columnsByFeature(n_active: number, { features }: RowColumns): Int32Array {

@@ -5,6 +5,7 @@ import { listCudaCards, showCard, shownCard } from './cuda-cards.ts';
 import { requireCudaDriver } from './cuda.ts';
 import { hasAddons, isSetUp, tensorflowFolder, type NativeDevice } from './install/folder.ts';
 import { bfloat16Instructions } from './processor.ts';
+import type { OpenOptions as TensorflowOptions } from './tensorflow/backend.ts';
 
 export interface SelectOptions {
   readonly device: DeviceChoice;
@@ -37,12 +38,13 @@ export const AUTO_ORDER: readonly Device[] = ['cuda', 'webgpu', 'cpu', 'wasm'];
  */
 export async function selectBackend(options: SelectOptions): Promise<Selection> {
   const { device, arithmetic, dataDir, weightBytes = 0 } = options;
-  if (device !== 'auto') return { backend: await openDevice(device, arithmetic, { dataDir }), refused: [] };
+  if (device !== 'auto')
+    return { backend: await openDevice(device, arithmetic, { dataDir, weightBytes }), refused: [] };
   const refused: Refusal[] = [];
   let nativeFolder: string | undefined;
   for (const candidate of AUTO_ORDER) {
     try {
-      const where = { dataDir, nativeFolder, mustBeFast: { weightBytes } };
+      const where = { dataDir, nativeFolder, weightBytes, mustBeFast: true };
       return { backend: await openDevice(candidate, arithmetic, where), refused };
     } catch (error) {
       if (!(error instanceof TracerError)) throw error;
@@ -62,8 +64,10 @@ export interface OpenOptions {
   readonly dataDir?: string | undefined;
   /** A TensorFlow that does not lie at its place in `dataDir`. */
   readonly nativeFolder?: string | undefined;
+  /** Bytes of weights that will be held; left out: many. */
+  readonly weightBytes?: number | undefined;
   /** WebGPU only on a graphics card with room for the weights, for which it is faster than the processor. */
-  readonly mustBeFast?: { readonly weightBytes: number };
+  readonly mustBeFast?: boolean;
 }
 
 /** Opens one device, or throws why it cannot be used and what to do about it. */
@@ -72,7 +76,7 @@ export async function openDevice(
   arithmetic: Arithmetic,
   options: OpenOptions = {},
 ): Promise<Backend> {
-  const { dataDir, nativeFolder, mustBeFast } = options;
+  const { dataDir, nativeFolder, weightBytes = Infinity, mustBeFast = false } = options;
   const folderOf = (library: NativeDevice): string => nativeFolder ?? tensorflowFolder(library, dataDir);
   const [kind, card] = device.split(':') as [DeviceKind, string | undefined];
   switch (kind) {
@@ -82,16 +86,22 @@ export async function openDevice(
       const cards = await listCudaCards();
       showCard(Number(card ?? 0), cards);
       const freeBytes = cards && shownCard(cards)?.free_bytes;
-      return openNative(device as 'cuda' | CudaCard, arithmetic, folderOf(kind), freeBytes);
+      return openNative({
+        libraryFolder: folderOf(kind),
+        device: device as 'cuda' | CudaCard,
+        arithmetic,
+        weightBytes,
+        freeBytes,
+      });
     }
     case 'cpu':
       if (arithmetic === 'bfloat16') checkBfloat16();
       requireSetUp(kind, folderOf(kind));
-      return openNative(kind, arithmetic, folderOf(kind));
+      return openNative({ libraryFolder: folderOf(kind), device: kind, arithmetic, weightBytes });
     case 'webgpu': {
       if (arithmetic === 'bfloat16') throw float32Only(kind);
       const { openWebgpu } = await import('./webgpu/backend.ts');
-      return openWebgpu(mustBeFast);
+      return openWebgpu(mustBeFast ? { weightBytes } : undefined);
     }
     case 'wasm': {
       if (arithmetic === 'bfloat16') throw float32Only(kind);
@@ -122,21 +132,15 @@ function requireSetUp(library: NativeDevice, folder: string): void {
   });
 }
 
-/** Opens the TensorFlow that lies in `folder`. */
-async function openNative(
-  device: NativeDevice | CudaCard,
-  arithmetic: Arithmetic,
-  folder: string,
-  freeBytes?: number,
-): Promise<Backend> {
+async function openNative(options: TensorflowOptions): Promise<Backend> {
   try {
     const { openTensorflow } = await import('./tensorflow/backend.ts');
-    return await openTensorflow({ libraryFolder: folder, device, arithmetic, freeBytes });
+    return await openTensorflow(options);
   } catch (cause) {
     if (cause instanceof TracerError) throw cause;
     throw new NotFoundError({
       code: 'tensorflow_unusable',
-      message: `TensorFlow in ${folder} does not load: ${(cause as Error).message}`,
+      message: `TensorFlow in ${options.libraryFolder} does not load: ${(cause as Error).message}`,
       hint: `Run 'tracer doctor' to see what is missing, or use --device wasm.`,
       cause,
     });

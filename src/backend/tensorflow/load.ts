@@ -20,18 +20,25 @@ export interface LoadedTensorflow {
   readonly products: ProductsAddon | undefined;
 }
 
+/** Environment variables that TensorFlow and the addon of products read when they are loaded. */
+const THREAD_NUMBERS = ['TF_NUM_INTRAOP_THREADS', 'TRACER_THREADS'] as const;
+
 type KernelBackendClass = new (binding: Binding, packageName: string) => KernelBackend & tf.KernelBackend;
 
 /** Once a process: TensorFlow cannot be loaded twice, nor for two devices. */
 let loaded: LoadedTensorflow | undefined;
 
-/** Throws what the dynamic linker says when the library cannot be loaded. */
-export function loadTensorflow(folder: string): LoadedTensorflow {
+/**
+ * `isSmall`: one thread is enough. The number of threads is decided once a process, by the first model.
+ * Throws what the dynamic linker says when the library cannot be loaded.
+ */
+export function loadTensorflow(folder: string, isSmall: boolean): LoadedTensorflow {
   if (loaded && loaded.folder !== folder) {
     throw new Error(
       `TensorFlow is loaded from ${loaded.folder} already; a second one needs a process of its own`,
     );
   }
+  if (!loaded && isSmall) for (const name of THREAD_NUMBERS) process.env[name] ??= '1';
   return (loaded ??= register(folder));
 }
 
