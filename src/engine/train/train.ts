@@ -155,7 +155,7 @@ async function trainOnModel(request: TrainRequest, stopwatch: Stopwatch): Promis
     request.store === undefined
       ? (layers, state) => live(layers, feed, plan.blockTokens, state as RowFeedState | undefined)
       : await stopwatch.time('store', () =>
-          storedSource(request, { recipe, plan, identity, config, epochs }, (tokens, state) =>
+          storedSource(request, { recipe, plan, identity, config, epochs, context }, (tokens, state) =>
             live(recipe.layers, { ...feed, epochs: 1 }, tokens, state),
           ),
         );
