@@ -17,6 +17,8 @@ import { TRAIN_DEFAULTS, type TrainRequest } from './types.ts';
 export async function identityOf(
   {
     bos = 'auto',
+    field,
+    wholeFiles,
     heldOut,
     epochs = TRAIN_DEFAULTS.epochs,
     shuffle = TRAIN_DEFAULTS.shuffledRows,
@@ -39,7 +41,7 @@ export async function identityOf(
     corpus: (await Promise.all(corpora.all.map((corpus) => corpus.fingerprint()))).join(),
     held_out: heldOut?.join() ?? 'of the corpus',
     recipe: JSON.stringify(recipe),
-    rows: JSON.stringify({ context, isPacked: rows.isPacked, bos, epochs, shuffle }),
+    rows: JSON.stringify({ context, isPacked: rows.isPacked, bos, epochs, shuffle, field, wholeFiles }),
     passes: JSON.stringify(plan.passes),
     block_tokens: String(plan.blockTokens),
     backend: `${backend.name} on ${backend.device}`,

@@ -1,7 +1,7 @@
 /** Engine, verb `train`: a transcoder set for any model, from a corpus. */
 import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { basename, join, resolve } from 'node:path';
 import { UsageError } from '../../errors.ts';
 import type { CorpusFormat } from '../../features/corpus.ts';
 import { checkWritable, writeFileAtomic } from '../../formats/atomic.ts';
@@ -9,7 +9,9 @@ import { acquireLock } from '../../formats/lock.ts';
 import { activationsInTurn, type ActivationOptions } from '../../trainer/activations.ts';
 import { LiveBlocks } from '../../trainer/blocks.ts';
 import { heldRows, jsonLinesOf, type HeldDocuments } from '../../trainer/held-documents.ts';
+import { layerFiles, SET_CONFIG } from '../../trainer/export.ts';
 import { planOf } from '../../trainer/plan.ts';
+import type { TrainRecord } from '../../trainer/record.ts';
 import type { Recipe } from '../../trainer/recipe.ts';
 import type { RowFeedOptions, RowFeedState } from '../../trainer/row-feed.ts';
 import type { RowSource } from '../../trainer/rows.ts';
@@ -17,7 +19,6 @@ import { checkpointFile, STATE_FOLDER, type TrainOptions } from '../../trainer/o
 import { trainSet } from '../../trainer/train.ts';
 import { NO_SET } from '../../transcoder/no-set.ts';
 import { openCorpora } from '../evaluate/corpora.ts';
-import { evaluate } from '../evaluate/evaluate.ts';
 import type { EvaluateResult } from '../evaluate/types.ts';
 import { contextOf } from '../features/context.ts';
 import { openSubject, openTokenizer, promptRuleOf } from '../opened-subject.ts';
@@ -25,18 +26,16 @@ import { PromptReader } from '../prompt-reader.ts';
 import { openBackend } from '../session.ts';
 import { peakRssBytes, Stopwatch } from '../stopwatch.ts';
 import { writtenFile } from '../written-file.ts';
-import { writeCard } from './card.ts';
+import { CARD_FILE, writeCard } from './card.ts';
 import { corpusFiles, countTokens, heldOutOf } from './documents.ts';
 import { identityOf, planOfInterrupted } from './identity.ts';
 import { bytesUpTo, loadModel, memoryOf } from './memory.ts';
 import { ProgressLine } from './progress-line.ts';
-import { recipeOf } from './recipe.ts';
+import { evaluateOn, HELD_OUT_FILE } from './held-out.ts';
+import { layersOf, recipeOf } from './recipe.ts';
 import { storedSource } from './source.ts';
 import type { Trained } from './trained.ts';
 import { TRAIN_DEFAULTS, type TrainRequest, type TrainResult } from './types.ts';
-
-const HELD_OUT_FILE = 'held-out.jsonl';
-const CONFIG_OF_SET = 'config.yaml';
 
 /**
  * Loads the model up to the highest layer that is wanted, trains, writes the set and evaluates it. Throws `UsageError` for what the model
@@ -44,7 +43,7 @@ const CONFIG_OF_SET = 'config.yaml';
  */
 export async function train(request: TrainRequest): Promise<TrainResult> {
   const { output } = request;
-  await checkWritable(join(output, CONFIG_OF_SET));
+  await checkWritable(join(output, SET_CONFIG));
   refuseFinished(request);
   const stopwatch = new Stopwatch();
   await using _lock = await acquireLock(join(output, STATE_FOLDER, 'lock'), {
@@ -58,22 +57,29 @@ export async function train(request: TrainRequest): Promise<TrainResult> {
   const evaluation =
     held.documents.length === 0
       ? null
-      : await stopwatch.time('evaluate', () => evaluateHeldOut(request, trained.context, held));
+      : await stopwatch.time('evaluate', () => evaluateHeldOut(request, trained.record, held));
   if (!evaluation) {
     const message = 'There is no document to evaluate on: --held-out FILE names some';
     request.onProgress?.({ kind: 'warning', message });
   }
-  await writeCard(join(output, 'README.md'), { request, trained, evaluation });
-  await rm(join(output, STATE_FOLDER), { recursive: true, force: true });
   const { outcome } = trained;
+  await writeCard(join(output, CARD_FILE), {
+    recipe,
+    record: trained.record,
+    evaluation,
+    output,
+    ...outcome,
+  });
+  await rm(join(output, STATE_FOLDER), { recursive: true, force: true });
   return {
-    model: trained.modelName,
+    model: trained.record.modelName,
     output,
     backend: trained.backend.name,
     device: trained.backend.device,
     corpus: request.corpus,
-    context: trained.context,
+    context: trained.record.context,
     recipe,
+    shard: request.shard ?? null,
     passes: trained.plan.passes,
     n_steps: outcome.n_steps,
     n_resumed_steps: outcome.n_resumed_steps,
@@ -149,6 +155,19 @@ async function trainOnModel(request: TrainRequest, stopwatch: Stopwatch): Promis
     named.source.kind === 'folder' || named.source.kind === 'file'
       ? resolve(request.model!)
       : named.source.name;
+  const record: TrainRecord = {
+    modelName,
+    identity,
+    layersOfSet: layersOf(request, config),
+    context,
+    corpus: request.corpus.map((file) => basename(file)),
+    bos: request.bos,
+    field: request.field,
+    wholeFiles: request.wholeFiles,
+    packing: request.packing,
+    shuffle: request.shuffle,
+    epochs: request.epochs,
+  };
   const live = (layers: readonly number[], of: RowFeedOptions, blockTokens: number, state?: RowFeedState) =>
     new LiveBlocks({ rows, feed: of, activations: activations(layers), blockTokens }, state);
   const source: TrainOptions['source'] =
@@ -166,13 +185,12 @@ async function trainOnModel(request: TrainRequest, stopwatch: Stopwatch): Promis
       sparse: backend.sparse,
       n_layers: config.n_layers,
       d_model: config.d_model,
-      modelName,
       source,
       isShuffled: shuffledRows > 0,
       heldOut: (layers) => activationsInTurn(evaluated, activations(layers)),
       evaluateEvery: request.evaluateEvery ?? null,
       folder: output,
-      identity,
+      record,
       checkpointEveryMs: (request.checkpointEvery ?? TRAIN_DEFAULTS.checkpointMinutes) * MS_PER_MINUTE,
       signal,
       onStep: (event) => {
@@ -183,7 +201,7 @@ async function trainOnModel(request: TrainRequest, stopwatch: Stopwatch): Promis
     }),
   );
   const { tokensPerSecond } = progress;
-  return { modelName, backend, recipe, plan, context, identity, held, outcome, tokensPerSecond };
+  return { backend, recipe, plan, record, held, outcome, tokensPerSecond };
 }
 
 const MS_PER_MINUTE = 60_000;
@@ -197,7 +215,7 @@ function refuseFinished({ output, resume }: TrainRequest): void {
       hint: '--resume continues with it; remove that folder to begin anew.',
     });
   }
-  if (!isInterrupted && existsSync(join(output, CONFIG_OF_SET))) {
+  if (!isInterrupted && existsSync(join(output, SET_CONFIG))) {
     throw new UsageError({
       code: 'set_exists',
       message: `${output} holds a set already`,
@@ -216,28 +234,14 @@ function inUse(output: string): UsageError {
 
 async function evaluateHeldOut(
   request: TrainRequest,
-  context: number,
+  record: TrainRecord,
   held: HeldDocuments,
 ): Promise<EvaluateResult> {
-  const file = join(request.output, HELD_OUT_FILE);
-  await writeFileAtomic(file, jsonLinesOf(held));
-  return await evaluate({
-    ...request,
-    dtype: 'float32',
-    tokens: undefined,
-    layers: undefined,
-    resume: false,
-    transcoders: resolve(request.output),
-    allowMissingLayers: true,
-    corpus: [file],
-    context,
-  });
+  await writeFileAtomic(join(request.output, HELD_OUT_FILE), jsonLinesOf(held));
+  return await evaluateOn(request, request.output, record);
 }
 
 function filesOf({ kind, layers }: Recipe, output: string): string[] {
-  const ofLayer = (layer: number): string[] =>
-    kind === 'per-layer'
-      ? [`layer_${layer}.safetensors`]
-      : [`W_enc_${layer}.safetensors`, `W_dec_${layer}.safetensors`];
-  return ['config.yaml', 'README.md', ...layers.flatMap(ofLayer)].map((name) => join(output, name));
+  const ofLayers = layers.flatMap((layer) => layerFiles(kind, layer));
+  return [SET_CONFIG, CARD_FILE, ...ofLayers].map((name) => join(output, name));
 }
