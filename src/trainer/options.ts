@@ -18,6 +18,11 @@ export function checkpointFile(folder: string): string {
   return join(folder, STATE_FOLDER, CHECKPOINT_FILE);
 }
 
+/** Which parts are joined, while `train merge` writes the set. */
+export function mergeFile(folder: string): string {
+  return join(folder, STATE_FOLDER, 'merge.json');
+}
+
 export type SourceState = NonNullable<TrainProgress['feed']>['source'];
 
 export interface TrainOptions {

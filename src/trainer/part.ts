@@ -8,7 +8,7 @@ import { jsonObject } from '../formats/json-object.ts';
 import { parseJson } from '../formats/json.ts';
 import { SET_CONFIG } from './export.ts';
 import { LOG_FILE } from './log.ts';
-import { checkpointFile } from './options.ts';
+import { checkpointFile, mergeFile } from './options.ts';
 import type { Recipe } from './recipe.ts';
 import { RecipeFields, RecordFields, type TrainRecord } from './record.ts';
 
@@ -26,9 +26,10 @@ const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const Begin = jsonObject({ recipe: RecipeFields, passes: v.array(v.array(count)), record: RecordFields });
 const End = jsonObject({ n_tokens: count, ended_early: v.boolean() });
 
-/** Whether a set was trained to its end in a folder. */
+/** Whether a set was trained, or joined, to its end in a folder. */
 export function isFinished(folder: string): boolean {
-  return existsSync(join(folder, SET_CONFIG)) && !existsSync(checkpointFile(folder));
+  const isOver = [checkpointFile, mergeFile].every((of) => !existsSync(of(folder)));
+  return isOver && existsSync(join(folder, SET_CONFIG));
 }
 
 /** Throws `NotFoundError` for a folder without a training, `BadFileError` for one that has not ended. */

@@ -11,7 +11,7 @@ import { openSafetensors } from '../../formats/safetensors.ts';
 import { layerFiles, SET_CONFIG, writeSetConfig } from '../../trainer/export.ts';
 import { writeJoinedLog } from '../../trainer/joined-log.ts';
 import { LOG_FILE } from '../../trainer/log.ts';
-import { STATE_FOLDER } from '../../trainer/options.ts';
+import { mergeFile, STATE_FOLDER } from '../../trainer/options.ts';
 import { readPart } from '../../trainer/part.ts';
 import type { Recipe } from '../../trainer/recipe.ts';
 import type { EvaluateResult } from '../evaluate/types.ts';
@@ -47,9 +47,6 @@ export interface MergeResult {
   readonly peak_rss_bytes: number;
 }
 
-/** In the state folder, while parts are joined: which they are. */
-const MERGE_FILE = 'merge.json';
-
 /**
  * Joins parts, measures the set as `train` does at its end, and writes its card. Parts stay as they are. An interrupted call leaves no set,
  * and is continued by the same call. Throws what `readPart` and `join` throw, `UsageError` for a folder with something else in it,
@@ -71,7 +68,7 @@ export async function mergeTraining(request: MergeRequest): Promise<MergeResult>
   const joined = join(parts, request);
   for (const message of joined.notes) request.onProgress?.({ kind: 'warning', message });
   const hasHeldOut = await checkHeldOut(joined);
-  const state = joinPath(output, STATE_FOLDER, MERGE_FILE);
+  const state = mergeFile(output);
   const plan = planOf(joined);
   await refuseOther(output, state, plan);
   await using _lock = await acquireLock(joinPath(output, STATE_FOLDER, 'lock'), { signal });

@@ -1,11 +1,8 @@
 /** Engine, verb `train`: a transcoder set for any model, from a corpus. */
-import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
-import { UsageError } from '../../errors.ts';
 import type { CorpusFormat } from '../../features/corpus.ts';
 import { checkWritable, writeFileAtomic } from '../../formats/atomic.ts';
-import { acquireLock } from '../../formats/lock.ts';
 import { activationsInTurn, type ActivationOptions } from '../../trainer/activations.ts';
 import { LiveBlocks } from '../../trainer/blocks.ts';
 import { heldRows, jsonLinesOf, type HeldDocuments } from '../../trainer/held-documents.ts';
@@ -15,7 +12,7 @@ import type { TrainRecord } from '../../trainer/record.ts';
 import type { Recipe } from '../../trainer/recipe.ts';
 import type { RowFeedOptions, RowFeedState } from '../../trainer/row-feed.ts';
 import type { RowSource } from '../../trainer/rows.ts';
-import { checkpointFile, STATE_FOLDER, type TrainOptions } from '../../trainer/options.ts';
+import { STATE_FOLDER, type TrainOptions } from '../../trainer/options.ts';
 import { trainSet } from '../../trainer/train.ts';
 import { NO_SET } from '../../transcoder/no-set.ts';
 import { openCorpora } from '../evaluate/corpora.ts';
@@ -29,6 +26,7 @@ import { writtenFile } from '../written-file.ts';
 import { CARD_FILE, writeCard } from './card.ts';
 import { corpusFiles, countTokens, heldOutOf } from './documents.ts';
 import { identityOf, planOfInterrupted } from './identity.ts';
+import { claimFolder } from './folder.ts';
 import { bytesUpTo, loadModel, memoryOf } from './memory.ts';
 import { ProgressLine } from './progress-line.ts';
 import { evaluateOn, HELD_OUT_FILE } from './held-out.ts';
@@ -44,14 +42,8 @@ import { TRAIN_DEFAULTS, type TrainRequest, type TrainResult } from './types.ts'
 export async function train(request: TrainRequest): Promise<TrainResult> {
   const { output } = request;
   await checkWritable(join(output, SET_CONFIG));
-  refuseFinished(request);
   const stopwatch = new Stopwatch();
-  await using _lock = await acquireLock(join(output, STATE_FOLDER, 'lock'), {
-    signal: request.signal,
-    onWait: () => {
-      throw inUse(output);
-    },
-  });
+  await using _folder = await claimFolder(request);
   const trained = await trainOnModel(request, stopwatch);
   const { held, recipe } = trained;
   const evaluation =
@@ -205,32 +197,6 @@ async function trainOnModel(request: TrainRequest, stopwatch: Stopwatch): Promis
 }
 
 const MS_PER_MINUTE = 60_000;
-
-function refuseFinished({ output, resume }: TrainRequest): void {
-  const isInterrupted = existsSync(checkpointFile(output));
-  if (isInterrupted && !resume) {
-    throw new UsageError({
-      code: 'training_interrupted',
-      message: `${join(output, STATE_FOLDER)} holds the state of a training that was interrupted`,
-      hint: '--resume continues with it; remove that folder to begin anew.',
-    });
-  }
-  if (!isInterrupted && existsSync(join(output, SET_CONFIG))) {
-    throw new UsageError({
-      code: 'set_exists',
-      message: `${output} holds a set already`,
-      hint: 'Give --output another folder, or remove this one.',
-    });
-  }
-}
-
-function inUse(output: string): UsageError {
-  return new UsageError({
-    code: 'training_running',
-    message: `another training is writing to ${output}`,
-    hint: 'Wait until it is done, or give --output another folder.',
-  });
-}
 
 async function evaluateHeldOut(
   request: TrainRequest,
