@@ -44,6 +44,8 @@ export interface TrainOptions {
   readonly record: TrainRecord;
   readonly checkpointEveryMs: number;
   readonly signal?: AbortSignal | undefined;
+  /** Awaited before the first step, when the log is there. */
+  readonly onBegin?: (() => Promise<void>) | undefined;
   readonly onStep?: (event: StepEvent) => void;
   readonly onNote?: (message: string) => void;
 }

@@ -21,6 +21,7 @@ export async function trainSet(options: TrainOptions): Promise<TrainOutcome> {
   const run = new Run(options, log, resumed ?? NO_PROGRESS);
   if (resumed) await log.write({ event: 'resume', pass: resumed.passes + 1, step: resumed.step });
   else await log.write({ event: 'begin', recipe, passes: plan.passes, record });
+  await options.onBegin?.();
   for (let pass = run.progress.passes; pass < plan.passes.length; pass++) await run.pass(pass);
   await writeSetConfig(folder, record.modelName, recipe);
   const { endedEarly, n_tokens } = run.progress;

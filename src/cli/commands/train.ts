@@ -5,18 +5,22 @@ import { TRAIN_DEFAULTS } from '../../engine/train/types.ts';
 import { RECIPE_DEFAULTS, TRAIN_ACTIVATIONS, TRAIN_KINDS, TRAIN_OPTIMIZERS } from '../../trainer/recipe.ts';
 import { perform } from '../perform.ts';
 import { withBosFlag } from '../prompt.ts';
+import { serveTraining } from '../serve-training.ts';
+import { refuseServeFlags, withServeFlags, type ServerFlags } from '../serving.ts';
 import { shard, SHARD_FLAG, SHARD_HELP } from '../shard.ts';
 import type { Shell } from '../shell.ts';
 import { UsageError } from '../../errors.ts';
 import { addTrainMerge } from './train-merge.ts';
 import { layerList, nonNegative, probability, wholeNumber } from '../values.ts';
 
-interface TrainFlags extends Omit<TrainRequest, 'learningRate' | 'packing' | 'corpus' | 'output'> {
+interface TrainFlags
+  extends Omit<TrainRequest, 'learningRate' | 'packing' | 'corpus' | 'output'>, ServerFlags {
   readonly corpus?: readonly string[];
   readonly output?: string;
   readonly lr?: number;
   /** False with --no-packing. */
   readonly packing: boolean;
+  readonly serve?: boolean;
 }
 
 /** Not required for commander: `train merge` has neither, and it would ask for them there too. */
@@ -127,19 +131,27 @@ export function addTrain(program: Command, shell: Shell): void {
       '--store <folder>',
       'keep activations on disk: the model runs once, whatever passes and epochs follow',
     )
-    .option('--resume', 'continue a training that was interrupted');
+    .option('--resume', 'continue a training that was interrupted, or begin where there is none')
+    .option('--serve', 'show curves in the browser while it runs, as `tracer serve` does');
+  withServeFlags(command);
   addTrainMerge(train, shell);
   command.action(({ lr, ...flags }: TrainFlags) =>
-    perform(shell, command, async ({ common }) => {
+    perform(shell, command, async (context) => {
+      const { common } = context;
+      if (!flags.serve) refuseServeFlags(flags);
       const { corpus: names = missing(CORPUS_FLAG), output = missing(OUTPUT_FLAG) } = flags;
       const [{ train }, { trainView }, { withCorpusFiles }] = await Promise.all([
         import('../../engine/train/train.ts'),
         import('../../report/train-view.ts'),
         import('../corpus.ts'),
       ]);
+      let served: AsyncDisposable | null = null;
+      const onBegin = async (): Promise<void> => {
+        if (flags.serve) served = await serveTraining(output, flags, context);
+      };
       const found = await withCorpusFiles(names, shell.host.stdin, shell.signal, (corpus) =>
-        train({ ...common, ...flags, corpus, output, learningRate: lr }),
-      );
+        train({ ...common, ...flags, corpus, output, learningRate: lr, onBegin }),
+      ).finally(() => served?.[Symbol.asyncDispose]());
       const result = { ...found, corpus: names };
       return { data: result, view: (screen) => trainView(result, screen) };
     }),

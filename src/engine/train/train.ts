@@ -185,6 +185,7 @@ async function trainOnModel(request: TrainRequest, stopwatch: Stopwatch): Promis
       record,
       checkpointEveryMs: (request.checkpointEvery ?? TRAIN_DEFAULTS.checkpointMinutes) * MS_PER_MINUTE,
       signal,
+      onBegin: request.onBegin,
       onStep: (event) => {
         progress.step(event);
         request.onStep?.(event);

@@ -70,6 +70,8 @@ export interface TrainRequest extends Omit<CommonOptions, 'transcoders' | 'allow
   readonly store?: string | undefined;
   /** Continues an interrupted training with the same options. */
   readonly resume?: boolean | undefined;
+  /** Awaited before the first step, when `train.jsonl` is in the output folder. */
+  readonly onBegin?: (() => Promise<void>) | undefined;
   /** Called after each step. */
   readonly onStep?: ((event: StepEvent) => void) | undefined;
 }
