@@ -86,8 +86,16 @@ export class Run {
       await this.#save(coders, normalisations);
     };
     let savedMs = performance.now();
+    // A corpus or a model that cannot be read on, as without a network, leaves coders as the last step made them.
+    let isReading = false;
+    const read = async (): Promise<Batch | null> => {
+      isReading = true;
+      const batch = await feed.next();
+      isReading = false;
+      return batch;
+    };
     try {
-      for (let batch = await feed.next(); batch; batch = await feed.next()) {
+      for (let batch = await read(); batch; batch = await read()) {
         const tokens = batch.n_before + batch.places.length;
         await this.#step(pass, groups, batch, normalisations);
         if (evaluateEvery !== null && tokens - this.progress.evaluatedAt >= evaluateEvery) {
@@ -102,7 +110,8 @@ export class Run {
         signal?.throwIfAborted();
       }
     } catch (error) {
-      if (signal?.aborted && error === signal.reason && this.progress.step > 0) {
+      const isStopped = signal?.aborted && error === signal.reason;
+      if ((isStopped || isReading) && this.progress.step > 0) {
         await save();
         this.#options.onNote?.(
           `What was trained so far is kept in ${join(this.#options.folder, STATE_FOLDER)}; --resume continues with it`,

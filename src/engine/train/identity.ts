@@ -8,9 +8,9 @@ import { checkpointFile } from '../../trainer/options.ts';
 import type { TrainPlan } from '../../trainer/plan.ts';
 import type { Recipe } from '../../trainer/recipe.ts';
 import type { RowSource } from '../../trainer/rows.ts';
-import type { OpenCorpora } from '../evaluate/corpora.ts';
 import type { OpenedSubject } from '../opened-subject.ts';
 import { packageVersion, sourceReference } from '../provenance.ts';
+import type { TrainCorpora } from './corpora.ts';
 import { TRAIN_DEFAULTS, type TrainRequest } from './types.ts';
 
 /** By names for error messages. */
@@ -25,7 +25,7 @@ export async function identityOf(
   }: TrainRequest,
   parts: {
     readonly opened: OpenedSubject;
-    readonly corpora: OpenCorpora;
+    readonly corpora: TrainCorpora;
     readonly recipe: Recipe;
     readonly plan: TrainPlan;
     readonly context: number;

@@ -15,7 +15,6 @@ import type { RowSource } from '../../trainer/rows.ts';
 import { STATE_FOLDER, type TrainOptions } from '../../trainer/options.ts';
 import { trainSet } from '../../trainer/train.ts';
 import { NO_SET } from '../../transcoder/no-set.ts';
-import { openCorpora } from '../evaluate/corpora.ts';
 import type { EvaluateResult } from '../evaluate/types.ts';
 import { contextOf } from '../features/context.ts';
 import { openSubject, openTokenizer, promptRuleOf } from '../opened-subject.ts';
@@ -24,7 +23,8 @@ import { openBackend } from '../session.ts';
 import { peakRssBytes, Stopwatch } from '../stopwatch.ts';
 import { writtenFile } from '../written-file.ts';
 import { CARD_FILE, writeCard } from './card.ts';
-import { corpusFiles, countTokens, heldOutOf } from './documents.ts';
+import { openTrainCorpora } from './corpora.ts';
+import { countTokens, heldOutOf } from './documents.ts';
 import { identityOf, planOfInterrupted } from './identity.ts';
 import { claimFolder } from './folder.ts';
 import { bytesUpTo, loadModel, memoryOf } from './memory.ts';
@@ -90,7 +90,7 @@ export async function train(request: TrainRequest): Promise<TrainResult> {
 async function trainOnModel(request: TrainRequest, stopwatch: Stopwatch): Promise<Trained> {
   const { output, signal } = request;
   const format: CorpusFormat = { field: request.field, isWhole: request.wholeFiles };
-  using corpora = await openCorpora(await corpusFiles(request, request.corpus), format);
+  using corpora = await openTrainCorpora(request, request.corpus, format);
   using opened = await stopwatch.time('resolve', () =>
     openSubject({ ...request, transcoders: NO_SET }, { mayLackSet: true }),
   );
