@@ -3,43 +3,87 @@ import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { TargetChoice } from '../attribution/targets.ts';
 import type { JsonValue, Provenance, SourceReference } from '../graph/graph.ts';
+import type { Arithmetic } from '../backend/backend.ts';
 import { CONFIG_FILE } from '../model/checkpoint.ts';
 import { chatResult, type ReadInput } from './chat.ts';
-import { ATTRIBUTE_DEFAULTS, type GraphOptions } from './attribute/types.ts';
+import { ATTRIBUTE_DEFAULTS, pruningOf, type GraphOptions } from './attribute/types.ts';
 import { USUAL_PROMPT } from '../tokenizer/bos.ts';
 import type { NamedFiles } from './named-files.ts';
+import type { Subject } from './names.ts';
+import type { PromptReader } from './prompt-reader.ts';
 import type { Session } from './session.ts';
 
-export async function graphProvenance(
-  session: Session,
-  { input, tokens }: { readonly input: ReadInput; readonly tokens: readonly number[] },
-  logitLabels: readonly string[],
+/** The files that weights are read from, inside their folders or repositories. */
+export interface WeightFiles {
+  readonly model: string[];
+  readonly transcoders: string[];
+}
+
+/** What graphs come from: a session, loaded or not. */
+export interface OriginSource {
+  readonly subject: Subject;
+  readonly prompts: PromptReader;
+  readonly weightFiles: WeightFiles;
+  readonly scan: string;
+  readonly dtype: Arithmetic;
+}
+
+/** A prompt as it was given, and the tokens that are traced. */
+export interface TracedPrompt {
+  readonly input: ReadInput;
+  readonly tokens: readonly number[];
+}
+
+/** The part of a graph's provenance that is known before anything is computed: where it is the same, so is the graph. */
+export type GraphOrigin = Pick<Provenance, 'model' | 'transcoders' | 'dtype' | 'options' | 'prompt' | 'scan'>;
+
+export async function graphOrigin(
+  { subject, prompts, weightFiles, scan, dtype }: OriginSource,
+  { input, tokens }: TracedPrompt,
   targets: TargetChoice,
   options: GraphOptions,
-): Promise<Provenance> {
-  const { tokenizer, subject, replacement, description, weightFiles } = session;
-  const { n_ignored } = session.prompts.rule;
+): Promise<GraphOrigin> {
+  const { n_ignored } = prompts.rule;
   return {
-    tracer_version: packageVersion(),
     model: { ...(await sourceReference(subject.model, [CONFIG_FILE])), weight_files: weightFiles.model },
     transcoders: {
       ...(await sourceReference(subject.transcoders, subject.transcoders.config.configFiles)),
       weight_files: weightFiles.transcoders,
     },
-    backend: description.backend,
-    device: description.device,
-    dtype: description.dtype,
+    dtype,
     options: {
       ...recordedOptions(targets, options),
       ...recordedChat(input),
-      ...(description.bos !== undefined && { bos: description.bos }),
+      ...(prompts.bos !== 'auto' && { bos: prompts.bos }),
       ...(n_ignored !== USUAL_PROMPT.n_ignored && { ignored_positions: n_ignored }),
     },
-    prompt: tokenizer.decode(tokens),
-    token_strings: tokenizer.tokenStrings(tokens),
+    prompt: prompts.tokenizer.decode(tokens),
+    scan: options.scan ?? scan,
+  };
+}
+
+export async function graphProvenance(
+  session: Session,
+  traced: TracedPrompt,
+  logitLabels: readonly string[],
+  targets: TargetChoice,
+  options: GraphOptions,
+): Promise<Provenance> {
+  const { tokenizer, replacement, backend } = session;
+  const { model, transcoders, dtype, ...origin } = await graphOrigin(session, traced, targets, options);
+  return {
+    tracer_version: packageVersion(),
+    model,
+    transcoders,
+    backend: backend.name,
+    device: backend.device,
+    dtype,
+    options: origin.options,
+    prompt: origin.prompt,
+    token_strings: tokenizer.tokenStrings(traced.tokens),
     logit_labels: logitLabels,
     vocabulary_size: replacement.model.config.d_vocab,
-    scan: options.scan ?? session.scan,
+    scan: origin.scan,
     created: new Date().toISOString(),
   };
 }
@@ -57,9 +101,17 @@ function recordedOptions(targets: TargetChoice, options: GraphOptions): Record<s
     update_interval: options.updateInterval ?? ATTRIBUTE_DEFAULTS.updateInterval,
     max_feature_nodes: options.maxFeatureNodes ?? ATTRIBUTE_DEFAULTS.maxFeatureNodes,
     selection: options.selection ?? ATTRIBUTE_DEFAULTS.selection,
+    ...recordedStore(options),
     target_position: options.targetPosition ?? null,
     ...recordedTargets(targets),
   };
+}
+
+/** Absent where a graph is kept whole, as in graphs of earlier versions; the thresholds otherwise do not touch the graph file. */
+function recordedStore(options: GraphOptions): Record<string, JsonValue> {
+  if ((options.store ?? ATTRIBUTE_DEFAULTS.store) === 'full') return {};
+  const { nodeThreshold, edgeThreshold } = pruningOf(options);
+  return { store: 'nodes', node_threshold: nodeThreshold, edge_threshold: edgeThreshold };
 }
 
 /** Absent without a chat template, as in graphs of earlier versions. */
@@ -83,8 +135,20 @@ function recordedTargets(targets: TargetChoice): Record<string, JsonValue> {
   }
 }
 
+/** Kept, since every graph of a list of prompts names them. */
+const references = new WeakMap<NamedFiles, Promise<SourceReference>>();
+
 /** A commit for what comes from the Hub, the hash of the configuration files, one after the other, for a local folder. */
-export async function sourceReference(
+export function sourceReference(
+  part: NamedFiles,
+  configFiles: readonly string[],
+): Promise<SourceReference> {
+  const found = references.get(part) ?? makeReference(part, configFiles);
+  references.set(part, found);
+  return found;
+}
+
+async function makeReference(
   { source, files }: NamedFiles,
   configFiles: readonly string[],
 ): Promise<SourceReference> {

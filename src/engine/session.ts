@@ -1,6 +1,6 @@
 /** Engine, step 3: loads what was opened: the replacement model, its tokenizer and its backend. */
 import { budgetFor } from '../backend/budget.ts';
-import type { Backend } from '../backend/backend.ts';
+import type { Arithmetic, Backend } from '../backend/backend.ts';
 import { selectBackend } from '../backend/select.ts';
 import { BadFileError } from '../errors.ts';
 import { firstNonFinite } from '../formats/dtype.ts';
@@ -28,6 +28,7 @@ import {
 import { REQUEST_DEFAULTS, weightsProgress, type CommonOptions, type EngineEvent } from './request.ts';
 import { plainType } from './plain-type.ts';
 import { PromptReader } from './prompt-reader.ts';
+import type { OriginSource, WeightFiles } from './provenance.ts';
 import { Stopwatch } from './stopwatch.ts';
 
 /** What is known of a request before a weight is read. */
@@ -37,6 +38,15 @@ export interface Unloaded {
   readonly set: SetDescription;
   /** Of the model. */
   readonly files: FileSet;
+}
+
+/** What a request names, opened. Dispose it, or take it with `using`, also when it was loaded: then the session has taken it over. */
+export interface PreparedSession extends Unloaded, OriginSource, Disposable {
+  readonly stopwatch: Stopwatch;
+  /** The names that results begin with. */
+  readonly names: { readonly model: string; readonly transcoders: string };
+  /** Opens the backend and reads the weights. Once. */
+  load(): Promise<Session>;
 }
 
 export interface SessionOptions extends SubjectOptions {
@@ -78,12 +88,15 @@ export class Session implements Disposable {
     return this.opened.subject;
   }
 
+  get dtype(): Arithmetic {
+    return this.backend.arithmetic;
+  }
+
   /** The part of a result that names the model and the set, and how it was computed. */
   get description() {
     const { subject, backend, prompts } = this;
     return {
-      model: subject.model.source.name,
-      transcoders: subject.transcoders.source.name,
+      ...namesOf(subject),
       backend: backend.name,
       device: backend.device,
       dtype: backend.arithmetic,
@@ -102,9 +115,8 @@ export class Session implements Disposable {
   }
 
   /** The files that the weights are read from, inside their folders or repositories. */
-  get weightFiles(): { readonly model: string[]; readonly transcoders: string[] } {
-    const { checkpoint, set } = this.opened;
-    return { model: weightFiles(checkpoint), transcoders: [...set.paths] };
+  get weightFiles(): WeightFiles {
+    return weightFilesOf(this.opened);
   }
 
   /** Types that the matrices are stored in, in plain words, the model's first. */
@@ -151,6 +163,15 @@ function setTensors(set: OpenedSet): Located[] {
 
 /** Resolves, opens and loads what a request names. Errors as `openSubject`, and errors of backends and of reading. */
 export async function openSession(request: CommonOptions, options: SessionOptions = {}): Promise<Session> {
+  using prepared = await prepareSession(request, options);
+  return await prepared.load();
+}
+
+/** As `openSession`, up to where a backend is opened and weights are read. */
+export async function prepareSession(
+  request: CommonOptions,
+  options: SessionOptions = {},
+): Promise<PreparedSession> {
   const { signal } = request;
   const report = (event: EngineEvent): void => request.onProgress?.(event);
   const watch = new Stopwatch();
@@ -167,48 +188,86 @@ export async function openSession(request: CommonOptions, options: SessionOption
     const rule = promptRuleOf(opened.subject);
     const { n_ignored = rule.n_ignored } = options;
     const prompts = new PromptReader(tokenizer, { ...rule, n_ignored }, request.bos);
-    await options.check?.({ prompts, config, set: opened.set.config, files });
-    const weightBytes = bytesOfWeights(opened);
-    const backend = await watch.time('backend', () => openBackend(request, weightBytes, report));
-    if (
-      backend.arithmetic === 'bfloat16' &&
-      opened.checkpoint.weights.every(({ info }) => info.dtype !== 'BF16')
-    ) {
-      const message = '--dtype bfloat16 changes nothing here: the weights are not stored in bfloat16';
-      report({ kind: 'warning', message });
-    }
-    const budget = await budgetFor(backend, request, weightBytes);
-    return await watch.time('load', async () => {
-      const model = await loadTransformer(backend, opened.checkpoint, {
-        budget,
-        ...(signal && { signal }),
-        onProgress: weightsProgress(request),
-      });
-      try {
-        const set = await loadSet(backend, opened.set, {
-          budget,
-          preload: options.preloadEncoders ?? false,
-          ...(signal && { signal }),
-          onProgress: (done, total) =>
-            report({
-              kind: 'progress',
-              phase: 'transcoders',
-              message: 'Connecting the transcoders',
-              done,
-              total,
-            }),
-        });
-        const replacement = new ReplacementModel(model, set, budget, prompts.rule);
-        return new Session(backend, replacement, prompts, opened, watch);
-      } catch (error) {
-        model[Symbol.dispose]();
-        throw error;
-      }
-    });
+    const unloaded = { prompts, config, set: opened.set.config, files };
+    await options.check?.(unloaded);
+    let isTaken = false;
+    return {
+      ...unloaded,
+      subject: opened.subject,
+      names: namesOf(opened.subject),
+      weightFiles: weightFilesOf(opened),
+      scan: scanOf(opened.subject.transcoders),
+      dtype: request.dtype ?? REQUEST_DEFAULTS.dtype,
+      stopwatch: watch,
+      async load() {
+        const session = await load(request, options, opened, prompts, watch);
+        isTaken = true;
+        return session;
+      },
+      [Symbol.dispose]() {
+        if (!isTaken) opened[Symbol.dispose]();
+      },
+    };
   } catch (error) {
     opened[Symbol.dispose]();
     throw error;
   }
+}
+
+async function load(
+  request: CommonOptions,
+  options: SessionOptions,
+  opened: OpenedSubject,
+  prompts: PromptReader,
+  watch: Stopwatch,
+): Promise<Session> {
+  const { signal } = request;
+  const report = (event: EngineEvent): void => request.onProgress?.(event);
+  const weightBytes = bytesOfWeights(opened);
+  const backend = await watch.time('backend', () => openBackend(request, weightBytes, report));
+  if (
+    backend.arithmetic === 'bfloat16' &&
+    opened.checkpoint.weights.every(({ info }) => info.dtype !== 'BF16')
+  ) {
+    const message = '--dtype bfloat16 changes nothing here: the weights are not stored in bfloat16';
+    report({ kind: 'warning', message });
+  }
+  const budget = await budgetFor(backend, request, weightBytes);
+  return await watch.time('load', async () => {
+    const model = await loadTransformer(backend, opened.checkpoint, {
+      budget,
+      ...(signal && { signal }),
+      onProgress: weightsProgress(request),
+    });
+    try {
+      const set = await loadSet(backend, opened.set, {
+        budget,
+        preload: options.preloadEncoders ?? false,
+        ...(signal && { signal }),
+        onProgress: (done, total) =>
+          report({
+            kind: 'progress',
+            phase: 'transcoders',
+            message: 'Connecting the transcoders',
+            done,
+            total,
+          }),
+      });
+      const replacement = new ReplacementModel(model, set, budget, prompts.rule);
+      return new Session(backend, replacement, prompts, opened, watch);
+    } catch (error) {
+      model[Symbol.dispose]();
+      throw error;
+    }
+  });
+}
+
+function namesOf({ model, transcoders }: Subject) {
+  return { model: model.source.name, transcoders: transcoders.source.name };
+}
+
+function weightFilesOf({ checkpoint, set }: OpenedSubject): WeightFiles {
+  return { model: weightFiles(checkpoint), transcoders: [...set.paths] };
 }
 
 /** Of the matrices that stay in memory where there is room: the model's, and the encoders and skips of the set. */

@@ -1,4 +1,5 @@
-/** Files, Parquet: one column of texts, row group by row group. The reader is loaded when the first file is opened. */
+/** Files, Parquet: one column of texts, or whole rows, row group by row group. The reader is loaded when the first file is opened. */
+import type { FileMetaData } from 'hyparquet';
 import { BadFileError } from '../errors.ts';
 import type { ByteSource } from './byte-source.ts';
 import { messageOf } from './system-errors.ts';
@@ -13,8 +14,42 @@ export interface ParquetColumn {
   readonly groups: readonly number[];
 }
 
+interface OpenedParquet {
+  readonly metadata: FileMetaData;
+  readonly columns: readonly string[];
+  readonly rows: (
+    columns: readonly string[],
+    start: number,
+    stop: number,
+  ) => Promise<Record<string, unknown>[]>;
+}
+
 /** Of the source, which stays the caller's. Throws `BadFileError` for a file that is no Parquet or lacks the column. */
 export async function openParquetColumn(source: ByteSource, column: string): Promise<ParquetColumn> {
+  const { metadata, columns, rows } = await openParquet(source);
+  if (!columns.includes(column)) {
+    throw new BadFileError({
+      code: 'missing_column',
+      message: `${source.name} has no column '${column}'; it has ${columns.join(', ')}`,
+      hint: '--field NAME names the column with the text.',
+    });
+  }
+  const groups = [0];
+  for (const { num_rows } of metadata.row_groups) groups.push(groups.at(-1)! + Number(num_rows));
+  return {
+    n_rows: groups.at(-1)!,
+    groups,
+    read: async (start, stop) => (await rows([column], start, stop)).map((row) => row[column]),
+  };
+}
+
+/** All rows of a small file, by the names of its columns. Errors as `openParquetColumn`. */
+export async function readParquetRows(source: ByteSource): Promise<Record<string, unknown>[]> {
+  const { metadata, columns, rows } = await openParquet(source);
+  return await rows(columns, 0, Number(metadata.num_rows));
+}
+
+async function openParquet(source: ByteSource): Promise<OpenedParquet> {
   const [{ parquetMetadataAsync, parquetReadObjects, parquetSchema }, { compressors }] = await Promise.all([
     import('hyparquet'),
     import('hyparquet-compressors'),
@@ -42,30 +77,12 @@ export async function openParquetColumn(source: ByteSource, column: string): Pro
     }
   };
   const metadata = await read(() => parquetMetadataAsync(file));
-  const names = parquetSchema(metadata).children.map(({ element }) => element.name);
-  if (!names.includes(column)) {
-    throw new BadFileError({
-      code: 'missing_column',
-      message: `${source.name} has no column '${column}'; it has ${names.join(', ')}`,
-      hint: '--field NAME names the column with the text.',
-    });
-  }
-  const groups = [0];
-  for (const { num_rows } of metadata.row_groups) groups.push(groups.at(-1)! + Number(num_rows));
   return {
-    n_rows: groups.at(-1)!,
-    groups,
-    read: (rowStart, rowEnd) =>
-      read(async () => {
-        const rows = await parquetReadObjects({
-          file,
-          metadata,
-          columns: [column],
-          rowStart,
-          rowEnd,
-          compressors,
-        });
-        return rows.map((row) => row[column] as unknown);
-      }),
+    metadata,
+    columns: parquetSchema(metadata).children.map(({ element }) => element.name),
+    rows: (columns, rowStart, rowEnd) =>
+      read(() =>
+        parquetReadObjects({ file, metadata, columns: [...columns], rowStart, rowEnd, compressors }),
+      ),
   };
 }

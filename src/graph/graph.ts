@@ -24,6 +24,8 @@ export interface Provenance {
   readonly scan: string;
   /** ISO 8601. */
   readonly created: string;
+  /** Of the whole graph, where the file holds what pruning left of it. */
+  readonly scores?: { readonly replacement: number; readonly completeness: number } | undefined;
 }
 
 /** Identifies a model or a transcoder set by its revision on the Hub or by the hash of its local configuration. */

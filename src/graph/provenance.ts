@@ -37,6 +37,7 @@ export const provenanceSchema = jsonObject({
   vocabulary_size: v.optional(v.nullable(v.pipe(v.number(), v.integer(), v.minValue(0))), null),
   scan: text,
   created: text,
+  scores: v.optional(jsonObject({ replacement: v.number(), completeness: v.number() })),
 });
 
 /** Names tokens and logits by their ids where the file does not; throws `BadFileError` when it names too few or too many. */

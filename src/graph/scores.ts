@@ -12,10 +12,11 @@ export interface GraphScores {
 }
 
 /**
- * Scores of the unpruned graph. A node without inputs counts as complete. Both are 0 when no logit has any weight or
+ * Scores of the unpruned graph; a graph that was pruned says what they were. A node without inputs counts as complete. Both are 0 when no logit has any weight or
  * nothing reaches a token or an error.
  */
 export function graphScores(graph: Graph): GraphScores {
+  if (graph.provenance.scores) return graph.provenance.scores;
   const { layout, edges } = graph;
   const { influence, rowSums } = spreadInfluence(graph);
   const tokens = sum(influence, layout.tokens);

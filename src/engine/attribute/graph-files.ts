@@ -13,7 +13,9 @@ import { annotationsPath } from '../../graph/annotations.ts';
 import { writeGraph } from '../../graph/files.ts';
 import type { Graph, Provenance } from '../../graph/graph.ts';
 import { viewerGraph } from '../../graph/neuronpedia.ts';
+import { keptGraph } from '../../graph/kept-graph.ts';
 import type { PrunedGraph } from '../../graph/prune.ts';
+import { graphScores } from '../../graph/scores.ts';
 import { asciiName, viewerSlug } from '../../graph/slug.ts';
 import { GRAPH_LIST_FILE, writeViewerGraph } from '../../graph/viewer-files.ts';
 import { ATTRIBUTE_DEFAULTS, type AttributeRequest } from './types.ts';
@@ -57,7 +59,7 @@ export function rowsPath({ output, graphDir, slug, resume }: OutputOptions): str
 
 type WriteOptions = Pick<
   AttributeRequest,
-  'output' | 'graphDir' | 'slug' | 'scan' | 'signal' | 'keepExisting'
+  'output' | 'graphDir' | 'slug' | 'scan' | 'signal' | 'keepExisting' | 'store'
 >;
 
 export async function writeGraphFiles(
@@ -82,12 +84,13 @@ async function writeTo(
   pruned: PrunedGraph,
   labels: Readonly<Record<string, string>>,
 ): Promise<SavedFileResult[]> {
-  const { output, graphDir, slug, scan, signal, keepExisting } = options;
+  const { output, graphDir, slug, scan, signal, keepExisting, store } = options;
   const atomic: AtomicOptions = { signal, existing: keepExisting ? 'keep' : 'replace' };
   if (keepExisting) await refuseAnnotations(options);
   const written: string[] = [];
+  const stored = store === 'nodes' ? keptGraph(pruned, graphScores(graph)) : graph;
   if (output !== undefined) {
-    await writeGraph(output, graph, atomic);
+    await writeGraph(output, stored, atomic);
     written.push(output);
   }
   if (graphDir !== undefined && slug !== undefined) {

@@ -1,46 +1,43 @@
-/** Engine: a list of prompts in a file, one JSON object a line. A line that cannot be used is reported with its number. */
+/** Engine: a list of prompts in a file, one a row, with whatever else its columns say. A row that cannot be used is reported with its line. */
 import * as v from 'valibot';
 import { BadFileError, TracerError, UsageError } from '../../errors.ts';
-import { jsonObject } from '../../formats/json-object.ts';
-import { parseJson } from '../../formats/json.ts';
-import { readText } from '../../formats/parsed-text.ts';
-import { savedInstead } from '../../formats/saved-instead.ts';
+import { looseJsonObject } from '../../formats/json-object.ts';
+import { checkSchema } from '../../formats/parsed-text.ts';
+import { readRows, type NumberedRow } from '../../formats/rows.ts';
+import type { JsonValue } from '../../graph/graph.ts';
 import { foldedName, hashedFileName, slugFileName } from '../../graph/slug.ts';
 
 /** Far more than any list that can be processed; a larger file is most likely the wrong one. */
 const LARGEST_LIST_BYTES = 2 ** 30;
 
-const LineSchema = jsonObject({ slug: v.string(), prompt: v.string() });
+const LineSchema = looseJsonObject({ slug: v.string(), prompt: v.string() });
 
 export type PromptLine = { readonly line: number; readonly slug: string | null } & (
   NamedPrompt | { readonly error: TracerError }
 );
+
+/** The other columns of a prompt: its group, the answer that is expected, what a template was filled with. */
+export type PromptMetadata = Readonly<Record<string, JsonValue>>;
 
 export interface NamedPrompt {
   readonly slug: string;
   /** Base name of its files, distinct from that of every other line on any file system. */
   readonly fileName: string;
   readonly prompt: string;
+  readonly metadata: PromptMetadata;
 }
 
 /** Lines by their file name, in a form in which names are equal that some file system does not distinguish. */
 type TakenNames = Map<string, { readonly line: number; readonly slug: string }>;
 
 /**
- * Reads a list; empty lines are skipped. Errors of single lines are part of the list, so that the others can be processed.
+ * Reads a list: JSON Lines, CSV, TSV or Parquet. Errors of single lines are part of the list, so that the others can be processed.
  * Throws `NotFoundError` or `BadFileError` for the file, `UsageError` when there is no line at all.
  */
 export async function readPromptList(file: string): Promise<PromptLine[]> {
-  const text = await readText(file, LARGEST_LIST_BYTES);
-  const lines: PromptLine[] = [];
+  const rows = await readRows(file, LARGEST_LIST_BYTES);
   const taken: TakenNames = new Map();
-  for (const [i, content] of text.split('\n').entries()) {
-    if (content.trim() !== '') lines.push(readLine(file, i + 1, content, taken));
-  }
-  // A page or a pointer would have an error for each of its lines.
-  const instead =
-    lines.every((line) => 'error' in line) && savedInstead(file, text, 'one JSON object a line');
-  if (instead) throw instead;
+  const lines = rows.map((row) => namedPrompt(file, row, taken));
   if (lines.length > 0) return lines;
   throw new UsageError({
     code: 'no_prompts',
@@ -49,12 +46,21 @@ export async function readPromptList(file: string): Promise<PromptLine[]> {
   });
 }
 
-function readLine(file: string, line: number, content: string, taken: TakenNames): PromptLine {
+function namedPrompt(file: string, numbered: NumberedRow, taken: TakenNames): PromptLine {
+  const { line } = numbered;
+  if ('error' in numbered) return { line, slug: null, error: numbered.error };
   let slug: string | null = null;
   try {
-    const fields = parseJson(`${file}, line ${line}`, content, LineSchema, line);
-    slug = fields.slug;
-    return { line, slug, fileName: takeName(file, line, slug, taken), prompt: fields.prompt };
+    const { prompt, ...row } = checkSchema(`${file}, line ${line}`, numbered.row, LineSchema);
+    const { slug: name, ...metadata } = row;
+    slug = name;
+    return {
+      line,
+      slug,
+      fileName: takeName(file, line, slug, taken),
+      prompt,
+      metadata: metadata as PromptMetadata,
+    };
   } catch (error) {
     if (error instanceof TracerError) return { line, slug, error };
     throw error;

@@ -2,6 +2,7 @@
 import type { SelectionChoice } from '../../attribution/selection.ts';
 import type { EdgeCheck, Verification } from '../../attribution/verify.ts';
 import type { TargetChoice } from '../../attribution/targets.ts';
+import type { PruneOptions } from '../../graph/prune.ts';
 import type { TopFeature } from '../../graph/top.ts';
 import type { Arithmetic, Device } from '../../backend/backend.ts';
 import type { ChatResult } from '../chat.ts';
@@ -20,7 +21,18 @@ export const ATTRIBUTE_DEFAULTS = {
   edgeThreshold: 0.98,
   /** Strongest features that the result lists. */
   top: 10,
+  store: 'full',
 } as const;
+
+export type StoreChoice = 'full' | 'nodes';
+
+/** The thresholds of a request. */
+export function pruningOf({ nodeThreshold, edgeThreshold }: GraphOptions): PruneOptions {
+  return {
+    nodeThreshold: nodeThreshold ?? ATTRIBUTE_DEFAULTS.nodeThreshold,
+    edgeThreshold: edgeThreshold ?? ATTRIBUTE_DEFAULTS.edgeThreshold,
+  };
+}
 
 /** Options of a graph; defaults are in `ATTRIBUTE_DEFAULTS`. */
 export interface GraphOptions {
@@ -32,7 +44,9 @@ export interface GraphOptions {
   /** 0: no limit. */
   readonly maxFeatureNodes?: number | undefined;
   readonly selection?: SelectionChoice | undefined;
-  /** Used for the viewer's file; the graph file is never pruned. */
+  /** What a graph file holds: all rows that were computed, or the nodes and links that pruning leaves. */
+  readonly store?: StoreChoice | undefined;
+  /** Used for the viewer's file, and for a graph file that holds what pruning leaves. */
   readonly nodeThreshold?: number | undefined;
   readonly edgeThreshold?: number | undefined;
   /** Name under which feature pages are looked up; default: from the set. */

@@ -1,0 +1,116 @@
+/** Files: rows of a table with named columns, from JSON Lines, CSV, TSV or Parquet, by the ending of the file's name. */
+import { BadFileError, TracerError } from '../errors.ts';
+import { openFileSource } from './byte-source.ts';
+import { looseJsonObject } from './json-object.ts';
+import { parseJson } from './json.ts';
+import { PARQUET_SUFFIX, readParquetRows } from './parquet.ts';
+import { readText } from './parsed-text.ts';
+import { savedInstead } from './saved-instead.ts';
+import { messageOf } from './system-errors.ts';
+
+export type Row = Readonly<Record<string, unknown>>;
+
+/** A row, or why it cannot be read; the line that it ends in, in Parquet its number, from 1. */
+export type NumberedRow = { readonly line: number } & (
+  { readonly row: Row } | { readonly error: TracerError }
+);
+
+const RowSchema = looseJsonObject({});
+
+/** What separates columns, by the ending. */
+const DELIMITERS: Readonly<Record<string, string>> = { '.csv': ',', '.tsv': '\t' };
+
+/**
+ * Empty lines are left out. A line that cannot be read is part of the result, so that the others can be used.
+ * Throws `NotFoundError` or `BadFileError` for the file.
+ */
+export async function readRows(file: string, largestBytes: number): Promise<NumberedRow[]> {
+  const ending = /\.[^./\\]*$/.exec(file.toLowerCase())?.[0] ?? '';
+  if (ending === PARQUET_SUFFIX) return await rowsOfParquet(file, largestBytes);
+  const text = await readText(file, largestBytes);
+  const delimiter = DELIMITERS[ending];
+  return delimiter === undefined ? rowsOfJsonLines(file, text) : await rowsOfCsv(file, text, delimiter);
+}
+
+function rowsOfJsonLines(file: string, text: string): NumberedRow[] {
+  const rows: NumberedRow[] = [];
+  for (const [i, content] of text.split('\n').entries()) {
+    if (content.trim() === '') continue;
+    const line = i + 1;
+    try {
+      rows.push({ line, row: parseJson(`${file}, line ${line}`, content, RowSchema, line) });
+    } catch (error) {
+      if (!(error instanceof TracerError)) throw error;
+      rows.push({ line, error });
+    }
+  }
+  // A page or a pointer would have an error for each of its lines.
+  const instead = rows.every((row) => 'error' in row) && savedInstead(file, text, 'one JSON object a line');
+  if (instead) throw instead;
+  return rows;
+}
+
+/** What csv-parse gives with `info`. */
+interface CsvRecord {
+  readonly record: Record<string, string>;
+  readonly info: {
+    readonly lines: number;
+    readonly columns: readonly unknown[];
+    /** With the wrong number of values. */
+    readonly error?: { readonly record: readonly string[] };
+  };
+}
+
+/** The first line names the columns; values stay texts. */
+async function rowsOfCsv(file: string, text: string, delimiter: string): Promise<NumberedRow[]> {
+  const instead = savedInstead(file, text, 'a table with its columns in the first line');
+  if (instead) throw instead;
+  const { parse } = await import('csv-parse/sync');
+  try {
+    const options = { bom: true, columns: true, delimiter, info: true, relax_column_count: true } as const;
+    const records = parse(text, { ...options, skip_empty_lines: true }) as unknown as CsvRecord[];
+    return records.map(({ record, info: { lines: line, columns, error } }) =>
+      error
+        ? { line, error: unevenRow(file, line, error.record.length, columns.length) }
+        : { line, row: record },
+    );
+  } catch (cause) {
+    throw new BadFileError({
+      code: 'bad_csv',
+      message: `${file} cannot be read as a table: ${messageOf(cause)}`,
+      hint: 'Values with separators, quotes or line breaks stand in double quotes; a double quote in them is written twice.',
+      cause,
+    });
+  }
+}
+
+function unevenRow(file: string, line: number, found: number, expected: number): BadFileError {
+  return new BadFileError({
+    code: 'bad_csv',
+    message: `${file}, line ${line}: has ${found} values, the first line names ${expected} columns`,
+    hint: 'Put values with separators in double quotes.',
+  });
+}
+
+async function rowsOfParquet(file: string, largestBytes: number): Promise<NumberedRow[]> {
+  using source = await openFileSource(file);
+  if (source.size > largestBytes) {
+    throw new BadFileError({
+      code: 'file_too_large',
+      message: `${file} has ${source.size} bytes; at most ${largestBytes} are expected in such a file`,
+      hint: 'Check that the right file is named.',
+    });
+  }
+  const rows = await readParquetRows(source);
+  return rows.map((row, i) => ({ line: i + 1, row: plainRow(row) }));
+}
+
+/** Numbers of 64 bits and times as JSON can hold them. */
+function plainRow(row: Record<string, unknown>): Row {
+  return Object.fromEntries(
+    Object.entries(row).map(([name, value]) => [
+      name,
+      typeof value === 'bigint' ? Number(value) : value instanceof Date ? value.toISOString() : value,
+    ]),
+  );
+}
