@@ -1,7 +1,8 @@
 /** Engine: what of a session its numbers depend on, so that interrupted work is resumed under the same conditions alone. */
 import { CONFIG_FILE } from '../model/checkpoint.ts';
 import type { NamedFiles } from './named-files.ts';
-import { packageVersion, sourceReference } from './provenance.ts';
+import { sourceReference } from './origin.ts';
+import { packageVersion } from './provenance.ts';
 import type { Session } from './session.ts';
 
 /** By names for error messages. */

@@ -28,7 +28,7 @@ import {
 import { REQUEST_DEFAULTS, weightsProgress, type CommonOptions, type EngineEvent } from './request.ts';
 import { plainType } from './plain-type.ts';
 import { PromptReader } from './prompt-reader.ts';
-import type { OriginSource, WeightFiles } from './provenance.ts';
+import type { OriginSource, WeightFiles } from './origin.ts';
 import { Stopwatch } from './stopwatch.ts';
 
 /** What is known of a request before a weight is read. */

@@ -28,7 +28,8 @@ export function keptGraph({ graph, nodeMask, edges }: PrunedGraph, scores: Graph
   for (let i = 0; i < edges.length; i += EDGE_FIELDS) {
     const [target, source] = [edges[i]!, edges[i + 1]!];
     const row = target < layout.n_features ? target : layout.n_features + target - layout.logits.start;
-    weights[rowOf(place[target]!) * small.n_nodes + place[source]!] = graph.edges[row * layout.n_nodes + source]!;
+    weights[rowOf(place[target]!) * small.n_nodes + place[source]!] =
+      graph.edges[row * layout.n_nodes + source]!;
   }
   const active = kept.slice(0, n_features).map((node) => graph.selected_features[node]!);
   const fieldsOf = (feature: number): Int32Array =>

@@ -30,20 +30,32 @@ export async function writeViewerGraph(
   graph: ViewerGraph,
   options?: AtomicOptions,
 ): Promise<ViewerFiles> {
-  const file = path.join(folder, `${viewerSlug(graph.metadata.slug)}.json`);
-  await writeFileAtomic(file, `${JSON.stringify(graph)}\n`, options);
-  return { graph: file, metadata: await listGraph(folder, graph.metadata, options) };
+  const file = await writeViewerFile(folder, graph, options);
+  return { graph: file, metadata: await listGraphs(folder, [graph.metadata], options) };
 }
 
-async function listGraph(
+/** `<slug>.json` alone. */
+export async function writeViewerFile(
   folder: string,
-  metadata: ViewerMetadata,
+  graph: ViewerGraph,
+  options?: AtomicOptions,
+): Promise<string> {
+  const file = path.join(folder, `${viewerSlug(graph.metadata.slug)}.json`);
+  await writeFileAtomic(file, `${JSON.stringify(graph)}\n`, options);
+  return file;
+}
+
+/** Their entries in `graph-metadata.json` alone. */
+export async function listGraphs(
+  folder: string,
+  added: readonly ViewerMetadata[],
   { signal }: AtomicOptions = {},
 ): Promise<string> {
   const file = path.join(folder, GRAPH_LIST_FILE);
   await using _lock = await acquireLock(`${file}.lock`, { signal });
   const list = await readList(file);
-  const graphs = [...list.graphs.filter(({ slug }) => slug !== metadata.slug), metadata];
+  const replaced = new Set(added.map(({ slug }) => slug));
+  const graphs = [...list.graphs.filter(({ slug }) => !replaced.has(slug)), ...added];
   await writeFileAtomic(
     file,
     `${JSON.stringify({ ...list, graphs }, null, 2)}
@@ -51,6 +63,11 @@ async function listGraph(
     { signal },
   );
   return file;
+}
+
+/** Slugs that `graph-metadata.json` of a folder lists; none without one. */
+export async function listedSlugs(folder: string): Promise<ReadonlySet<string>> {
+  return new Set((await readList(path.join(folder, GRAPH_LIST_FILE))).graphs.map(({ slug }) => slug));
 }
 
 async function readList(file: string): Promise<v.InferOutput<typeof metadataSchema>> {

@@ -1,7 +1,7 @@
 /** Viewer: the model of tracing and steering. It is loaded when it is first needed and then stays loaded. */
 import { TracerError } from '../errors.ts';
 import { scanOf } from '../engine/features/source.ts';
-import { sourceReference } from '../engine/provenance.ts';
+import { sourceReference } from '../engine/origin.ts';
 import { REQUEST_DEFAULTS, type CommonOptions } from '../engine/request.ts';
 import type { SourceResult } from '../engine/result.ts';
 import { openSubject } from '../engine/opened-subject.ts';

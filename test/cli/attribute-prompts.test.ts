@@ -54,7 +54,7 @@ describe('tracer attribute --prompts', () => {
     const first = await prompts(file, ...args);
     expect(first.exitCode).toBe(0);
     expect(first.data).toMatchObject({ n_done: 2, n_skipped: 0, n_failed: 0 });
-    expect(readdirSync(output).sort()).toEqual(['one.safetensors', 'two.safetensors']);
+    expect(readdirSync(output).sort()).toEqual(['manifest.jsonl', 'one.safetensors', 'two.safetensors']);
     expect(readdirSync(graphDir).sort()).toEqual(['graph-metadata.json', 'one.json', 'two.json']);
     expect((await readGraph(path.join(output, 'one.safetensors'))).provenance.prompt).toBe(
       '<bos>Hello there',
@@ -105,7 +105,9 @@ describe('tracer attribute --prompts', () => {
     expect(first.exitCode).toBe(0);
     expect(first.data).toMatchObject({ n_done: slugs.length, n_failed: 0 });
     expect(first.data.prompts.map(({ slug }) => slug)).toEqual(slugs);
-    const names = readdirSync(output).map((name) => path.parse(name).name);
+    const names = readdirSync(output)
+      .filter((name) => name !== 'manifest.jsonl')
+      .map((name) => path.parse(name).name);
     // On a disk that tells neither case nor composition apart they are as many.
     expect(new Set(names.map((name) => name.normalize('NFD').toLowerCase())).size).toBe(slugs.length);
     for (const own of ['苹果', '香蕉', 'किताब', 'कीताब', 'caf\u00e9', 'Dallas', 'a-b'])
@@ -170,9 +172,10 @@ describe('tracer attribute --prompts', () => {
       ['two', undefined],
     ]);
     expect(data.prompts[2]!.error!.message).toContain('bad.jsonl, line 3');
-    expect(stderr).toContain('empty (2 of 8)');
+    expect(stderr).toContain('empty (1 of 8)');
     expect(readdirSync(path.join(folder, 'bad')).sort()).toEqual([
       'graph-metadata.json',
+      'manifest.jsonl',
       'one.json',
       'two.json',
     ]);

@@ -1,10 +1,17 @@
 /** `tracer attribute PROMPT`: the attribution graph of a prompt. */
 import { Option, type Command } from 'commander';
-import { ATTRIBUTE_DEFAULTS, type AttributeResult, type PromptResult } from '../../engine/attribute/types.ts';
+import {
+  ATTRIBUTE_DEFAULTS,
+  type AttributeResult,
+  type PromptResult,
+  type StoreChoice,
+} from '../../engine/attribute/types.ts';
+import type { Shard } from '../../engine/shard.ts';
 import { EXIT, UsageError } from '../../errors.ts';
 import { chatChoice, type ChatFlags } from '../chat.ts';
 import { perform, type Answer } from '../perform.ts';
 import { readPrompt, withPromptFlags } from '../prompt.ts';
+import { shard, SHARD_FLAG, SHARD_HELP } from '../shard.ts';
 import { refuseServeFlags, serveAfter, withOutput, withServeFlags, type ServeFlags } from '../serving.ts';
 import type { Shell } from '../shell.ts';
 import { readTargets, type TargetFlags } from '../targets.ts';
@@ -14,6 +21,8 @@ interface AttributeOptions extends TargetFlags, Omit<ServeFlags, 'features'>, Ch
   readonly serve?: boolean;
   readonly promptFile?: string;
   readonly prompts?: string;
+  readonly shard?: Shard;
+  readonly store: StoreChoice;
   readonly resume?: boolean;
   readonly verify?: number;
   readonly tokens?: number[];
@@ -37,6 +46,7 @@ Examples:
   $ tracer attribute "The opposite of hot is" --graph-dir graphs --slug opposite
   $ tracer attribute "Paris is in" --target-difference ' France' ' Italy'
   $ tracer attribute --prompts prompts.jsonl --graph-dir graphs
+  $ tracer attribute --prompts prompts.csv --output graphs --shard 1/8
   $ tracer attribute "The opposite of hot is" --serve --open`;
 
 export function addAttribute(program: Command, shell: Shell): void {
@@ -44,7 +54,11 @@ export function addAttribute(program: Command, shell: Shell): void {
   const command = withPromptFlags(
     program.command('attribute').description('trace which features and tokens caused the next token'),
   )
-    .option('--prompts <file>', 'many prompts: JSON Lines {"slug":…,"prompt":…}; finished ones are skipped')
+    .option(
+      '--prompts <file>',
+      'many prompts: JSON Lines {"slug":…,"prompt":…}, CSV, TSV or Parquet; finished ones are skipped',
+    )
+    .option(SHARD_FLAG, `trace a part of --prompts: ${SHARD_HELP}`, shard(shell.host.env))
     .option('--output <file>', 'write the graph (safetensors); with --prompts a folder')
     .option('--graph-dir <dir>', "write the viewer's file and graph-metadata.json; needs --slug")
     .option('--slug <name>', 'name of the graph in --graph-dir')
@@ -101,6 +115,14 @@ export function addAttribute(program: Command, shell: Shell): void {
       probability('--edge-threshold'),
       defaults.edgeThreshold,
     )
+    .addOption(
+      new Option(
+        '--store <what>',
+        'what a graph file holds: all rows, or the nodes and links that pruning leaves',
+      )
+        .choices(['full', 'nodes'])
+        .default(defaults.store),
+    )
     .option(
       '--resume',
       'keep rows beside the output while they are computed, and continue with those that are there',
@@ -133,6 +155,7 @@ export function addAttribute(program: Command, shell: Shell): void {
         const exitCode = bad ?? EXIT.done;
         return await finish({ data: result, view: (screen) => promptsView(result, screen), exitCode });
       }
+      if (options.shard) throw shardOfNothing();
       const input = await readPrompt({ argument, ...options }, shell.host.stdin, shell.signal);
       const [{ attribute }, { attributeView }] = await Promise.all([
         import('../../engine/attribute/attribute.ts'),
@@ -153,6 +176,14 @@ function verdict({ verification }: AttributeResult): number {
 function exitCodeOf(result: PromptResult): number {
   if (!result.ok) return result.exit_code;
   return result.skipped ? EXIT.done : verdict(result.graph);
+}
+
+function shardOfNothing(): UsageError {
+  return new UsageError({
+    code: 'shard_without_prompts',
+    message: '--shard names a part of a list of prompts, and none is given',
+    hint: 'Give the list with --prompts FILE.',
+  });
 }
 
 /** A list contains its own prompts and names. */

@@ -1,24 +1,18 @@
 /** Engine: output files of a graph: their paths, whether they can be written, and whether they exist already. */
-import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
 import path from 'node:path';
-import { isDeepStrictEqual } from 'node:util';
-import * as v from 'valibot';
-import { BadFileError, NotFoundError, UsageError } from '../../errors.ts';
-import { jsonObject } from '../../formats/json-object.ts';
+import { UsageError } from '../../errors.ts';
 import { checkWritable, FILE_EXISTS, refuseExisting, type AtomicOptions } from '../../formats/atomic.ts';
-import { parseJson, readJson } from '../../formats/json.ts';
-import { openSafetensors } from '../../formats/safetensors.ts';
 import { annotationsPath } from '../../graph/annotations.ts';
 import { writeGraph } from '../../graph/files.ts';
-import type { Graph, Provenance } from '../../graph/graph.ts';
-import { viewerGraph } from '../../graph/neuronpedia.ts';
+import type { Graph } from '../../graph/graph.ts';
+import { viewerGraph, type ViewerMetadata } from '../../graph/neuronpedia.ts';
 import { keptGraph } from '../../graph/kept-graph.ts';
 import type { PrunedGraph } from '../../graph/prune.ts';
 import { graphScores } from '../../graph/scores.ts';
-import { asciiName, viewerSlug } from '../../graph/slug.ts';
-import { GRAPH_LIST_FILE, writeViewerGraph } from '../../graph/viewer-files.ts';
-import { ATTRIBUTE_DEFAULTS, type AttributeRequest } from './types.ts';
+import { viewerSlug } from '../../graph/slug.ts';
+import { listGraphs, writeViewerFile } from '../../graph/viewer-files.ts';
+import type { AttributeRequest } from './types.ts';
 import type { SavedFileResult } from '../result.ts';
 import { writtenFile } from '../written-file.ts';
 
@@ -62,16 +56,18 @@ type WriteOptions = Pick<
   'output' | 'graphDir' | 'slug' | 'scan' | 'signal' | 'keepExisting' | 'store'
 >;
 
+/** `listed`: takes what the list of graphs is to say, and the list stays as it is; otherwise it is written now. */
 export async function writeGraphFiles(
   graph: Graph,
   pruned: PrunedGraph,
   options: WriteOptions,
   labels: Readonly<Record<string, string>>,
+  listed?: ViewerMetadata[],
 ): Promise<SavedFileResult[]> {
-  if (!options.keepExisting) return await writeTo(options, graph, pruned, labels);
+  if (!options.keepExisting) return await writeTo(options, graph, pruned, labels, listed);
   for (let count = 1; ; count++) {
     try {
-      return await writeTo({ ...options, ...numbered(options, count) }, graph, pruned, labels);
+      return await writeTo({ ...options, ...numbered(options, count) }, graph, pruned, labels, listed);
     } catch (error) {
       if (!(error instanceof UsageError && error.code === FILE_EXISTS)) throw error;
     }
@@ -83,6 +79,7 @@ async function writeTo(
   graph: Graph,
   pruned: PrunedGraph,
   labels: Readonly<Record<string, string>>,
+  listed?: ViewerMetadata[],
 ): Promise<SavedFileResult[]> {
   const { output, graphDir, slug, scan, signal, keepExisting, store } = options;
   const atomic: AtomicOptions = { signal, existing: keepExisting ? 'keep' : 'replace' };
@@ -95,8 +92,10 @@ async function writeTo(
   }
   if (graphDir !== undefined && slug !== undefined) {
     try {
-      const files = await writeViewerGraph(graphDir, viewerGraph(pruned, { slug, scan, labels }), atomic);
-      written.push(files.graph, files.metadata);
+      const viewed = viewerGraph(pruned, { slug, scan, labels });
+      written.push(await writeViewerFile(graphDir, viewed, atomic));
+      if (listed) listed.push(viewed.metadata);
+      else written.push(await listGraphs(graphDir, [viewed.metadata], atomic));
     } catch (error) {
       // The graph file was just created; without the viewer file the result is not complete.
       if (keepExisting && output !== undefined) await rm(output, { force: true });
@@ -121,77 +120,4 @@ async function refuseAnnotations({ output, graphDir, slug }: WriteOptions): Prom
   if (output !== undefined) await refuseExisting(annotationsPath(output));
   if (graphDir === undefined || slug === undefined) return;
   await refuseExisting(annotationsPath(path.join(graphDir, `${viewerSlug(slug)}.json`)));
-}
-
-/**
- * The files of a graph when all of them are there and were made from the same prompt with the same model, set and options;
- * undefined when anything is missing or different. `wanted` is the provenance that a graph made now would have.
- */
-export async function finishedFiles(
-  { output, graphDir, slug, scan, nodeThreshold, edgeThreshold }: AttributeRequest,
-  wanted: Provenance,
-): Promise<SavedFileResult[] | undefined> {
-  const files: string[] = [];
-  if (output !== undefined) {
-    const found = await readIfThere(() => graphOrigin(output));
-    if (!isDeepStrictEqual(found, origin(wanted))) return undefined;
-    files.push(output);
-  }
-  if (graphDir !== undefined && slug !== undefined) {
-    const list = path.join(graphDir, GRAPH_LIST_FILE);
-    const name = viewerSlug(slug);
-    const listed = await readIfThere(() => readJson(list, ListSchema));
-    const found = listed?.graphs.find((graph) => graph.slug === name);
-    const expected = {
-      slug: name,
-      scan: asciiName(scan ?? wanted.scan),
-      prompt: wanted.prompt,
-      generation_settings: Object.fromEntries(
-        Object.entries(wanted.options).filter(([, value]) => value !== null),
-      ),
-      pruning_settings: {
-        node_threshold: nodeThreshold ?? ATTRIBUTE_DEFAULTS.nodeThreshold,
-        edge_threshold: edgeThreshold ?? ATTRIBUTE_DEFAULTS.edgeThreshold,
-      },
-    };
-    const file = path.join(graphDir, `${name}.json`);
-    if (!isDeepStrictEqual(found, expected) || !existsSync(file)) return undefined;
-    files.push(file, list);
-  }
-  return files.length === 0 ? undefined : await Promise.all(files.map(writtenFile));
-}
-
-const ListSchema = jsonObject({
-  graphs: v.array(
-    jsonObject({
-      slug: v.string(),
-      scan: v.optional(v.string()),
-      prompt: v.optional(v.string()),
-      generation_settings: v.optional(v.unknown()),
-      pruning_settings: v.optional(v.unknown()),
-    }),
-  ),
-});
-
-type Origin = Pick<Provenance, 'model' | 'transcoders' | 'dtype' | 'options' | 'prompt' | 'scan'>;
-
-function origin({ model, transcoders, dtype, options, prompt, scan }: Origin): Origin {
-  return { model, transcoders, dtype, options, prompt, scan };
-}
-
-/** The provenance in a graph file, read from its header alone. */
-async function graphOrigin(file: string): Promise<Origin> {
-  using tensors = await openSafetensors(file);
-  const text = tensors.metadata['provenance'] ?? '{}';
-  return origin(parseJson(`${file}, metadata provenance`, text, v.unknown()) as Provenance);
-}
-
-/** Undefined for a file that is missing or damaged: it is written anew. */
-async function readIfThere<T>(read: () => Promise<T>): Promise<T | undefined> {
-  try {
-    return await read();
-  } catch (error) {
-    if (error instanceof NotFoundError || error instanceof BadFileError) return undefined;
-    throw error;
-  }
 }

@@ -3,86 +3,194 @@ import path from 'node:path';
 import { EXIT, ExhaustedError, TracerError, UsageError } from '../../errors.ts';
 import { checkWritable } from '../../formats/atomic.ts';
 import { makeFolder } from '../../formats/output-path.ts';
-import { attributeIn, targetsOf, tokensOf } from './attribute.ts';
-import type {
-  AttributePromptsRequest,
-  AttributePromptsResult,
-  AttributeRequest,
-  PromptResult,
-} from './types.ts';
-import { finishedFiles } from './graph-files.ts';
-import { readPromptList, type NamedPrompt, type PromptLine } from './prompt-list.ts';
 import { inTemplate } from '../chat.ts';
-import { graphProvenance } from '../provenance.ts';
-import { openSession, type Session } from '../session.ts';
+import { graphOrigin } from '../origin.ts';
+import { prepareSession, type PreparedSession, type Session } from '../session.ts';
+import type { SavedFileResult } from '../result.ts';
+import { partOf, shownShard } from '../shard.ts';
 import { peakRssBytes } from '../stopwatch.ts';
+import { writtenFile } from '../written-file.ts';
+import { computeGraph, openLabels, type ComputedGraph } from './attribute.ts';
+import { GraphList } from './graph-list.ts';
+import { hasItsFiles, Manifest, originDigest, readManifests, type ManifestEntry } from './manifest.ts';
+import { readPromptList, type NamedPrompt, type PromptLine } from './prompt-list.ts';
+import { targetsOf, tokensOf } from './trace.ts';
+import {
+  pruningOf,
+  type AttributePromptsRequest,
+  type AttributePromptsResult,
+  type AttributeRequest,
+  type PromptResult,
+} from './types.ts';
 
 const GRAPH_FILE_ENDING = '.safetensors';
 
+type NamedLine = PromptLine & NamedPrompt;
+
 /**
- * Traces the prompts of a list one after the other. A prompt that fails is reported in the result and does not stop the others;
- * errors that concern all of them (disk full, Ctrl-C) are thrown.
+ * Traces the prompts of a list, or of its part, one after the other. A prompt that fails is reported in the result and does not stop
+ * the others; errors that concern all of them (disk full, Ctrl-C) are thrown.
  */
 export async function attributePrompts(request: AttributePromptsRequest): Promise<AttributePromptsResult> {
-  await checkFolders(request);
-  const lines = await readPromptList(request.prompts);
-  using session = await openSession(request, { preloadEncoders: true });
-  const prompts: PromptResult[] = [];
-  for (const line of lines) {
-    request.signal?.throwIfAborted();
-    const result = await traceLine(session, request, line);
-    prompts.push(result);
-    report(request, result, prompts.length, lines.length);
-  }
+  const folder = await checkFolders(request);
+  const all = await readPromptList(request.prompts);
+  const lines = request.shard ? partOf(all, request.shard) : all;
+  using prepared = await prepareSession(request, { preloadEncoders: true });
+  await using manifest = await Manifest.open(folder, request.shard);
+  const work = new PromptWork(request, prepared, manifest, await readManifests(folder), lines);
+  const prompts = await work.run();
   const count = (test: (result: PromptResult) => boolean): number => prompts.filter(test).length;
   return {
-    ...session.description,
+    ...(work.session?.description ?? {
+      ...prepared.names,
+      backend: null,
+      device: null,
+      dtype: prepared.dtype,
+    }),
     n_done: count((one) => one.ok && !one.skipped),
     n_skipped: count((one) => one.ok && one.skipped),
     n_failed: count((one) => !one.ok),
+    ...(request.shard && { shard: shownShard(request.shard) }),
+    manifest: await writtenFile(manifest.path),
     prompts,
-    timings_ms: { ...session.stopwatch.timings_ms },
+    timings_ms: { ...prepared.stopwatch.timings_ms },
     peak_rss_bytes: peakRssBytes(),
   };
 }
 
-async function traceLine(
-  session: Session,
-  request: AttributePromptsRequest,
-  entry: PromptLine,
-): Promise<PromptResult> {
-  const { line, slug } = entry;
-  try {
-    if ('error' in entry) throw entry.error;
-    const one = requestOf(request, entry);
-    const files = await finished(session, one);
-    if (files) return { line, slug, ok: true, skipped: true, files };
-    return { line, slug, ok: true, skipped: false, graph: await attributeIn(session, one) };
-  } catch (error) {
-    if (request.signal?.aborted || error instanceof ExhaustedError) throw error;
-    return { line, slug, ok: false, ...failure(error) };
+class PromptWork {
+  session: Session | undefined;
+  readonly #request: AttributePromptsRequest;
+  readonly #prepared: PreparedSession;
+  readonly #manifest: Manifest;
+  readonly #known: ReadonlyMap<string, ManifestEntry>;
+  readonly #lines: readonly PromptLine[];
+  readonly #list: GraphList | undefined;
+  readonly #results: PromptResult[] = [];
+  #nDone = 0;
+
+  constructor(
+    request: AttributePromptsRequest,
+    prepared: PreparedSession,
+    manifest: Manifest,
+    known: ReadonlyMap<string, ManifestEntry>,
+    lines: readonly PromptLine[],
+  ) {
+    this.#request = request;
+    this.#prepared = prepared;
+    this.#manifest = manifest;
+    this.#known = known;
+    this.#lines = lines;
+    // Parts of a list leave the list of graphs, which all of them would write, to a run over the whole.
+    this.#list =
+      request.graphDir === undefined || request.shard ? undefined : new GraphList(request.graphDir);
+  }
+
+  /** In the order of the lines. */
+  async run(): Promise<readonly PromptResult[]> {
+    const left: { readonly index: number; readonly line: NamedLine; readonly origin: string }[] = [];
+    for (const [index, line] of this.#lines.entries()) {
+      await this.#attempt(index, line, async () => {
+        if ('error' in line) throw line.error;
+        const origin = await this.#originOf(line);
+        const entry = this.#known.get(line.slug);
+        if (entry?.origin !== origin || !(await hasItsFiles(entry))) left.push({ index, line, origin });
+        else
+          this.#finish(index, {
+            ...numberOf(line),
+            ok: true,
+            skipped: true,
+            files: await this.#again(line, entry),
+          });
+      });
+    }
+    if (left.length === 0) {
+      await this.#list?.write();
+      return this.#results;
+    }
+    const session = (this.session = await this.#prepared.load());
+    let saving: Promise<void> = Promise.resolve();
+    try {
+      using _session = session;
+      const labels = await openLabels(session, this.#request);
+      for (const { index, line, origin } of left) {
+        this.#request.signal?.throwIfAborted();
+        let computed: ComputedGraph | undefined;
+        await this.#attempt(index, line, async () => {
+          computed = await computeGraph(session, this.#requestOf(line), labels);
+        });
+        // Files are written while the next graph is computed.
+        await saving;
+        const ready = computed;
+        if (ready) saving = this.#attempt(index, line, () => this.#save(index, line, origin, ready));
+        saving.catch(() => undefined); // it is awaited, but maybe not before it fails
+      }
+      await saving;
+    } finally {
+      await saving.catch(() => undefined);
+      await this.#list?.write();
+    }
+    return this.#results;
+  }
+
+  async #save(index: number, line: NamedLine, origin: string, computed: ComputedGraph): Promise<void> {
+    const graph = await computed.save(this.#list?.added ?? []);
+    const { slug, line: number, prompt, metadata } = line;
+    const { n_tokens, scores, files } = graph;
+    await this.#manifest.append({ slug, line: number, prompt, metadata, origin, n_tokens, scores, files });
+    this.#finish(index, { ...numberOf(line), ok: true, skipped: false, graph });
+  }
+
+  /** The files of a finished graph. What else the list says of the prompt may have changed since. */
+  async #again(line: NamedLine, entry: ManifestEntry): Promise<readonly SavedFileResult[]> {
+    const { metadata, line: number } = line;
+    if (JSON.stringify([entry.metadata, entry.line]) !== JSON.stringify([metadata, number]))
+      await this.#manifest.append({ ...entry, metadata, line: number });
+    this.#list?.mayLack(line.fileName);
+    return entry.files;
+  }
+
+  async #attempt(index: number, line: PromptLine, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (this.#request.signal?.aborted || error instanceof ExhaustedError) throw error;
+      this.#finish(index, { ...numberOf(line), ok: false, ...failure(error) });
+    }
+  }
+
+  #finish(index: number, result: PromptResult): void {
+    this.#results[index] = result;
+    report(this.#request, result, ++this.#nDone, this.#lines.length);
+  }
+
+  async #originOf(line: NamedLine): Promise<string> {
+    const one = this.#requestOf(line);
+    const { subject, prompts } = this.#prepared;
+    const input = await inTemplate(one.input, subject.model.files, prompts.tokenizer);
+    const tokens = tokensOf(input, prompts, one.targetPosition);
+    const origin = await graphOrigin(this.#prepared, { input, tokens }, targetsOf(one), one);
+    const { output, graphDir } = this.#request;
+    return originDigest({
+      ...origin,
+      isGraphKept: output !== undefined,
+      viewed: graphDir !== undefined && pruningOf(one),
+    });
+  }
+
+  #requestOf({ fileName, prompt }: NamedPrompt): AttributeRequest {
+    const { output, graphDir, chat, ...shared } = this.#request;
+    return {
+      ...shared,
+      input: { prompt, chat },
+      ...(output !== undefined && { output: path.join(output, fileName + GRAPH_FILE_ENDING) }),
+      ...(graphDir !== undefined && { graphDir, slug: fileName }),
+    };
   }
 }
 
-function requestOf(
-  { output, graphDir, chat, ...shared }: AttributePromptsRequest,
-  { fileName, prompt }: NamedPrompt,
-): AttributeRequest {
-  return {
-    ...shared,
-    input: { prompt, chat },
-    ...(output !== undefined && { output: path.join(output, fileName + GRAPH_FILE_ENDING) }),
-    ...(graphDir !== undefined && { graphDir, slug: fileName }),
-  };
-}
-
-async function finished(session: Session, request: AttributeRequest) {
-  const input = await inTemplate(request.input, session.subject.model.files, session.tokenizer);
-  const tokens = tokensOf(input, session.prompts, request.targetPosition);
-  return await finishedFiles(
-    request,
-    await graphProvenance(session, { input, tokens }, [], targetsOf(request), request),
-  );
+function numberOf({ line, slug }: PromptLine) {
+  return { line, slug };
 }
 
 function failure(error: unknown) {
@@ -104,8 +212,8 @@ function report(request: AttributePromptsRequest, result: PromptResult, done: nu
   }
 }
 
-/** Refuses, before anything is computed, folders that cannot be written. */
-async function checkFolders({ output, graphDir }: AttributePromptsRequest): Promise<void> {
+/** Refuses, before anything is computed, folders that cannot be written; gives the one where the manifest lies. */
+async function checkFolders({ output, graphDir }: AttributePromptsRequest): Promise<string> {
   if (output === undefined && graphDir === undefined) {
     throw new UsageError({
       code: 'nowhere_to_write',
@@ -122,7 +230,8 @@ async function checkFolders({ output, graphDir }: AttributePromptsRequest): Prom
   }
   for (const folder of [output, graphDir]) {
     if (folder === undefined) continue;
-    await checkWritable(path.join(folder, 'graph-metadata.json'));
+    await checkWritable(path.join(folder, 'manifest.jsonl'));
     await makeFolder(folder);
   }
+  return output ?? graphDir!;
 }

@@ -5,7 +5,8 @@ import type { TargetChoice } from '../../attribution/targets.ts';
 import type { SourceReference } from '../../graph/graph.ts';
 import { CONFIG_FILE } from '../../model/checkpoint.ts';
 import type { ActiveFeatures } from '../../replacement/replacement-model.ts';
-import { packageVersion, sourceReference } from '../provenance.ts';
+import { sourceReference } from '../origin.ts';
+import { packageVersion } from '../provenance.ts';
 import type { Session } from '../session.ts';
 
 /** Hexadecimal digits of a hash that are kept: enough to avoid collisions, short enough to read. */

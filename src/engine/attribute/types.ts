@@ -2,12 +2,12 @@
 import type { SelectionChoice } from '../../attribution/selection.ts';
 import type { EdgeCheck, Verification } from '../../attribution/verify.ts';
 import type { TargetChoice } from '../../attribution/targets.ts';
-import type { PruneOptions } from '../../graph/prune.ts';
 import type { TopFeature } from '../../graph/top.ts';
 import type { Arithmetic, Device } from '../../backend/backend.ts';
 import type { ChatResult } from '../chat.ts';
 import type { ChatChoice, CommonOptions, PromptInput } from '../request.ts';
 import type { SavedFileResult, Subject } from '../result.ts';
+import type { Shard } from '../shard.ts';
 
 /** Defaults of the original library, so that graphs can be compared. */
 export const ATTRIBUTE_DEFAULTS = {
@@ -27,7 +27,10 @@ export const ATTRIBUTE_DEFAULTS = {
 export type StoreChoice = 'full' | 'nodes';
 
 /** The thresholds of a request. */
-export function pruningOf({ nodeThreshold, edgeThreshold }: GraphOptions): PruneOptions {
+export function pruningOf({ nodeThreshold, edgeThreshold }: GraphOptions): {
+  readonly nodeThreshold: number;
+  readonly edgeThreshold: number;
+} {
   return {
     nodeThreshold: nodeThreshold ?? ATTRIBUTE_DEFAULTS.nodeThreshold,
     edgeThreshold: edgeThreshold ?? ATTRIBUTE_DEFAULTS.edgeThreshold,
@@ -78,7 +81,7 @@ export interface AttributeRequest extends CommonOptions, GraphOptions, TraceOpti
 }
 
 export interface AttributePromptsRequest extends CommonOptions, GraphOptions, TraceOptions, LabelOptions {
-  /** JSON Lines: `{"slug":…,"prompt":…}`. */
+  /** JSON Lines, CSV, TSV or Parquet with `slug`, `prompt` and any other columns, which the manifest keeps. */
   readonly prompts: string;
   /** Holds for all of them. */
   readonly chat?: ChatChoice | undefined;
@@ -86,6 +89,8 @@ export interface AttributePromptsRequest extends CommonOptions, GraphOptions, Tr
   readonly output?: string | undefined;
   /** Folder for the viewer's files, `SLUG.json`, and `graph-metadata.json`. */
   readonly graphDir?: string | undefined;
+  /** The part of the list that is traced; several processes may trace parts into the same folders. */
+  readonly shard?: Shard | undefined;
 }
 
 export interface LogitTargetResult {
@@ -141,12 +146,16 @@ export type PromptResult = { readonly line: number; readonly slug: string | null
 );
 
 export interface AttributePromptsResult extends Subject {
-  readonly backend: string;
-  readonly device: Device;
+  /** Null where nothing was left to trace, so that no backend was opened. */
+  readonly backend: string | null;
+  readonly device: Device | null;
   readonly dtype: Arithmetic;
   readonly n_done: number;
   readonly n_skipped: number;
   readonly n_failed: number;
+  /** `I/N`, of a part. */
+  readonly shard?: string;
+  readonly manifest: SavedFileResult;
   readonly prompts: readonly PromptResult[];
   /** Of loading; each graph has its own. */
   readonly timings_ms: Readonly<Record<string, number>>;

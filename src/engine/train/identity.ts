@@ -9,7 +9,8 @@ import type { TrainPlan } from '../../trainer/plan.ts';
 import type { Recipe } from '../../trainer/recipe.ts';
 import type { RowSource } from '../../trainer/rows.ts';
 import type { OpenedSubject } from '../opened-subject.ts';
-import { packageVersion, sourceReference } from '../provenance.ts';
+import { sourceReference } from '../origin.ts';
+import { packageVersion } from '../provenance.ts';
 import type { TrainCorpora } from './corpora.ts';
 import { TRAIN_DEFAULTS, type TrainRequest } from './types.ts';
 
