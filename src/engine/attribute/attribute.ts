@@ -51,11 +51,16 @@ export interface ComputedGraph {
   save(listed?: ViewerMetadata[]): Promise<AttributeResult>;
 }
 
+/** Labels of features by `LAYER_FEATURE`, of those that have one. */
+export interface KnownLabels {
+  labels(features: readonly (readonly [layer: number, feature: number])[]): Promise<Record<string, string>>;
+}
+
 /** Computes a graph, what pruning leaves, and the scores. `labels`: of `openLabels`. */
 export async function computeGraph(
   session: Session,
   request: AttributeRequest,
-  labels: FeatureSource,
+  labels: KnownLabels,
 ): Promise<ComputedGraph> {
   const stopwatch = new Stopwatch();
   const input = await inTemplate(request.input, session.subject.model.files, session.tokenizer);

@@ -10,7 +10,7 @@ import type { SavedFileResult } from '../result.ts';
 import { partOf, shownShard } from '../shard.ts';
 import { peakRssBytes } from '../stopwatch.ts';
 import { writtenFile } from '../written-file.ts';
-import { computeGraph, openLabels, type ComputedGraph } from './attribute.ts';
+import { computeGraph, openLabels, type ComputedGraph, type KnownLabels } from './attribute.ts';
 import { GraphList } from './graph-list.ts';
 import { hasItsFiles, Manifest, originDigest, readManifests, type ManifestEntry } from './manifest.ts';
 import { readPromptList, type NamedPrompt, type PromptLine } from './prompt-list.ts';
@@ -55,6 +55,27 @@ export async function attributePrompts(request: AttributePromptsRequest): Promis
     prompts,
     timings_ms: { ...prepared.stopwatch.timings_ms },
     peak_rss_bytes: peakRssBytes(),
+  };
+}
+
+/** Asks for the labels of each feature once: graphs of a list have most features in common, and labels lie in thousands of pages. */
+function labelsOnce(source: KnownLabels): KnownLabels {
+  const known = new Map<string, string | undefined>();
+  return {
+    async labels(features) {
+      const wanted = Array.from(features, ([layer, feature]) => ({
+        layer,
+        feature,
+        key: `${layer}_${feature}`,
+      }));
+      const asked = wanted.filter(({ key }) => !known.has(key));
+      const found = await source.labels(asked.map(({ layer, feature }) => [layer, feature]));
+      for (const { key } of asked) known.set(key, found[key]);
+      const labelled = wanted.flatMap(({ key }) =>
+        known.get(key) === undefined ? [] : [[key, known.get(key)!]],
+      );
+      return Object.fromEntries(labelled) as Record<string, string>;
+    },
   };
 }
 
@@ -112,7 +133,7 @@ class PromptWork {
     let saving: Promise<void> = Promise.resolve();
     try {
       using _session = session;
-      const labels = await openLabels(session, this.#request);
+      const labels = labelsOnce(await openLabels(session, this.#request));
       for (const { index, line, origin } of left) {
         this.#request.signal?.throwIfAborted();
         let computed: ComputedGraph | undefined;
