@@ -6,6 +6,7 @@ RUN npm ci
 COPY CHANGELOG.md LICENSE README.md tsconfig.json vite.config.ts ./
 COPY bin bin
 COPY configs configs
+COPY deploy deploy
 COPY docs docs
 COPY native native
 COPY page page

@@ -1,4 +1,4 @@
-/** Flags, start and end of the viewer on the command line. Shared by `serve` and `attribute --serve`. */
+/** Flags, start and end of the viewer on the command line. Shared by `serve` and `attribute --serve`; `train --serve` has the flags. */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
@@ -11,7 +11,7 @@ import { collect, wholeNumber } from './values.ts';
 
 const LARGEST_PORT = 65_535;
 
-export interface ServeFlags {
+export interface ServerFlags {
   readonly port?: number;
   readonly host?: string;
   readonly allowHost?: readonly string[];
@@ -19,6 +19,9 @@ export interface ServeFlags {
   /** False with `--no-token`. */
   readonly token?: boolean;
   readonly open?: boolean;
+}
+
+export interface ServeFlags extends ServerFlags {
   readonly features?: string;
 }
 
@@ -148,7 +151,7 @@ export async function serveAfter(
 }
 
 /** Throws `UsageError` for flags of the server without `--serve`. */
-export function refuseServeFlags({ port, host, allowHost, basePath, token, open }: ServeFlags): void {
+export function refuseServeFlags({ port, host, allowHost, basePath, token, open }: ServerFlags): void {
   const given = Object.entries({
     '--port': port,
     '--host': host,

@@ -55,6 +55,9 @@ export function idsOf({ text, tokens }: Document, tokenizer: Pick<Tokenizer, 'en
   return tokens ?? tokenizer.encode(text);
 }
 
+/** Where documents come from, one after the other. */
+export type DocumentSource = Pick<Corpus, 'documents' | 'fingerprint'>;
+
 /** An opened corpus. Dispose it, or take it with `using`. */
 export class Corpus implements Disposable {
   readonly path: string;

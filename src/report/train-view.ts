@@ -1,4 +1,5 @@
 /** View of `train`: what was trained, how long it took, and the table of `evaluate` on held-out documents. */
+import { shownLayers } from '../engine/train/progress-line.ts';
 import type { TrainResult } from '../engine/train/types.ts';
 import { evaluateView, fidelityCells, FIDELITY_COLUMNS } from './evaluate-view.ts';
 import { formatAmount, formatBytes, formatCount, formatDuration } from './numbers.ts';
@@ -18,6 +19,14 @@ export function trainView(result: TrainResult, screen: Screen): string {
         'kind',
         `${recipe.kind}, ${recipe.activation}, ${formatAmount(recipe.d_transcoder, 'feature')} a layer`,
       ],
+      ...(result.shard
+        ? [
+            [
+              'part',
+              `${result.shard.part} of ${result.shard.of}, layers ${shownLayers(recipe.layers)}`,
+            ] as const,
+          ]
+        : []),
       ['features', `from ${recipe.feature_input_hook} to ${recipe.feature_output_hook}`],
       [
         'trained',

@@ -52,8 +52,10 @@ const Progress = jsonObject({
   evaluatedAt: count,
   /** Bytes of the log that belong to it. */
   logBytes: count,
-  /** Why the corpus ended before all tokens were read. */
+  /** Whether the corpus ended before all tokens were read. */
   endedEarly: v.boolean(),
+  /** Tokens of the last pass that is done. */
+  n_tokens: count,
 });
 
 export type TrainProgress = v.InferOutput<typeof Progress>;
@@ -68,6 +70,7 @@ export const NO_PROGRESS: TrainProgress = {
   evaluatedAt: 0,
   logBytes: 0,
   endedEarly: false,
+  n_tokens: 0,
 };
 
 export type Normalisations = ReadonlyMap<number, LayerNormalisation>;

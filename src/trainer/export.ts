@@ -84,6 +84,18 @@ async function numbersOf(tensor: Tensor): Promise<Float32Array> {
   return (await tensor.data<'float32'>()).slice();
 }
 
+/** Names of the files of a layer. */
+export function layerFiles(kind: Recipe['kind'], layer: number): string[] {
+  switch (kind) {
+    case 'per-layer':
+      return [`layer_${layer}.safetensors`];
+    case 'cross-layer':
+      return [encoderFile(layer), decoderFile(layer)];
+    default:
+      return unreachable(kind);
+  }
+}
+
 /** Writes the files of a layer, each complete or not at all, and returns their names. */
 export async function writeCoder(
   folder: string,
@@ -99,10 +111,10 @@ export async function writeCoder(
   });
   const matrix = (name: string, shape: readonly number[], values: Float32Array): TensorToWrite =>
     stored(name, shape, values, dtype);
+  const files = layerFiles(kind, layer);
   switch (kind) {
     case 'per-layer': {
-      const file = `layer_${layer}.safetensors`;
-      await writeSafetensors(join(folder, file), [
+      await writeSafetensors(join(folder, files[0]!), [
         matrix('W_enc', [d_transcoder, d_model], W_enc),
         matrix('W_dec', [d_transcoder, d_model], W_dec),
         ...(W_skip ? [matrix('W_skip', [d_model, d_model], W_skip)] : []),
@@ -110,18 +122,18 @@ export async function writeCoder(
         vector('b_dec', b_dec),
         ...(threshold ? [vector('activation_function.threshold', threshold)] : []),
       ]);
-      return [file];
+      return files;
     }
     case 'cross-layer': {
-      await writeSafetensors(join(folder, encoderFile(layer)), [
+      await writeSafetensors(join(folder, files[0]!), [
         matrix(`W_enc_${layer}`, [d_transcoder, d_model], W_enc),
         vector(`b_enc_${layer}`, b_enc),
         vector(`b_dec_${layer}`, b_dec),
         ...(threshold ? [vector(`threshold_${layer}`, threshold)] : []),
       ]);
       const shape = [d_transcoder, n_written, d_model];
-      await writeSafetensors(join(folder, decoderFile(layer)), [matrix(`W_dec_${layer}`, shape, W_dec)]);
-      return [encoderFile(layer), decoderFile(layer)];
+      await writeSafetensors(join(folder, files[1]!), [matrix(`W_dec_${layer}`, shape, W_dec)]);
+      return files;
     }
     default:
       return unreachable(kind);
@@ -144,6 +156,8 @@ function stored(
   }
 }
 
+export const SET_CONFIG = 'config.yaml';
+
 /** What `config.yaml` of the set says. */
 export async function writeSetConfig(folder: string, modelName: string, recipe: Recipe): Promise<void> {
   const { kind, activation, k } = recipe;
@@ -156,5 +170,5 @@ export async function writeSetConfig(folder: string, modelName: string, recipe: 
     ...(activation === 'topk' && { k }),
   };
   const lines = Object.entries(settings).map(([key, value]) => `${key}: ${value}\n`);
-  await writeFileAtomic(join(folder, 'config.yaml'), lines.join(''));
+  await writeFileAtomic(join(folder, SET_CONFIG), lines.join(''));
 }

@@ -1,5 +1,5 @@
 /** Trainer: documents of a corpus that nothing is trained on, for evaluation. */
-import { idsOf, type Corpus, type Document } from '../features/corpus.ts';
+import { idsOf, type DocumentSource, type Document } from '../features/corpus.ts';
 import { windowsOf } from '../features/build.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 
@@ -15,7 +15,7 @@ const ENOUGH_TOKENS = 16_384;
 
 /** Reads as much of the corpus as it needs. Of fewer documents than `STRIDE` the last is held out; of one, none. */
 export async function holdOut(
-  corpora: readonly Corpus[],
+  corpora: readonly DocumentSource[],
   tokenizer: Pick<Tokenizer, 'encode'>,
 ): Promise<HeldDocuments> {
   const documents: Document[] = [];
@@ -42,7 +42,7 @@ export const NONE_HELD_OUT: HeldDocuments = { documents: [], isHeldOut: () => fa
 
 /** All documents of files that are for evaluation alone, up to enough tokens. */
 export async function readHeldOut(
-  corpora: readonly Corpus[],
+  corpora: readonly DocumentSource[],
   tokenizer: Pick<Tokenizer, 'encode'>,
 ): Promise<HeldDocuments> {
   const documents: Document[] = [];

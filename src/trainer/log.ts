@@ -3,6 +3,7 @@ import { open, truncate, type FileHandle } from 'node:fs/promises';
 import { writingError } from '../formats/system-errors.ts';
 import type { HeldOutReport } from './held-out.ts';
 import type { Recipe } from './recipe.ts';
+import type { TrainRecord } from './record.ts';
 import type { LayerReport } from './step.ts';
 
 export const LOG_FILE = 'train.jsonl';
@@ -24,7 +25,12 @@ export interface StepEvent {
 
 /** The interface to whatever shows a training while it runs. */
 export type TrainEvent =
-  | { readonly event: 'begin'; readonly recipe: Recipe; readonly passes: readonly (readonly number[])[] }
+  | {
+      readonly event: 'begin';
+      readonly recipe: Recipe;
+      readonly passes: readonly (readonly number[])[];
+      readonly record: TrainRecord;
+    }
   | { readonly event: 'resume'; readonly pass: number; readonly step: number }
   | { readonly event: 'pass'; readonly pass: number; readonly layers: readonly number[] }
   | StepEvent
@@ -48,7 +54,12 @@ export type TrainEvent =
       readonly tokens: number;
       readonly wanted: number;
     }
-  | { readonly event: 'end' };
+  | {
+      readonly event: 'end';
+      /** Of a pass. */
+      readonly n_tokens: number;
+      readonly ended_early: boolean;
+    };
 
 /** Dispose it with `await using`. */
 export class TrainLog implements AsyncDisposable {

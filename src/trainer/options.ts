@@ -3,11 +3,12 @@ import { join } from 'node:path';
 import type { SparseProducts } from '../backend/backend.ts';
 import type { Block } from './activations.ts';
 import type { BlockSource } from './batches.ts';
-import type { TrainIdentity, TrainProgress } from './checkpoint.ts';
+import type { TrainProgress } from './checkpoint.ts';
 import type { HeldOutReport } from './held-out.ts';
 import type { StepEvent } from './log.ts';
 import type { TrainPlan } from './plan.ts';
 import type { Recipe } from './recipe.ts';
+import type { TrainRecord } from './record.ts';
 
 /** In the folder of the set, while it is trained. */
 export const STATE_FOLDER = '.train';
@@ -15,6 +16,11 @@ const CHECKPOINT_FILE = 'checkpoint.safetensors';
 
 export function checkpointFile(folder: string): string {
   return join(folder, STATE_FOLDER, CHECKPOINT_FILE);
+}
+
+/** Which parts are joined, while `train merge` writes the set. */
+export function mergeFile(folder: string): string {
+  return join(folder, STATE_FOLDER, 'merge.json');
 }
 
 export type SourceState = NonNullable<TrainProgress['feed']>['source'];
@@ -25,8 +31,6 @@ export interface TrainOptions {
   readonly sparse: SparseProducts;
   readonly n_layers: number;
   readonly d_model: number;
-  /** Of the model that the set is for. */
-  readonly modelName: string;
   /** Where blocks of activations of layers come from, from a state on. */
   readonly source: (layers: readonly number[], state?: SourceState) => BlockSource<SourceState>;
   /** Tokens of blocks are shuffled. */
@@ -37,9 +41,11 @@ export interface TrainOptions {
   readonly evaluateEvery: number | null;
   /** Of the set. */
   readonly folder: string;
-  readonly identity: TrainIdentity;
+  readonly record: TrainRecord;
   readonly checkpointEveryMs: number;
   readonly signal?: AbortSignal | undefined;
+  /** Awaited before the first step, when the log is there. */
+  readonly onBegin?: (() => Promise<void>) | undefined;
   readonly onStep?: (event: StepEvent) => void;
   readonly onNote?: (message: string) => void;
 }

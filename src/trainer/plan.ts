@@ -17,7 +17,7 @@ export interface PlanInput {
   readonly d_model: number;
   /** For coders and activations: without the model and what passes need. */
   readonly maxBytes: number;
-  /** Tokens of a block that are wanted; fewer where layers would not fit otherwise. */
+  /** Tokens of a block that are wanted; fewer where not even one layer, or a cross-layer set, would fit. */
   readonly blockTokens: number;
 }
 
@@ -50,16 +50,17 @@ export function planOf({ recipe, n_layers, d_model, maxBytes, blockTokens }: Pla
   };
   const bytesOf = (all: readonly number[], tokens: number): number =>
     all.reduce((sum, layer) => sum + kept(layer) + ofBlock(tokens), stepping(all));
+  const least = kind === 'cross-layer' ? layers.length : 1;
   const shortest = Math.min(blockTokens, batchTokens);
-  for (let tokens = blockTokens; tokens >= shortest; tokens = Math.floor(tokens / 2)) {
-    const bytes = bytesOf(layers, tokens);
-    if (bytes <= maxBytes) return { passes: [layers], blockTokens: tokens, bytes };
-  }
-  let n = kind === 'cross-layer' ? layers.length : Math.max(1, layers.length - 1);
-  while (n > 1 && kind === 'per-layer' && bytesOf(layers.slice(0, n), shortest) > maxBytes) n -= 1;
-  const bytes = bytesOf(layers.slice(0, n), shortest);
+  let tokens = blockTokens;
+  // Tokens are shuffled in a block: its length decides the bytes of a set, so it does not depend on how many layers there are.
+  while (tokens > shortest && bytesOf(layers.slice(0, least), tokens) > maxBytes)
+    tokens = Math.max(shortest, Math.floor(tokens / 2));
+  let n = layers.length;
+  while (n > least && bytesOf(layers.slice(0, n), tokens) > maxBytes) n -= 1;
+  const bytes = bytesOf(layers.slice(0, n), tokens);
   if (bytes > maxBytes) throw tooSmall(bytes, maxBytes, kind);
-  return { passes: dividedEvenly(layers, n), blockTokens: shortest, bytes };
+  return { passes: dividedEvenly(layers, n), blockTokens: tokens, bytes };
 }
 
 /** In as few parts as have `most` items at most, which differ by one at most. */

@@ -1,5 +1,5 @@
 /** Trainer: the token rows of a corpus, one after the other: documents packed into contexts, and where reading goes on after each. */
-import { idsOf, type Corpus, type CorpusPosition } from '../features/corpus.ts';
+import { idsOf, type DocumentSource, type CorpusPosition } from '../features/corpus.ts';
 import { windowsOf } from '../features/build.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 
@@ -18,7 +18,7 @@ const FILE_START: CorpusPosition = { offset: 0, line: 0 };
 export const CORPUS_BEGIN: RowPlace = { file: 0, place: FILE_START, used: 0, n_documents: 0 };
 
 export interface RowSource {
-  readonly corpora: readonly Corpus[];
+  readonly corpora: readonly DocumentSource[];
   readonly tokenizer: Pick<Tokenizer, 'encode'>;
   /** Put in front of every row; null for nothing. */
   readonly bosId: number | null;

@@ -30,7 +30,6 @@ export class Run {
   progress: TrainProgress;
   heldOut: HeldOutReport[] = [];
   n_steps = 0;
-  n_tokens = 0;
 
   constructor(options: TrainOptions, log: TrainLog, progress: TrainProgress) {
     this.#options = options;
@@ -53,7 +52,8 @@ export class Run {
       }
       await this.#log.write({ event: 'written', pass: pass + 1, files });
       this.n_steps += this.progress.step;
-      this.progress = { ...NO_PROGRESS, passes: pass + 1, endedEarly: this.progress.endedEarly };
+      const { endedEarly, n_tokens } = this.progress;
+      this.progress = { ...NO_PROGRESS, passes: pass + 1, endedEarly, n_tokens };
       await this.#save([], new Map());
     } finally {
       for (const coder of coders) coder[Symbol.dispose]();
@@ -86,8 +86,16 @@ export class Run {
       await this.#save(coders, normalisations);
     };
     let savedMs = performance.now();
+    // A corpus or a model that cannot be read on, as without a network, leaves coders as the last step made them.
+    let isReading = false;
+    const read = async (): Promise<Batch | null> => {
+      isReading = true;
+      const batch = await feed.next();
+      isReading = false;
+      return batch;
+    };
     try {
-      for (let batch = await feed.next(); batch; batch = await feed.next()) {
+      for (let batch = await read(); batch; batch = await read()) {
         const tokens = batch.n_before + batch.places.length;
         await this.#step(pass, groups, batch, normalisations);
         if (evaluateEvery !== null && tokens - this.progress.evaluatedAt >= evaluateEvery) {
@@ -102,7 +110,8 @@ export class Run {
         signal?.throwIfAborted();
       }
     } catch (error) {
-      if (signal?.aborted && error === signal.reason && this.progress.step > 0) {
+      const isStopped = signal?.aborted && error === signal.reason;
+      if ((isStopped || isReading) && this.progress.step > 0) {
         await save();
         this.#options.onNote?.(
           `What was trained so far is kept in ${join(this.#options.folder, STATE_FOLDER)}; --resume continues with it`,
@@ -110,9 +119,10 @@ export class Run {
       }
       throw error;
     }
-    this.n_tokens = feed.state.n_tokens;
-    if (this.n_tokens < recipe.tokens) await this.#endedEarly(pass);
-    for (const report of await measure(this.n_tokens)) this.heldOut.push(report);
+    const { n_tokens } = feed.state;
+    this.progress = { ...this.progress, n_tokens };
+    if (n_tokens < recipe.tokens) await this.#endedEarly(pass, n_tokens);
+    for (const report of await measure(n_tokens)) this.heldOut.push(report);
     return { normalisations };
   }
 
@@ -223,24 +233,24 @@ export class Run {
     return speed;
   }
 
-  async #endedEarly(pass: number): Promise<void> {
+  async #endedEarly(pass: number, tokens: number): Promise<void> {
     const { recipe, onNote } = this.#options;
     this.progress = { ...this.progress, endedEarly: true };
     await this.#log.write({
       event: 'corpus_ended',
       pass: pass + 1,
-      tokens: this.n_tokens,
+      tokens,
       wanted: recipe.tokens,
     });
     onNote?.(
-      `The corpus ended after ${this.n_tokens} of ${recipe.tokens} tokens; the set is written as it is then. --epochs reads it again.`,
+      `The corpus ended after ${tokens} of ${recipe.tokens} tokens; the set is written as it is then. --epochs reads it again.`,
     );
   }
 
   async #save(coders: readonly Coder[], normalisations: Normalisations): Promise<void> {
-    const { folder, identity } = this.#options;
+    const { folder, record } = this.#options;
     this.progress = { ...this.progress, logBytes: this.#log.bytes };
-    await saveCheckpoint(checkpointFile(folder), identity, this.progress, coders, normalisations);
+    await saveCheckpoint(checkpointFile(folder), record.identity, this.progress, coders, normalisations);
   }
 }
 

@@ -1,6 +1,7 @@
 /**
- * Trainer: activations on disk, so that the model runs once however many passes and epochs follow. A shard is the block of a reading of
- * the corpus: a safetensors file of bfloat16 numbers, written whole or not at all, with a checksum of its own numbers.
+ * Trainer: activations on disk, so that the model runs once however many passes and epochs follow. A shard is what the memory holds of all
+ * layers: a safetensors file of bfloat16 numbers, written whole or not at all, with a checksum of its own numbers. Some shards are a block,
+ * whose tokens are shuffled together: blocks are the same whichever layers are stored.
  */
 import { createHash } from 'node:crypto';
 import { existsSync } from 'node:fs';
@@ -40,11 +41,13 @@ export interface StoreOptions {
   readonly d_model: number;
   /** Tokens that are wanted. */
   readonly tokens: number;
+  /** Shards of a block. */
+  readonly blockShards: number;
 }
 
 export interface StoredState {
   readonly epoch: number;
-  /** Shards of the epoch that were given. */
+  /** Blocks of the epoch that were given. */
   readonly given: number;
 }
 
@@ -105,18 +108,24 @@ export class ActivationStore {
     return this.#index.shards.reduce((sum, { n }) => sum + n, 0);
   }
 
+  /** The last block is filled beyond the tokens that are wanted: which of its tokens are given is up to its order. */
+  get #isFull(): boolean {
+    const { tokens, blockShards } = this.#options;
+    return this.n_tokens >= tokens && this.#index.shards.length % blockShards === 0;
+  }
+
   /** Where a source of blocks has to begin to bring what is missing; undefined: at the beginning. Null: nothing is. */
   get missingFrom(): RowFeedState | undefined | null {
     const { next } = this.#index;
-    if (next === null || this.n_tokens >= this.#options.tokens) return null;
+    if (next === null || this.#isFull) return null;
     return next === FROM_THE_START ? undefined : (next as RowFeedState);
   }
 
   /** Writes the blocks of a source until there are enough tokens. An interrupted one is gone on with from the last shard. */
   async fill(source: BlockSource<RowFeedState>, onShard?: (tokens: number) => void): Promise<void> {
-    while (this.n_tokens < this.#options.tokens) {
+    while (!this.#isFull) {
       const block = await source.next();
-      if (block && block.n > 0) await this.#write(block);
+      if (block) await this.#write(block);
       this.#index = { ...this.#index, next: block ? source.state : null };
       await writeFileAtomic(join(this.#options.folder, INDEX_FILE), JSON.stringify(this.#index));
       if (!block) return;
@@ -127,7 +136,8 @@ export class ActivationStore {
   async #write({ n, layers }: Block): Promise<void> {
     const sha256: string[] = [];
     const tensors: TensorToWrite[] = [];
-    for (const layer of this.#options.layers) {
+    // One without tokens counts as a shard, so that blocks end where they end with shards of another length.
+    for (const layer of n > 0 ? this.#options.layers : []) {
       const hash = createHash('sha256');
       for (const side of ['x', 'y'] as const) {
         const data = narrowToBfloat16(layers.get(layer)![side]);
@@ -136,7 +146,7 @@ export class ActivationStore {
       }
       sha256.push(hash.digest('hex'));
     }
-    await writeSafetensors(this.#fileOf(this.#index.shards.length), tensors);
+    if (n > 0) await writeSafetensors(this.#fileOf(this.#index.shards.length), tensors);
     this.#index = { ...this.#index, shards: [...this.#index.shards, { n, sha256 }] };
   }
 
@@ -144,7 +154,7 @@ export class ActivationStore {
     return join(this.#options.folder, `shard_${shard}.safetensors`);
   }
 
-  /** Shards in an order that seed and epoch decide, with these layers alone. `next` throws `BadFileError` for other numbers than were written. */
+  /** Blocks in an order that seed and epoch decide, with these layers alone. `next` throws `BadFileError` for other numbers than were written. */
   blocks(
     layers: readonly number[],
     epochs: number,
@@ -152,12 +162,12 @@ export class ActivationStore {
     state?: StoredState,
   ): BlockSource<StoredState> {
     let now = state ?? { epoch: 0, given: 0 };
-    const { shards } = this.#index;
+    const n_blocks = Math.ceil(this.#index.shards.length / this.#options.blockShards);
     const next = async (): Promise<Block | null> => {
-      if (now.given === shards.length) now = { epoch: now.epoch + 1, given: 0 };
-      if (now.epoch >= epochs || shards.length === 0) return null;
-      const order = new Random(seed + now.epoch).shuffled([...shards.keys()]);
-      const block = await this.#read(order[now.given]!, layers);
+      if (now.given === n_blocks) now = { epoch: now.epoch + 1, given: 0 };
+      if (now.epoch >= epochs || n_blocks === 0) return null;
+      const order = new Random(seed + now.epoch).shuffled(Array.from({ length: n_blocks }, (_, i) => i));
+      const block = await this.#readBlock(order[now.given]!, layers);
       now = { ...now, given: now.given + 1 };
       return block;
     };
@@ -169,18 +179,34 @@ export class ActivationStore {
     };
   }
 
-  async #read(shard: number, layers: readonly number[]): Promise<Block> {
+  async #readBlock(block: number, layers: readonly number[]): Promise<Block> {
+    const { blockShards, d_model } = this.#options;
+    const first = block * blockShards;
+    const shards = this.#index.shards.slice(first, first + blockShards);
+    const n = shards.reduce((sum, shard) => sum + shard.n, 0);
+    const values = new Map(
+      layers.map((layer) => [layer, { x: new Float32Array(n * d_model), y: new Float32Array(n * d_model) }]),
+    );
+    let at = 0;
+    for (const [i, shard] of shards.entries()) {
+      if (shard.n > 0) await this.#read(first + i, values, at * d_model);
+      at += shard.n;
+    }
+    return { n, layers: values };
+  }
+
+  /** Writes a shard behind the first `offset` numbers of each array. */
+  async #read(shard: number, values: ReadonlyMap<number, LayerValues>, offset: number): Promise<void> {
     const path = this.#fileOf(shard);
-    const { n, sha256 } = this.#index.shards[shard]!;
+    const { sha256 } = this.#index.shards[shard]!;
     using file = await openSafetensors(path);
-    const found = new Map<number, LayerValues>();
-    for (const layer of layers) {
+    for (const [layer, of] of values) {
       const [x, y] = [await file.read(nameOf(layer, 'x')), await file.read(nameOf(layer, 'y'))];
       const own = createHash('sha256').update(x).update(y).digest('hex');
       if (own !== sha256[this.#options.layers.indexOf(layer)]) throw damaged(path, layer);
-      found.set(layer, { x: widen(x, 'BF16'), y: widen(y, 'BF16') });
+      of.x.set(widen(x, 'BF16'), offset);
+      of.y.set(widen(y, 'BF16'), offset);
     }
-    return { n, layers: found };
   }
 }
 

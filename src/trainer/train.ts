@@ -14,20 +14,21 @@ import { Run } from './run.ts';
  * finite, `ExhaustedError` for a full disk, the reason of the signal; in each case the last checkpoint stays.
  */
 export async function trainSet(options: TrainOptions): Promise<TrainOutcome> {
-  const { plan, folder, identity, recipe } = options;
+  const { plan, folder, record, recipe } = options;
   const path = checkpointFile(folder);
-  const resumed = await readProgress(path, identity);
+  const resumed = await readProgress(path, record.identity);
   await using log = await TrainLog.open(join(folder, LOG_FILE), resumed?.logBytes ?? 0);
   const run = new Run(options, log, resumed ?? NO_PROGRESS);
   if (resumed) await log.write({ event: 'resume', pass: resumed.passes + 1, step: resumed.step });
-  else await log.write({ event: 'begin', recipe, passes: plan.passes });
+  else await log.write({ event: 'begin', recipe, passes: plan.passes, record });
+  await options.onBegin?.();
   for (let pass = run.progress.passes; pass < plan.passes.length; pass++) await run.pass(pass);
-  await writeSetConfig(folder, options.modelName, recipe);
-  await log.write({ event: 'end' });
-  const { endedEarly } = run.progress;
+  await writeSetConfig(folder, record.modelName, recipe);
+  const { endedEarly, n_tokens } = run.progress;
+  await log.write({ event: 'end', n_tokens, ended_early: endedEarly });
   return {
     n_steps: run.n_steps,
-    n_tokens: run.n_tokens,
+    n_tokens,
     n_resumed_steps: resumed?.step ?? 0,
     heldOut: run.heldOut,
     endedEarly,

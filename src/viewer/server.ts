@@ -11,7 +11,7 @@ import { viewerApp } from './app.ts';
 import { parseBasePath, ROOT } from './base-path.ts';
 import { FeatureLookup } from './feature-lookup.ts';
 import { graphRoutes } from './graph-routes.ts';
-import { HeldModel } from './held-model.ts';
+import { HeldModel, type ChosenModel } from './held-model.ts';
 import { LOOPBACK, ownNames, reachableName, urlHost } from './host-names.ts';
 import { jobRoutes } from './job-routes.ts';
 import { JobQueue } from './jobs.ts';
@@ -36,6 +36,8 @@ export interface ServeOptions {
   /** False: no request needs a token. */
   readonly token?: boolean | undefined;
   readonly common: CommonOptions;
+  /** Why there is no model, whatever `common` names; default: there is one. */
+  readonly whyNoModel?: string | undefined;
   /** Whether the model was named: then it is an error not to have it. */
   readonly isModelRequired?: boolean | undefined;
   /** Folder of feature pages that are used before those of the set. */
@@ -100,11 +102,14 @@ export async function openViewer(options: ServeOptions): Promise<Viewer> {
   const store = await GraphStore.open(options.paths);
   const graphs = await store.list();
   const trainings = await Trainings.open(options.paths);
-  const chosen = await HeldModel.choose({
-    common,
-    isRequired: options.isModelRequired ?? false,
-    scans: graphs.map(({ scan }) => scan),
-  });
+  const chosen: ChosenModel =
+    options.whyNoModel !== undefined
+      ? { model: null, why: options.whyNoModel }
+      : await HeldModel.choose({
+          common,
+          isRequired: options.isModelRequired ?? false,
+          scans: graphs.map(({ scan }) => scan),
+        });
   const page = await readPageFiles(options.pageFolder);
   const { cacheDir, offline, onProgress } = common;
   const services = {
@@ -121,6 +126,10 @@ export async function openViewer(options: ServeOptions): Promise<Viewer> {
   app.route('/api/trainings', trainingRoutes(trainings));
   const server = serverOf(app, limits);
   const port = await listen(server, options.port, host ?? LOOPBACK);
+  // A connection that cannot be accepted, as when there are too many open files, must not end the process.
+  server.on('error', (error) =>
+    onProgress?.({ kind: 'warning', message: `the server: ${messageOf(error)}` }),
+  );
   const query = token === null ? '' : `?token=${token}`;
   return {
     address: `http://${urlHost(reachableName(host ?? LOOPBACK))}:${port}${basePath}${query}`,

@@ -2,7 +2,7 @@
 import { appendFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { begin, heldOut, logText, step } from '../viewer/training-logs.ts';
+import { begin, END, heldOut, logText, step } from '../viewer/training-logs.ts';
 import { PATIENCE_MS, serve } from './served.ts';
 
 const LOG = { name: 'train.jsonl', content: logText([begin(), step(1), step(2), heldOut(4096)]) };
@@ -23,7 +23,7 @@ describe('a training', () => {
     );
     const cells = () => view.locator('tbody tr').first().locator('th, td').allInnerTexts();
     expect(await cells()).toEqual(['0', '0.540', '32.0', '2.0 %', '0.610']);
-    appendFileSync(join(served.folder, LOG.name), logText([step(3), { event: 'end' }]));
+    appendFileSync(join(served.folder, LOG.name), logText([step(3), END]));
     await view.locator('.panel-note', { hasText: 'ended' }).waitFor({ timeout: PATIENCE_MS });
     expect(await cells()).toEqual(['0', '0.560', '32.0', '3.0 %', '0.610']);
     expect(await view.locator('progress').getAttribute('value')).toBe('1');

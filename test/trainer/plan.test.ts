@@ -26,19 +26,33 @@ describe('The plan of a training', () => {
     expect(plan.bytes).toBeLessThanOrEqual(SMOL.maxBytes);
   });
 
-  it('shortens blocks first, and then makes passes of about the same size that hold each layer once', () => {
+  it('makes passes of about the same size that hold each layer once, with the blocks of all layers or of one', () => {
     let n_passes = 1;
-    for (let maxBytes = SMOL.maxBytes; maxBytes > 400 * MIB; maxBytes -= 300 * MIB) {
+    for (let maxBytes = SMOL.maxBytes; maxBytes > 500 * MIB; maxBytes -= 300 * MIB) {
       const plan = planOf({ ...SMOL, maxBytes });
       expect(plan.bytes).toBeLessThanOrEqual(maxBytes);
       expect(plan.passes.flat()).toEqual(SMOL.recipe.layers);
       const lengths = plan.passes.map((layers) => layers.length);
       expect(Math.max(...lengths) - Math.min(...lengths)).toBeLessThanOrEqual(1);
       expect(plan.passes.length).toBeGreaterThanOrEqual(n_passes);
-      if (plan.passes.length > 1) expect(plan.blockTokens).toBe(SMOL.recipe.batchTokens);
+      expect(plan.blockTokens).toBe(SMOL.blockTokens);
+      expect(planOf({ ...SMOL, maxBytes, recipe: { ...SMOL.recipe, layers: [7] } }).blockTokens).toBe(
+        plan.blockTokens,
+      );
       n_passes = plan.passes.length;
     }
     expect(n_passes).toBeGreaterThan(3);
+  });
+
+  it('shortens blocks where one layer does not fit with them, whatever other layers there are', () => {
+    const one = { ...SMOL.recipe, layers: [7] };
+    const fitting = planOf({ ...SMOL, recipe: one }).bytes;
+    const [all, alone] = [SMOL.recipe, one].map((recipe) =>
+      planOf({ ...SMOL, recipe, maxBytes: fitting - MIB }),
+    );
+    expect(alone!.blockTokens).toBe(SMOL.blockTokens / 2);
+    expect(all!.blockTokens).toBe(alone!.blockTokens);
+    expect(all!.passes).toHaveLength(SMOL.recipe.layers.length);
   });
 
   it('names what is missing where one layer does not fit', () => {

@@ -27,6 +27,13 @@ export function begin(layers = [0, 1], passes: readonly (readonly number[])[] = 
   return {
     event: 'begin',
     passes,
+    record: {
+      modelName: 'owner/model',
+      identity: { model: 'owner/model', corpus: '' },
+      layersOfSet: [...layers],
+      context: 256,
+      corpus: ['corpus.txt'],
+    },
     recipe: {
       kind: 'per-layer',
       activation: 'topk',
@@ -66,3 +73,5 @@ export function heldOut(tokens: number): TrainEvent {
 export function logText(events: readonly TrainEvent[]): string {
   return events.map((event) => `${JSON.stringify({ time: '2026-01-01T00:00:00Z', ...event })}\n`).join('');
 }
+
+export const END: TrainEvent = { event: 'end', n_tokens: TOKENS, ended_early: false };

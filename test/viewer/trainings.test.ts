@@ -4,7 +4,7 @@ import path from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import type { TrainingEvents, TrainingList } from '../../src/viewer/api.ts';
 import { answer, errorCode, openedViewer, type OpenedViewer } from './opened.ts';
-import { begin, logText, step } from './training-logs.ts';
+import { begin, END, logText, step } from './training-logs.ts';
 
 const LOG = 'train.jsonl';
 
@@ -25,7 +25,7 @@ describe('trainings', () => {
     await using viewer = await openedViewer((folder) => {
       writeFileSync(path.join(folder, LOG), logText([begin()]));
       for (const name of ['a', 'b']) mkdirSync(path.join(folder, name));
-      writeFileSync(path.join(folder, 'b', LOG), logText([begin(), { event: 'end' }]));
+      writeFileSync(path.join(folder, 'b', LOG), logText([begin(), END]));
     });
     const { trainings } = answer<TrainingList>(await viewer.ask('/api/trainings'));
     expect(trainings.map(({ name, has_ended }) => [name, has_ended]).sort()).toEqual([
@@ -60,7 +60,7 @@ describe('trainings', () => {
 
   it('with very many steps are told in part, from the first to nearly the last', async () => {
     const steps = Array.from({ length: 30_000 }, (_, i) => step(i + 1));
-    const { viewer } = await opened(logText([begin(), ...steps, { event: 'end' }]));
+    const { viewer } = await opened(logText([begin(), ...steps, END]));
     await using _viewer = viewer;
     const { events: told } = await events(viewer, '/api/trainings/set');
     const shown = told.filter((one) => one.event === 'step').map((one) => one.step);

@@ -5,14 +5,27 @@ import { TRAIN_DEFAULTS } from '../../engine/train/types.ts';
 import { RECIPE_DEFAULTS, TRAIN_ACTIVATIONS, TRAIN_KINDS, TRAIN_OPTIMIZERS } from '../../trainer/recipe.ts';
 import { perform } from '../perform.ts';
 import { withBosFlag } from '../prompt.ts';
+import { serveTraining } from '../serve-training.ts';
+import { refuseServeFlags, withServeFlags, type ServerFlags } from '../serving.ts';
+import { shard, SHARD_FLAG, SHARD_HELP } from '../shard.ts';
 import type { Shell } from '../shell.ts';
+import { UsageError } from '../../errors.ts';
+import { addTrainMerge } from './train-merge.ts';
 import { layerList, nonNegative, probability, wholeNumber } from '../values.ts';
 
-interface TrainFlags extends Omit<TrainRequest, 'learningRate' | 'packing'> {
+interface TrainFlags
+  extends Omit<TrainRequest, 'learningRate' | 'packing' | 'corpus' | 'output'>, ServerFlags {
+  readonly corpus?: readonly string[];
+  readonly output?: string;
   readonly lr?: number;
   /** False with --no-packing. */
   readonly packing: boolean;
+  readonly serve?: boolean;
 }
+
+/** Not required for commander: `train merge` has neither, and it would ask for them there too. */
+const CORPUS_FLAG = '--corpus <file...>';
+const OUTPUT_FLAG = '--output <folder>';
 
 const HELP = `
 --dtype is the type of the matrices that are written; arithmetic is float32.
@@ -20,17 +33,18 @@ const HELP = `
 Examples:
   $ tracer train --model smollm2-135m --corpus documents.jsonl --layers 10 --features 4096 --tokens 1000000 --output ./set
   $ tracer train --model ./my-model --corpus *.md --whole-files --activation jumprelu --l0 32 --output ./set
-  $ tracer train --model ./my-model --corpus documents.jsonl --kind cross-layer --output ./set --resume`;
+  $ tracer train --model ./my-model --corpus documents.jsonl --kind cross-layer --output ./set --resume
+  $ tracer train --model ./my-model --corpus documents.jsonl --shard 1/4 --output ./parts/1`;
 
 export function addTrain(program: Command, shell: Shell): void {
   const train = program.command('train').description('train a transcoder set for a model');
   train.addHelpText('after', HELP);
   const command = withBosFlag(train)
-    .requiredOption(
-      '--corpus <file...>',
+    .option(
+      CORPUS_FLAG,
       'text with one document a line, JSON Lines with "text" or "tokens" (FILE.jsonl), Parquet (FILE.parquet), hf://datasets/owner/name[/path]; - for standard input',
     )
-    .requiredOption('--output <folder>', 'where the set is written')
+    .option(OUTPUT_FLAG, 'where the set is written')
     .option('--field <name>', 'field of JSON Lines, or column of Parquet, with the text (default: text)')
     .option('--whole-files', 'text files are one document each')
     .option('--held-out <file...>', 'documents to evaluate on (default: every twentieth of the corpus)')
@@ -39,6 +53,7 @@ export function addTrain(program: Command, shell: Shell): void {
       'layers to train, such as 0-5,9 (default: all of the model)',
       layerList('--layers'),
     )
+    .option(SHARD_FLAG, `train a part of these layers: ${SHARD_HELP}`, shard(shell.host.env))
     .addOption(
       new Option('--kind <kind>', `what features write into (default: ${RECIPE_DEFAULTS.kind})`).choices(
         TRAIN_KINDS,
@@ -116,19 +131,38 @@ export function addTrain(program: Command, shell: Shell): void {
       '--store <folder>',
       'keep activations on disk: the model runs once, whatever passes and epochs follow',
     )
-    .option('--resume', 'continue a training that was interrupted');
+    .option('--resume', 'continue a training that was interrupted, or begin where there is none')
+    .option('--serve', 'show curves in the browser while it runs, as `tracer serve` does');
+  withServeFlags(command);
+  addTrainMerge(train, shell);
   command.action(({ lr, ...flags }: TrainFlags) =>
-    perform(shell, command, async ({ common }) => {
+    perform(shell, command, async (context) => {
+      const { common } = context;
+      if (!flags.serve) refuseServeFlags(flags);
+      const { corpus: names = missing(CORPUS_FLAG), output = missing(OUTPUT_FLAG) } = flags;
       const [{ train }, { trainView }, { withCorpusFiles }] = await Promise.all([
         import('../../engine/train/train.ts'),
         import('../../report/train-view.ts'),
         import('../corpus.ts'),
       ]);
-      const found = await withCorpusFiles(flags.corpus, shell.host.stdin, shell.signal, (corpus) =>
-        train({ ...common, ...flags, corpus, learningRate: lr }),
-      );
-      const result = { ...found, corpus: flags.corpus };
+      let served: AsyncDisposable | null = null;
+      const onBegin = async (): Promise<void> => {
+        if (flags.serve) served = await serveTraining(output, flags, context);
+      };
+      const found = await withCorpusFiles(names, shell.host.stdin, shell.signal, (corpus) =>
+        train({ ...common, ...flags, corpus, output, learningRate: lr, onBegin }),
+      ).finally(() => served?.[Symbol.asyncDispose]());
+      const result = { ...found, corpus: names };
       return { data: result, view: (screen) => trainView(result, screen) };
     }),
   );
+}
+
+/** Throws as commander does for a required option. */
+function missing(flag: string): never {
+  throw new UsageError({
+    code: 'missing_mandatory_option_value',
+    message: `required option '${flag}' not specified`,
+    hint: 'See `tracer train --help`.',
+  });
 }

@@ -1,15 +1,22 @@
 /** Engine, verb `train`: the card of a set, `README.md`: what it is of, how it was made, and how good it is. */
 import { writeFileAtomic } from '../../formats/atomic.ts';
+import type { Recipe } from '../../trainer/recipe.ts';
+import type { TrainRecord } from '../../trainer/record.ts';
 import type { EvaluateResult } from '../evaluate/types.ts';
 import { basename } from 'node:path';
 import { packageVersion } from '../provenance.ts';
 import { shownLayers } from './progress-line.ts';
-import type { Trained } from './trained.ts';
-import type { TrainRequest } from './types.ts';
+
+export const CARD_FILE = 'README.md';
 
 export interface CardInput {
-  readonly request: TrainRequest;
-  readonly trained: Trained;
+  readonly recipe: Recipe;
+  readonly record: TrainRecord;
+  /** Folder of the set. */
+  readonly output: string;
+  /** Tokens that each layer was trained on, and whether the corpus had fewer than were wanted. */
+  readonly n_tokens: number;
+  readonly endedEarly: boolean;
   readonly evaluation: EvaluateResult | null;
 }
 
@@ -17,27 +24,25 @@ export async function writeCard(path: string, input: CardInput): Promise<void> {
   await writeFileAtomic(path, cardOf(input));
 }
 
-export function cardOf({ request, trained, evaluation }: CardInput): string {
-  const { recipe, modelName, outcome, identity, context } = trained;
+export function cardOf(input: CardInput): string {
+  const { recipe, record, evaluation, n_tokens, endedEarly } = input;
+  const { modelName, identity, context, corpus } = record;
   const rows: [string, string][] = [
     ['model', modelName],
     ['kind', recipe.kind],
-    ['layers', shownLayers(recipe.layers)],
+    ['layers', layersText(recipe, record)],
     ['features a layer', String(recipe.d_transcoder)],
     ['activation', activationText(recipe)],
     ['skip connection', recipe.hasSkip ? 'yes' : 'no'],
     ['reads', recipe.feature_input_hook],
     ['writes', recipe.feature_output_hook],
-    [
-      'tokens',
-      `${outcome.n_tokens}${outcome.endedEarly ? `, where the corpus ended; ${recipe.tokens} were wanted` : ''}`,
-    ],
+    ['tokens', `${n_tokens}${endedEarly ? `, where the corpus ended; ${recipe.tokens} were wanted` : ''}`],
     ['context', String(context)],
     ['tokens a step', String(recipe.batchTokens)],
     ['optimiser', `${recipe.optimizer}, learning rate ${recipe.learningRate}`],
     ['warm-up and decay', `${recipe.warmup} and ${recipe.decay} of the tokens`],
     ['seed', String(recipe.seed)],
-    ['corpus', request.corpus.map((file) => basename(file)).join(', ')],
+    ['corpus', corpus.join(', ')],
     ['fingerprint of the corpus', identity['corpus']!.split(',').join(', ')],
     ['tracer', packageVersion()],
   ];
@@ -59,19 +64,27 @@ export function cardOf({ request, trained, evaluation }: CardInput): string {
     '',
     '## How good it is',
     '',
-    ...(evaluation ? measures(evaluation) : ['It was not evaluated: there were no held-out documents.']),
+    ...(evaluation
+      ? measures(evaluation)
+      : ['It was not evaluated. `tracer evaluate --corpus FILE` does it.']),
     '',
     '## Made by',
     '',
     '```sh',
-    commandOf(request, trained),
+    commandOf(input),
     '```',
     '',
   ];
   return lines.join('\n');
 }
 
-function activationText({ activation, k, l0 }: Trained['recipe']): string {
+/** Of a part also those of the whole set. */
+function layersText({ layers }: Recipe, { layersOfSet }: TrainRecord): string {
+  const own = shownLayers(layers);
+  return layers.length === layersOfSet.length ? own : `${own}, of ${shownLayers(layersOfSet)}`;
+}
+
+function activationText({ activation, k, l0 }: Recipe): string {
   return activation === 'topk' || activation === 'batchtopk'
     ? `${activation}, k = ${k}`
     : `${activation}, steered to ${l0} active features a token`;
@@ -94,11 +107,12 @@ function measures({ layers, all, n_tokens }: EvaluateResult): string[] {
 }
 
 /** The command with everything that the set depends on; paths are left to whoever repeats it. */
-function commandOf(request: TrainRequest, { recipe, modelName, context }: Trained): string {
+function commandOf({ recipe, record, output }: CardInput): string {
+  const { modelName, corpus, context, field, wholeFiles, packing, shuffle, epochs } = record;
   const flags: [string, string | number | true | undefined][] = [
     ['model', modelName],
-    ['corpus', request.corpus.map((file) => basename(file)).join(' ')],
-    ['output', basename(request.output)],
+    ['corpus', corpus.join(' ')],
+    ['output', basename(output)],
     ['layers', shownLayers(recipe.layers).replaceAll(' ', '')],
     ['kind', recipe.kind],
     ['activation', recipe.activation],
@@ -117,11 +131,11 @@ function commandOf(request: TrainRequest, { recipe, modelName, context }: Traine
     ['decay', recipe.decay],
     ['seed', recipe.seed],
     ['dtype', recipe.dtype],
-    ['field', request.field],
-    ['whole-files', request.wholeFiles || undefined],
-    ['no-packing', request.packing === false || undefined],
-    ['shuffle', request.shuffle],
-    ['epochs', request.epochs],
+    ['field', field],
+    ['whole-files', wholeFiles || undefined],
+    ['no-packing', packing === false || undefined],
+    ['shuffle', shuffle],
+    ['epochs', epochs],
   ];
   const given = flags.filter(([, value]) => value !== undefined);
   return `tracer train ${given.map(([name, value]) => (value === true ? `--${name}` : `--${name} ${value}`)).join(' ')}`;

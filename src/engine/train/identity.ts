@@ -8,22 +8,24 @@ import { checkpointFile } from '../../trainer/options.ts';
 import type { TrainPlan } from '../../trainer/plan.ts';
 import type { Recipe } from '../../trainer/recipe.ts';
 import type { RowSource } from '../../trainer/rows.ts';
-import type { OpenCorpora } from '../evaluate/corpora.ts';
 import type { OpenedSubject } from '../opened-subject.ts';
 import { packageVersion, sourceReference } from '../provenance.ts';
+import type { TrainCorpora } from './corpora.ts';
 import { TRAIN_DEFAULTS, type TrainRequest } from './types.ts';
 
 /** By names for error messages. */
 export async function identityOf(
   {
     bos = 'auto',
+    field,
+    wholeFiles,
     heldOut,
     epochs = TRAIN_DEFAULTS.epochs,
     shuffle = TRAIN_DEFAULTS.shuffledRows,
   }: TrainRequest,
   parts: {
     readonly opened: OpenedSubject;
-    readonly corpora: OpenCorpora;
+    readonly corpora: TrainCorpora;
     readonly recipe: Recipe;
     readonly plan: TrainPlan;
     readonly context: number;
@@ -39,7 +41,7 @@ export async function identityOf(
     corpus: (await Promise.all(corpora.all.map((corpus) => corpus.fingerprint()))).join(),
     held_out: heldOut?.join() ?? 'of the corpus',
     recipe: JSON.stringify(recipe),
-    rows: JSON.stringify({ context, isPacked: rows.isPacked, bos, epochs, shuffle }),
+    rows: JSON.stringify({ context, isPacked: rows.isPacked, bos, epochs, shuffle, field, wholeFiles }),
     passes: JSON.stringify(plan.passes),
     block_tokens: String(plan.blockTokens),
     backend: `${backend.name} on ${backend.device}`,

@@ -10,6 +10,7 @@ import {
   type Recipe,
   type TrainKind,
 } from '../../trainer/recipe.ts';
+import { partOf, shownShard } from '../shard.ts';
 import type { TrainRequest } from './types.ts';
 
 interface Hooks {
@@ -41,7 +42,7 @@ export function recipeOf(request: TrainRequest, config: TransformerConfig, token
     l0: request.l0 ?? k,
     hasSkip: request.skip ?? false,
     d_transcoder,
-    layers: layersOf(request, kind, config),
+    layers: ofShard(request, kind, layersOf(request, config)),
     feature_input_hook: request.inputHook ?? usual.input,
     feature_output_hook: request.outputHook ?? usual.output,
     tokens,
@@ -78,7 +79,8 @@ function checkFeatures(d_transcoder: number, k: number): void {
   });
 }
 
-function layersOf({ layers }: TrainRequest, kind: TrainKind, { n_layers }: TransformerConfig): number[] {
+/** Of the whole set, ascending. Throws `UsageError` for those that the model does not have. */
+export function layersOf({ layers, kind }: TrainRequest, { n_layers }: TransformerConfig): number[] {
   const all = Array.from({ length: n_layers }, (_, layer) => layer);
   const chosen = layers ? [...new Set(layers)].sort((a, b) => a - b) : all;
   const wrong = chosen.find((layer) => layer >= n_layers);
@@ -100,6 +102,26 @@ function layersOf({ layers }: TrainRequest, kind: TrainKind, { n_layers }: Trans
     });
   }
   return chosen;
+}
+
+/** Parts are runs of layers: the model is loaded and run up to the highest layer of a part only. */
+function ofShard({ shard }: TrainRequest, kind: TrainKind, layers: readonly number[]): readonly number[] {
+  if (!shard) return layers;
+  if (kind === 'cross-layer') {
+    throw new UsageError({
+      code: 'cross_layer_shard',
+      message: '--shard: layers of a cross-layer set write into each other and are trained together',
+      hint: 'Leave --shard out, or train --kind per-layer.',
+    });
+  }
+  if (shard.of > layers.length) {
+    throw new UsageError({
+      code: 'out_of_range',
+      message: `--shard ${shownShard(shard)}: ${layers.length} layers cannot be divided into ${shard.of} parts`,
+      hint: `Give ${layers.length} parts at most.`,
+    });
+  }
+  return partOf(layers, shard);
 }
 
 function checkHooks({ feature_input_hook, feature_output_hook }: Recipe, config: TransformerConfig): void {

@@ -15,6 +15,8 @@ interface StoreInput {
   readonly identity: TrainIdentity;
   readonly config: TransformerConfig;
   readonly epochs: number;
+  /** Tokens of a row. */
+  readonly context: number;
 }
 
 /** What of a training the activations of a store depend on. */
@@ -27,13 +29,15 @@ const BYTES_OF_NUMBER = 2 * 4;
 /** Fills the store of a request where something is missing, and gives what reads it. */
 export async function storedSource(
   request: TrainRequest,
-  { recipe, plan, identity, config, epochs }: StoreInput,
+  { recipe, plan, identity, config, epochs, context }: StoreInput,
   live: (blockTokens: number, state?: RowFeedState) => BlockSource<RowFeedState>,
 ): Promise<TrainOptions['source']> {
   const { layers, feature_input_hook, feature_output_hook, seed } = recipe;
   const tokens = Math.ceil(recipe.tokens / epochs);
   const fitting = Math.floor(SHARD_BYTES / (layers.length * BYTES_OF_NUMBER * config.d_model));
-  const blockTokens = Math.max(1, Math.min(plan.blockTokens, fitting));
+  const blockRows = Math.max(1, Math.round(plan.blockTokens / context));
+  const blockShards = shardsOfBlock(blockRows, Math.floor(fitting / context));
+  const shardTokens = (blockRows / blockShards) * context;
   const store = await ActivationStore.open({
     folder: request.store!,
     identity: {
@@ -41,15 +45,17 @@ export async function storedSource(
       layers: layers.join(),
       hooks: `${feature_input_hook} to ${feature_output_hook}`,
       seed: String(seed),
-      block_tokens: String(blockTokens),
+      block_tokens: String(plan.blockTokens),
+      shard_tokens: String(shardTokens),
     },
+    blockShards,
     layers,
     d_model: config.d_model,
     tokens,
   });
   const from = store.missingFrom;
   if (from !== null) {
-    await store.fill(live(blockTokens, from), (done) =>
+    await store.fill(live(shardTokens, from), (done) =>
       request.onProgress?.({
         kind: 'progress',
         phase: 'store',
@@ -60,4 +66,11 @@ export async function storedSource(
     );
   }
   return (ofPass, state) => store.blocks(ofPass, epochs, seed, state);
+}
+
+/** The fewest shards of equal length, in rows, that a block can be cut into so that `most` rows suffice for each. */
+export function shardsOfBlock(rows: number, most: number): number {
+  let n = 1;
+  while (n < rows && (rows % n !== 0 || rows / n > most)) n += 1;
+  return n;
 }

@@ -1,23 +1,20 @@
 /** Engine, verb `train`: a transcoder set for any model, from a corpus. */
-import { existsSync } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
-import { UsageError } from '../../errors.ts';
+import { basename, join, resolve } from 'node:path';
 import type { CorpusFormat } from '../../features/corpus.ts';
 import { checkWritable, writeFileAtomic } from '../../formats/atomic.ts';
-import { acquireLock } from '../../formats/lock.ts';
 import { activationsInTurn, type ActivationOptions } from '../../trainer/activations.ts';
 import { LiveBlocks } from '../../trainer/blocks.ts';
 import { heldRows, jsonLinesOf, type HeldDocuments } from '../../trainer/held-documents.ts';
+import { layerFiles, SET_CONFIG } from '../../trainer/export.ts';
 import { planOf } from '../../trainer/plan.ts';
+import type { TrainRecord } from '../../trainer/record.ts';
 import type { Recipe } from '../../trainer/recipe.ts';
 import type { RowFeedOptions, RowFeedState } from '../../trainer/row-feed.ts';
 import type { RowSource } from '../../trainer/rows.ts';
-import { checkpointFile, STATE_FOLDER, type TrainOptions } from '../../trainer/options.ts';
+import { STATE_FOLDER, type TrainOptions } from '../../trainer/options.ts';
 import { trainSet } from '../../trainer/train.ts';
 import { NO_SET } from '../../transcoder/no-set.ts';
-import { openCorpora } from '../evaluate/corpora.ts';
-import { evaluate } from '../evaluate/evaluate.ts';
 import type { EvaluateResult } from '../evaluate/types.ts';
 import { contextOf } from '../features/context.ts';
 import { openSubject, openTokenizer, promptRuleOf } from '../opened-subject.ts';
@@ -25,18 +22,18 @@ import { PromptReader } from '../prompt-reader.ts';
 import { openBackend } from '../session.ts';
 import { peakRssBytes, Stopwatch } from '../stopwatch.ts';
 import { writtenFile } from '../written-file.ts';
-import { writeCard } from './card.ts';
-import { corpusFiles, countTokens, heldOutOf } from './documents.ts';
+import { CARD_FILE, writeCard } from './card.ts';
+import { openTrainCorpora } from './corpora.ts';
+import { countTokens, heldOutOf } from './documents.ts';
 import { identityOf, planOfInterrupted } from './identity.ts';
+import { claimFolder } from './folder.ts';
 import { bytesUpTo, loadModel, memoryOf } from './memory.ts';
 import { ProgressLine } from './progress-line.ts';
-import { recipeOf } from './recipe.ts';
+import { evaluateOn, HELD_OUT_FILE } from './held-out.ts';
+import { layersOf, recipeOf } from './recipe.ts';
 import { storedSource } from './source.ts';
 import type { Trained } from './trained.ts';
 import { TRAIN_DEFAULTS, type TrainRequest, type TrainResult } from './types.ts';
-
-const HELD_OUT_FILE = 'held-out.jsonl';
-const CONFIG_OF_SET = 'config.yaml';
 
 /**
  * Loads the model up to the highest layer that is wanted, trains, writes the set and evaluates it. Throws `UsageError` for what the model
@@ -44,36 +41,37 @@ const CONFIG_OF_SET = 'config.yaml';
  */
 export async function train(request: TrainRequest): Promise<TrainResult> {
   const { output } = request;
-  await checkWritable(join(output, CONFIG_OF_SET));
-  refuseFinished(request);
+  await checkWritable(join(output, SET_CONFIG));
   const stopwatch = new Stopwatch();
-  await using _lock = await acquireLock(join(output, STATE_FOLDER, 'lock'), {
-    signal: request.signal,
-    onWait: () => {
-      throw inUse(output);
-    },
-  });
+  await using _folder = await claimFolder(request);
   const trained = await trainOnModel(request, stopwatch);
   const { held, recipe } = trained;
   const evaluation =
     held.documents.length === 0
       ? null
-      : await stopwatch.time('evaluate', () => evaluateHeldOut(request, trained.context, held));
+      : await stopwatch.time('evaluate', () => evaluateHeldOut(request, trained.record, held));
   if (!evaluation) {
     const message = 'There is no document to evaluate on: --held-out FILE names some';
     request.onProgress?.({ kind: 'warning', message });
   }
-  await writeCard(join(output, 'README.md'), { request, trained, evaluation });
-  await rm(join(output, STATE_FOLDER), { recursive: true, force: true });
   const { outcome } = trained;
+  await writeCard(join(output, CARD_FILE), {
+    recipe,
+    record: trained.record,
+    evaluation,
+    output,
+    ...outcome,
+  });
+  await rm(join(output, STATE_FOLDER), { recursive: true, force: true });
   return {
-    model: trained.modelName,
+    model: trained.record.modelName,
     output,
     backend: trained.backend.name,
     device: trained.backend.device,
     corpus: request.corpus,
-    context: trained.context,
+    context: trained.record.context,
     recipe,
+    shard: request.shard ?? null,
     passes: trained.plan.passes,
     n_steps: outcome.n_steps,
     n_resumed_steps: outcome.n_resumed_steps,
@@ -92,7 +90,7 @@ export async function train(request: TrainRequest): Promise<TrainResult> {
 async function trainOnModel(request: TrainRequest, stopwatch: Stopwatch): Promise<Trained> {
   const { output, signal } = request;
   const format: CorpusFormat = { field: request.field, isWhole: request.wholeFiles };
-  using corpora = await openCorpora(await corpusFiles(request, request.corpus), format);
+  using corpora = await openTrainCorpora(request, request.corpus, format);
   using opened = await stopwatch.time('resolve', () =>
     openSubject({ ...request, transcoders: NO_SET }, { mayLackSet: true }),
   );
@@ -149,13 +147,26 @@ async function trainOnModel(request: TrainRequest, stopwatch: Stopwatch): Promis
     named.source.kind === 'folder' || named.source.kind === 'file'
       ? resolve(request.model!)
       : named.source.name;
+  const record: TrainRecord = {
+    modelName,
+    identity,
+    layersOfSet: layersOf(request, config),
+    context,
+    corpus: request.corpus.map((file) => basename(file)),
+    bos: request.bos,
+    field: request.field,
+    wholeFiles: request.wholeFiles,
+    packing: request.packing,
+    shuffle: request.shuffle,
+    epochs: request.epochs,
+  };
   const live = (layers: readonly number[], of: RowFeedOptions, blockTokens: number, state?: RowFeedState) =>
     new LiveBlocks({ rows, feed: of, activations: activations(layers), blockTokens }, state);
   const source: TrainOptions['source'] =
     request.store === undefined
       ? (layers, state) => live(layers, feed, plan.blockTokens, state as RowFeedState | undefined)
       : await stopwatch.time('store', () =>
-          storedSource(request, { recipe, plan, identity, config, epochs }, (tokens, state) =>
+          storedSource(request, { recipe, plan, identity, config, epochs, context }, (tokens, state) =>
             live(recipe.layers, { ...feed, epochs: 1 }, tokens, state),
           ),
         );
@@ -166,15 +177,15 @@ async function trainOnModel(request: TrainRequest, stopwatch: Stopwatch): Promis
       sparse: backend.sparse,
       n_layers: config.n_layers,
       d_model: config.d_model,
-      modelName,
       source,
       isShuffled: shuffledRows > 0,
       heldOut: (layers) => activationsInTurn(evaluated, activations(layers)),
       evaluateEvery: request.evaluateEvery ?? null,
       folder: output,
-      identity,
+      record,
       checkpointEveryMs: (request.checkpointEvery ?? TRAIN_DEFAULTS.checkpointMinutes) * MS_PER_MINUTE,
       signal,
+      onBegin: request.onBegin,
       onStep: (event) => {
         progress.step(event);
         request.onStep?.(event);
@@ -183,61 +194,21 @@ async function trainOnModel(request: TrainRequest, stopwatch: Stopwatch): Promis
     }),
   );
   const { tokensPerSecond } = progress;
-  return { modelName, backend, recipe, plan, context, identity, held, outcome, tokensPerSecond };
+  return { backend, recipe, plan, record, held, outcome, tokensPerSecond };
 }
 
 const MS_PER_MINUTE = 60_000;
 
-function refuseFinished({ output, resume }: TrainRequest): void {
-  const isInterrupted = existsSync(checkpointFile(output));
-  if (isInterrupted && !resume) {
-    throw new UsageError({
-      code: 'training_interrupted',
-      message: `${join(output, STATE_FOLDER)} holds the state of a training that was interrupted`,
-      hint: '--resume continues with it; remove that folder to begin anew.',
-    });
-  }
-  if (!isInterrupted && existsSync(join(output, CONFIG_OF_SET))) {
-    throw new UsageError({
-      code: 'set_exists',
-      message: `${output} holds a set already`,
-      hint: 'Give --output another folder, or remove this one.',
-    });
-  }
-}
-
-function inUse(output: string): UsageError {
-  return new UsageError({
-    code: 'training_running',
-    message: `another training is writing to ${output}`,
-    hint: 'Wait until it is done, or give --output another folder.',
-  });
-}
-
 async function evaluateHeldOut(
   request: TrainRequest,
-  context: number,
+  record: TrainRecord,
   held: HeldDocuments,
 ): Promise<EvaluateResult> {
-  const file = join(request.output, HELD_OUT_FILE);
-  await writeFileAtomic(file, jsonLinesOf(held));
-  return await evaluate({
-    ...request,
-    dtype: 'float32',
-    tokens: undefined,
-    layers: undefined,
-    resume: false,
-    transcoders: resolve(request.output),
-    allowMissingLayers: true,
-    corpus: [file],
-    context,
-  });
+  await writeFileAtomic(join(request.output, HELD_OUT_FILE), jsonLinesOf(held));
+  return await evaluateOn(request, request.output, record);
 }
 
 function filesOf({ kind, layers }: Recipe, output: string): string[] {
-  const ofLayer = (layer: number): string[] =>
-    kind === 'per-layer'
-      ? [`layer_${layer}.safetensors`]
-      : [`W_enc_${layer}.safetensors`, `W_dec_${layer}.safetensors`];
-  return ['config.yaml', 'README.md', ...layers.flatMap(ofLayer)].map((name) => join(output, name));
+  const ofLayers = layers.flatMap((layer) => layerFiles(kind, layer));
+  return [SET_CONFIG, CARD_FILE, ...ofLayers].map((name) => join(output, name));
 }

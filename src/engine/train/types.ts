@@ -6,6 +6,7 @@ import type { StepEvent } from '../../trainer/log.ts';
 import type { Recipe, TrainActivation, TrainKind, TrainOptimizer } from '../../trainer/recipe.ts';
 import type { EvaluateResult } from '../evaluate/types.ts';
 import type { CommonOptions } from '../request.ts';
+import type { Shard } from '../shard.ts';
 
 export const TRAIN_DEFAULTS = {
   /** Tokens of a row, BOS included; less where the model reads less. */
@@ -32,6 +33,8 @@ export interface TrainRequest extends Omit<CommonOptions, 'transcoders' | 'allow
   readonly output: string;
   /** Default all of the model. */
   readonly layers?: readonly number[] | undefined;
+  /** Trains a part of these layers only, of a per-layer set; `mergeTraining` joins the folders of all parts. */
+  readonly shard?: Shard | undefined;
   readonly kind?: TrainKind | undefined;
   readonly activation?: TrainActivation | undefined;
   readonly k?: number | undefined;
@@ -67,6 +70,8 @@ export interface TrainRequest extends Omit<CommonOptions, 'transcoders' | 'allow
   readonly store?: string | undefined;
   /** Continues an interrupted training with the same options. */
   readonly resume?: boolean | undefined;
+  /** Awaited before the first step, when `train.jsonl` is in the output folder. */
+  readonly onBegin?: (() => Promise<void>) | undefined;
   /** Called after each step. */
   readonly onStep?: ((event: StepEvent) => void) | undefined;
 }
@@ -79,6 +84,8 @@ export interface TrainResult {
   readonly corpus: readonly string[];
   readonly context: number;
   readonly recipe: Recipe;
+  /** Which part of the set was trained; null: all of it. */
+  readonly shard: Shard | null;
   /** Layers of each pass over the corpus. */
   readonly passes: readonly (readonly number[])[];
   readonly n_steps: number;
