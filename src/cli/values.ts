@@ -1,5 +1,7 @@
 /** Parsers of flag values. Their errors name the flag, what was expected and what was found. */
+import type { Device } from '../backend/backend.ts';
 import { UsageError } from '../errors.ts';
+import { SETTING_RULES } from '../settings/rules.ts';
 
 const LARGEST_TOKEN_ID = 2 ** 31 - 1;
 
@@ -114,4 +116,19 @@ export function layerList(flag: string): (text: string) => number[] {
       return Array.from({ length: to - from }, (_, i) => from + i);
     });
   };
+}
+
+/** `cuda:0,cuda:1`: one name for each process, `cpu,cpu` too. */
+export function devices(flag: string): (text: string) => Device[] {
+  return (text) =>
+    text.split(',').map((name) => {
+      const device = SETTING_RULES.device.parse(name.trim());
+      if (device !== undefined && device !== 'auto') return device;
+      throw badValue(
+        flag,
+        'names of devices with commas between them',
+        text,
+        `Write it as ${flag} cuda:0,cuda:1.`,
+      );
+    });
 }

@@ -1,5 +1,6 @@
 /** `tracer attribute PROMPT`: the attribution graph of a prompt. */
 import { Option, type Command } from 'commander';
+import type { Device } from '../../backend/backend.ts';
 import {
   ATTRIBUTE_DEFAULTS,
   type AttributeResult,
@@ -15,13 +16,14 @@ import { shard, SHARD_FLAG, SHARD_HELP } from '../shard.ts';
 import { refuseServeFlags, serveAfter, withOutput, withServeFlags, type ServeFlags } from '../serving.ts';
 import type { Shell } from '../shell.ts';
 import { readTargets, type TargetFlags } from '../targets.ts';
-import { probability, signedNumber, tokenIds, wholeNumber } from '../values.ts';
+import { devices, probability, signedNumber, tokenIds, wholeNumber } from '../values.ts';
 
 interface AttributeOptions extends TargetFlags, Omit<ServeFlags, 'features'>, ChatFlags {
   readonly serve?: boolean;
   readonly promptFile?: string;
   readonly prompts?: string;
   readonly shard?: Shard;
+  readonly devices?: readonly Device[];
   readonly store: StoreChoice;
   readonly resume?: boolean;
   readonly verify?: number;
@@ -57,6 +59,11 @@ export function addAttribute(program: Command, shell: Shell): void {
     .option(
       '--prompts <file>',
       'many prompts: JSON Lines {"slug":…,"prompt":…}, CSV, TSV or Parquet; finished ones are skipped',
+    )
+    .option(
+      '--devices <names>',
+      'with --prompts, a process for each of these: cuda:0,cuda:1',
+      devices('--devices'),
     )
     .option(SHARD_FLAG, `trace a part of --prompts: ${SHARD_HELP}`, shard(shell.host.env))
     .option('--output <file>', 'write the graph (safetensors); with --prompts a folder')
@@ -155,7 +162,8 @@ export function addAttribute(program: Command, shell: Shell): void {
         const exitCode = bad ?? EXIT.done;
         return await finish({ data: result, view: (screen) => promptsView(result, screen), exitCode });
       }
-      if (options.shard) throw shardOfNothing();
+      if (options.shard) throw flagOfNoList('--shard names a part of');
+      if (options.devices) throw flagOfNoList('--devices are for');
       const input = await readPrompt({ argument, ...options }, shell.host.stdin, shell.signal);
       const [{ attribute }, { attributeView }] = await Promise.all([
         import('../../engine/attribute/attribute.ts'),
@@ -178,10 +186,10 @@ function exitCodeOf(result: PromptResult): number {
   return result.skipped ? EXIT.done : verdict(result.graph);
 }
 
-function shardOfNothing(): UsageError {
+function flagOfNoList(what: string): UsageError {
   return new UsageError({
-    code: 'shard_without_prompts',
-    message: '--shard names a part of a list of prompts, and none is given',
+    code: 'needs_prompts',
+    message: `${what} a list of prompts, and none is given`,
     hint: 'Give the list with --prompts FILE.',
   });
 }

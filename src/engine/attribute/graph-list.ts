@@ -10,13 +10,17 @@ import { listedSlugs, listGraphs } from '../../graph/viewer-files.ts';
 const ViewerFileSchema = looseJsonObject({ metadata: looseJsonObject({ slug: v.string() }) });
 
 export class GraphList {
-  /** Of graphs that were written. */
-  readonly added: ViewerMetadata[] = [];
+  readonly #added: ViewerMetadata[] = [];
   readonly #folder: string;
   readonly #earlier: string[] = [];
 
   constructor(folder: string) {
     this.#folder = folder;
+  }
+
+  /** Graphs that were written. */
+  add(graphs: readonly ViewerMetadata[]): void {
+    for (const graph of graphs) this.#added.push(graph);
   }
 
   /** A graph that is there; a process that was killed may not have come to list it. */
@@ -28,7 +32,7 @@ export class GraphList {
     const listed = await listedSlugs(this.#folder);
     const missing = this.#earlier.filter((slug) => !listed.has(slug));
     const found = await Promise.all(missing.map((slug) => this.#metadataOf(slug)));
-    const all = [...found, ...this.added];
+    const all = [...found, ...this.#added];
     if (all.length > 0) await listGraphs(this.#folder, all);
   }
 

@@ -89,6 +89,8 @@ export interface AttributePromptsRequest extends CommonOptions, GraphOptions, Tr
   readonly output?: string | undefined;
   /** Folder for the viewer's files, `SLUG.json`, and `graph-metadata.json`. */
   readonly graphDir?: string | undefined;
+  /** One process for each, all fed from this list, in place of `device`; `maxMemoryBytes` is divided among them. */
+  readonly devices?: readonly Device[] | undefined;
   /** The part of the list that is traced; several processes may trace parts into the same folders. */
   readonly shard?: Shard | undefined;
 }
@@ -148,7 +150,8 @@ export type PromptResult = { readonly line: number; readonly slug: string | null
 export interface AttributePromptsResult extends Subject {
   /** Null where nothing was left to trace, so that no backend was opened. */
   readonly backend: string | null;
-  readonly device: Device | null;
+  /** `cuda:0,cuda:1` with several. */
+  readonly device: string | null;
   readonly dtype: Arithmetic;
   readonly n_done: number;
   readonly n_skipped: number;
