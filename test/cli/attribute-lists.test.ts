@@ -168,9 +168,7 @@ describe('a list of prompts', () => {
       await readGraph(path.join(nodes, 'p2.safetensors')),
     ];
     expect(kept.layout.n_features).toBeLessThan(whole.layout.n_features);
-    expect(kept.provenance.scores).toEqual(
-      expect.objectContaining({ replacement: expect.any(Number) as number }),
-    );
+    expect(kept.provenance.scores?.replacement).toBeGreaterThan(0);
     expect(entriesOf(path.join(full, 'manifest.jsonl'))[0]).toMatchObject({ scores: kept.provenance.scores });
     // Every link of the viewer's file, with its weight, and no other one.
     const { links } = JSON.parse(readFileSync(path.join(nodes, 'p2.json'), 'utf8')) as {
