@@ -16,6 +16,7 @@ export interface StepEvent {
   /** Of the pass, after the step. */
   readonly tokens: number;
   readonly tokens_total: number;
+  /** Since this process began with the pass, with the model's passes; while the first activations are trained on, less than it will be. */
   readonly tokens_per_second: number;
   readonly learning_rate: number;
   /** Mean over layers, with penalties. */

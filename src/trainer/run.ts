@@ -65,6 +65,7 @@ export class Run {
     const layers = plan.passes[pass]!;
     const { feed: state } = this.progress;
     const isResumed = state !== null;
+    this.#began = { tokens: state?.n_tokens ?? 0, atMs: performance.now() };
     const feed = new BatchFeed<SourceState>(
       source(layers, state?.source),
       { batchTokens: recipe.batchTokens, isShuffled, tokens: recipe.tokens },
@@ -159,7 +160,6 @@ export class Run {
     normalisations: Normalisations,
   ): Promise<void> {
     const { recipe, sparse } = this.#options;
-    const startMs = performance.now();
     const step = this.progress.step + 1;
     const tokens = batch.n_before + batch.places.length;
     const middle = (batch.n_before + tokens) / 2;
@@ -188,7 +188,7 @@ export class Run {
       step,
       tokens,
       tokens_total: recipe.tokens,
-      tokens_per_second: this.#speed(batch.places.length, startMs),
+      tokens_per_second: this.#speed(tokens),
       learning_rate: rate,
       loss,
       layers: reports,
@@ -224,13 +224,10 @@ export class Run {
     }
   }
 
-  #lastMs = 0;
-  /** Tokens a second since the step before, which includes the model's passes. */
-  #speed(n: number, startMs: number): number {
-    const nowMs = performance.now();
-    const speed = (n * 1000) / (nowMs - (this.#lastMs || startMs));
-    this.#lastMs = nowMs;
-    return speed;
+  /** Where this process began with the pass. */
+  #began = { tokens: 0, atMs: 0 };
+  #speed(tokens: number): number {
+    return ((tokens - this.#began.tokens) * 1000) / (performance.now() - this.#began.atMs);
   }
 
   async #endedEarly(pass: number, tokens: number): Promise<void> {

@@ -87,16 +87,13 @@ export interface Progress {
   readonly secondsLeft: number | null;
 }
 
-const RECENT_STEPS = 20;
-
 export function progressOf({ begin, steps, hasEnded }: TrainingLog): Progress | null {
   const last = steps.at(-1);
   if (last === undefined) return null;
   const nPasses = begin?.passes.length ?? last.pass;
   const tokens = tokensUntil(last);
   const tokensTotal = nPasses * last.tokens_total;
-  const recent = steps.slice(-RECENT_STEPS);
-  const tokensPerSecond = recent.reduce((sum, one) => sum + one.tokens_per_second, 0) / recent.length;
+  const tokensPerSecond = last.tokens_per_second;
   return {
     share: hasEnded ? 1 : tokens / tokensTotal,
     tokens,

@@ -4,9 +4,6 @@ import type { Recipe } from '../../trainer/recipe.ts';
 import type { StepEvent } from '../../trainer/log.ts';
 import type { EngineEvent } from '../request.ts';
 
-/** Steps from which the time of a training is estimated: the first one is slower. */
-const FIRST_MEASURED_STEP = 2;
-const LAST_MEASURED_STEP = 6;
 const MIB = 2 ** 20;
 const SECONDS_PER_MINUTE = 60;
 const PERCENT = 100;
@@ -15,7 +12,9 @@ export class ProgressLine {
   readonly #plan: TrainPlan;
   readonly #recipe: Recipe;
   readonly #report: (event: EngineEvent) => void;
-  #from: { readonly step: number; readonly tokens: number; readonly atMs: number } | null = null;
+  /** Tokens when the first step of this process was done. */
+  #firstTokens: number | null = null;
+  #isAnnounced = false;
   #speed: number | null = null;
 
   constructor(plan: TrainPlan, recipe: Recipe, report: ((event: EngineEvent) => void) | undefined) {
@@ -24,7 +23,7 @@ export class ProgressLine {
     this.#report = report ?? (() => undefined);
   }
 
-  /** Tokens a second, since the second step of this run; null before there is one. */
+  /** Tokens a second in the last pass; null before its first step. */
   get tokensPerSecond(): number | null {
     return this.#speed;
   }
@@ -38,13 +37,12 @@ export class ProgressLine {
   }
 
   step(event: StepEvent): void {
-    const { pass, step, tokens, tokens_total, loss, layers, tokens_per_second } = event;
-    const nowMs = performance.now();
-    this.#from ??= step < FIRST_MEASURED_STEP ? null : { step, tokens, atMs: nowMs };
-    if (this.#from && tokens > this.#from.tokens) {
-      this.#speed = ((tokens - this.#from.tokens) * 1000) / (nowMs - this.#from.atMs);
-      if (step === this.#from.step + LAST_MEASURED_STEP - FIRST_MEASURED_STEP) this.#announceTime(event);
-    }
+    const { pass, tokens, tokens_total, loss, layers, tokens_per_second } = event;
+    this.#speed = tokens_per_second;
+    this.#firstTokens ??= tokens;
+    // The model's passes for a block of activations come before the steps on it: whole blocks tell the time of both.
+    const isBlockDone = tokens - this.#firstTokens + this.#recipe.batchTokens >= this.#plan.blockTokens;
+    if (isBlockDone && !this.#isAnnounced) this.#announceTime(event);
     const mean = (of: (layer: StepEvent['layers'][number]) => number): number =>
       layers.reduce((sum, layer) => sum + of(layer), 0) / layers.length;
     const parts = [
@@ -52,7 +50,7 @@ export class ProgressLine {
       `explained ${mean(({ explained_variance }) => explained_variance).toFixed(3)}`,
       `L0 ${mean(({ l0 }) => l0).toFixed(1)}`,
       `dead ${(PERCENT * mean(({ dead_share }) => dead_share)).toFixed(1)} %`,
-      `${Math.round(this.#speed ?? tokens_per_second)} tokens/s`,
+      `${Math.round(tokens_per_second)} tokens/s`,
     ];
     const of = this.#plan.passes.length > 1 ? ` (pass ${pass} of ${this.#plan.passes.length})` : '';
     this.#report({
@@ -61,18 +59,19 @@ export class ProgressLine {
       message: `Training layers ${shownLayers(layers.map(({ layer }) => layer))}${of}: ${parts.join(', ')}`,
       done: tokens,
       total: tokens_total,
-      ...(this.#speed !== null && { secondsLeft: (tokens_total - tokens) / this.#speed }),
+      secondsLeft: (tokens_total - tokens) / tokens_per_second,
     });
   }
 
-  #announceTime({ pass, tokens, tokens_total }: StepEvent): void {
+  #announceTime({ pass, tokens, tokens_total, tokens_per_second }: StepEvent): void {
+    this.#isAnnounced = true;
     const left = this.#plan.passes.length - pass;
-    const seconds = (tokens_total - tokens + left * tokens_total) / this.#speed!;
+    const seconds = (tokens_total - tokens + left * tokens_total) / tokens_per_second;
     const about =
       seconds < SECONDS_PER_MINUTE
         ? `${Math.ceil(seconds)} s`
         : `${Math.ceil(seconds / SECONDS_PER_MINUTE)} min`;
-    const message = `Training takes about ${about} more, at ${Math.round(this.#speed!)} tokens a second`;
+    const message = `Training takes about ${about} more, at ${Math.round(tokens_per_second)} tokens a second`;
     this.#report({ kind: 'note', message });
   }
 }
