@@ -1,20 +1,23 @@
 /** The files of deploy/ do what they say: they are run here as a cluster would, with its commands replaced by small ones. */
-import { execFile } from 'node:child_process';
-import { chmodSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { delimiter, join } from 'node:path';
-import { afterAll, describe, expect, it } from '@jest/globals';
-import { parseAllDocuments } from 'yaml';
-import { BINARY, FIXTURE } from '../cli/start.ts';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from '@jest/globals';
+import { FIXTURE } from '../cli/start.ts';
 import { TEST_DEVICES } from '../support/backends.ts';
+import {
+  expectDone,
+  folder,
+  resourcesOf,
+  run,
+  variablesOf,
+  wordsOf,
+  type Container,
+  type Resource,
+} from './cluster.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const SLURM = join(ROOT, 'deploy/slurm');
 const MANIFEST = join(ROOT, 'deploy/kubernetes/train.yaml');
-
-const folder = mkdtempSync(join(tmpdir(), 'tracer-deploy-'));
-afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 const corpus = join(folder, 'corpus.txt');
 const WORDS = ['to', 'the', 'of', 'and', 'in', 'is', 'that', 'for'];
@@ -22,56 +25,7 @@ const line = (i: number): string =>
   Array.from({ length: 8 + (i % 9) }, (_, j) => WORDS[(i * i + 3 * j) % WORDS.length]).join(' ');
 writeFileSync(corpus, Array.from({ length: 80 }, (_, i) => `${line(i)}\n`).join(''));
 
-const bin = join(folder, 'bin');
-mkdirSync(bin);
-function program(name: string, script: string): void {
-  writeFileSync(join(bin, name), `#!/bin/sh\n${script}\n`);
-  chmodSync(join(bin, name), 0o755);
-}
-program('tracer', `exec "${process.execPath}" "${BINARY}" "$@"`);
-// As in a step of one task: its options are left out. $SRUN_ENDS_WITH stands for a step that Slurm stopped.
-program(
-  'srun',
-  `echo "$@" >> "$CALLS"
-while [ "\${1#--}" != "$1" ]; do shift; done
-if [ -n "\${SRUN_ENDS_WITH:-}" ]; then exit "$SRUN_ENDS_WITH"; fi
-exec "$@"`,
-);
-program('scontrol', 'echo "scontrol $*" >> "$CALLS"');
-
 const OPTIONS = '--context 16 --batch-tokens 64 --tokens 400 --features 32 --k 4 --seed 2';
-
-interface Ended {
-  readonly code: number;
-  readonly output: string;
-  /** What was called of Slurm, a line each. */
-  readonly calls: readonly string[];
-}
-
-/** Runs words with only these variables, and those that programs need. */
-async function run(words: readonly string[], env: Readonly<Record<string, string>>): Promise<Ended> {
-  const calls = join(mkdtempSync(join(folder, 'calls-')), 'calls');
-  writeFileSync(calls, '');
-  const { HOME = '', PATH = '', TRACER_DATA_DIR } = process.env;
-  const variables = {
-    ...{ HOME, PATH: `${bin}${delimiter}${PATH}`, HF_HUB_OFFLINE: '1', CALLS: calls },
-    ...(TRACER_DATA_DIR !== undefined && { TRACER_DATA_DIR }),
-    ...env,
-  };
-  const [file, ...args] = words;
-  const { code, output } = await new Promise<Omit<Ended, 'calls'>>((resolve) => {
-    execFile(file!, args, { env: variables, cwd: folder }, (error, stdout, stderr) => {
-      resolve({ code: error ? Number(error.code) : 0, output: stdout + stderr });
-    });
-  });
-  return { code, output, calls: readFileSync(calls, 'utf8').split('\n').slice(0, -1) };
-}
-
-async function expectDone(ended: Promise<Ended>): Promise<Ended> {
-  const found = await ended;
-  expect([found.code, found.output]).toEqual([0, expect.any(String)]);
-  return found;
-}
 
 function settings(output: string): Record<string, string> {
   return {
@@ -146,50 +100,12 @@ describe('deploy/slurm', () => {
   });
 });
 
-interface Resource {
-  readonly kind: string;
-  readonly metadata: { readonly name: string };
-  readonly data?: Readonly<Record<string, string>>;
-  readonly spec?: JobSpec;
-}
-
-interface JobSpec {
-  readonly completionMode?: string;
-  readonly completions?: number;
-  readonly suspend?: boolean;
-  readonly template: { readonly spec: PodSpec };
-}
-
-interface PodSpec {
-  readonly containers: readonly Container[];
-  readonly volumes: readonly { name: string; persistentVolumeClaim: { claimName: string } }[];
-}
-
-interface Container {
-  readonly image: string;
-  readonly command: readonly string[];
-  readonly args: readonly string[];
-  readonly env?: readonly { name: string; value: string }[];
-  readonly envFrom: readonly { configMapRef: { name: string } }[];
-  readonly resources: { limits: Record<string, number | string> };
-  readonly volumeMounts: readonly { name: string; mountPath: string }[];
-}
-
 describe('deploy/kubernetes', () => {
-  const resources = parseAllDocuments(readFileSync(MANIFEST, 'utf8'), { uniqueKeys: true }).map(
-    (document) => {
-      expect(document.errors).toEqual([]);
-      return document.toJS() as Resource;
-    },
-  );
+  const resources = resourcesOf(MANIFEST);
   const named = (kind: string, name: string): Resource | undefined =>
     resources.find((one) => one.kind === kind && one.metadata.name === name);
   const jobs = resources.filter(({ kind }) => kind === 'Job');
   const containerOf = (name: string): Container => named('Job', name)!.spec!.template.spec.containers[0]!;
-  const words = ({ command, args }: Container): string[] => [...command, ...args];
-  const own = ({ env = [] }: Container): Record<string, string> =>
-    Object.fromEntries(env.map(({ name, value }) => [name, value]));
-
   it('has jobs whose image, settings and volumes are there', () => {
     expect(jobs.map(({ metadata }) => metadata.name)).toEqual(['tracer-train', 'tracer-merge']);
     const containers = readFileSync(join(ROOT, 'docs/containers.md'), 'utf8');
@@ -213,7 +129,7 @@ describe('deploy/kubernetes', () => {
 
   it('tells pods how many parts there are', () => {
     const { completionMode, completions } = named('Job', 'tracer-train')!.spec!;
-    expect([completionMode, own(containerOf('tracer-train'))]).toEqual([
+    expect([completionMode, variablesOf(containerOf('tracer-train'))]).toEqual([
       'Indexed',
       { JOB_COMPLETIONS: String(completions) },
     ]);
@@ -224,16 +140,16 @@ describe('deploy/kubernetes', () => {
     const settingsOfMap = named('ConfigMap', 'tracer-train')!.data!;
     expect(Object.keys(settingsOfMap).sort()).toEqual(Object.keys(settings(output)).sort());
     const pod = containerOf('tracer-train');
-    const env = { ...settings(output), ...own(pod), JOB_COMPLETIONS: '2' };
+    const env = { ...settings(output), ...variablesOf(pod), JOB_COMPLETIONS: '2' };
     for (const index of ['0', '1']) {
-      await expectDone(run(words(pod), { ...env, JOB_COMPLETION_INDEX: index }));
+      await expectDone(run(wordsOf(pod), { ...env, JOB_COMPLETION_INDEX: index }));
       expect(existsSync(join(`${output}-parts`, index, 'config.yaml'))).toBe(true);
     }
     const card = readFileSync(join(`${output}-parts`, '1', 'README.md'), 'utf8');
     expect(card).toContain('| layers | 2-3, of 0-3 |');
-    await expectDone(run(words(pod), { ...env, JOB_COMPLETION_INDEX: '1' }));
+    await expectDone(run(wordsOf(pod), { ...env, JOB_COMPLETION_INDEX: '1' }));
     expect(readFileSync(join(`${output}-parts`, '1', 'README.md'), 'utf8')).toBe(card);
-    await expectDone(run(words(containerOf('tracer-merge')), settings(output)));
+    await expectDone(run(wordsOf(containerOf('tracer-merge')), settings(output)));
     expectSetOfAllLayers(output);
   }, 120_000);
 });
