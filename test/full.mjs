@@ -20,6 +20,7 @@ const GOLDEN = [
 const WIDER = [
   'test/cli/golden',
   'test/cli/attribute.test',
+  'test/cli/attribute-shards',
   'test/cli/intervene.test',
   'test/cli/layouts',
   'test/cli/usage',
