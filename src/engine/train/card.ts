@@ -1,13 +1,17 @@
 /** Engine, verb `train`: the card of a set, `README.md`: what it is of, how it was made, and how good it is. */
+import { createHash } from 'node:crypto';
+import { basename, isAbsolute } from 'node:path';
 import { writeFileAtomic } from '../../formats/atomic.ts';
 import type { Recipe } from '../../trainer/recipe.ts';
 import type { TrainRecord } from '../../trainer/record.ts';
 import type { EvaluateResult } from '../evaluate/types.ts';
-import { basename } from 'node:path';
 import { packageVersion } from '../provenance.ts';
 import { shownLayers } from './progress-line.ts';
 
 export const CARD_FILE = 'README.md';
+
+/** A longer corpus is told by the number of its files. */
+const MOST_FILES = 8;
 
 export interface CardInput {
   readonly recipe: Recipe;
@@ -28,7 +32,7 @@ export function cardOf(input: CardInput): string {
   const { recipe, record, evaluation, n_tokens, endedEarly } = input;
   const { modelName, identity, context, corpus } = record;
   const rows: [string, string][] = [
-    ['model', modelName],
+    ['model', shownModel(modelName)],
     ['kind', recipe.kind],
     ['layers', layersText(recipe, record)],
     ['features a layer', String(recipe.d_transcoder)],
@@ -42,8 +46,8 @@ export function cardOf(input: CardInput): string {
     ['optimiser', `${recipe.optimizer}, learning rate ${recipe.learningRate}`],
     ['warm-up and decay', `${recipe.warmup} and ${recipe.decay} of the tokens`],
     ['seed', String(recipe.seed)],
-    ['corpus', corpus.join(', ')],
-    ['fingerprint of the corpus', identity['corpus']!.split(',').join(', ')],
+    ['corpus', corpus.length > MOST_FILES ? `${corpus.length} files` : corpus.join(', ')],
+    ['fingerprint of the corpus', fingerprintOf(identity['corpus']!.split(','))],
     ['tracer', packageVersion()],
   ];
   const lines = [
@@ -78,6 +82,17 @@ export function cardOf(input: CardInput): string {
   return lines.join('\n');
 }
 
+/** A card is read elsewhere: a path of this machine says nothing there. */
+function shownModel(name: string): string {
+  return isAbsolute(name) || name.startsWith('.') ? basename(name) : name;
+}
+
+/** That of the file, or a digest of those of all files in their order. */
+function fingerprintOf(ofFiles: readonly string[]): string {
+  const [first] = ofFiles;
+  return ofFiles.length === 1 ? first! : createHash('sha256').update(ofFiles.join(',')).digest('hex');
+}
+
 /** Of a part also those of the whole set. */
 function layersText({ layers }: Recipe, { layersOfSet }: TrainRecord): string {
   const own = shownLayers(layers);
@@ -110,8 +125,8 @@ function measures({ layers, all, n_tokens }: EvaluateResult): string[] {
 function commandOf({ recipe, record, output }: CardInput): string {
   const { modelName, corpus, context, field, wholeFiles, packing, shuffle, epochs } = record;
   const flags: [string, string | number | true | undefined][] = [
-    ['model', modelName],
-    ['corpus', corpus.join(' ')],
+    ['model', shownModel(modelName)],
+    ['corpus', corpus.length > MOST_FILES ? 'FILES' : corpus.join(' ')],
     ['output', basename(output)],
     ['layers', shownLayers(recipe.layers).replaceAll(' ', '')],
     ['kind', recipe.kind],
