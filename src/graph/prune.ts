@@ -39,8 +39,12 @@ export function pruneGraph(graph: Graph, options: PruneOptions = {}): PrunedGrap
   const nodeThreshold = checkedShare('node', options.nodeThreshold ?? PRUNE_DEFAULTS.nodeThreshold);
   const edgeThreshold = checkedShare('edge', options.edgeThreshold ?? PRUNE_DEFAULTS.edgeThreshold);
   const { influence } = spreadInfluence(graph);
-  const nodeMask = keepNodes(graph, influence, nodeThreshold);
-  const edges = dropDeadEnds(graph, nodeMask, keepEdges(graph, nodeMask, edgeThreshold));
+  const isLeft = wasPruned(graph, nodeThreshold, edgeThreshold);
+  const nodeMask = isLeft ? connectedNodes(graph) : keepNodes(graph, influence, nodeThreshold);
+  // Of a graph that was pruned every link is kept: its shares of what is left are no measure.
+  const edges = isLeft
+    ? keepEdges(graph, nodeMask, 1)
+    : dropDeadEnds(graph, nodeMask, keepEdges(graph, nodeMask, edgeThreshold));
   return {
     graph,
     nodeThreshold,
@@ -49,6 +53,24 @@ export function pruneGraph(graph: Graph, options: PruneOptions = {}): PrunedGrap
     edges,
     cumulativeScores: cumulativeShares(influence),
   };
+}
+
+/** Whether the graph is what pruning left of one (`keptGraph`), with thresholds that left no more than these would. */
+function wasPruned({ provenance }: Graph, nodeThreshold: number, edgeThreshold: number): boolean {
+  const { node_threshold: nodes, edge_threshold: edges } = provenance.options;
+  if (!provenance.scores || typeof nodes !== 'number' || typeof edges !== 'number') return false;
+  return nodes <= nodeThreshold && edges <= edgeThreshold;
+}
+
+/** Of what pruning left: errors are nodes where a link begins. */
+function connectedNodes({ layout, edges }: Graph): Uint8Array {
+  const mask = new Uint8Array(layout.n_nodes).fill(1);
+  for (let node = layout.errors.start; node < layout.errors.stop; node++) {
+    mask[node] = 0;
+    for (let row = 0; row < layout.n_rows && mask[node] === 0; row++)
+      if (edges[row * layout.n_nodes + node] !== 0) mask[node] = 1;
+  }
+  return mask;
 }
 
 /** Step 1. */

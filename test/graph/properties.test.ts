@@ -2,9 +2,11 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { rowOf, type Graph } from '../../src/graph/graph.ts';
 import { nodeInfluence } from '../../src/graph/influence.ts';
+import { nodeId } from '../../src/graph/nodes.ts';
 import { EDGE_FIELDS, pruneGraph, type PrunedGraph } from '../../src/graph/prune.ts';
 import { graphScores, subgraphScores } from '../../src/graph/scores.ts';
 import { cumulativeShares, shareCut } from '../../src/graph/share.ts';
+import { keptGraph } from '../../src/graph/kept-graph.ts';
 import { graphOfPruned } from '../../src/graph/subgraph.ts';
 import { viewOf } from '../../src/graph/view.ts';
 import { largestDifference } from './golden.ts';
@@ -191,5 +193,33 @@ describe('scores of random graphs', () => {
       completeness: (7 / 8 + 3 / 8 + 1 / 8 + 7 / 8) / (1 + 3 / 8 + 1 / 8 + 7 / 8),
     });
     expect(subgraphScores(small, [])).toEqual({ replacement: 0.5, completeness: (0.5 + 0.5 + 0.5) / 2 });
+  });
+});
+
+describe('a graph that is kept in place of a whole one', () => {
+  const withThresholds = (graph: Graph, node_threshold: number, edge_threshold: number): Graph => ({
+    ...graph,
+    provenance: { ...graph.provenance, options: { store: 'nodes', node_threshold, edge_threshold } },
+  });
+
+  it('is pruned to itself with its own thresholds and larger ones, and has the scores of the whole', () => {
+    fc.assert(
+      fc.property(arbitraryGraph(), threshold, threshold, (graph, nodeThreshold, edgeThreshold) => {
+        const whole = withThresholds(graph, nodeThreshold, edgeThreshold);
+        const pruned = pruneGraph(whole, { nodeThreshold, edgeThreshold });
+        const kept = keptGraph(pruned, graphScores(graph));
+        for (const share of [
+          { nodeThreshold, edgeThreshold },
+          { nodeThreshold: 1, edgeThreshold: 1 },
+        ]) {
+          const again = pruneGraph(kept, share);
+          const ids = ({ graph: of, edges }: PrunedGraph): string[] =>
+            Array.from(edges, (node) => nodeId(of, node));
+          expect(ids(again)).toEqual(ids(pruned));
+          expect(graphOfPruned(again).edges).toEqual(graphOfPruned(pruned).edges);
+        }
+        expect(graphScores(kept)).toEqual(graphScores(graph));
+      }),
+    );
   });
 });
