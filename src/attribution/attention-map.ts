@@ -50,6 +50,54 @@ export class AttentionMap implements Disposable {
     });
   }
 
+  /** Values of x [pos, n, d_model] at hook_resid_pre, without the divisor of ln1: [pos, n, n_kv_heads · d_head]. */
+  values(x: Tensor3D): Tensor3D {
+    const [n_pos, n, d_model] = x.shape;
+    return tf.tidy(() => {
+      const product = this.weights.W_V.matMul(tf.reshape<tf.Rank.R2>(x, [n_pos * n, d_model]), {
+        transpose: true,
+      });
+      return tf.reshape<tf.Rank.R3>(product, [n_pos, n, product.shape[1]]);
+    });
+  }
+
+  /** What heads take of `values` at the first positions: [pos, n, n_heads · d_head]. */
+  mixed(values: Tensor3D): Tensor3D {
+    const { n_kv_heads, group, d_head } = this;
+    const [n_pos, n] = values.shape;
+    return tf.tidy(() => {
+      const byHead = tf.transpose(tf.reshape(values, [n_pos, n, n_kv_heads, d_head]), [2, 0, 1, 3]);
+      const shares = tf.reshape<tf.Rank.R3>(
+        tf.slice(this.pattern.value, [0, 0, 0, 0], [n_kv_heads, n_pos, group, n_pos]),
+        [n_kv_heads, n_pos * group, n_pos],
+      );
+      const z = tf.matMul(shares, tf.reshape<tf.Rank.R3>(byHead, [n_kv_heads, n_pos, n * d_head]));
+      const byQuery = tf.transpose(tf.reshape(z, [n_kv_heads, n_pos, group, n, d_head]), [1, 3, 0, 2, 4]);
+      return tf.reshape<tf.Rank.R3>(byQuery, [n_pos, n, n_kv_heads * group * d_head]);
+    });
+  }
+
+  /** What attention adds at hook_resid_mid, of what heads took [pos, n, n_heads · d_head]: [pos, n, d_model]. */
+  output(z: Tensor3D): Tensor3D {
+    const [n_pos, n, width] = z.shape;
+    return tf.tidy(() => {
+      const product = this.weights.W_O.matMul(tf.reshape<tf.Rank.R2>(z, [n_pos * n, width]), {
+        transpose: true,
+      });
+      return tf.reshape<tf.Rank.R3>(product, [n_pos, n, this.d_model]);
+    });
+  }
+
+  /** Gradients at what heads take, without the divisor of ln1_post, of rows g [n, d_model] at hook_attn_out: [n, n_heads · d_head]. */
+  queries(g: Tensor2D): Tensor2D {
+    return this.weights.W_O.matMul(g);
+  }
+
+  /** Pattern divided by the divisors of ln1_post of the query and ln1 of the key; it stays the map's. */
+  get dividedPattern(): DividedPattern {
+    return this.pattern.value;
+  }
+
   /** Gradients at the values of the heads, [pos, n, n_kv_heads · d_head]. */
   private toValues(g: Tensor3D): Tensor3D {
     const { n_kv_heads, group, d_head } = this;
