@@ -61,14 +61,14 @@ export class AttentionMap implements Disposable {
     });
   }
 
-  /** What heads take of `values` at the first positions: [pos, n, n_heads · d_head]. */
-  mixed(values: Tensor3D): Tensor3D {
+  /** What heads take of `values` at consecutive positions from `first` on, [pos, n, n_heads · d_head]; nothing is before them. */
+  mixed(values: Tensor3D, first = 0): Tensor3D {
     const { n_kv_heads, group, d_head } = this;
     const [n_pos, n] = values.shape;
     return tf.tidy(() => {
       const byHead = tf.transpose(tf.reshape(values, [n_pos, n, n_kv_heads, d_head]), [2, 0, 1, 3]);
       const shares = tf.reshape<tf.Rank.R3>(
-        tf.slice(this.pattern.value, [0, 0, 0, 0], [n_kv_heads, n_pos, group, n_pos]),
+        tf.slice(this.pattern.value, [0, first, 0, first], [n_kv_heads, n_pos, group, n_pos]),
         [n_kv_heads, n_pos * group, n_pos],
       );
       const z = tf.matMul(shares, tf.reshape<tf.Rank.R3>(byHead, [n_kv_heads, n_pos, n * d_head]));

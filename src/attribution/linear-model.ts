@@ -58,9 +58,9 @@ export class LinearModel {
     return tf.tidy(() => this.outputMap(layer).atEach(positions, g));
   }
 
-  /** Forwards: from what is written at the feature output [pos, n, d_model] to what arrives at hook_resid_post. */
-  written(layer: number, x: Tensor3D): Tensor3D {
-    return tf.tidy(() => this.outputMap(layer).forth(x));
+  /** Forwards: from what is written at the feature output [pos, n, d_model], at positions from `first` on, to what arrives at hook_resid_post. */
+  written(layer: number, x: Tensor3D, first: number): Tensor3D {
+    return tf.tidy(() => this.outputMap(layer).forth(x, first));
   }
 
   /** As `written`, for rows [n, d_model] that are at one position each. */
@@ -149,11 +149,14 @@ export class SkipMap implements Disposable {
     return tf.tidy(() => this.inputMap().atEach(positions, this.W_skip.matMul(g)));
   }
 
-  /** Forwards: from the residual stream that the MLP reads to what the skip adds at the feature output, [pos, n, d_model] both. */
-  forth(x: Tensor3D): Tensor3D {
+  /**
+   * Forwards: from the residual stream that the MLP reads to what the skip adds at the feature output, [pos, n, d_model] both, at
+   * positions from `first` on.
+   */
+  forth(x: Tensor3D, first: number): Tensor3D {
     return tf.tidy(() => {
       const [n_pos, n, d_model] = x.shape;
-      const input = tf.reshape<tf.Rank.R2>(this.inputMap().forth(x), [n_pos * n, d_model]);
+      const input = tf.reshape<tf.Rank.R2>(this.inputMap().forth(x, first), [n_pos * n, d_model]);
       return tf.reshape<tf.Rank.R3>(this.W_skip.matMul(input, { transpose: true }), x.shape);
     });
   }

@@ -149,7 +149,9 @@ function dispose(tensor: Tensor3D | undefined): undefined {
 export function atPositions(positions: Int32Array, n_pos: number, g: Tensor2D): Tensor3D {
   const place = new Float32Array(n_pos * positions.length);
   positions.forEach((position, i) => (place[position * positions.length + i] = 1));
-  return tf.mul<Tensor3D>(tf.tensor3d(place, [n_pos, positions.length, 1]), tf.expandDims(g, 0));
+  return tf.tidy(() =>
+    tf.mul<Tensor3D>(tf.tensor3d(place, [n_pos, positions.length, 1]), tf.expandDims(g, 0)),
+  );
 }
 
 /** Rows of both, the first ones first; disposes its inputs. */
