@@ -13,10 +13,10 @@ export class AttentionMap implements Disposable {
   private readonly weights: FoldedAttention;
   private readonly pattern: Loan<DividedPattern>;
   private readonly d_model: number;
-  private readonly n_kv_heads: number;
+  readonly n_kv_heads: number;
   /** Query heads of one key/value head. */
   private readonly group: number;
-  private readonly d_head: number;
+  readonly d_head: number;
 
   /** Takes over both. */
   constructor(weights: FoldedAttention, pattern: Loan<DividedPattern>) {
@@ -91,6 +91,10 @@ export class AttentionMap implements Disposable {
   /** Gradients at what heads take, without the divisor of ln1_post, of rows g [n, d_model] at hook_attn_out: [n, n_heads · d_head]. */
   queries(g: Tensor2D): Tensor2D {
     return this.weights.W_O.matMul(g);
+  }
+
+  get n_heads(): number {
+    return this.n_kv_heads * this.group;
   }
 
   /** Pattern divided by the divisors of ln1_post of the query and ln1 of the key; it stays the map's. */
