@@ -135,6 +135,14 @@ export class SourceList {
     return { names, of };
   }
 
+  /** Sources that can be something to a head of a layer at a position, ascending; all others are exactly 0 there. */
+  reaching(layer: number, position: number): Int32Array {
+    return Int32Array.from({ length: this.n_sources }, (_, source) => source).filter((source) => {
+      const { kind, layer: own, position: at } = this.describe(source);
+      return (own === null || own < layer || (own === layer && kind === 'bias')) && (at ?? 0) <= position;
+    });
+  }
+
   private has(kind: SourceKind): boolean {
     const next = SOURCE_KINDS[SOURCE_KINDS.indexOf(kind) + 1];
     return this.start[kind] < (next ? this.start[next] : this.n_sources);

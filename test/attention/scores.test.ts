@@ -85,6 +85,8 @@ async function expectCase(prompt: TracedPrompt, golden: RunOfFixture, one: Golde
     (await stored(`cases/${one.id}/query_sources`)).values,
     (await stored(`cases/${one.id}/key_sources`)).values,
   ];
+  expect([...prompt.list.reaching(layer, query)]).toEqual([...queries]);
+  expect([...prompt.list.reaching(layer, key)]).toEqual([...keys]);
   await expectStored(`cases/${one.id}/matrix`, await parts[0]!.matrix(queries, keys), 'pairs');
 }
 
