@@ -62,19 +62,38 @@ async function patternRow(
   head: number,
   query: number,
 ): Promise<Float32Array> {
+  return (await patternRows(prompt, layer, head, query, 1)).subarray(0, query + 1);
+}
+
+/** The pattern of a head, [n_pos, n_pos]. */
+export function headPattern(prompt: TracedPrompt, layer: number, head: number): Promise<Float32Array> {
+  return patternRows(prompt, layer, head, 0, prompt.n_pos);
+}
+
+/** Rows of the pattern from a query on, [count, n_pos]. */
+async function patternRows(
+  prompt: TracedPrompt,
+  layer: number,
+  head: number,
+  first: number,
+  count: number,
+): Promise<Float32Array> {
   const { n_heads, n_kv_heads } = prompt.replacement.model.config;
+  const { n_pos } = prompt;
   const group = n_heads / n_kv_heads;
   using attention = await prompt.linear.attention(layer);
   const divided = attention.dividedPattern;
-  const row = tf.slice(divided, [Math.floor(head / group), query, head % group, 0], [1, 1, 1, query + 1]);
+  const rows = tf.slice(divided, [Math.floor(head / group), first, head % group, 0], [1, count, 1, n_pos]);
   try {
-    const values = await row.data<'float32'>();
+    const values = await rows.data<'float32'>();
     const { norms } = prompt.replacement.model.weights.blocks[layer]!;
     const ln1 = norms.ln1 ? await prompt.at(layer, 'ln1.hook_scale').data<'float32'>() : null;
     const post = norms.ln1_post ? await prompt.at(layer, 'ln1_post.hook_scale').data<'float32'>() : null;
-    return values.map((value, key) => value * (ln1?.[key] ?? 1) * (post?.[query] ?? 1));
+    return values.map(
+      (value, i) => value * (ln1?.[i % n_pos] ?? 1) * (post?.[first + Math.floor(i / n_pos)] ?? 1),
+    );
   } finally {
-    row.dispose();
+    rows.dispose();
   }
 }
 
