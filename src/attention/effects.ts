@@ -1,6 +1,6 @@
 /** Attention, step 5: what heads do to logits, directly and through everything above them, and by query and key. */
 import type { Tensor2D } from '../backend/backend.ts';
-import { headProducts, headQueries } from './head-products.ts';
+import { headProducts } from './head-products.ts';
 import { passValues } from './stored-values.ts';
 import { logitBatch, walkTargets } from './target-walk.ts';
 import type { TracedPrompt } from './traced-prompt.ts';
@@ -55,9 +55,7 @@ export async function headEffects(
   const group = n_heads / n_kv_heads;
   using values = passValues(prompt);
   await walkTargets(prompt, batch, {
-    async rows(layer, rows) {
-      using attention = await prompt.linear.attention(layer);
-      using queries = headQueries(attention, batch, rows);
+    async heads(layer, attention, queries) {
       const products = (await headProducts(attention, batch, queries, values, layer))!;
       for (let head = 0; head < n_heads; head++)
         for (let target = 0; target < n; target++) {

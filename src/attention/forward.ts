@@ -12,6 +12,8 @@ export interface ForwardRows {
   readonly x: Tensor3D;
   /** The same with all attention cut, at the source's own position only, [n, d_model]; null unless it was asked for. */
   readonly own: Tensor2D | null;
+  /** Values of `x`; null at `stop` unless they were asked for. */
+  readonly values: Tensor3D | null;
 }
 
 export interface ForwardOptions {
@@ -19,6 +21,8 @@ export interface ForwardOptions {
   readonly stop: number;
   /** Positions from which on nothing is wanted. */
   readonly n_pos: number;
+  /** Gives values at `stop` too. */
+  readonly withValues?: boolean;
   /** Walks with all attention cut too. Sources without a position cannot be in the batch then. */
   readonly withOwn?: boolean;
 }
@@ -27,7 +31,7 @@ export interface ForwardOptions {
 export async function walkForth(
   prompt: TracedPrompt,
   batch: ForwardBatch,
-  { stop, n_pos, withOwn = false }: ForwardOptions,
+  { stop, n_pos, withOwn = false, withValues = false }: ForwardOptions,
   visit: (layer: number, rows: ForwardRows) => Promise<void>,
 ): Promise<void> {
   const { linear, signal } = prompt;
@@ -41,10 +45,12 @@ export async function walkForth(
     for (let layer = 0; layer <= stop; layer++) {
       await yieldToEventLoop();
       signal?.throwIfAborted();
-      if (x) await visit(layer, { x, own: own ?? null });
+      const isLast = layer === stop;
+      const attended: Tensor3D | undefined = x
+        ? await attendedBy(prompt, layer, p0, { x, own: own ?? null }, { withValues, isLast }, visit)
+        : undefined;
       const n = writes.begun(layer);
-      if (layer === stop || n === 0) continue;
-      const attended: Tensor3D | undefined = x ? await attendedBy(prompt, layer, x, p0) : undefined;
+      if (isLast || n === 0) continue;
       const wrote = await writes.at(layer, n);
       using skip = await linear.skip(layer);
       const [before, alone]: [Tensor3D | undefined, Tensor2D | undefined] = [x, own];
@@ -90,15 +96,27 @@ export async function walkForth(
   }
 }
 
-/** What attention of a layer adds of rows x, in memory of its own. */
+/** Shows rows to the visitor; what attention of the layer adds of them, in memory of its own, unless nothing follows. */
 async function attendedBy(
-  prompt: TracedPrompt,
+  { linear }: TracedPrompt,
   layer: number,
-  x: Tensor3D,
   first: number,
-): Promise<Tensor3D> {
-  using attention = await prompt.linear.attention(layer);
-  return tf.tidy(() => attention.output(attention.mixed(attention.values(x), first)));
+  rows: Omit<ForwardRows, 'values'>,
+  { withValues, isLast }: { readonly withValues: boolean; readonly isLast: boolean },
+  visit: (layer: number, rows: ForwardRows) => Promise<void>,
+): Promise<Tensor3D | undefined> {
+  if (isLast && !withValues) {
+    await visit(layer, { ...rows, values: null });
+    return undefined;
+  }
+  using attention = await linear.attention(layer);
+  const values = attention.values(rows.x);
+  try {
+    await visit(layer, { ...rows, values });
+    return isLast ? undefined : tf.tidy(() => attention.output(attention.mixed(values, first)));
+  } finally {
+    values.dispose();
+  }
 }
 
 function discard(tensor: Tensor2D | undefined): undefined {

@@ -4,43 +4,7 @@ import type { Tensor2D, Tensor3D } from '../backend/backend.ts';
 import type { AttentionMap } from '../attribution/attention-map.ts';
 import { atPositions } from '../attribution/walk.ts';
 import type { StoredValues } from './stored-values.ts';
-import type { TargetBatch, TargetRows } from './target-walk.ts';
-
-/** Gradients at what heads take. Dispose it after use. */
-export interface HeadQueries extends Disposable {
-  /** [n_pos, n, n_heads · d_head] */
-  readonly all: Tensor3D;
-  /** With attention cut, at the targets' positions, [n, n_heads · d_head]. */
-  readonly cut: Tensor2D;
-}
-
-export function headQueries(
-  attention: AttentionMap,
-  batch: TargetBatch,
-  { g, started, cut }: TargetRows,
-): HeadQueries {
-  const made = tf.tidy(() => {
-    const parts: Tensor3D[] = [];
-    if (g) {
-      const [n_pos, n, d_model] = g.shape;
-      const z = attention.queries(tf.reshape<tf.Rank.R2>(g, [n_pos * n, d_model]));
-      parts.push(tf.reshape(z, [n_pos, n, z.shape[1]]));
-    }
-    if (started) {
-      const first = g?.shape[1] ?? 0;
-      const positions = batch.positions.subarray(first, first + started.shape[0]);
-      parts.push(atPositions(positions, batch.n_pos, attention.queries(started)));
-    }
-    return { all: tf.concat<Tensor3D>(parts, 1), cut: attention.queries(cut) };
-  });
-  return {
-    ...made,
-    [Symbol.dispose]() {
-      made.all.dispose();
-      made.cut.dispose();
-    },
-  };
-}
+import type { HeadQueries, TargetBatch } from './target-walk.ts';
 
 /** By head, target and source, [n_heads, n, m] each; m of the sources have begun to write. */
 export interface HeadProducts {

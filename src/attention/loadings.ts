@@ -1,9 +1,9 @@
 /** Attention, step 4: which heads carry links from sources to targets: by the last head of a path, by the first, through, alone. */
 import type { AttentionMap } from '../attribution/attention-map.ts';
 import { DirectSums } from './direct-sums.ts';
-import { headProducts, headQueries, type HeadProducts, type HeadQueries } from './head-products.ts';
+import { headProducts, type HeadProducts } from './head-products.ts';
 import { storedValues, type StoredValues } from './stored-values.ts';
-import { walkTargets, type TargetBatch } from './target-walk.ts';
+import { walkTargets, type HeadQueries, type TargetBatch } from './target-walk.ts';
 import type { TracedPrompt } from './traced-prompt.ts';
 
 /** From a source to a target, both by their place in the lists asked for. */
@@ -133,10 +133,7 @@ async function walkBatch(
   );
   using direct = isFirst ? new DirectSums(prompt, batch) : null;
   await walkTargets(prompt, batch, {
-    async rows(layer, rows) {
-      if (placed.every((list) => list.length === 0)) return;
-      using attention = await prompt.linear.attention(layer);
-      using queries = headQueries(attention, batch, rows);
+    async heads(layer, attention, queries) {
       for (const [i, store] of stores.entries()) {
         if (placed[i]!.length === 0) continue;
         const products = await headProducts(attention, batch, queries, store, layer);

@@ -56,10 +56,10 @@ export async function* storedValues(
     const positions = batch.sources.map((source) => list.describe(source).position!);
     const store = new StoredValues(batch, positions, layers);
     try {
-      const options = { stop: n_layers - 1, n_pos, withOwn: true };
-      await walkForth(prompt, batch, options, async (layer, { x, own }) => {
+      const options = { stop: n_layers - 1, n_pos, withOwn: true, withValues: true };
+      await walkForth(prompt, batch, options, async (layer, { values, own }) => {
         using attention = await linear.attention(layer);
-        const all = attention.values(x);
+        const all = values!.clone();
         const alone = tf.tidy(() => attention.values(tf.expandDims<Tensor3D>(own!, 0)));
         layers[layer] = { all, own: tf.reshape(alone, [alone.shape[1], alone.shape[2]]) };
         alone.dispose();

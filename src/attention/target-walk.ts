@@ -1,9 +1,10 @@
 /** Attention: the walk back from targets of edges, with attention and with all attention cut. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor2D, Tensor3D } from '../backend/backend.ts';
+import type { AttentionMap } from '../attribution/attention-map.ts';
 import { featureStarts } from '../attribution/backward.ts';
 import { planBatches } from '../attribution/batches.ts';
-import { startBelowPost, walkBack, type RowStart } from '../attribution/walk.ts';
+import { atPositions, startBelowPost, walkBack, type RowStart } from '../attribution/walk.ts';
 import { FEATURE_FIELDS } from '../graph/graph.ts';
 import type { TracedPrompt } from './traced-prompt.ts';
 
@@ -21,18 +22,16 @@ export interface TargetBatch {
   readonly vectors: Tensor2D | null;
 }
 
-/** Rows of a batch at hook_attn_out of a layer; all stays the walk's. */
-export interface TargetRows {
-  /** Of the rows under way, [n_pos, n, d_model]. */
-  readonly g: Tensor3D | undefined;
-  /** Of rows that start here, each at its own position, [m, d_model]. */
-  readonly started: Tensor2D | undefined;
-  /** Of all of them with attention cut, each at its own position, [n + m, d_model]. */
+/** Gradients at what heads of a layer take; all stays the walk's. */
+export interface HeadQueries {
+  /** [n_pos, n, n_heads · d_head] */
+  readonly all: Tensor3D;
+  /** With attention cut, at the targets' positions, [n, n_heads · d_head]. */
   readonly cut: Tensor2D;
 }
 
 export interface TargetVisitor {
-  rows(layer: number, rows: TargetRows): Promise<void>;
+  heads(layer: number, attention: AttentionMap, queries: HeadQueries): Promise<void>;
   /** With attention cut, at the feature output of a layer: the first rows, [n, d_model]. */
   cutOutput?(layer: number, g: Tensor2D): Promise<void>;
   /** With attention cut, at the embedding, [n, d_model]. */
@@ -83,18 +82,20 @@ export async function walkTargets(
       : [await logitStart(prompt, batch, visitor)];
     await walkBack({ linear, n_pos: batch.n_pos, signal }, starts, {
       output: (layer) => cut.throughOutput(layer),
-      async attention(layer, g, start) {
-        const started = start?.passesAttention ? start.g : undefined;
-        const all = cut.with(started);
+      async heads(layer, attention, { underWay, started, start }) {
+        const queries = cut.queries(attention, batch, underWay, started);
         try {
-          if (all.shape[0] > 0) await visitor.rows(layer, { g, started, cut: all });
+          if (queries) await visitor.heads(layer, attention, queries);
         } finally {
-          all.dispose();
+          queries?.all.dispose();
+          queries?.cut.dispose();
         }
         cut.throughAttention(start);
-        return false;
+        if (layer > 0) return false;
+        await cut.end(); // the embedding is read without attention alone
+        return true;
       },
-      embedding: () => cut.end(),
+      embedding: () => Promise.resolve(),
     });
   } finally {
     cut[Symbol.dispose]();
@@ -150,10 +151,25 @@ class CutRows implements Disposable {
     }
   }
 
-  /** With rows that start, in memory of its own. */
-  with(started: Tensor2D | undefined): Tensor2D {
-    const parts = [...(this.g ? [this.g] : []), ...(started ? [started] : [])];
-    return parts.length === 0 ? tf.zeros([0, this.prompt.linear.d_model]) : tf.concat(parts);
+  /** Of all rows that are above the attention of a layer; undefined where there is none. Belongs to the caller. */
+  queries(
+    attention: AttentionMap,
+    { n_pos }: TargetBatch,
+    underWay: Tensor3D | undefined,
+    started: Tensor2D | undefined,
+  ): HeadQueries | undefined {
+    if (!underWay && !started) return undefined;
+    const { g, positions } = this;
+    return tf.tidy(() => {
+      const first = underWay?.shape[1] ?? 0;
+      const placed = started
+        ? [atPositions(positions.subarray(first, first + started.shape[0]), n_pos, started)]
+        : [];
+      return {
+        all: tf.concat<Tensor3D>([...(underWay ? [underWay] : []), ...placed], 1),
+        cut: tf.concat<Tensor2D>([...(g ? [attention.queries(g)] : []), ...(started ? [started] : [])]),
+      };
+    });
   }
 
   throughAttention(start: RowStart | undefined): void {

@@ -29,12 +29,22 @@ export class AttentionMap implements Disposable {
 
   /** From gradients at what attention adds to gradients at hook_resid_pre, [pos, n, d_model] both. */
   back(g: Tensor3D): Tensor3D {
-    return tf.tidy(() => this.fromValues(this.toValues(g)));
+    return tf.tidy(() => this.backFrom(this.queriesAt(g)));
+  }
+
+  /** As `back`, of gradients z [pos, n, n_heads · d_head] at what heads take, which `queriesAt` gives. */
+  backFrom(z: Tensor3D): Tensor3D {
+    return tf.tidy(() => this.fromValues(this.toValues(z)));
   }
 
   /** As `back`, for gradients g [n, d_model] that are at one position each. The result is [n_pos, n, d_model]. */
   backAt(positions: Int32Array, n_pos: number, g: Tensor2D): Tensor3D {
-    return tf.tidy(() => this.fromValues(this.toValuesAt(positions, n_pos, g)));
+    return tf.tidy(() => this.backFromAt(positions, n_pos, this.queries(g)));
+  }
+
+  /** As `backFrom`, of z [n, n_heads · d_head] at one position each, which `queries` gives. */
+  backFromAt(positions: Int32Array, n_pos: number, z: Tensor2D): Tensor3D {
+    return tf.tidy(() => this.fromValues(this.toValuesAt(positions, n_pos, z)));
   }
 
   /** What each of x [q + 1, d_model], at hook_resid_pre of its position, adds at position `q`: [q + 1, d_model]. */
@@ -90,7 +100,16 @@ export class AttentionMap implements Disposable {
 
   /** Gradients at what heads take, without the divisor of ln1_post, of rows g [n, d_model] at hook_attn_out: [n, n_heads · d_head]. */
   queries(g: Tensor2D): Tensor2D {
-    return this.weights.W_O.matMul(g);
+    return tf.tidy(() => this.weights.W_O.matMul(g));
+  }
+
+  /** As `queries`, of rows g [pos, n, d_model]: [pos, n, n_heads · d_head]. */
+  queriesAt(g: Tensor3D): Tensor3D {
+    const [n_pos, n, d_model] = g.shape;
+    return tf.tidy(() => {
+      const z = this.weights.W_O.matMul(tf.reshape<tf.Rank.R2>(g, [n_pos * n, d_model]));
+      return tf.reshape<tf.Rank.R3>(z, [n_pos, n, z.shape[1]]);
+    });
   }
 
   get n_heads(): number {
@@ -103,11 +122,10 @@ export class AttentionMap implements Disposable {
   }
 
   /** Gradients at the values of the heads, [pos, n, n_kv_heads · d_head]. */
-  private toValues(g: Tensor3D): Tensor3D {
+  private toValues(z: Tensor3D): Tensor3D {
     const { n_kv_heads, group, d_head } = this;
-    const [n_pos, n, d_model] = g.shape;
+    const [n_pos, n] = z.shape;
     return tf.tidy(() => {
-      const z = this.weights.W_O.matMul(tf.reshape<tf.Rank.R2>(g, [n_pos * n, d_model]));
       const byHead = tf.transpose(tf.reshape(z, [n_pos, n, n_kv_heads, group, d_head]), [2, 0, 3, 1, 4]);
       const queries = tf.reshape<tf.Rank.R3>(byHead, [n_kv_heads, n_pos * group, n * d_head]);
       const shares = tf.reshape<tf.Rank.R3>(
@@ -120,12 +138,16 @@ export class AttentionMap implements Disposable {
     });
   }
 
-  private toValuesAt(positions: Int32Array, n_pos: number, g: Tensor2D): Tensor3D {
+  private toValuesAt(positions: Int32Array, n_pos: number, z: Tensor2D): Tensor3D {
     const { n_kv_heads, group, d_head } = this;
-    const n = g.shape[0];
+    const n = z.shape[0];
     return tf.tidy(() => {
-      const z = tf.reshape(this.weights.W_O.matMul(g), [n, n_kv_heads, group, d_head]);
-      const queries = tf.reshape<tf.Rank.R3>(tf.transpose(z, [1, 0, 2, 3]), [n_kv_heads * n, group, d_head]);
+      const split = tf.reshape(z, [n, n_kv_heads, group, d_head]);
+      const queries = tf.reshape<tf.Rank.R3>(tf.transpose(split, [1, 0, 2, 3]), [
+        n_kv_heads * n,
+        group,
+        d_head,
+      ]);
       const rows = tf.gather(
         tf.slice(this.pattern.value, [0, 0, 0, 0], [n_kv_heads, -1, group, n_pos]),
         tf.tensor1d(positions, 'int32'),

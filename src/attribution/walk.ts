@@ -31,6 +31,16 @@ export interface RowsAtPost {
   readonly g: Tensor3D;
 }
 
+/** What `AttentionMap.queries` gives of the rows at hook_attn_out of a layer. */
+export interface WalkQueries {
+  /** Of the rows under way, [n_pos, n, n_heads · d_head]. */
+  readonly underWay: Tensor3D | undefined;
+  /** Of rows that start there and pass the attention, each at its position, [m, n_heads · d_head]. */
+  readonly started: Tensor2D | undefined;
+  /** All rows that start there. */
+  readonly start: RowStart | undefined;
+}
+
 /** Gradients that it is given stay the walk's. Rows are in the order in which they started. */
 export interface WalkVisitor {
   /** [n_pos, n, d_model] at what features of the layer write, of the rows under way. */
@@ -40,6 +50,8 @@ export interface WalkVisitor {
    * what is below was dealt with.
    */
   attention?(layer: number, g: Tensor3D | undefined, start: RowStart | undefined): Promise<boolean>;
+  /** Gradients at what heads of the layer take, after `attention`. `true` ends the walk. */
+  heads?(layer: number, attention: AttentionMap, queries: WalkQueries): Promise<boolean>;
   /** [n_pos, n, d_model] at the embedding. */
   embedding(g: Tensor3D): Promise<void>;
 }
@@ -75,15 +87,23 @@ export async function walkBack(
       }
       if (await visitor.attention?.(layer, g, starting)) return;
       using attention = await linear.attention(layer);
-      if (g) {
-        const beside = skipped;
-        g = replace(g, (at) => tf.addN([at, attention.back(at), ...(beside ? [beside] : [])]));
-        skipped = dispose(skipped);
-      }
-      if (starting) {
-        const moved = started(starting, attention, n_pos);
-        g = g ? joined(g, moved) : moved;
-        disposeStart(pending.shift()!);
+      const underWay = g && attention.queriesAt(g);
+      const started = starting?.passesAttention ? attention.queries(starting.g) : undefined;
+      try {
+        if (await visitor.heads?.(layer, attention, { underWay, started, start: starting })) return;
+        if (g) {
+          const beside = skipped;
+          g = replace(g, (at) => tf.addN([at, attention.backFrom(underWay!), ...(beside ? [beside] : [])]));
+          skipped = dispose(skipped);
+        }
+        if (starting) {
+          const moved = belowAttention(starting, attention, n_pos, started);
+          g = g ? joined(g, moved) : moved;
+          disposeStart(pending.shift()!);
+        }
+      } finally {
+        underWay?.dispose();
+        started?.dispose();
       }
     }
     if (g) await visitor.embedding(g);
@@ -125,14 +145,15 @@ export async function startBelowPost(
 }
 
 /** What a start is at hook_resid_pre of its layer, [n_pos, n, d_model]. */
-function started(
-  { positions, g, beside, passesAttention }: RowStart,
+function belowAttention(
+  { positions, g, beside }: RowStart,
   attention: AttentionMap,
   n_pos: number,
+  queries: Tensor2D | undefined,
 ): Tensor3D {
   return tf.tidy(() => {
     const own = atPositions(positions, n_pos, beside ? tf.add<Tensor2D>(g, beside) : g);
-    return passesAttention ? tf.add<Tensor3D>(attention.backAt(positions, n_pos, g), own) : own;
+    return queries ? tf.add<Tensor3D>(attention.backFromAt(positions, n_pos, queries), own) : own;
   });
 }
 
