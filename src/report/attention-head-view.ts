@@ -127,15 +127,20 @@ function marginalTable(sources: readonly MarginalResult[], screen: Screen): stri
 function groupTable({ by, groups }: HeadResult, screen: Screen): string | null {
   if (!by) return null;
   const names = groups[by.grouping];
+  const places = Array.from(names.keys());
+  // Groups that do not reach the head, such as features above it, would fill the screen with zeros.
+  const rowPlaces = places.filter((row) => by.values[row]!.some((value) => value !== 0));
+  const columnPlaces = places.filter((column) => by.values.some((row) => row[column] !== 0));
+  const text = (value: number): string => value.toFixed(2).replace(/^-(0\.00)$/, '$1');
   const columns: Column[] = [
     { title: '' },
-    ...names.map((title): Column => ({ title, align: right })),
+    ...columnPlaces.map((column): Column => ({ title: names[column]!, align: right })),
     { title: 'sum', align: right },
   ];
-  const rows = by.values.map((row, i): Cell[] => [
-    { text: names[i]!, paint: screen.paint.dim },
-    ...row.map((value) => value.toFixed(2)),
-    row.reduce((sum, value) => sum + value, 0).toFixed(2),
+  const rows = rowPlaces.map((row): Cell[] => [
+    { text: names[row]!, paint: screen.paint.dim },
+    ...columnPlaces.map((column) => text(by.values[row]![column]!)),
+    text(by.values[row]!.reduce((sum, value) => sum + value, 0)),
   ]);
   return table(columns, rows, screen);
 }
