@@ -87,7 +87,10 @@ async function partsForth(
             const own = tf.reshape<tf.Rank.R2>(tf.slice(x, [place, 0, 0], [1, n, d_model]), [n, d_model]);
             return [tf.matMul<Tensor2D>(own, reader.vectors[j]!, false, true)];
           });
-          return products.length === 0 ? tf.zeros<tf.Rank.R2>([0, 0]) : tf.addN(products);
+          // One by one: a shader of WebGPU takes few tensors at a time.
+          return products.length === 0
+            ? tf.zeros<tf.Rank.R2>([0, 0])
+            : products.reduce((sum, product) => tf.add(sum, product));
         });
         const values = await read.data<'float32'>();
         read.dispose();
