@@ -75,8 +75,9 @@ async function partsForth(
   const reaching = Array.from({ length: list.n_sources }, (_, source) => source).filter((source) =>
     reaches(prompt, source, layer, n_pos),
   );
+  const reads = [...new Set(readers.flatMap(({ positions }) => positions))];
   for (const batch of forwardBatches(list, reaching, n_pos, d_model)) {
-    await walkForth(prompt, batch, { stop: layer, n_pos }, async (at, { x }) => {
+    await walkForth(prompt, batch, { stop: layer, n_pos, reads }, async (at, { x }) => {
       if (at !== layer) return;
       for (const [i, reader] of readers.entries()) {
         const read = tf.tidy(() => {
