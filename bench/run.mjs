@@ -2,11 +2,11 @@
  * Benchmark: the real binary in fresh processes, beside what the machine could do at best and, with `--peer`, beside the
  * reference in the same run.
  *
- *   npm run bench -- [machine] [startup] [run] [attribute] [phases] [--layers 6] [--tokens 9,32] [--nodes 2048]
+ *   npm run bench -- [machine] [startup] [run] [attribute] [attention] [phases] [--layers 6] [--tokens 9,32] [--nodes 2048]
  *                    [--batch-size 256] [--runs 3] [--repeat 5] [--checkpoint DIR] [--max-memory SIZE] [--avx2] [--json]
  *                    [--peer PYTHON]
  *
- * Without a word, all but `phases`. The checkpoint is made where it is missing. Lists (`--tokens 8,32,128,400`) give one row
+ * Without a word, all but `attention` and `phases`. The checkpoint is made where it is missing. Lists (`--tokens 8,32,128,400`) give one row
  * each. `--avx2` holds all products to AVX2. `--peer` names a Python with circuit-tracer (README.md says how to install it).
  */
 import { parseArgs } from 'node:util';
@@ -23,7 +23,7 @@ import {
 } from './measure.mjs';
 import { measurePeer } from './peer.mjs';
 import { measurePhases } from './phases.mjs';
-import { printGraphs, printPeer, printPhases, printRuns, printStartup } from './tables.mjs';
+import { printAttention, printGraphs, printPeer, printPhases, printRuns, printStartup } from './tables.mjs';
 import { repeated } from './tracer-process.mjs';
 
 const { values: options, positionals } = parseArgs({
@@ -92,6 +92,12 @@ async function measure(checkpoint, subject) {
   }
   const [tokens, nodes] = [tokenCounts[0], nodeCounts[0]];
   const tokenList = promptTokens(tokens);
+  if (parts.includes('attention')) {
+    const { measureAttention } = await import('./attention.mjs');
+    report.attention = await withGraphFile((graph) =>
+      measureAttention(machine, { checkpoint, tokens, nodes, batchSize, layers, graph, runs }),
+    );
+  }
   if (parts.includes('phases')) {
     report.phases = await withGraphFile((graph) =>
       measurePhases(machine, { subject, tokens, tokenList, layers, nodes, batchSize, graph }),
@@ -124,6 +130,7 @@ else {
   if (report.startup) printStartup(report.startup);
   if (report.run) printRuns(report.run);
   if (report.attribute) printGraphs(report.attribute);
+  if (report.attention) printAttention(report.attention);
   if (report.phases) printPhases(report.phases);
   if (report.peer) printPeer(report.peer.reference, report.peer.run, report.peer.attribute);
 }

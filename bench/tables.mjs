@@ -105,3 +105,25 @@ export function printPeer(peer, run, graph) {
     ],
   );
 }
+
+export function printAttention(r) {
+  table(
+    ['tokens', 'nodes', 'sources', 'links', 'what', 'median (best)', 'beside', 'of it'],
+    [
+      [
+        'loadings of all links',
+        r.linksSeconds,
+        `the graph, ${measured(r.graphSeconds)}`,
+        r.graphSeconds.median,
+      ],
+      ['pairs of one head', r.headSeconds, `its products, ${seconds(r.headBound)}`, r.headBound],
+      ['pairs of ten heads', r.tenSeconds, 'one head', r.headSeconds.median],
+    ].map(([what, found, beside, reference]) => [
+      ...[r.tokens, r.nodes, r.n_sources, r.links].map(String),
+      what,
+      measured(found),
+      beside,
+      times(found.median / reference),
+    ]),
+  );
+}

@@ -8,6 +8,14 @@ export { run, runIn } from './engine/run/run.ts';
 export { inspect } from './engine/inspect/inspect.ts';
 export { attribute, attributeIn, traceGraph } from './engine/attribute/attribute.ts';
 export { attributePrompts } from './engine/attribute/prompts.ts';
+export { attentionHead, attentionHeadIn } from './engine/attention/head.ts';
+export { attentionEdges, attentionEdgesIn } from './engine/attention/edges.ts';
+export {
+  attentionHeads,
+  attentionHeadsIn,
+  attentionSummary,
+  attentionSummaryIn,
+} from './engine/attention/heads.ts';
 export { intervene, interveneIn } from './engine/intervene/intervene.ts';
 export { interveneBatch, batchIn } from './engine/intervene/batch.ts';
 export { sweep, sweepIn } from './engine/intervene/sweep.ts';
@@ -38,6 +46,7 @@ export type * from './engine/configure/types.ts';
 export type * from './engine/run/types.ts';
 export type * from './engine/inspect/types.ts';
 export type * from './engine/attribute/types.ts';
+export type * from './engine/attention/types.ts';
 export type * from './engine/intervene/types.ts';
 export type * from './engine/evaluate/types.ts';
 export type { MergeRequest, MergeResult } from './engine/train/merge.ts';

@@ -12,11 +12,11 @@ import type { DividedPattern } from './frozen-pass.ts';
 export class AttentionMap implements Disposable {
   private readonly weights: FoldedAttention;
   private readonly pattern: Loan<DividedPattern>;
-  private readonly d_model: number;
-  private readonly n_kv_heads: number;
+  readonly d_model: number;
+  readonly n_kv_heads: number;
   /** Query heads of one key/value head. */
   private readonly group: number;
-  private readonly d_head: number;
+  readonly d_head: number;
 
   /** Takes over both. */
   constructor(weights: FoldedAttention, pattern: Loan<DividedPattern>) {
@@ -29,12 +29,22 @@ export class AttentionMap implements Disposable {
 
   /** From gradients at what attention adds to gradients at hook_resid_pre, [pos, n, d_model] both. */
   back(g: Tensor3D): Tensor3D {
-    return tf.tidy(() => this.fromValues(this.toValues(g)));
+    return tf.tidy(() => this.backFrom(this.queriesAt(g)));
+  }
+
+  /** As `back`, of gradients z [pos, n, n_heads · d_head] at what heads take, which `queriesAt` gives. */
+  backFrom(z: Tensor3D): Tensor3D {
+    return tf.tidy(() => this.fromValues(this.toValues(z)));
   }
 
   /** As `back`, for gradients g [n, d_model] that are at one position each. The result is [n_pos, n, d_model]. */
   backAt(positions: Int32Array, n_pos: number, g: Tensor2D): Tensor3D {
-    return tf.tidy(() => this.fromValues(this.toValuesAt(positions, n_pos, g)));
+    return tf.tidy(() => this.backFromAt(positions, n_pos, this.queries(g)));
+  }
+
+  /** As `backFrom`, of z [n, n_heads · d_head] at one position each, which `queries` gives. */
+  backFromAt(positions: Int32Array, n_pos: number, z: Tensor2D): Tensor3D {
+    return tf.tidy(() => this.fromValues(this.toValuesAt(positions, n_pos, z)));
   }
 
   /** What each of x [q + 1, d_model], at hook_resid_pre of its position, adds at position `q`: [q + 1, d_model]. */
@@ -50,12 +60,72 @@ export class AttentionMap implements Disposable {
     });
   }
 
-  /** Gradients at the values of the heads, [pos, n, n_kv_heads · d_head]. */
-  private toValues(g: Tensor3D): Tensor3D {
+  /** Values of x [pos, n, d_model] at hook_resid_pre, without the divisor of ln1: [pos, n, n_kv_heads · d_head]. */
+  values(x: Tensor3D): Tensor3D {
+    const [n_pos, n, d_model] = x.shape;
+    return tf.tidy(() => {
+      const product = this.weights.W_V.matMul(tf.reshape<tf.Rank.R2>(x, [n_pos * n, d_model]), {
+        transpose: true,
+      });
+      return tf.reshape<tf.Rank.R3>(product, [n_pos, n, product.shape[1]]);
+    });
+  }
+
+  /** What heads take of `values` at consecutive positions from `first` on, [pos, n, n_heads · d_head]; nothing is before them. */
+  mixed(values: Tensor3D, first = 0): Tensor3D {
     const { n_kv_heads, group, d_head } = this;
+    const [n_pos, n] = values.shape;
+    return tf.tidy(() => {
+      const byHead = tf.transpose(tf.reshape(values, [n_pos, n, n_kv_heads, d_head]), [2, 0, 1, 3]);
+      const shares = tf.reshape<tf.Rank.R3>(
+        tf.slice(this.pattern.value, [0, first, 0, first], [n_kv_heads, n_pos, group, n_pos]),
+        [n_kv_heads, n_pos * group, n_pos],
+      );
+      const z = tf.matMul(shares, tf.reshape<tf.Rank.R3>(byHead, [n_kv_heads, n_pos, n * d_head]));
+      const byQuery = tf.transpose(tf.reshape(z, [n_kv_heads, n_pos, group, n, d_head]), [1, 3, 0, 2, 4]);
+      return tf.reshape<tf.Rank.R3>(byQuery, [n_pos, n, n_kv_heads * group * d_head]);
+    });
+  }
+
+  /** What attention adds at hook_resid_mid, of what heads took [pos, n, n_heads · d_head]: [pos, n, d_model]. */
+  output(z: Tensor3D): Tensor3D {
+    const [n_pos, n, width] = z.shape;
+    return tf.tidy(() => {
+      const product = this.weights.W_O.matMul(tf.reshape<tf.Rank.R2>(z, [n_pos * n, width]), {
+        transpose: true,
+      });
+      return tf.reshape<tf.Rank.R3>(product, [n_pos, n, this.d_model]);
+    });
+  }
+
+  /** Gradients at what heads take, without the divisor of ln1_post, of rows g [n, d_model] at hook_attn_out: [n, n_heads · d_head]. */
+  queries(g: Tensor2D): Tensor2D {
+    return tf.tidy(() => this.weights.W_O.matMul(g));
+  }
+
+  /** As `queries`, of rows g [pos, n, d_model]: [pos, n, n_heads · d_head]. */
+  queriesAt(g: Tensor3D): Tensor3D {
     const [n_pos, n, d_model] = g.shape;
     return tf.tidy(() => {
       const z = this.weights.W_O.matMul(tf.reshape<tf.Rank.R2>(g, [n_pos * n, d_model]));
+      return tf.reshape<tf.Rank.R3>(z, [n_pos, n, z.shape[1]]);
+    });
+  }
+
+  get n_heads(): number {
+    return this.n_kv_heads * this.group;
+  }
+
+  /** Pattern divided by the divisors of ln1_post of the query and ln1 of the key; it stays the map's. */
+  get dividedPattern(): DividedPattern {
+    return this.pattern.value;
+  }
+
+  /** Gradients at the values of the heads, [pos, n, n_kv_heads · d_head]. */
+  private toValues(z: Tensor3D): Tensor3D {
+    const { n_kv_heads, group, d_head } = this;
+    const [n_pos, n] = z.shape;
+    return tf.tidy(() => {
       const byHead = tf.transpose(tf.reshape(z, [n_pos, n, n_kv_heads, group, d_head]), [2, 0, 3, 1, 4]);
       const queries = tf.reshape<tf.Rank.R3>(byHead, [n_kv_heads, n_pos * group, n * d_head]);
       const shares = tf.reshape<tf.Rank.R3>(
@@ -68,12 +138,16 @@ export class AttentionMap implements Disposable {
     });
   }
 
-  private toValuesAt(positions: Int32Array, n_pos: number, g: Tensor2D): Tensor3D {
+  private toValuesAt(positions: Int32Array, n_pos: number, z: Tensor2D): Tensor3D {
     const { n_kv_heads, group, d_head } = this;
-    const n = g.shape[0];
+    const n = z.shape[0];
     return tf.tidy(() => {
-      const z = tf.reshape(this.weights.W_O.matMul(g), [n, n_kv_heads, group, d_head]);
-      const queries = tf.reshape<tf.Rank.R3>(tf.transpose(z, [1, 0, 2, 3]), [n_kv_heads * n, group, d_head]);
+      const split = tf.reshape(z, [n, n_kv_heads, group, d_head]);
+      const queries = tf.reshape<tf.Rank.R3>(tf.transpose(split, [1, 0, 2, 3]), [
+        n_kv_heads * n,
+        group,
+        d_head,
+      ]);
       const rows = tf.gather(
         tf.slice(this.pattern.value, [0, 0, 0, 0], [n_kv_heads, -1, group, n_pos]),
         tf.tensor1d(positions, 'int32'),

@@ -14,6 +14,8 @@ export type DividedPattern = tf.Tensor4D;
 export interface FrozenPassOptions {
   /** Features and errors of positions before it are left out, as the reference does for the beginning of the sequence. */
   readonly firstPosition: number;
+  /** Further values to keep among `activations`. */
+  readonly capture?: ((name: HookName) => boolean) | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -46,7 +48,7 @@ export class FrozenPass implements Disposable {
   static async of(
     replacement: ReplacementModel,
     tokens: readonly number[],
-    { firstPosition, signal }: FrozenPassOptions,
+    { firstPosition, capture, signal }: FrozenPassOptions,
   ): Promise<FrozenPass> {
     const { config } = replacement.model;
     const layers = Array.from({ length: config.n_layers }, (_, layer) => layer);
@@ -70,12 +72,12 @@ export class FrozenPass implements Disposable {
     ]);
     try {
       const { forward, features } = await replacement.run(tokens, {
-        capture: (name) => captured.has(name),
+        capture: (name) => captured.has(name) || (capture?.(name) ?? false),
         afterLayer: (layer, activations) => {
           const divisorOf = (norm: 'ln1' | 'ln1_post'): Tensor2D | null =>
             frozenNorms.includes(norm) ? activations.get(blockHook(layer, `${norm}.hook_scale`)) : null;
           divisors[layer] = { ln1: divisorOf('ln1'), ln1_post: divisorOf('ln1_post') };
-          patterns[layer]!.takeFrom(activations);
+          patterns[layer]!.takeFrom(activations, capture);
           return Promise.resolve();
         },
         logits: 'last',

@@ -53,6 +53,21 @@ export class LinearModel {
     return tf.tidy(() => this.outputMap(layer).at(position, g));
   }
 
+  /** As `toFeatureOutput`, for gradients [n, d_model] that are at one position each. */
+  toFeatureOutputEach(layer: number, positions: Int32Array, g: Tensor2D): Tensor2D {
+    return tf.tidy(() => this.outputMap(layer).atEach(positions, g));
+  }
+
+  /** Forwards: from what is written at the feature output [pos, n, d_model], at positions from `first` on, to what arrives at hook_resid_post. */
+  written(layer: number, x: Tensor3D, first: number): Tensor3D {
+    return tf.tidy(() => this.outputMap(layer).forth(x, first));
+  }
+
+  /** As `written`, for rows [n, d_model] that are at one position each. */
+  writtenEach(layer: number, positions: Int32Array, x: Tensor2D): Tensor2D {
+    return tf.tidy(() => this.outputMap(layer).forthEach(positions, x));
+  }
+
   /** From encoder rows [n, d_model] at the feature input of `layer` to gradients at what its norm reads, or at hook_resid_mid. */
   fromFeatureInput(layer: number, rows: Tensor2D, positions: Int32Array): Tensor2D {
     return tf.tidy(() => this.inputMap(layer).atEach(positions, rows));
@@ -79,7 +94,11 @@ export class LinearModel {
   private outputMap(layer: number): NormMap {
     const norm = this.replacement.normBehind(layer);
     if (!norm) return new NormMap();
-    return new NormMap((g) => norm.linearTransposed(g), this.divisors(layer, 'ln2_post'));
+    const map = {
+      forth: (x: Tensor2D) => norm.linear(x),
+      back: (g: Tensor2D) => norm.linearTransposed(g),
+    };
+    return new NormMap(map, this.divisors(layer, 'ln2_post'));
   }
 
   /** From the residual stream to the feature input of a layer. Called inside a tidy. */
@@ -87,9 +106,12 @@ export class LinearModel {
     const { feature_input_hook } = this.replacement.transcoders.config;
     const { ln2 } = this.replacement.model.weights.blocks[layer]!.norms;
     if (feature_input_hook === 'hook_resid_mid' || !ln2) return new NormMap();
-    const back = (g: Tensor2D): Tensor2D =>
-      feature_input_hook === 'mlp.hook_in' ? ln2.linearTransposed(g) : ln2.normalizedTransposed(g);
-    return new NormMap(back, this.divisors(layer, 'ln2'));
+    const isWhole = feature_input_hook === 'mlp.hook_in';
+    const map = {
+      forth: (x: Tensor2D) => (isWhole ? ln2.linear(x) : ln2.normalizedLinear(x)),
+      back: (g: Tensor2D) => (isWhole ? ln2.linearTransposed(g) : ln2.normalizedTransposed(g)),
+    };
+    return new NormMap(map, this.divisors(layer, 'ln2'));
   }
 
   private divisors(layer: number, norm: 'ln2' | 'ln2_post'): Tensor2D {
@@ -120,6 +142,28 @@ export class SkipMap implements Disposable {
   /** As `back`, for gradients [n, d_model] at one position. */
   backAt(position: number, g: Tensor2D): Tensor2D {
     return tf.tidy(() => this.inputMap().at(position, this.W_skip.matMul(g)));
+  }
+
+  /** As `back`, for gradients [n, d_model] that are at one position each. */
+  backEach(positions: Int32Array, g: Tensor2D): Tensor2D {
+    return tf.tidy(() => this.inputMap().atEach(positions, this.W_skip.matMul(g)));
+  }
+
+  /**
+   * Forwards: from the residual stream that the MLP reads to what the skip adds at the feature output, [pos, n, d_model] both, at
+   * positions from `first` on.
+   */
+  forth(x: Tensor3D, first: number): Tensor3D {
+    return tf.tidy(() => {
+      const [n_pos, n, d_model] = x.shape;
+      const input = tf.reshape<tf.Rank.R2>(this.inputMap().forth(x, first), [n_pos * n, d_model]);
+      return tf.reshape<tf.Rank.R3>(this.W_skip.matMul(input, { transpose: true }), x.shape);
+    });
+  }
+
+  /** As `forth`, for rows [n, d_model] that are at one position each. */
+  forthEach(positions: Int32Array, x: Tensor2D): Tensor2D {
+    return tf.tidy(() => this.W_skip.matMul(this.inputMap().forthEach(positions, x), { transpose: true }));
   }
 
   [Symbol.dispose](): void {

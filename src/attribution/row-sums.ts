@@ -5,13 +5,16 @@ import type { MatrixSum } from '../backend/matrix-sum.ts';
 import type { RowColumns } from '../graph/row-columns.ts';
 import type { SourceBlock, SourcesAt } from './sources.ts';
 
+/** What is needed to know of columns here. */
+export type SumColumns = Pick<RowColumns, 'n_columns' | 'tokenColumn'>;
+
 /** Dispose it, or take it with `using`. */
 export class RowSums implements Disposable {
-  private readonly columns: RowColumns;
+  private readonly columns: SumColumns;
   /** [n, n_columns] */
   private readonly sum: MatrixSum;
 
-  constructor(backend: Pick<Backend, 'matrixSum'>, n: number, columns: RowColumns) {
+  constructor(backend: Pick<Backend, 'matrixSum'>, n: number, columns: SumColumns) {
     this.columns = columns;
     this.sum = backend.matrixSum(n, columns.n_columns);
   }
@@ -60,15 +63,32 @@ export class RowSums implements Disposable {
     }
   }
 
-  /** Adds what tokens are multiplied with, of gradients [n_pos, n, d_model] at the embedding. */
-  async addTokenDots(tokenVectors: Tensor2D, g: Tensor3D): Promise<void> {
+  /**
+   * Adds what tokens are multiplied with, of gradients [n_pos, n, d_model] at the embedding; or of other vectors [pos, d_model], whose
+   * columns are those from `first` on.
+   */
+  async addTokenDots(
+    tokenVectors: Tensor2D,
+    g: Tensor3D,
+    first: number = this.columns.tokenColumn(0),
+  ): Promise<void> {
     const [n_pos, n, d_model] = g.shape;
     const products: Tensor2D = tf.tidy(() => {
       const vectors = tf.reshape(tf.slice(tokenVectors, [0, 0], [n_pos, d_model]), [n_pos, d_model, 1]);
       return tf.transpose(tf.reshape<tf.Rank.R2>(tf.matMul(g, vectors), [n_pos, n]));
     });
-    const columns = Int32Array.from({ length: n_pos }, (_, position) => this.columns.tokenColumn(position));
+    const columns = Int32Array.from({ length: n_pos }, (_, position) => first + position);
     await this.add(products, [columns], 0);
+  }
+
+  /** Adds to one column the products of gradients g [n_pos, n, d_model] with a vector a position, [n_pos, d_model], summed over them. */
+  async addSummed(vectors: Tensor2D, g: Tensor3D, column: number): Promise<void> {
+    const [n_pos, n, d_model] = g.shape;
+    const products: Tensor2D = tf.tidy(() => {
+      const columns = tf.reshape<tf.Rank.R3>(vectors, [n_pos, d_model, 1]);
+      return tf.reshape(tf.sum(tf.matMul(g, columns), 0), [n, 1]);
+    });
+    await this.add(products, [Int32Array.of(column)], 0);
   }
 
   /** Adds products [n, all columns side by side] to n rows from `firstRow` on, and disposes them. */

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import type { InterventionChoice } from '../engine/intervene/types.ts';
 import { UsageError } from '../errors.ts';
+import { parseHeadRemoval, parseHeadScale, type HeadChange } from '../intervention/head-change.ts';
 import type { Intervention } from '../intervention/intervention.ts';
 import { parseAddress, parseIntervention } from '../intervention/text-form.ts';
 import { collect, layerRange } from './values.ts';
@@ -45,6 +46,46 @@ export function withInterventionFlags(command: Command): Command {
       'hold MLP outputs of layers FROM:TO (end excluded)',
       layerRange('--constrained-layers'),
     );
+}
+
+export interface HeadFlags {
+  /** `--remove-head` and `--scale-head`, in the order typed. */
+  readonly removeHead?: readonly HeadChange[];
+  readonly scaleHead?: readonly HeadChange[];
+  readonly renormalize?: boolean;
+}
+
+/** The flags that change heads, for commands that run one pass. */
+export function withHeadFlags(command: Command): Command {
+  // One list for both flags, so that of several the last one typed counts.
+  const typed: HeadChange[] = [];
+  const take = (change: HeadChange): HeadChange[] => {
+    typed.push(change);
+    return typed;
+  };
+  return command
+    .option(
+      '--remove-head <head>',
+      'take a head away, or a query or key of it: LAYER.HEAD[:QUERY[:KEY]] (repeatable)',
+      (text: string) => take(parseHeadRemoval('--remove-head', text)),
+    )
+    .option(
+      '--scale-head <change>',
+      'scale it: LAYER.HEAD[:QUERY[:KEY]]=FACTOR (repeatable)',
+      (text: string) => take(parseHeadScale('--scale-head', text)),
+    )
+    .option('--renormalize', 'let changed rows of patterns add up to what they added up to before');
+}
+
+/** Throws `UsageError` for `--renormalize` without a head. */
+export function headChoice(flags: HeadFlags): Pick<InterventionChoice, 'heads' | 'renormalize'> {
+  const heads = flags.removeHead ?? flags.scaleHead ?? [];
+  if (!flags.renormalize || heads.length > 0) return { heads, renormalize: flags.renormalize };
+  throw new UsageError({
+    code: 'renormalize_without_head',
+    message: '--renormalize is about rows of heads that are changed, but no head is',
+    hint: 'Add --remove-head or --scale-head.',
+  });
 }
 
 /** The part of the request that these flags give. Reads the files that they name. */

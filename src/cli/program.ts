@@ -1,6 +1,7 @@
 /** The tree of commands. Only descriptions and options are made here: the code of a command is loaded when it runs. */
 import { readFileSync } from 'node:fs';
 import { Command } from 'commander';
+import { addAttention } from './commands/attention.ts';
 import { addAttribute } from './commands/attribute.ts';
 import { addCompletion } from './commands/completion.ts';
 import { addConfigure } from './commands/configure.ts';
@@ -51,6 +52,7 @@ export function buildProgram(shell: Shell, write: (text: string) => void): Comma
     addRun,
     addInspect,
     addAttribute,
+    addAttention,
     addGraph,
     addFeatures,
     addEvaluate,

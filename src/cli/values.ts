@@ -132,3 +132,29 @@ export function devices(flag: string): (text: string) => Device[] {
       );
     });
 }
+
+const HEAD = /^(\d+)\.(\d+)$/;
+
+/** A parser of heads, `5.3`, for commander. */
+export function headName(flag: string): (text: string) => { layer: number; head: number } {
+  return (text) => {
+    const parts = HEAD.exec(text.trim());
+    if (parts) return { layer: Number(parts[1]), head: Number(parts[2]) };
+    throw badValue(flag, 'LAYER.HEAD', text, `Write it as ${flag} 5.3.`);
+  };
+}
+
+/** A parser of what a key is compared with, for commander: `mean`, `pattern`, or a key's position. */
+export function contrast(flag: string): (text: string) => 'mean' | 'pattern' | number {
+  return (text) => {
+    const name = text.trim();
+    if (name === 'mean' || name === 'pattern') return name;
+    if (/^-?\d+$/.test(name) && Number.isSafeInteger(Number(name))) return Number(name);
+    throw badValue(
+      flag,
+      'mean, pattern or the position of a key',
+      text,
+      `Write it as ${flag} mean, or ${flag} 2.`,
+    );
+  };
+}

@@ -3,7 +3,7 @@
 import type { AtomicOptions } from '../formats/atomic.ts';
 import { parseJson } from '../formats/json.ts';
 import { openSafetensors } from '../formats/safetensors.ts';
-import { writeSafetensors } from '../formats/safetensors-writer.ts';
+import { writeSafetensors, type TensorToWrite } from '../formats/safetensors-writer.ts';
 import type { TensorFile } from '../formats/tensor-file.ts';
 import { BadFileError } from '../errors.ts';
 import { checkGraph } from './check.ts';
@@ -31,8 +31,16 @@ type Axis = 'rows' | 'N' | 'n' | 'k' | 'n_pos' | 'n_logits';
 type AxisLengths = Record<Axis, number>;
 const NAMES = Object.keys(TENSORS) as TensorName[];
 
-/** Writes a graph file, complete or not at all. Errors are those of `writeSafetensors`. */
-export async function writeGraph(path: string, graph: Graph, options?: AtomicOptions): Promise<void> {
+/**
+ * Writes a graph file, complete or not at all. Errors are those of `writeSafetensors`.
+ * @param side tensors beside those of the graph, which `readGraph` does not look at
+ */
+export async function writeGraph(
+  path: string,
+  graph: Graph,
+  options?: AtomicOptions,
+  side: readonly TensorToWrite[] = [],
+): Promise<void> {
   const { layout } = graph;
   const lengths: AxisLengths = {
     rows: layout.n_rows,
@@ -44,12 +52,15 @@ export async function writeGraph(path: string, graph: Graph, options?: AtomicOpt
   };
   await writeSafetensors(
     path,
-    NAMES.map((name) => ({
-      name,
-      dtype: TENSORS[name].dtype,
-      shape: TENSORS[name].axes.map((axis) => (typeof axis === 'number' ? axis : lengths[axis])),
-      data: graph[name],
-    })),
+    [
+      ...NAMES.map((name) => ({
+        name,
+        dtype: TENSORS[name].dtype,
+        shape: TENSORS[name].axes.map((axis) => (typeof axis === 'number' ? axis : lengths[axis])),
+        data: graph[name],
+      })),
+      ...side,
+    ],
     { format: FORMAT, format_version: FORMAT_VERSION, provenance: JSON.stringify(graph.provenance) },
     options,
   );

@@ -6,6 +6,7 @@ import { HeldPattern, isPatternHook } from '../replacement/held-pattern.ts';
 import type { ReplacementModel } from '../replacement/replacement-model.ts';
 import { FeatureChanges } from './changes.ts';
 import { frozenEdits, type Freeze, type OriginalPass } from './freeze.ts';
+import { headEdits } from './head-edits.ts';
 import type { InterventionPlan } from './plan.ts';
 
 export interface InterventionPassOptions extends ForwardOptions {
@@ -71,7 +72,7 @@ export async function changedPass(
 ): Promise<ForwardResult> {
   const inputs = inputHooks(replacement, inputLayers);
   const capture = (name: HookName): boolean => inputs.has(name) || (options.capture?.(name) ?? false);
-  if (plan.interventions.length === 0) return await replacement.forward(tokens, { ...options, capture });
+  if (plan.isEmpty) return await replacement.forward(tokens, { ...options, capture });
   const frozen = original && freeze.holdsAnything ? frozenEdits(replacement, original, freeze) : undefined;
   using changes = await FeatureChanges.of(replacement, plan, freeze, {
     first: 0,
@@ -81,7 +82,8 @@ export async function changedPass(
       originalInput: (layer: number) => original!.activations.get<Tensor2D>(replacement.inputHook(layer)),
     }),
   });
-  const edits = frozen ? composeEdits(frozen.edits, changes.edits) : changes.edits;
+  const held = frozen ? composeEdits(frozen.edits, changes.edits) : changes.edits;
+  const edits = composeEdits(held, headEdits(replacement, plan.heads, tokens.length));
   return await replacement.forward(tokens, {
     ...options,
     edits,
@@ -119,7 +121,7 @@ function inputHooks(replacement: ReplacementModel, layers: Iterable<number> | un
 
 /** Whether `changedPass` needs the original pass. */
 export function needsOriginal(plan: InterventionPlan, freeze: Freeze): boolean {
-  return plan.interventions.length > 0 && (freeze.holdsAnything || needsOriginalInput(plan, freeze));
+  return !plan.isEmpty && (freeze.holdsAnything || needsOriginalInput(plan, freeze));
 }
 
 function needsOriginalInput(plan: InterventionPlan, freeze: Freeze): boolean {

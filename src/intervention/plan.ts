@@ -3,6 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor, Tensor1D, Tensor2D } from '../backend/backend.ts';
 import type { ReplacementModel } from '../replacement/replacement-model.ts';
 import type { TranscoderSet } from '../transcoder/transcoder-set.ts';
+import type { HeadChanges } from './head-edits.ts';
 import type { ResolvedIntervention } from './resolve.ts';
 
 /** Dispose it after use. */
@@ -26,15 +27,18 @@ export interface PlannedLayer {
 export class InterventionPlan implements Disposable {
   readonly interventions: readonly ResolvedIntervention[];
   readonly layers: readonly PlannedLayer[];
+  readonly heads: HeadChanges;
   private readonly owned: readonly Disposable[];
 
   private constructor(
     interventions: readonly ResolvedIntervention[],
     layers: readonly PlannedLayer[],
+    heads: HeadChanges,
     owned: readonly Disposable[],
   ) {
     this.interventions = interventions;
     this.layers = layers;
+    this.heads = heads;
     this.owned = owned;
   }
 
@@ -42,6 +46,7 @@ export class InterventionPlan implements Disposable {
   static async of(
     { transcoders }: ReplacementModel,
     interventions: readonly ResolvedIntervention[],
+    heads: HeadChanges = { changes: [], renormalize: false },
   ): Promise<InterventionPlan> {
     const layers: PlannedLayer[] = [];
     const owned: Disposable[] = [];
@@ -61,11 +66,16 @@ export class InterventionPlan implements Disposable {
         }
         layers.push({ layer, features, encoder, decoders });
       }
-      return new InterventionPlan(interventions, layers, owned);
+      return new InterventionPlan(interventions, layers, heads, owned);
     } catch (error) {
       for (const one of owned) one[Symbol.dispose]();
       throw error;
     }
+  }
+
+  /** Whether nothing is changed. */
+  get isEmpty(): boolean {
+    return this.interventions.length === 0 && this.heads.changes.length === 0;
   }
 
   /** Layers of the changed features. */

@@ -22,6 +22,8 @@ export interface BlockVectors {
   readonly sinks: Tensor1D | null;
   /** By matrix; where patterns sum to one, that of W_V is part of that of W_O. */
   readonly biases: Readonly<Partial<Record<BlockMatrix, Tensor1D>>>;
+  /** Bias of W_V where it is part of that of W_O, [n_kv_heads · d_head]; null where there is none, or `biases` has it. */
+  readonly foldedValueBias: Tensor1D | null;
   /** Of an MLP of experts; their matrices are acquired one by one, where they are chosen. */
   readonly experts: readonly Expert[] | null;
 }

@@ -119,7 +119,7 @@ export async function loadTransformer(
           ? null
           : { q: await norm(`${at}.attn.q_norm`, qkKind), k: await norm(`${at}.attn.k_norm`, qkKind) },
       sinks: spec.sinks ? kept(await numbers(`${at}.attn.sinks`)) : null,
-      biases: await usedBiases(ofMatrices.W_O, Object.fromEntries(biases), config, kept),
+      ...(await usedBiases(ofMatrices.W_O, Object.fromEntries(biases), config, kept)),
       experts: spec.experts ? experts : null,
     };
   };
@@ -149,14 +149,14 @@ async function usedBiases(
   all: Readonly<Partial<Record<BlockMatrix, Float32Array>>>,
   { n_heads, n_kv_heads, d_head, block }: TransformerConfig,
   kept: (values: Float32Array) => Tensor1D,
-): Promise<BlockWeights['biases']> {
+): Promise<Pick<BlockWeights, 'biases' | 'foldedValueBias'>> {
   const used: Partial<Record<BlockMatrix, Tensor1D>> = {};
   const b_V = block.sinks ? undefined : all.W_V;
   for (const [name, values] of Object.entries(all)) {
     const isFolded = b_V && (name === 'W_V' || name === 'W_O');
     if (!isFolded) used[name as BlockMatrix] = kept(values);
   }
-  if (!b_V) return used;
+  if (!b_V) return { biases: used, foldedValueBias: null };
   const group = n_heads / n_kv_heads;
   const ofHeads = Float32Array.from({ length: n_heads * d_head }, (_, i) => {
     const head = Math.floor(i / d_head);
@@ -168,7 +168,7 @@ async function usedBiases(
   added.dispose();
   const own = all.W_O;
   used.W_O = kept(own ? output.map((value, i) => value + own[i]!) : output);
-  return used;
+  return { biases: used, foldedValueBias: kept(b_V) };
 }
 
 /** Waits for all before it throws, so that no work continues in the background and everything made can be disposed. */

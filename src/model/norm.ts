@@ -24,6 +24,8 @@ export interface Norm {
   linear(x: Tensor2D, axis?: 0 | 1): Tensor2D;
   /** From gradients at L · x to gradients at x: g · L, [n, d_model]. */
   linearTransposed(g: Tensor2D): Tensor2D;
+  /** As `linear`, up to what `hook_normalized` shows: without the gain of an RMS norm. */
+  normalizedLinear(x: Tensor2D): Tensor2D;
   /** From gradients at what `hook_normalized` shows, times s, to gradients at x, [n, d_model]. */
   normalizedTransposed(g: Tensor2D): Tensor2D;
 }
@@ -52,6 +54,7 @@ function rmsNorm(gain: Tensor1D, eps: number): Norm {
     },
     linear: (x, axis = 1) => tf.tidy(() => tf.mul<Tensor2D>(x, along(gain, axis))),
     linearTransposed: (g) => tf.mul(g, gain),
+    normalizedLinear: (x) => x.clone(),
     normalizedTransposed: (g) => g.clone(),
   };
 }
@@ -59,6 +62,8 @@ function rmsNorm(gain: Tensor1D, eps: number): Norm {
 /** (x − mean(x)) / sqrt(var(x) + eps) · gain + bias; L = diag(gain) · (I − 1/d), where the second factor subtracts the mean. */
 function layerNorm(gain: Tensor1D, bias: Tensor1D | undefined, eps: number): Norm {
   const centred = (x: Tensor2D, axis: 0 | 1): Tensor2D => tf.sub(x, tf.mean(x, axis, true));
+  const linear = (x: Tensor2D, axis: 0 | 1 = 1): Tensor2D =>
+    tf.tidy(() => tf.mul<Tensor2D>(centred(x, axis), along(gain, axis)));
   const linearTransposed = (g: Tensor2D): Tensor2D => tf.tidy(() => centred(tf.mul<Tensor2D>(g, gain), 1));
   return {
     parameters: { w: gain, b: bias },
@@ -69,8 +74,9 @@ function layerNorm(gain: Tensor1D, bias: Tensor1D | undefined, eps: number): Nor
       const scaled = tf.mul<Tensor2D>(tf.div(deviation, scale), gain);
       return hooks.at(names.normalized, bias ? tf.add<Tensor2D>(scaled, bias) : scaled);
     },
-    linear: (x, axis = 1) => tf.tidy(() => tf.mul<Tensor2D>(centred(x, axis), along(gain, axis))),
+    linear,
     linearTransposed,
+    normalizedLinear: (x) => linear(x),
     normalizedTransposed: linearTransposed,
   };
 }

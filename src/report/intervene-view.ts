@@ -3,6 +3,7 @@ import type {
   Computed,
   FeatureChangeResult,
   FrozenResult,
+  HeadsChangeResult,
   InterveneResult,
   TokenChangeResult,
 } from '../engine/intervene/types.ts';
@@ -22,7 +23,11 @@ export function interveneView(result: InterveneResult, screen: Screen): string {
   return sections(
     [
       [null, facts(headFacts(result, tokens), screen)],
-      ['Changed', interventionTable(interventions, tokens, screen)],
+      [
+        'Changed',
+        result.heads && interventions.length === 0 ? null : interventionTable(interventions, tokens, screen),
+      ],
+      ['Heads', result.heads ? headsText(result.heads, tokens, screen) : null],
       ['Next token', tokenTable(result.changes, screen)],
       ['Features that changed most', features.length > 0 ? featureTable(features, tokens, screen) : null],
       [
@@ -87,6 +92,40 @@ export function closingFacts(
     ['time', times.join(', ')],
     ['peak memory', formatBytes(peak_rss_bytes)],
   ];
+}
+
+function headsText(
+  { changes, renormalize, effects }: HeadsChangeResult,
+  tokens: readonly TokenResult[],
+  screen: Screen,
+): string {
+  const place = (position: number | null): string =>
+    position === null ? 'all' : `${position} ${visibleToken(tokens[position]!.text)}`;
+  const entries = table(
+    [{ title: 'head' }, { title: 'query' }, { title: 'key' }, { title: 'factor', align: right }],
+    changes.map(({ layer, head, query, key, factor }) => [
+      `${layer}.${head}`,
+      place(query),
+      place(key),
+      formatDecimal(factor),
+    ]),
+    screen,
+  );
+  const notes = renormalize ? ['rows add up to what they added up to before'] : [];
+  if (!effects) return [entries, ...notes].join('\n');
+  const columns: Column[] = [
+    { title: 'token' },
+    { title: 'predicted', align: right },
+    { title: 'change', align: right },
+  ];
+  const rows = effects.map(({ text, predicted, change }) => [
+    visibleToken(text),
+    signed(predicted, screen),
+    signed(change, screen),
+  ]);
+  const title =
+    'Logits before the cap, relative to their mean: predicted with everything else held fixed, and in truth';
+  return [entries, ...notes, '', screen.paint.dim(title), table(columns, rows, screen)].join('\n');
 }
 
 function interventionTable(

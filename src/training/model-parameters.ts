@@ -81,6 +81,7 @@ export function modelOfVariables(config: TransformerConfig, variables: Variables
       norms: Object.fromEntries(norms),
       qkNorms: null,
       sinks: null,
+      foldedValueBias: null,
       biases: {},
       experts: null,
     };

@@ -15,8 +15,8 @@ import { readPrompt, withPromptFlags } from '../prompt.ts';
 import { shard, SHARD_FLAG, SHARD_HELP } from '../shard.ts';
 import { refuseServeFlags, serveAfter, withOutput, withServeFlags, type ServeFlags } from '../serving.ts';
 import type { Shell } from '../shell.ts';
-import { readTargets, type TargetFlags } from '../targets.ts';
-import { devices, probability, signedNumber, tokenIds, wholeNumber } from '../values.ts';
+import { readTargets, withTargetFlags, type TargetFlags } from '../targets.ts';
+import { devices, probability, wholeNumber } from '../values.ts';
 
 interface AttributeOptions extends TargetFlags, Omit<ServeFlags, 'features'>, ChatFlags {
   readonly serve?: boolean;
@@ -70,28 +70,8 @@ export function addAttribute(program: Command, shell: Shell): void {
     .option('--graph-dir <dir>', "write the viewer's file and graph-metadata.json; needs --slug")
     .option('--slug <name>', 'name of the graph in --graph-dir')
     .option('--scan <name>', 'what feature pages are looked up under (default: as the set says)')
-    .option('--features <dir>', "feature pages whose labels are shown, before the set's own")
-    .option(
-      '--max-n-logits <n>',
-      'most likely tokens to explain',
-      wholeNumber('--max-n-logits', 1),
-      defaults.maxLogits,
-    )
-    .option(
-      '--desired-logit-prob <p>',
-      'explain tokens until their probabilities add up to this',
-      probability('--desired-logit-prob'),
-      defaults.desiredProbability,
-    )
-    .option('--target-tokens <ids>', 'explain these token ids: 315,541', tokenIds('--target-tokens'))
-    .option('--target-strings <text...>', "explain these tokens: ' to' 'hn'")
-    .option('--targets <file>', 'explain directions: JSON [{"token_str":…,"prob":…,"vec":[…]}]')
-    .option('--target-difference <text...>', "explain the difference of two logits: ' Austin' ' Dallas'")
-    .option(
-      '--target-position <pos>',
-      'explain this position, -2 for the last but one',
-      signedNumber('--target-position'),
-    )
+    .option('--features <dir>', "feature pages whose labels are shown, before the set's own");
+  withTargetFlags(command)
     .option('--batch-size <n>', 'rows computed together', wholeNumber('--batch-size', 1), defaults.batchSize)
     .option(
       '--update-interval <n>',

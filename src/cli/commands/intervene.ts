@@ -6,9 +6,12 @@ import { EXIT, UsageError } from '../../errors.ts';
 import { parseSweep, type Sweep } from '../../intervention/text-form.ts';
 import { chatChoice, type ChatFlags } from '../chat.ts';
 import {
+  headChoice,
   INTERVENTION_HELP,
   readInterventionFlags,
+  withHeadFlags,
   withInterventionFlags,
+  type HeadFlags,
   type InterventionFlags,
 } from '../interventions.ts';
 import { perform, type Answer } from '../perform.ts';
@@ -16,7 +19,7 @@ import { readPrompt, withPromptFlags } from '../prompt.ts';
 import type { Shell } from '../shell.ts';
 import { collect, probability, wholeNumber } from '../values.ts';
 
-interface InterveneOptions extends InterventionFlags, ChatFlags {
+interface InterveneOptions extends InterventionFlags, HeadFlags, ChatFlags {
   readonly promptFile?: string;
   readonly tokens?: number[];
   readonly preActivations?: boolean;
@@ -34,16 +37,19 @@ const HELP = `
 Examples:
   $ tracer intervene "The capital of the state containing Dallas is" --set '2:8:15=*-2' --ablate 3:-1:40
   $ tracer intervene "Hello, world!" --sweep 1:2:30=-4..4/9
+  $ tracer intervene "The capital of the state containing Dallas is" --remove-head 2.1:8:7
   $ tracer intervene --batch circuits.jsonl
 ${INTERVENTION_HELP}
-A line of --batch: {"prompt":"…","interventions":["2:8:15=*-2"],"expect":" Austin","expect_not":"…","expect_prob":0.2}.
+LAYER.HEAD names a head; QUERY and KEY are positions, negative from the end, or * for all. Its pattern is changed after the softmax.
+A line of --batch: {"prompt":"…","interventions":["2:8:15=*-2"],"expect":" Austin","expect_not":"…","expect_prob":0.2};
+heads in it are "remove_heads":["5.3:8"], "scale_heads":["5.3=0.5"], "renormalize":true.
 An expectation that does not come true exits with 6; the other lines of a batch still run.`;
 
 export function addIntervene(program: Command, shell: Shell): void {
   const command = withPromptFlags(
     program.command('intervene').description('change features of a prompt and see what follows'),
   );
-  withInterventionFlags(command)
+  withHeadFlags(withInterventionFlags(command))
     .option('--sweep <range>', 'try a range: LAYER:POS:FEATURE=FROM..TO/COUNT', (text: string) =>
       parseSweep('--sweep', text),
     )
@@ -73,7 +79,7 @@ export function addIntervene(program: Command, shell: Shell): void {
   command.action((argument: string | undefined, options: InterveneOptions) =>
     perform(shell, command, async ({ common }) => {
       checkTogether(argument, options);
-      const choice = await readInterventionFlags(options);
+      const choice = { ...(await readInterventionFlags(options)), ...headChoice(options) };
       if (options.batch !== undefined) return await runBatch(options.batch, options, common);
       const input = await readPrompt({ argument, ...options }, shell.host.stdin, shell.signal);
       return options.sweep
@@ -135,6 +141,9 @@ function checkTogether(argument: string | undefined, options: InterveneOptions):
     '--ablate': options.ablate,
     '--interventions': options.interventions,
     '--supernode': options.supernode,
+    '--remove-head': options.removeHead,
+    '--scale-head': options.scaleHead,
+    '--renormalize': options.renormalize,
     '--free-attention': options.freeAttention,
     '--constrained-layers': options.constrainedLayers,
   });

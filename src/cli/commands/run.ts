@@ -17,6 +17,7 @@ interface RunOptions extends ChatFlags {
   readonly expectProb?: number;
   readonly saveActivations?: string;
   readonly names?: string[];
+  readonly patterns?: string;
   readonly saveFeatures?: string;
   readonly repeat?: number;
 }
@@ -45,6 +46,7 @@ export function addRun(program: Command, shell: Shell): void {
     .option('--expect-prob <p>', 'fail unless its probability is at least this', probability('--expect-prob'))
     .option('--save-activations <file>', 'write hook values to a safetensors file')
     .option('--names <pattern...>', "hooks to write, such as 'blocks.*.hook_mlp_out' (default: all)")
+    .option('--patterns <file>', 'write the attention patterns of all layers to a safetensors file')
     .option('--save-features <file>', 'write all active features to a safetensors file')
     .option('--repeat <n>', 'time so many later passes', wholeNumber('--repeat', 1))
     .addHelpText('after', HELP);
@@ -64,6 +66,7 @@ export function addRun(program: Command, shell: Shell): void {
         expect: options.expect,
         expectProbability: options.expectProb,
         saveActivations,
+        savePatterns: options.patterns,
         saveFeatures: options.saveFeatures,
         repeat: options.repeat,
       });

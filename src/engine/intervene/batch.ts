@@ -5,6 +5,7 @@ import { strictJsonObject } from '../../formats/json-object.ts';
 import { parseJson } from '../../formats/json.ts';
 import { readText } from '../../formats/parsed-text.ts';
 import { changedPass, originalPass } from '../../intervention/intervene.ts';
+import { parseHeadRemoval, parseHeadScale } from '../../intervention/head-change.ts';
 import { asUsage, InterventionList, interventionsFromJson } from '../../intervention/json-form.ts';
 import { checkExpectation, effectOf, unmet } from './effect.ts';
 import { checkInterventions, planInterventions } from './prepare.ts';
@@ -31,6 +32,9 @@ const Line = strictJsonObject({
   prompt: v.optional(v.string()),
   tokens: v.optional(v.array(v.number())),
   interventions: v.optional(InterventionList, []),
+  remove_heads: v.optional(v.array(v.string()), []),
+  scale_heads: v.optional(v.array(v.string()), []),
+  renormalize: v.optional(v.boolean(), false),
   free_attention: v.optional(v.boolean(), false),
   constrained_layers: v.optional(v.nullable(v.tuple([v.number(), v.number()]))),
   expect: v.optional(Texts),
@@ -52,6 +56,11 @@ export async function readBatch(path: string, chat?: ChatChoice): Promise<BatchC
       name: line.name,
       input: inputOf(line, name, chat),
       interventions: interventionsFromJson(line.interventions, name),
+      heads: [
+        ...line.remove_heads.map((head) => parseHeadRemoval(name, head)),
+        ...line.scale_heads.map((head) => parseHeadScale(name, head)),
+      ],
+      renormalize: line.renormalize,
       freezeAttention: !line.free_attention,
       constrainedLayers: range ? { from: range[0], to: range[1] } : undefined,
       expect: listed(line.expect),

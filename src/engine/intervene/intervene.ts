@@ -11,6 +11,7 @@ import { BEFORE_UNEMBEDDING } from '../../model/logit-blocks.ts';
 import type { ForwardResult } from '../../model/transformer.ts';
 import type { ActiveFeatures, ReplacementModel } from '../../replacement/replacement-model.ts';
 import { checkExpectation, effectOf, tokenChanges, unmet } from './effect.ts';
+import { headChangeEffects } from './head-effects.ts';
 import { checkInterventions, frozenResult, planInterventions } from './prepare.ts';
 import {
   INTERVENE_DEFAULTS,
@@ -98,6 +99,16 @@ export async function interveneIn(session: Session, request: InterveneRequest): 
   const effect = effectOf(before, after, Math.max(1, request.top ?? INTERVENE_DEFAULTS.top), tokenizer);
   const failure = unmet(expectation, effect.top[0]!);
   if (failure !== null) throw new ExpectationError({ code: 'unexpected_token', message: failure });
+  const changes = tokenChanges(before, after, effect);
+  const { heads } = checked;
+  const ids = changes.map(({ token_id }) => token_id);
+  // Predictions are of heads alone.
+  const effects =
+    heads.changes.length === 0 || plan.interventions.length > 0
+      ? null
+      : await stopwatch.time('heads', () =>
+          headChangeEffects(session, tokens, heads, ids, { original, changed }, signal),
+        );
   return {
     ...session.description,
     ...noted,
@@ -105,8 +116,9 @@ export async function interveneIn(session: Session, request: InterveneRequest): 
     ...frozenResult(checked.freeze),
     tokens: tokenResults(session, tokens),
     interventions,
+    ...(heads.changes.length > 0 && { heads: { ...heads, effects } }),
     ...effect,
-    changes: tokenChanges(before, after, effect),
+    changes,
     max_abs_logit_change: largestChange,
     features,
     files,

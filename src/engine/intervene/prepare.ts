@@ -1,6 +1,8 @@
 /** Engine: prepares interventions for a prompt: checks, warnings about likely mistakes, then reading the vectors. */
 import { Freeze } from '../../intervention/freeze.ts';
 import { addressText, type Intervention } from '../../intervention/intervention.ts';
+import { resolveHeads } from '../../intervention/head-change.ts';
+import type { HeadChanges } from '../../intervention/head-edits.ts';
 import { InterventionPlan } from '../../intervention/plan.ts';
 import { overruled, resolveInterventions, type ResolvedIntervention } from '../../intervention/resolve.ts';
 import { supernodeInterventions } from '../../intervention/supernodes.ts';
@@ -12,6 +14,7 @@ import type { Session } from '../session.ts';
 export interface CheckedInterventions {
   readonly resolved: readonly ResolvedIntervention[];
   readonly freeze: Freeze;
+  readonly heads: HeadChanges;
 }
 
 type Listener = CommonOptions['onProgress'];
@@ -46,6 +49,8 @@ export function checkInterventions(
     }
   }
   for (const one of choice.interventions ?? []) all.push(one);
+  const { renormalize = false } = choice;
+  const changes = resolveHeads(choice.heads ?? [], session.replacement.model.config, n_pos);
   const resolved = resolveInterventions(all, { featureCounts, n_pos, n_generated });
   const lost = overruled(resolved);
   for (const one of lost.slice(0, MOST_WARNINGS)) {
@@ -56,15 +61,17 @@ export function checkInterventions(
     onProgress?.({ kind: 'warning', message: `and ${lost.length - MOST_WARNINGS} more are named twice` });
   }
   warnOutside(session, resolved, freeze, onProgress);
-  return { resolved, freeze };
+  return { resolved, freeze, heads: { changes, renormalize } };
 }
 
 /** Fetches what the interventions need. Dispose it, or take it with `using`. */
 export async function planInterventions(
   session: Session,
-  { resolved }: CheckedInterventions,
+  { resolved, heads }: CheckedInterventions,
 ): Promise<InterventionPlan> {
-  return await session.stopwatch.time('plan', () => InterventionPlan.of(session.replacement, resolved));
+  return await session.stopwatch.time('plan', () =>
+    InterventionPlan.of(session.replacement, resolved, heads),
+  );
 }
 
 export function frozenResult({ constrained, patterns }: Freeze): FrozenResult {

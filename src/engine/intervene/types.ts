@@ -1,6 +1,7 @@
 /** Engine, verb `intervene`: types of requests and results. */
 import type { Arithmetic, Device } from '../../backend/backend.ts';
 import type { FreezeOptions } from '../../intervention/freeze.ts';
+import type { HeadChange } from '../../intervention/head-change.ts';
 import type { Change, Intervention } from '../../intervention/intervention.ts';
 import type { ScaledSupernode } from '../../intervention/supernodes.ts';
 import type { Sweep } from '../../intervention/text-form.ts';
@@ -22,6 +23,10 @@ export interface InterventionChoice extends FreezeOptions {
   readonly interventions?: readonly Intervention[] | undefined;
   /** Come before `interventions`. */
   readonly supernodes?: readonly ScaledSupernode[] | undefined;
+  /** Entries of attention patterns that are scaled. */
+  readonly heads?: readonly HeadChange[] | undefined;
+  /** Changed rows of patterns add up to what they added up to before. Default: they stay as the changes leave them. */
+  readonly renormalize?: boolean | undefined;
 }
 
 /** Expectations; the exit code is 6 if one is not met. */
@@ -110,10 +115,30 @@ export interface EffectResult {
   readonly kl_divergence: number;
 }
 
+/** An effect of the changed heads on a logit before the cap, relative to the mean over the vocabulary. */
+export interface HeadEffectResult {
+  readonly token_id: number;
+  readonly text: string;
+  /** By the linear model, in which everything else is held fixed: the sum of the effects of the entries. */
+  readonly predicted: number;
+  /** As the changed pass has it. */
+  readonly change: number;
+}
+
+/** Changed heads; positions from the start, null for all. */
+export interface HeadsChangeResult {
+  readonly changes: readonly HeadChange[];
+  readonly renormalize: boolean;
+  /** Of the tokens in `changes`, in their order; null where features were changed too, which the prediction does not know. */
+  readonly effects: readonly HeadEffectResult[] | null;
+}
+
 export interface InterveneResult extends Computed, FrozenResult, EffectResult {
   readonly tokens: readonly TokenResult[];
   /** Activation in the original pass, and the value asked for. */
   readonly interventions: readonly FeatureChangeResult[];
+  /** Present when heads were changed. */
+  readonly heads?: HeadsChangeResult;
   /** Of the tokens in either `top`, the most likely one after the change first. */
   readonly changes: readonly TokenChangeResult[];
   /** Over all positions and tokens. */

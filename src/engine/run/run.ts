@@ -3,7 +3,8 @@ import { ExpectationError } from '../../errors.ts';
 import { writeSafetensors } from '../../formats/safetensors-writer.ts';
 import type { Tensor, Tensor2D } from '../../backend/backend.ts';
 import { checkTokens } from '../../model/check-tokens.ts';
-import { matchHooks, type HookName } from '../../model/hooks.ts';
+import type { TransformerConfig } from '../../model/config.ts';
+import { blockHook, matchHooks, type HookName } from '../../model/hooks.ts';
 import { BEFORE_UNEMBEDDING, lastLogits } from '../../model/logit-blocks.ts';
 import type { ForwardResult, Transformer } from '../../model/transformer.ts';
 import type { ActiveFeatures } from '../../replacement/replacement-model.ts';
@@ -47,11 +48,14 @@ export async function runIn(session: Session, request: RunRequest): Promise<RunR
   const chat = noteChat(input, tokens, tokenizer, request.onProgress);
   const noted = notePrompts([{ input, tokens }], session.prompts, request.onProgress);
   const saved = request.saveActivations;
+  const { savePatterns } = request;
+  const patterns = new Set(savePatterns === undefined ? [] : hooksOfPatterns(replacement.model.config));
   const { model } = replacement;
   const options = {
     ...(request.signal && { signal: request.signal }),
     logits: 'none' as const,
-    capture: (name: HookName): boolean => name === BEFORE_UNEMBEDDING || (names?.has(name) ?? false),
+    capture: (name: HookName): boolean =>
+      name === BEFORE_UNEMBEDDING || patterns.has(name) || (names?.has(name) ?? false),
   };
   request.onProgress?.({
     kind: 'progress',
@@ -87,6 +91,8 @@ export async function runIn(session: Session, request: RunRequest): Promise<RunR
   }
   const files: SavedFileResult[] = [];
   if (saved && names) files.push(await saveActivations(saved.file, names, result, model, request.signal));
+  if (savePatterns !== undefined)
+    files.push(await saveActivations(savePatterns, patterns, result, model, request.signal));
   if (request.saveFeatures !== undefined && features)
     files.push(await saveFeatures(request.saveFeatures, features));
 
@@ -146,6 +152,10 @@ function prepare(
       matchHooks(saved.names.length > 0 ? saved.names : ['*'], config, [LOGITS], set.feature_output_hook),
     expectedIds: (request.expect ?? []).map((text) => prompts.tokenizer.singleToken(text)),
   };
+}
+
+function hooksOfPatterns({ n_layers }: TransformerConfig): HookName[] {
+  return Array.from({ length: n_layers }, (_, layer) => blockHook(layer, 'attn.hook_pattern'));
 }
 
 /** The k strongest features of each position, by position, then by activation. */

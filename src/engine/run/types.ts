@@ -17,6 +17,8 @@ export interface RunRequest extends CommonOptions {
   readonly expectProbability?: number | undefined;
   /** Hook values to a safetensors file; `names` are hook names or patterns with `*`, empty: all. */
   readonly saveActivations?: { readonly file: string; readonly names: readonly string[] } | undefined;
+  /** Attention patterns of all layers to a safetensors file. */
+  readonly savePatterns?: string | undefined;
   /** All active features to a safetensors file. */
   readonly saveFeatures?: string | undefined;
   /** Later passes that are timed after the first one. */

@@ -1,7 +1,7 @@
 /** Engine, verb `graph validate`: features of a graph are switched off in the model, one by one, and compared with the graph. */
 import { UsageError } from '../../errors.ts';
 import { readGraph } from '../../graph/files.ts';
-import type { Graph, SourceReference } from '../../graph/graph.ts';
+import type { Graph } from '../../graph/graph.ts';
 import { selectNodes } from '../../graph/select.ts';
 import { topFeatures, type TopFeature } from '../../graph/top.ts';
 import { plannedChanges } from '../../intervention/compare.ts';
@@ -13,7 +13,7 @@ import { softmax } from '../../model/logits.ts';
 import type { HookName } from '../../model/hooks.ts';
 import type { ForwardResult } from '../../model/transformer.ts';
 import { frozenResult } from '../intervene/prepare.ts';
-import { USUAL_PROMPT } from '../../tokenizer/bos.ts';
+import { checkFits, graphSubject, ignoredPositions } from '../graph-subject.ts';
 import { openSession, type Session } from '../session.ts';
 import { peakRssBytes } from '../stopwatch.ts';
 import { predictAblation } from './prediction.ts';
@@ -35,20 +35,8 @@ const SAME_ACTIVATION = 1e-2;
 export async function validate(request: ValidateRequest): Promise<ValidateResult> {
   const graph = await readGraph(request.file);
   const target = targetNode(graph, request.target);
-  const { model, transcoders } = graph.provenance;
-  const subject = {
-    ...request,
-    model: request.model ?? (request.transcoders === undefined ? sourceName(model) : undefined),
-    transcoders: request.transcoders ?? sourceName(transcoders),
-  };
-  using session = await openSession(subject, { n_ignored: ignoredPositions(graph) });
+  using session = await openSession(graphSubject(graph, request), { n_ignored: ignoredPositions(graph) });
   return await validateIn(session, graph, target, request);
-}
-
-/** Of the graph, whatever the model is called now. */
-function ignoredPositions({ provenance: { options } }: Graph): number {
-  const recorded = options['ignored_positions'];
-  return typeof recorded === 'number' ? recorded : USUAL_PROMPT.n_ignored;
 }
 
 /** As `validate`, in a session that is loaded already. @param target node of a logit */
@@ -163,21 +151,6 @@ export async function readTarget(
     logit: logits[tokenId]!,
     probability: softmax(logits)[tokenId]!,
   };
-}
-
-/** As `--model` takes it, at the revision that the graph was made with. */
-function sourceName({ name, revision }: SourceReference): string {
-  return revision === null ? name : `${name}@${revision}`;
-}
-
-function checkFits({ replacement, description }: Session, { layout }: Graph): void {
-  const { n_layers } = replacement.model.config;
-  if (layout.n_layers === n_layers) return;
-  throw new UsageError({
-    code: 'other_model',
-    message: `the graph was made with a model of ${layout.n_layers} layers; ${description.model} has ${n_layers}`,
-    hint: 'Name the model and the set that the graph was made with: --model, --transcoders.',
-  });
 }
 
 export function checkIsToken(tokenId: number, d_vocab: number): void {

@@ -1,0 +1,197 @@
+/** Attention: the walk back from targets of edges, with attention and with all attention cut. */
+import * as tf from '@tensorflow/tfjs-core';
+import type { Tensor2D, Tensor3D } from '../backend/backend.ts';
+import type { AttentionMap } from '../attribution/attention-map.ts';
+import { featureStarts } from '../attribution/backward.ts';
+import { planBatches } from '../attribution/batches.ts';
+import { atPositions, startBelowPost, walkBack, type RowStart } from '../attribution/walk.ts';
+import { FEATURE_FIELDS } from '../graph/graph.ts';
+import type { TracedPrompt } from './traced-prompt.ts';
+
+/** Targets that are walked together. */
+export interface TargetBatch {
+  readonly n: number;
+  /** Which of the targets asked for each row is. */
+  readonly targets: Int32Array;
+  /** Positions that they can reach. */
+  readonly n_pos: number;
+  /** Positions that they read, [n]. */
+  readonly positions: Int32Array;
+  /** Features: indices into the active ones. Else vectors at the output of the final norm, [n, d_model], which stay the caller's. */
+  readonly features: Int32Array | null;
+  readonly vectors: Tensor2D | null;
+}
+
+/** Gradients at what heads of a layer take; all stays the walk's. */
+export interface HeadQueries {
+  /** [n_pos, n, n_heads · d_head] */
+  readonly all: Tensor3D;
+  /** With attention cut, at the targets' positions, [n, n_heads · d_head]. */
+  readonly cut: Tensor2D;
+}
+
+export interface TargetVisitor {
+  heads(layer: number, attention: AttentionMap, queries: HeadQueries): Promise<void>;
+  /** With attention cut, at the feature output of a layer: the first rows, [n, d_model]. */
+  cutOutput?(layer: number, g: Tensor2D): Promise<void>;
+  /** With attention cut, at the embedding, [n, d_model]. */
+  cutEmbedding?(g: Tensor2D): Promise<void>;
+}
+
+/** Logit targets, whose vectors [n, d_model] are read at the last position. They stay the caller's. */
+export function logitBatch(prompt: TracedPrompt, vectors: Tensor2D): TargetBatch {
+  const n = vectors.shape[0];
+  return {
+    n,
+    targets: Int32Array.from({ length: n }, (_, i) => i),
+    n_pos: prompt.n_pos,
+    positions: new Int32Array(n).fill(prompt.n_pos - 1),
+    features: null,
+    vectors,
+  };
+}
+
+/** Features as targets, in batches. @param features indices into the active features, each once */
+export function featureBatches(
+  { pass, linear }: TracedPrompt,
+  features: Int32Array,
+  batchSize: number,
+): TargetBatch[] {
+  const placeOf = new Map(Array.from(features, (feature, i) => [feature, i]));
+  return planBatches(pass.features, features, batchSize, linear.d_model).map((batch) => ({
+    n: batch.features.length,
+    targets: batch.features.map((feature) => placeOf.get(feature)!),
+    n_pos: batch.n_pos,
+    positions: batch.features.map((feature) => pass.features.indices[FEATURE_FIELDS * feature + 1]!),
+    features: batch.features,
+    vectors: null,
+  }));
+}
+
+/** Takes a batch back to the embedding. Rows are in the order of the batch. */
+export async function walkTargets(
+  prompt: TracedPrompt,
+  batch: TargetBatch,
+  visitor: TargetVisitor,
+): Promise<void> {
+  const { linear, pass, replacement, signal } = prompt;
+  const cut = new CutRows(prompt, batch.positions, visitor);
+  try {
+    const starts = batch.features
+      ? await featureStarts({ linear, pass, replacement }, { features: batch.features })
+      : [await logitStart(prompt, batch, visitor)];
+    await walkBack({ linear, n_pos: batch.n_pos, signal }, starts, {
+      output: (layer) => cut.throughOutput(layer),
+      async heads(layer, attention, { underWay, started, start }) {
+        const queries = cut.queries(attention, batch, underWay, started);
+        try {
+          if (queries) await visitor.heads(layer, attention, queries);
+        } finally {
+          queries?.all.dispose();
+          queries?.cut.dispose();
+        }
+        cut.throughAttention(start);
+        if (layer > 0) return false;
+        await cut.end(); // the embedding is read without attention alone
+        return true;
+      },
+      embedding: () => Promise.resolve(),
+    });
+  } finally {
+    cut[Symbol.dispose]();
+  }
+}
+
+async function logitStart(
+  { linear, replacement }: TracedPrompt,
+  { vectors, positions }: TargetBatch,
+  visitor: TargetVisitor,
+): Promise<RowStart> {
+  const top = replacement.model.config.n_layers - 1;
+  const g = linear.fromFinalNorm(vectors!);
+  return await startBelowPost(linear, top, positions[0]!, g, async (output) =>
+    visitor.cutOutput?.(top, output),
+  );
+}
+
+/** Rows without attention, [n, d_model]: they stay at their positions. */
+class CutRows implements Disposable {
+  private readonly prompt: TracedPrompt;
+  private readonly positions: Int32Array;
+  private readonly visitor: TargetVisitor;
+  /** Of the rows under way, at hook_attn_out of the layer, then at hook_resid_pre. */
+  private g: Tensor2D | undefined;
+  /** In a parallel block, what goes back through the skip of the layer. */
+  private beside: Tensor2D | undefined;
+
+  constructor(prompt: TracedPrompt, positions: Int32Array, visitor: TargetVisitor) {
+    this.prompt = prompt;
+    this.positions = positions;
+    this.visitor = visitor;
+  }
+
+  async throughOutput(layer: number): Promise<void> {
+    const { linear } = this.prompt;
+    const g = this.g!;
+    const positions = this.positions.subarray(0, g.shape[0]);
+    const output = linear.toFeatureOutputEach(layer, positions, g);
+    try {
+      await this.visitor.cutOutput?.(layer, output);
+      using skip = await linear.skip(layer);
+      if (!skip) return;
+      const added = skip.backEach(positions, output);
+      if (linear.isParallel) this.beside = added;
+      else {
+        this.g = tf.add(g, added);
+        g.dispose();
+        added.dispose();
+      }
+    } finally {
+      output.dispose();
+    }
+  }
+
+  /** Of all rows that are above the attention of a layer; undefined where there is none. Belongs to the caller. */
+  queries(
+    attention: AttentionMap,
+    { n_pos }: TargetBatch,
+    underWay: Tensor3D | undefined,
+    started: Tensor2D | undefined,
+  ): HeadQueries | undefined {
+    if (!underWay && !started) return undefined;
+    const { g, positions } = this;
+    return tf.tidy(() => {
+      const first = underWay?.shape[1] ?? 0;
+      const placed = started
+        ? [atPositions(positions.subarray(first, first + started.shape[0]), n_pos, started)]
+        : [];
+      return {
+        all: tf.concat<Tensor3D>([...(underWay ? [underWay] : []), ...placed], 1),
+        cut: tf.concat<Tensor2D>([...(g ? [attention.queries(g)] : []), ...(started ? [started] : [])]),
+      };
+    });
+  }
+
+  throughAttention(start: RowStart | undefined): void {
+    const { g, beside } = this;
+    this.g = tf.tidy(() => {
+      const parts = [
+        ...(g ? [beside ? tf.add<Tensor2D>(g, beside) : g.clone()] : []),
+        ...(start ? [start.beside ? tf.add<Tensor2D>(start.g, start.beside) : start.g.clone()] : []),
+      ];
+      return tf.concat<Tensor2D>(parts);
+    });
+    g?.dispose();
+    beside?.dispose();
+    this.beside = undefined;
+  }
+
+  async end(): Promise<void> {
+    if (this.g) await this.visitor.cutEmbedding?.(this.g);
+  }
+
+  [Symbol.dispose](): void {
+    this.g?.dispose();
+    this.beside?.dispose();
+  }
+}

@@ -1,0 +1,38 @@
+/** Engine: the model and set that a graph file names, for verbs that go on from a graph. */
+import { UsageError } from '../errors.ts';
+import type { Graph, SourceReference } from '../graph/graph.ts';
+import { USUAL_PROMPT } from '../tokenizer/bos.ts';
+import type { CommonOptions } from './request.ts';
+import type { Session } from './session.ts';
+
+/** The request with what the graph names, unless it names another model or set itself. */
+export function graphSubject<Request extends CommonOptions>(graph: Graph, request: Request): Request {
+  const { model, transcoders } = graph.provenance;
+  return {
+    ...request,
+    model: request.model ?? (request.transcoders === undefined ? sourceName(model) : undefined),
+    transcoders: request.transcoders ?? sourceName(transcoders),
+  };
+}
+
+/** Of the graph, whatever the model is called now. */
+export function ignoredPositions({ provenance: { options } }: Graph): number {
+  const recorded = options['ignored_positions'];
+  return typeof recorded === 'number' ? recorded : USUAL_PROMPT.n_ignored;
+}
+
+/** As `--model` takes it, at the revision that the graph was made with. */
+function sourceName({ name, revision }: SourceReference): string {
+  return revision === null ? name : `${name}@${revision}`;
+}
+
+/** Throws `UsageError` for a graph of another depth. */
+export function checkFits({ replacement, description }: Session, { layout }: Graph): void {
+  const { n_layers } = replacement.model.config;
+  if (layout.n_layers === n_layers) return;
+  throw new UsageError({
+    code: 'other_model',
+    message: `the graph was made with a model of ${layout.n_layers} layers; ${description.model} has ${n_layers}`,
+    hint: 'Name the model and the set that the graph was made with: --model, --transcoders.',
+  });
+}
