@@ -24,6 +24,7 @@ const WIDER = [
   'test/cli/intervene.test',
   'test/cli/layouts',
   'test/cli/usage',
+  'test/attention',
   'test/evaluation',
   'test/trainer',
   'test/training',

@@ -27,6 +27,7 @@ import {
   folder,
   LAYOUT_FIXTURES,
   prompts,
+  IS_FULL,
   setsOf,
   type Fixture,
 } from '../support/golden.ts';
@@ -36,15 +37,16 @@ const MODELS = path.join(import.meta.dirname, '../fixtures/transformers');
 const ALONE = readdirSync(MODELS, { withFileTypes: true }).flatMap((entry) =>
   entry.isDirectory() ? [entry.name] : [],
 );
+/** In `npm test` the first set of each family on one engine; the others differ from it in parts that golden data cover. */
 const SETS = [...FIXTURES, ...FAMILIES, ...LAYOUT_FIXTURES].flatMap((fixture) =>
-  setsOf(fixture).map((set): [Fixture, string] => [fixture, set]),
+  (IS_FULL ? setsOf(fixture) : setsOf(fixture).slice(0, 1)).map((set): [Fixture, string] => [fixture, set]),
 );
 /** Of sums of float32 products, relative to what is summed. */
 const TOLERANCE = 1e-5;
 const N_HEADS = 6;
 const N_LINKS = 12;
 
-describe.each(TEST_DEVICES)('sums of sources on %s', (device) => {
+describe.each(IS_FULL ? TEST_DEVICES : TEST_DEVICES.slice(0, 1))('sums of sources on %s', (device) => {
   it.each(SETS)('are residual streams, scores and edges of %s %s', async (fixture, set) => {
     await openBackend(device);
     const before = tf.memory().numTensors;
