@@ -6,6 +6,7 @@ import type { ThemeName } from '../../picture/theme.ts';
 import { perform } from '../perform.ts';
 import type { Shell } from '../shell.ts';
 import { collect, probability, wholeNumber } from '../values.ts';
+import { addStudy } from './graph-study.ts';
 import { addValidate } from './graph-validate.ts';
 
 const VIEW_FORMATS = ['graphml', 'dot', 'csv'] as const satisfies readonly ViewFormat[];
@@ -46,6 +47,7 @@ export function addGraph(program: Command, shell: Shell): void {
   addMerge(graph, shell);
   addExport(graph, shell);
   addValidate(graph, shell);
+  addStudy(graph, shell);
 }
 
 function withThresholds(command: Command): Command {
