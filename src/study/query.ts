@@ -14,6 +14,7 @@ export interface QueryTable {
  * DuckDB refuses, `BadFileError` for tables that cannot be read.
  */
 export async function queryTable(database: Database, sql: string, signal?: AbortSignal): Promise<QueryTable> {
+  if (sql.trim() === '') throw notOneQuery('is empty');
   const { StatementType } = await loadDuckDB();
   const { connection } = database;
   signal?.throwIfAborted();
