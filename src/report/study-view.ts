@@ -69,7 +69,7 @@ function cell(value: JsonValue): string {
 export function queryCsv({ columns, rows }: QueryResult): string {
   const fields = (value: JsonValue): string | number | null =>
     value === null || typeof value === 'number' ? value : text(value);
-  return csv([columns.map(({ name }) => name), ...rows.map((row) => row.map(fields))]).trimEnd();
+  return csv([columns.map(({ name }) => name), ...rows.map((row) => row.map(fields))]).replace(/\r\n$/, '');
 }
 
 function text(value: JsonValue): string {
