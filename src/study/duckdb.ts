@@ -1,6 +1,6 @@
 /** Study, DuckDB: the only file that loads it. It is an optional dependency, whose errors become those of tracer here. */
 import type { DuckDBConnection, DuckDBInstance } from '@duckdb/node-api';
-import { ExhaustedError, NotFoundError, type TracerError } from '../errors.ts';
+import { BadFileError, ExhaustedError, NotFoundError, type TracerError } from '../errors.ts';
 import { messageOf } from '../formats/system-errors.ts';
 
 export type { DuckDBAppender, DuckDBConnection, DuckDBType, DuckDBValue } from '@duckdb/node-api';
@@ -51,6 +51,23 @@ export class Database implements Disposable {
       await this.connection.run(sql);
     } catch (cause) {
       throw exhaustion(cause) ?? cause;
+    }
+  }
+
+  /** Rows of a query of our own. Throws `BadFileError` where a table cannot be read, or is not as it should be. */
+  async rows(sql: string): Promise<unknown[][]> {
+    try {
+      return (await this.connection.runAndReadAll(sql)).getRowsJS();
+    } catch (cause) {
+      throw (
+        exhaustion(cause) ??
+        new BadFileError({
+          code: 'bad_study',
+          message: `the tables of the study cannot be read: ${messageOf(cause)}`,
+          hint: 'Collect the graphs again.',
+          cause,
+        })
+      );
     }
   }
 

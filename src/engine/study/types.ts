@@ -2,6 +2,8 @@
 import type { PruneOptions } from '../../graph/prune.ts';
 import type { MetadataColumn } from '../../study/metadata-columns.ts';
 import type { QueryTable } from '../../study/query.ts';
+import type { Difference } from '../../study/contrast.ts';
+import type { Recurrence } from '../../study/common.ts';
 import type { CommonOptions } from '../request.ts';
 import type { SavedFileResult } from '../result.ts';
 
@@ -42,4 +44,124 @@ export interface QueryRequest extends Watched {
 export interface QueryResult extends QueryTable {
   readonly study: string;
   readonly n_rows: number;
+}
+
+/** The only definition of these defaults. */
+export const STUDY_DEFAULTS = {
+  /** Features, and links, that are listed. */
+  top: 10,
+  /** Divisions of a permutation test: the smallest p-value is then 1 / 2001. */
+  permutations: 2000,
+  seed: 1,
+  /** Of a whole family of tests. */
+  level: 0.05,
+  /** Clustering takes time with the third power of it: 4 s. */
+  mostClustered: 1000,
+} as const;
+
+/** Parts of the requests of all questions. */
+export interface StudyRequest extends Watched, Pick<CommonOptions, 'cacheDir'> {
+  readonly study: string;
+  /** Only graphs that fulfil this condition, in SQL over the columns of `graphs`. */
+  readonly where?: string | undefined;
+  /** Features, and links, that are listed. */
+  readonly top?: number | undefined;
+  /** Picture to write. */
+  readonly svg?: string | undefined;
+}
+
+export interface NamedFeature {
+  readonly layer: number;
+  readonly feature: number;
+  /** Of its page, where that is on the disk. */
+  readonly label: string | null;
+}
+
+/** Ends are features (`1/392`), `token` or `answer`. */
+export interface NamedLink {
+  readonly source: string;
+  readonly target: string;
+}
+
+export interface CommonRequest extends StudyRequest {
+  /** A column of the list of prompts, or of `graphs`; left out: all graphs are one group. */
+  readonly by?: string | undefined;
+}
+
+export interface CommonGroup {
+  /** Null where all graphs are one group. */
+  readonly group: string | null;
+  readonly n_graphs: number;
+  /** In any of its graphs. */
+  readonly n_features: number;
+  readonly n_links: number;
+  readonly features: readonly (NamedFeature & Recurrence)[];
+  readonly links: readonly (NamedLink & Recurrence)[];
+}
+
+export interface CommonResult {
+  readonly study: string;
+  readonly by: string | null;
+  readonly groups: readonly CommonGroup[];
+  /** Graphs without a value in the column. */
+  readonly n_without_group: number;
+  readonly files: readonly SavedFileResult[];
+}
+
+export interface ContrastRequest extends StudyRequest {
+  /** Two values of the column `by`, or two conditions. */
+  readonly groups:
+    | { readonly by?: string | undefined; readonly a: string; readonly b: string }
+    | { readonly whereA: string; readonly whereB: string };
+  readonly permutations?: number | undefined;
+  readonly seed?: number | undefined;
+}
+
+export interface ContrastResult {
+  readonly study: string;
+  readonly by: string | null;
+  readonly a: { readonly name: string; readonly n_graphs: number };
+  readonly b: { readonly name: string; readonly n_graphs: number };
+  readonly permutations: number;
+  readonly seed: number;
+  /** Features and links, which were tested together. */
+  readonly n_tested: number;
+  readonly level: number;
+  /** Whose adjusted p-value is at most `level`. */
+  readonly n_significant: { readonly features: number; readonly links: number };
+  /** The largest statistic first. */
+  readonly features: readonly (NamedFeature & Difference)[];
+  readonly links: readonly (NamedLink & Difference)[];
+  readonly files: readonly SavedFileResult[];
+}
+
+export interface ClusterRequest extends StudyRequest {
+  /** Counts the values of this column in each cluster. */
+  readonly by?: string | undefined;
+  /** Default: from 2 to 10, by the silhouette. */
+  readonly clusters?: number | undefined;
+  /** Chooses the graphs where there are too many. */
+  readonly seed?: number | undefined;
+}
+
+export interface ClusterResult {
+  readonly study: string;
+  readonly by: string | null;
+  /** Graphs that were clustered, of all that were selected. */
+  readonly n_graphs: number;
+  readonly n_selected: number;
+  readonly silhouette: number;
+  readonly clusters: readonly {
+    readonly n_graphs: number;
+    /** The graph that is nearest to the others. */
+    readonly typical: string;
+    readonly groups: readonly { readonly group: string | null; readonly n_graphs: number }[];
+    /** In more of its graphs than of the others, the largest difference first. */
+    readonly features: readonly (NamedFeature & {
+      readonly share: number;
+      readonly share_elsewhere: number;
+    })[];
+    readonly graphs: readonly string[];
+  }[];
+  readonly files: readonly SavedFileResult[];
 }
