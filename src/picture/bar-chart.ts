@@ -19,6 +19,8 @@ export interface Bar {
 export interface BarChart {
   readonly title: string;
   readonly description: string;
+  /** Below the title. */
+  readonly lines?: readonly string[] | undefined;
   /** What the length of a bar is. */
   readonly axis: string;
   readonly sections: readonly { readonly title: string; readonly bars: readonly Bar[] }[];
@@ -31,12 +33,14 @@ const PIXELS = {
   label: 330,
   note: 190,
   right: 16,
-  top: 56,
+  title: 44,
+  line: 17,
   row: 22,
   bar: 14,
   bottom: 20,
 } as const;
-const LABEL_LETTERS = 52;
+const LABEL_LETTERS = 44;
+const TITLE_LETTERS = 90;
 const FAINT = 0.35;
 /** Of the colour scales: dark enough for white and black backgrounds. */
 const COLOUR_STEP = STRENGTH_STEPS - 4;
@@ -53,10 +57,19 @@ export function barChartSvg(chart: BarChart, themeName: ThemeName = 'light'): st
   const zero = hasNegative ? (from + to) / 2 : from;
   const scale = most === 0 ? 0 : (to - zero) / most;
   const content: string[] = [
-    `<text x="16" y="24" font-size="15" font-weight="600">${xmlText(chart.title)}</text>`,
-    `<text x="${round(zero)}" y="44" font-size="12" fill="${theme.muted}">${xmlText(chart.axis)}</text>`,
+    `<text x="16" y="24" font-size="15" font-weight="600">${xmlText(shownLabel(chart.title, TITLE_LETTERS))}</text>`,
   ];
-  let y = PIXELS.top;
+  let y = PIXELS.title;
+  for (const line of chart.lines ?? []) {
+    content.push(`<text x="16" y="${y}" font-size="12">${xmlText(shownLabel(line, TITLE_LETTERS))}</text>`);
+    y += PIXELS.line;
+  }
+  const anchor = hasNegative ? 'middle' : 'start';
+  content.push(
+    `<text x="${round(zero)}" y="${y}" font-size="12" text-anchor="${anchor}" fill="${theme.muted}">${xmlText(chart.axis)}</text>`,
+  );
+  y += PIXELS.bar;
+  const top = y;
   for (const { title, bars: own } of chart.sections) {
     content.push(`<text x="16" y="${y + PIXELS.bar}" font-weight="600">${xmlText(title)}</text>`);
     y += PIXELS.row;
@@ -67,7 +80,7 @@ export function barChartSvg(chart: BarChart, themeName: ThemeName = 'light'): st
     y += PIXELS.row / 2;
   }
   content.push(
-    `<line x1="${round(zero)}" y1="${PIXELS.top}" x2="${round(zero)}" y2="${round(y)}" stroke="${theme.muted}"/>`,
+    `<line x1="${round(zero)}" y1="${top}" x2="${round(zero)}" y2="${round(y)}" stroke="${theme.muted}"/>`,
   );
   const { title, description } = chart;
   return svgDocument({ width: PIXELS.width, height: y + PIXELS.bottom, theme, title, description, content });

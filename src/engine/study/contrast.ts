@@ -96,7 +96,7 @@ function checkSides(a: Side, b: Side): void {
   });
 }
 
-/** Those that were tested, the largest statistic first; of equal ones that of the larger difference. */
+/** Those that were tested, the smallest adjusted p-value first; of equal ones the largest difference. */
 function sorted<T>(
   measured: readonly T[],
   found: readonly (Difference | undefined)[],
@@ -108,7 +108,7 @@ function sorted<T>(
     })
     .sort(
       ({ difference: x }, { difference: y }) =>
-        Math.abs(y.statistic) - Math.abs(x.statistic) || Math.abs(y.difference) - Math.abs(x.difference),
+        x.p_adjusted - y.p_adjusted || Math.abs(y.difference) - Math.abs(x.difference),
     );
 }
 
@@ -121,9 +121,10 @@ function pictureOf({ study, a, b, features, links, level }: Omit<ContrastResult,
       isStrong: one.p_adjusted <= level,
     }));
   return barChartSvg({
-    title: `${a.name} (${a.n_graphs} graphs) against ${b.name} (${b.n_graphs}) in ${study}`,
+    title: `Contrast in ${study}`,
+    lines: [`A: ${a.name}, ${a.n_graphs} graphs`, `B: ${b.name}, ${b.n_graphs} graphs`],
     description: `Difference of mean influence; faint where its adjusted p-value is above ${level}.`,
-    axis: `← more in ${b.name}   difference of mean influence   more in ${a.name} →`,
+    axis: '← more in B · difference of mean influence · more in A →',
     sections: [
       { title: 'Features', bars: bars(features) },
       { title: 'Links', bars: bars(links) },

@@ -129,7 +129,7 @@ export interface ContrastResult {
   readonly level: number;
   /** Whose adjusted p-value is at most `level`. */
   readonly n_significant: { readonly features: number; readonly links: number };
-  /** The largest statistic first. */
+  /** The smallest adjusted p-value first, then the largest difference. */
   readonly features: readonly (NamedFeature & Difference)[];
   readonly links: readonly (NamedLink & Difference)[];
   readonly files: readonly SavedFileResult[];
