@@ -1,12 +1,19 @@
-/** Views of the questions about a study: `graph common`, `contrast` and `cluster`. */
-import type { ClusterResult, CommonResult, ContrastResult, NamedFeature } from '../engine/study/types.ts';
+/** Views of the questions about a study: `graph common`, `contrast`, `cluster` and `circuit`. */
+import type {
+  CircuitResult,
+  ClusterResult,
+  CommonResult,
+  ContrastResult,
+  NamedFeature,
+} from '../engine/study/types.ts';
 import type { SavedFileResult } from '../engine/result.ts';
 import type { Difference } from '../study/contrast.ts';
+import type { Holdout } from '../study/holdout.ts';
 import type { Recurrence } from '../study/common.ts';
 import { formatAmount, formatBytes, formatCount, formatDecimal, NO_NUMBER } from './numbers.ts';
 import type { Screen } from './screen.ts';
 import { facts, sections, table, type Cell, type Column } from './table.ts';
-import { printable } from './text.ts';
+import { printable, visibleToken } from './text.ts';
 
 const right = 'right' as const;
 const MOST_GROUPS = 5;
@@ -134,6 +141,71 @@ export function clusterView(result: ClusterResult, screen: Screen): string {
     screen,
   );
   return sections([...parts, [null, closing], ...written(result.files, screen)], screen);
+}
+
+export function circuitView(result: CircuitResult, screen: Screen): string {
+  const { group, by, holdout } = result;
+  const columns: Column[] = [
+    { title: 'feature' },
+    { title: 'place', align: right },
+    { title: 'token' },
+    { title: 'graphs', align: right },
+    { title: 'influence', align: right },
+    { title: 'label' },
+  ];
+  const rows = result.features.map((one) => [
+    ...[
+      name(one),
+      String(one.place),
+      visibleToken(one.token),
+      percent(one.share),
+      formatDecimal(one.influence),
+    ],
+    label(one),
+  ]);
+  const about = facts(
+    [
+      ['circuit', `${formatAmount(result.n_features, 'feature')}, ${formatAmount(result.n_links, 'link')}`],
+      ['found in', formatAmount(result.n_graphs, 'graph')],
+      ...(group === null ? [] : [['group', printable(`${by} ${group}`)] as const]),
+      ['in at least', `${percent(result.share)} of the graphs, places counted from the ${result.align}`],
+      ['replacement', `${formatDecimal(result.scores.replacement)} (mean of the graphs)`],
+      ['completeness', `${formatDecimal(result.scores.completeness)} (mean of the graphs)`],
+    ],
+    screen,
+  );
+  return sections(
+    [
+      [null, about],
+      ['Strongest features', table(columns, rows, screen)],
+      ['On held-out graphs', holdout && holdoutFacts(holdout, result.seed, screen)],
+      ...written(result.files, screen),
+    ],
+    screen,
+  );
+}
+
+function holdoutFacts(holdout: Holdout, seed: number | null, screen: Screen): string {
+  const { recovered, carried } = holdout;
+  const share = (value: number | null): string => (value === null ? NO_NUMBER : percent(value));
+  return facts(
+    [
+      ['graphs', `${formatCount(holdout.n_held_out)} (seed ${seed})`],
+      [
+        'recovered',
+        recovered === null
+          ? NO_NUMBER
+          : `${percent(recovered.value)} (95 %: ${percent(recovered.interval[0])} to ${percent(recovered.interval[1])}) of what all features carry beyond none`,
+      ],
+      ['where it was found', share(holdout.recovered_found_on)],
+      ['random features', share(holdout.recovered_random)],
+      [
+        'carried from tokens',
+        `${formatDecimal(carried.circuit)} by the circuit, ${formatDecimal(carried.all)} by all features, ${formatDecimal(carried.none)} by none`,
+      ],
+    ],
+    screen,
+  );
 }
 
 /** The adjusted one. */

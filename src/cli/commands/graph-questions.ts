@@ -1,10 +1,11 @@
-/** `tracer graph common`, `contrast` and `cluster`: questions about a study. No model is loaded. */
-import type { Command } from 'commander';
+/** `tracer graph common`, `contrast`, `cluster` and `circuit`: questions about a study. No model is loaded. */
+import { Option, type Command } from 'commander';
 import { UsageError } from '../../errors.ts';
 import { STUDY_DEFAULTS, type ContrastRequest } from '../../engine/study/types.ts';
+import type { Alignment } from '../../study/aligned.ts';
 import { perform } from '../perform.ts';
 import type { Shell } from '../shell.ts';
-import { wholeNumber } from '../values.ts';
+import { probability, wholeNumber } from '../values.ts';
 
 interface QuestionOptions {
   readonly where?: string;
@@ -26,6 +27,7 @@ export function addQuestions(graph: Command, shell: Shell): void {
   addCommon(graph, shell);
   addContrast(graph, shell);
   addCluster(graph, shell);
+  addCircuit(graph, shell);
 }
 
 /** The options that all questions have. */
@@ -146,6 +148,66 @@ function addCluster(graph: Command, shell: Shell): void {
       const { clusters, seed } = options;
       const result = await cluster({ ...selectionOf(options, study, shell), clusters, seed, cacheDir });
       return { data: result, view: (screen) => clusterView(result, screen) };
+    }),
+  );
+}
+
+interface CircuitOptions extends QuestionOptions {
+  readonly group?: string;
+  readonly share: number;
+  readonly align: Alignment;
+  readonly output?: string;
+  readonly holdout?: number;
+  readonly seed: number;
+}
+
+const CIRCUIT_HELP = `
+The graph file has the features, errors and links that are at the same place in at least --share of the graphs.
+With --holdout it is found in a part of the graphs and tried on the others.
+
+Example:
+  $ tracer graph circuit study --group South --holdout 0.5 --output south.safetensors`;
+
+const ALIGNMENTS = ['end', 'start'] as const satisfies readonly Alignment[];
+
+function addCircuit(graph: Command, shell: Shell): void {
+  const command = withSelection(graph.command('circuit'))
+    .description('the graph of what the graphs of a group have in common')
+    .argument('<study>', 'folder that `graph collect` wrote')
+    .option('--group <value>', 'only graphs with this value of --by')
+    .option('--by <column>', 'column of the list of prompts (default: group)')
+    .option(
+      '--share <p>',
+      'of the graphs, that have to have it',
+      probability('--share'),
+      STUDY_DEFAULTS.share,
+    )
+    .addOption(
+      new Option('--align <end>', 'where positions are counted from')
+        .choices(ALIGNMENTS)
+        .default(STUDY_DEFAULTS.align),
+    )
+    .option('--output <file>', 'graph file to write')
+    .option('--holdout <p>', 'share of the graphs that it is tried on', probability('--holdout'))
+    .option(
+      '--seed <n>',
+      'chooses these, and draws for the interval',
+      wholeNumber('--seed', 0),
+      STUDY_DEFAULTS.seed,
+    )
+    .addHelpText('after', CIRCUIT_HELP);
+  command.action((study: string, options: CircuitOptions) =>
+    perform(shell, command, async ({ common: { cacheDir } }) => {
+      const [{ circuit }, { circuitView }] = await Promise.all([
+        import('../../engine/study/circuit.ts'),
+        import('../../report/questions-view.ts'),
+      ]);
+      const { group, share, align, output, holdout, seed } = options;
+      const result = await circuit({
+        ...selectionOf(options, study, shell),
+        ...{ group, share, align, output, holdout, seed, cacheDir },
+      });
+      return { data: result, view: (screen) => circuitView(result, screen) };
     }),
   );
 }

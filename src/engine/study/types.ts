@@ -2,6 +2,9 @@
 import type { PruneOptions } from '../../graph/prune.ts';
 import type { MetadataColumn } from '../../study/metadata-columns.ts';
 import type { QueryTable } from '../../study/query.ts';
+import type { Alignment } from '../../study/aligned.ts';
+import type { Holdout } from '../../study/holdout.ts';
+import type { GraphScores } from '../../graph/scores.ts';
 import type { Difference } from '../../study/contrast.ts';
 import type { Recurrence } from '../../study/common.ts';
 import type { CommonOptions } from '../request.ts';
@@ -57,6 +60,9 @@ export const STUDY_DEFAULTS = {
   level: 0.05,
   /** Clustering takes time with the third power of it: 4 s. */
   mostClustered: 1000,
+  /** Of the graphs, that have to have a node or a link of a circuit. */
+  share: 0.5,
+  align: 'end',
 } as const;
 
 /** Parts of the requests of all questions. */
@@ -163,5 +169,47 @@ export interface ClusterResult {
     })[];
     readonly graphs: readonly string[];
   }[];
+  readonly files: readonly SavedFileResult[];
+}
+
+export interface CircuitRequest extends StudyRequest {
+  /** A value of the column `by` (default: `group`); left out: all graphs. */
+  readonly group?: string | undefined;
+  readonly by?: string | undefined;
+  /** Of the graphs, that have to have a node or a link. */
+  readonly share?: number | undefined;
+  /** The end from which positions are counted to match nodes. */
+  readonly align?: Alignment | undefined;
+  /** Graph file to write. */
+  readonly output?: string | undefined;
+  /** Share of the graphs on which the circuit is tried instead of being found. */
+  readonly holdout?: number | undefined;
+  /** Chooses these, and draws for intervals. */
+  readonly seed?: number | undefined;
+}
+
+export interface CircuitResult {
+  readonly study: string;
+  readonly by: string | null;
+  readonly group: string | null;
+  readonly share: number;
+  readonly align: Alignment;
+  /** Graphs that it was found in. */
+  readonly n_graphs: number;
+  readonly n_features: number;
+  readonly n_links: number;
+  /** Means over these graphs. */
+  readonly scores: GraphScores;
+  /** The most influential first. */
+  readonly features: readonly (NamedFeature & {
+    /** From the end -1, -2, …, or from the start 0, 1, … */
+    readonly place: number;
+    readonly token: string;
+    readonly n_graphs: number;
+    readonly share: number;
+    readonly influence: number;
+  })[];
+  readonly seed: number | null;
+  readonly holdout: Holdout | null;
   readonly files: readonly SavedFileResult[];
 }
