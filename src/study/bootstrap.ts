@@ -13,7 +13,8 @@ export interface Estimate {
 }
 
 /**
- * @param statistic of prompts, given by their indices below `count`; may be computed of the same prompt several times
+ * @param statistic of prompts, given by their indices below `count`; may be computed of the same prompt several times; the list is
+ * used again for the next draw
  * Null where it is not a number, for all prompts or for some draw.
  */
 export function bootstrap(
@@ -22,11 +23,15 @@ export function bootstrap(
   seed: number,
 ): Estimate | null {
   const random = new Random(seed);
-  const value = statistic(Array.from({ length: count }, (_, i) => i));
-  const drawn = Float64Array.from({ length: RESAMPLES }, () =>
-    statistic(Array.from({ length: count }, () => random.below(count))),
-  ).sort();
-  if (!Number.isFinite(value) || !drawn.every(Number.isFinite)) return null;
+  const indices = Array.from({ length: count }, (_, i) => i);
+  const value = statistic(indices);
+  const drawn = new Float64Array(RESAMPLES);
+  for (let draw = 0; draw < RESAMPLES; draw++) {
+    for (let i = 0; i < count; i++) indices[i] = random.below(count);
+    drawn[draw] = statistic(indices);
+  }
+  drawn.sort();
+  if (!Number.isFinite(value) || !drawn.every((one) => Number.isFinite(one))) return null;
   const [low, high] = TAILS.map((tail) => quantileSorted(drawn as unknown as number[], tail));
   return { value, interval: [low!, high!] };
 }

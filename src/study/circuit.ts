@@ -10,7 +10,7 @@ import {
   type AlignedToken,
 } from './aligned.ts';
 
-/** Stands for a token or an answer that is not the same in all graphs. */
+/** Stands for a token or an answer that is not the same in as many graphs as a node has to be in. */
 const VARIES = '(varies)';
 /** A share of a number of graphs is not exact. */
 const ROUNDING = 1e-9;
@@ -114,8 +114,8 @@ function graphOf({ aligned, kept, links, features, tokens }: Parts, options: Cir
   for (const { source, target, weight } of links) {
     edges[layout.rowOfNode(nodeOf.get(target)!) * layout.n_nodes + nodeOf.get(source)!] = weight;
   }
-  const answer = answerOf(aligned, vocabulary_size);
-  const token_strings = tokens.map((one) => (one.length === 1 ? one[0]!.token : VARIES));
+  const answer = answerOf(aligned, options);
+  const token_strings = tokens.map((one) => usual(one, options.share));
   const graph: Graph = {
     layout,
     edges,
@@ -137,9 +137,17 @@ function graphOf({ aligned, kept, links, features, tokens }: Parts, options: Cir
   return { ...graph, node_influence: Float32Array.from(nodeInfluence(graph)) };
 }
 
-/** The token where it is the same in all graphs; else a direction that is no token, as custom ones are. */
-function answerOf({ answers }: AlignedGraphs, vocabulary_size: number | null) {
+/** The token that recurs, in the graphs that have the place. */
+function usual(tokens: readonly Omit<AlignedToken, 'place'>[], share: number): string {
+  const total = tokens.reduce((sum, { n_graphs }) => sum + n_graphs, 0);
+  const [most] = tokens;
+  return most!.n_graphs >= share * total - ROUNDING ? most!.token : VARIES;
+}
+
+/** The answer that recurs; else a direction that is no token, as custom ones are. */
+function answerOf({ answers }: AlignedGraphs, { share, vocabulary_size }: CircuitOptions) {
   const [most] = answers;
-  if (answers.length === 1) return { token_id: most!.token_id, label: most!.token };
-  return { token_id: vocabulary_size ?? most!.token_id, label: VARIES };
+  const label = usual(answers, share);
+  const isToken = label === most!.token || vocabulary_size === null;
+  return { token_id: isToken ? most!.token_id : vocabulary_size, label };
 }
