@@ -22,6 +22,7 @@ const WIDER = [
   'test/cli/attribute.test',
   'test/cli/intervene.test',
   'test/cli/layouts',
+  'test/cli/study-of-parts',
   'test/cli/usage',
   'test/evaluation',
   'test/trainer',
