@@ -10,6 +10,7 @@ export const ROOMS = [
   'tokenizer',
   'graph',
   'picture',
+  'study',
   'model',
   'transcoder',
   'replacement',
@@ -58,6 +59,9 @@ const PACKAGE_OWNERS = {
   yauzl: ['formats'],
   hyparquet: ['formats'],
   'hyparquet-compressors': ['formats'],
+  '@duckdb/*': ['study'],
+  'simple-statistics': ['study'],
+  'ml-hclust': ['study'],
 };
 
 const roomRules = ROOMS.map((room, place) => ({

@@ -23,6 +23,12 @@ export { generate, generateIn } from './engine/generate/generate.ts';
 export { validate, validateIn } from './engine/validate/validate.ts';
 export { diffFiles, pathsOfFile, pruneFile, scoreFiles, topOfFile } from './engine/graph/graph.ts';
 export { exportFile, mergeFiles } from './engine/graph/export.ts';
+export { collect } from './engine/study/collect.ts';
+export { query } from './engine/study/query.ts';
+export { common } from './engine/study/common.ts';
+export { contrast } from './engine/study/contrast.ts';
+export { cluster } from './engine/study/cluster.ts';
+export { circuit } from './engine/study/circuit.ts';
 export { evaluate, evaluateIn } from './engine/evaluate/evaluate.ts';
 export { mergeTraining } from './engine/train/merge.ts';
 export { train } from './engine/train/train.ts';
@@ -53,6 +59,7 @@ export type { MergeRequest, MergeResult } from './engine/train/merge.ts';
 export type * from './engine/train/types.ts';
 export type * from './engine/features/types.ts';
 export type * from './engine/generate/types.ts';
+export type * from './engine/study/types.ts';
 export type * from './engine/validate/types.ts';
 export {
   BadFileError,

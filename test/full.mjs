@@ -23,6 +23,7 @@ const WIDER = [
   'test/cli/attribute-shards',
   'test/cli/intervene.test',
   'test/cli/layouts',
+  'test/cli/study-of-parts',
   'test/cli/usage',
   'test/attention',
   'test/evaluation',

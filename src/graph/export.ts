@@ -108,7 +108,8 @@ export function nodesToCsv({ nodes }: GraphView): string {
   ]);
 }
 
-function csv(lines: readonly (readonly (string | number | null)[])[]): string {
+/** RFC 4180. */
+export function csv(lines: readonly (readonly (string | number | null)[])[]): string {
   return lines.map((fields) => `${fields.map(csvField).join(',')}\r\n`).join('');
 }
 

@@ -6,6 +6,8 @@ import type { ThemeName } from '../../picture/theme.ts';
 import { perform } from '../perform.ts';
 import type { Shell } from '../shell.ts';
 import { collect, probability, wholeNumber } from '../values.ts';
+import { addQuestions } from './graph-questions.ts';
+import { addStudy } from './graph-study.ts';
 import { addValidate } from './graph-validate.ts';
 
 const VIEW_FORMATS = ['graphml', 'dot', 'csv'] as const satisfies readonly ViewFormat[];
@@ -46,6 +48,8 @@ export function addGraph(program: Command, shell: Shell): void {
   addMerge(graph, shell);
   addExport(graph, shell);
   addValidate(graph, shell);
+  addStudy(graph, shell);
+  addQuestions(graph, shell);
 }
 
 function withThresholds(command: Command): Command {

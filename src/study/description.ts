@@ -1,0 +1,89 @@
+/** Study, `study.json`: what holds for all graphs of a study. */
+import path from 'node:path';
+import * as v from 'valibot';
+import { BadFileError, NotFoundError } from '../errors.ts';
+import { jsonObject } from '../formats/json-object.ts';
+import { parseJson } from '../formats/json.ts';
+import { statIfThere } from '../formats/output-path.ts';
+import { readText } from '../formats/parsed-text.ts';
+import type { Provenance } from '../graph/graph.ts';
+import { TABLE_NAMES, type TableName } from './tables.ts';
+
+export const DESCRIPTION_FILE = 'study.json';
+const FORMAT = 'tracer.study';
+const FORMAT_VERSION = '1';
+/** A line a column of the list of prompts. */
+const LARGEST_BYTES = 2 ** 24;
+
+const source = jsonObject({
+  name: v.string(),
+  revision: v.nullable(v.string()),
+  config_sha256: v.nullable(v.string()),
+});
+const DescriptionSchema = jsonObject({
+  format: v.string(),
+  format_version: v.string(),
+  tracer_version: v.string(),
+  n_graphs: v.number(),
+  /** Of all graphs: features of different sets are unrelated. */
+  model: source,
+  transcoders: source,
+  n_layers: v.pipe(v.number(), v.integer(), v.minValue(1)),
+  vocabulary_size: v.nullable(v.pipe(v.number(), v.integer(), v.minValue(0))),
+  scan: v.string(),
+  /** Columns of the list of prompts by their names in `graphs`. */
+  metadata: v.array(jsonObject({ name: v.string(), column: v.string(), type: v.string() })),
+});
+
+export type StudyDescription = Omit<v.InferOutput<typeof DescriptionSchema>, 'format' | 'format_version'>;
+
+export function descriptionText(description: StudyDescription): string {
+  return `${JSON.stringify({ format: FORMAT, format_version: FORMAT_VERSION, ...description }, null, 2)}\n`;
+}
+
+/** The model and the set that a graph was made with. */
+export function subjectOf({
+  model,
+  transcoders,
+}: Provenance): Pick<StudyDescription, 'model' | 'transcoders'> {
+  const reference = ({ name, revision, config_sha256 }: Provenance['model']) => ({
+    name,
+    revision,
+    config_sha256,
+  });
+  return { model: reference(model), transcoders: reference(transcoders) };
+}
+
+export function tableFile(folder: string, table: TableName): string {
+  return path.join(folder, `${table}.parquet`);
+}
+
+/** Whether a folder with these names in it is a study and nothing else. */
+export function isStudyFolder(names: readonly string[]): boolean {
+  const own = new Set([DESCRIPTION_FILE, ...TABLE_NAMES.map((name) => `${name}.parquet`)]);
+  return names.includes(DESCRIPTION_FILE) && names.every((name) => own.has(name));
+}
+
+/** Throws `NotFoundError` for a folder that is no study, `BadFileError` for a damaged one or another version. */
+export async function readDescription(folder: string): Promise<StudyDescription> {
+  const file = path.join(folder, DESCRIPTION_FILE);
+  for (const needed of [file, ...TABLE_NAMES.map((name) => tableFile(folder, name))]) {
+    if ((await statIfThere(needed))?.isFile()) continue;
+    throw new NotFoundError({
+      code: 'no_study',
+      message: `${folder} is no study: it has no file ${path.basename(needed)}`,
+      hint: 'Make one with `tracer graph collect FOLDERS... --output STUDY`.',
+    });
+  }
+  const { format, format_version, ...description } = parseJson(
+    file,
+    await readText(file, LARGEST_BYTES),
+    DescriptionSchema,
+  );
+  if (format === FORMAT && format_version === FORMAT_VERSION) return description;
+  throw new BadFileError({
+    code: 'study_version',
+    message: `${file} says format ${JSON.stringify(format)}, version ${JSON.stringify(format_version)}; this program reads "${FORMAT}", "${FORMAT_VERSION}"`,
+    hint: 'Collect the graphs again with this program.',
+  });
+}

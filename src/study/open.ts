@@ -1,0 +1,53 @@
+/** Study, reading: the four tables as views of a database that reads nothing else and cannot be changed. */
+import path from 'node:path';
+import { BadFileError } from '../errors.ts';
+import { messageOf } from '../formats/system-errors.ts';
+import { readDescription, tableFile, type StudyDescription } from './description.ts';
+import { Database, exhaustion, firstLine } from './duckdb.ts';
+import { literal, TABLE_NAMES } from './tables.ts';
+
+/** An opened study. Dispose it with `using`. */
+export interface Study extends Disposable {
+  readonly folder: string;
+  readonly description: StudyDescription;
+  readonly database: Database;
+}
+
+/**
+ * Opens a study. One thread unless told: sums then have the same last digits in every run.
+ * Throws `NotFoundError` for a folder that is no study and `BadFileError` for one whose files are damaged.
+ */
+export async function openStudy(folder: string, options: { readonly threads?: number } = {}): Promise<Study> {
+  const description = await readDescription(folder);
+  const database = await Database.open(':memory:', { threads: String(options.threads ?? 1) });
+  try {
+    const files = TABLE_NAMES.map((table) => path.resolve(tableFile(folder, table)));
+    for (const [i, table] of TABLE_NAMES.entries()) await openTable(database, table, files[i]!);
+    // What a query names is not trusted: no other file, no network, no extension, and none of this can be undone.
+    await database.run(
+      `SET allowed_paths = [${files.map(literal).join(', ')}];
+       SET enable_external_access = false;
+       SET lock_configuration = true`,
+    );
+  } catch (error) {
+    database[Symbol.dispose]();
+    throw error;
+  }
+  return { folder, description, database, [Symbol.dispose]: () => database[Symbol.dispose]() };
+}
+
+async function openTable(database: Database, table: string, file: string): Promise<void> {
+  try {
+    await database.connection.run(`CREATE VIEW ${table} AS SELECT * FROM read_parquet(${literal(file)})`);
+  } catch (cause) {
+    throw (
+      exhaustion(cause) ??
+      new BadFileError({
+        code: 'bad_parquet',
+        message: `${file} cannot be read as Parquet: ${firstLine(messageOf(cause))}`,
+        hint: 'Collect the graphs again.',
+        cause,
+      })
+    );
+  }
+}
