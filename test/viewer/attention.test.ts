@@ -5,11 +5,13 @@ import path from 'node:path';
 import { attributeIn } from '../../src/engine/attribute/attribute.ts';
 import type { ViewerGraph } from '../../src/graph/neuronpedia.ts';
 import type {
-  AttentionAnswer,
   AttentionQuestion,
   GraphList,
+  HeadAnswer,
+  HeadsAnswer,
   JobStatus,
   KeptAttention,
+  LinkAnswer,
   OpenedGraph,
 } from '../../src/viewer/api.ts';
 import { goldenSession } from '../engine/golden-session.ts';
@@ -61,13 +63,18 @@ async function asked(question: AttentionQuestion, slug = 'dallas'): Promise<JobS
   return await runJob(opened, { kind: 'attention', slug, question });
 }
 
-async function answered<About extends AttentionAnswer['about']>(
+interface Answers {
+  readonly link: LinkAnswer;
+  readonly head: HeadAnswer;
+  readonly heads: HeadsAnswer;
+}
+
+async function answered<About extends keyof Answers>(
   question: AttentionQuestion & { readonly about: About },
-): Promise<Extract<AttentionAnswer, { about: About }>['answer']> {
+): Promise<Answers[About]> {
   const { error, result } = await asked(question);
   expect(error).toBeNull();
-  const { result: given } = result as Extract<JobStatus['result'], { kind: 'attention' }>;
-  return (given as Extract<AttentionAnswer, { about: About }>).answer;
+  return (result as unknown as { result: { answer: Answers[About] } }).result.answer;
 }
 
 async function kept(slug = 'dallas', from = opened): Promise<KeptAttention> {
