@@ -10,7 +10,7 @@ import type {
   LinkAnswer,
 } from '../../../src/viewer/api.ts';
 import { exported, fetchAttention } from '../server.ts';
-import { startJob } from './jobs.ts';
+import { isBusy, job, startJob } from './jobs.ts';
 import { opened } from './opened.ts';
 import { announce, lowerTab } from './ui.ts';
 
@@ -46,6 +46,23 @@ export const headPattern = computed(() => {
   const { heads } = answers.value;
   const has = (one: HeadAnswer): boolean => one.layer === question.layer && one.head === question.head;
   return heads.findLast((one) => has(one) && one.pattern_rows !== undefined)?.pattern_rows ?? null;
+});
+
+/** The last job that was started for an answer. */
+const pending = signal<JobRequest | null>(null);
+/** Whether an answer about the head that is asked about is on its way: also before the job is there, which takes a moment. */
+export const isHeadPending = computed(() => {
+  const request = pending.value;
+  if (request?.kind !== 'attention' || request.question !== headAsked.value) return false;
+  return headAnswer.value === null && (job.value?.request !== request || isBusy(job.value));
+});
+
+let running: JobRequest | null = null;
+effect(() => {
+  const now = job.value?.request ?? null;
+  const last = pending.peek();
+  if (now === last) running = now;
+  else if (last !== null && running === last) pending.value = null; // another job took its place
 });
 
 effect(() => {
@@ -90,15 +107,13 @@ export function ask(question: AttentionQuestion): void {
       headAsked.value = null;
     } else if (question.about === 'head') headAsked.value = question;
   });
-  if (isAnswered(question)) {
-    announce('Answered before.');
-    return;
-  }
+  if (isAnswered(question)) return;
   if (!canAsk.value) {
     announce('This was not asked yet, and the model of the graph is not loaded.');
     return;
   }
   const request = { kind: 'attention', slug: of, question } as const;
+  pending.value = request;
   void startJob(request, (status) => takeAnswer(request, status));
 }
 

@@ -1,4 +1,6 @@
 /** Page, panel: attention: which heads carry a link, and why a head looks where it looks. */
+import { useRef } from 'preact/hooks';
+import type { HeadAnswer } from '../../../../src/viewer/api.ts';
 import { Problem } from '../../parts/panel.tsx';
 import { onListKey, ROW_BUTTON } from '../../parts/list-keys.ts';
 import { count, percent, signed, visibleToken } from '../../parts/text.ts';
@@ -9,6 +11,7 @@ import {
   canAsk,
   headAnswer,
   headAsked,
+  isHeadPending,
   linkAnswer,
   linkAsked,
   load,
@@ -25,7 +28,12 @@ import { endName } from './names.ts';
 export function Attention() {
   const slug = opened.value?.slug;
   const error = answersError.value;
-  const [link, head] = [linkAnswer.value, headAnswer.value];
+  const link = linkAnswer.value;
+  const lastHead = useRef<HeadAnswer | null>(null);
+  if (headAnswer.value !== null) lastHead.current = headAnswer.value;
+  // While another cell or contrast is computed, the answer before stays, and with it the focus.
+  const isWaiting = isHeadPending.value;
+  const head = isWaiting ? lastHead.current : headAnswer.value;
   return (
     <div class="attention">
       {error !== null && (
@@ -41,7 +49,7 @@ export function Attention() {
       </JobProgress>
       {link !== null && <Link answer={link} />}
       {link === null && linkAsked.value !== null && <NotAsked what="link" />}
-      {head !== null && <Head answer={head} />}
+      {head !== null && <Head answer={head} isWaiting={isWaiting} />}
       {head === null && headAsked.value !== null && <NotAsked what="head" />}
       {link === null && head === null && <HeadEffects />}
     </div>

@@ -1,8 +1,10 @@
 /** Page, panel Attention: why a head looks from a query to a key: its pattern, and what its score or a contrast is the sum of. */
+import { useEffect, useRef } from 'preact/hooks';
 import type { HeadAnswer } from '../../../../src/viewer/api.ts';
 import { Segments } from '../../parts/segments.tsx';
 import { number, percent, signed, visibleToken } from '../../parts/text.ts';
-import { ask, headPattern, questionOf, type HeadQuestion } from '../../store/attention.ts';
+import { ask, headAsked, headPattern, questionOf, type HeadQuestion } from '../../store/attention.ts';
+import { announce } from '../../store/ui.ts';
 import { GroupTable } from './groups.tsx';
 import { Keys } from './keys.tsx';
 import { Pattern } from './pattern.tsx';
@@ -11,14 +13,31 @@ import { Marginals, Pairs } from './sources.tsx';
 
 type Compared = 'score' | 'mean' | 'pattern' | 'key';
 
-export function Head({ answer }: { readonly answer: HeadAnswer }) {
-  const { layer, head, query, key, pattern, visible, tokens } = answer;
+export function Head(props: {
+  readonly answer: HeadAnswer;
+  /** Another answer is on its way. */
+  readonly isWaiting: boolean;
+}) {
+  const { answer, isWaiting } = props;
+  const { layer, head, query, key, pattern, visible, tokens, total } = answer;
+  const part = useRef<HTMLElement>(null);
+  useEffect(() => part.current?.scrollIntoView({ block: 'start' }), [layer, head]);
+  useEffect(() => {
+    const places = `${visibleToken(query.token)} looks at ${visibleToken(key.token)} with ${percent(pattern)}`;
+    announce(`Head ${layer}.${head}: ${places}; ${signed(total)} is explained.`);
+  }, [answer]);
   const rows = headPattern.value;
   const texts = tokens.map(({ text }) => text);
   const choose = (at: { readonly query: number; readonly key: number }): void =>
     ask(withContrast({ about: 'head', layer, head, ...at }, answer.against));
   return (
-    <section class="attention-part" id="attention-head" aria-labelledby="attention-head-title">
+    <section
+      class="attention-part"
+      id="attention-head"
+      aria-labelledby="attention-head-title"
+      aria-busy={isWaiting}
+      ref={part}
+    >
       <h3 id="attention-head-title">
         Head {layer}.{head}: <code class="token">{visibleToken(query.token)}</code>{' '}
         <span class="muted">at {query.position}</span> looks at{' '}
@@ -65,7 +84,9 @@ function Comparison({ answer }: { readonly answer: HeadAnswer }) {
   const others = Array.from({ length: last - first + 1 }, (_, i) => first + i).filter(
     (each) => each !== key.position,
   );
-  const compared: Compared = against === null ? 'score' : typeof against === 'number' ? 'key' : against;
+  const compared = comparedWith(against);
+  // The choice is that of the question, whose answer may be on its way.
+  const asked = headAsked.value?.against ?? null;
   const { against: _before, ...plain } = questionOf(answer);
   const choose = (chosen: Compared, other = others[0]!): void => {
     if (chosen === 'score') ask(plain);
@@ -77,7 +98,7 @@ function Comparison({ answer }: { readonly answer: HeadAnswer }) {
         <Segments
           label="What is explained"
           name="contrast"
-          chosen={compared}
+          chosen={comparedWith(asked)}
           onChoose={choose}
           choices={
             others.length === 0
@@ -90,10 +111,10 @@ function Comparison({ answer }: { readonly answer: HeadAnswer }) {
                 ]
           }
         />
-        {compared === 'key' && (
+        {typeof asked === 'number' && (
           <select
             aria-label="Key to compare with"
-            value={String(against)}
+            value={String(asked)}
             onChange={(event) => choose('key', Number(event.currentTarget.value))}
           >
             {others.map((each) => (
@@ -116,6 +137,10 @@ function Comparison({ answer }: { readonly answer: HeadAnswer }) {
       </p>
     </>
   );
+}
+
+function comparedWith(against: HeadAnswer['against']): Compared {
+  return against === null ? 'score' : typeof against === 'number' ? 'key' : against;
 }
 
 const WORDS: Record<Compared, string> = {

@@ -1,10 +1,12 @@
 /** Page, panel Attention: the heads that carry a link, by the last head of a path, by the first, or by any. */
 import { signal } from '@preact/signals';
+import { useEffect } from 'preact/hooks';
 import type { LinkAnswer } from '../../../../src/viewer/api.ts';
 import { Segments } from '../../parts/segments.tsx';
 import { onListKey, ROW_BUTTON } from '../../parts/list-keys.ts';
 import { percent, signed, visibleToken } from '../../parts/text.ts';
 import { ask, headAsked, type HeadQuestion } from '../../store/attention.ts';
+import { announce } from '../../store/ui.ts';
 import { Bar, largest } from './bar.tsx';
 import { endName } from './names.ts';
 
@@ -42,6 +44,11 @@ export function Link({ answer }: { readonly answer: LinkAnswer }) {
   const edge = answer.edges[0]!;
   const { source, target, weight, direct } = edge;
   const rows = rowsOf(edge, answer, side.value);
+  useEffect(() => {
+    const strongest = edge.last[0];
+    const most = strongest === undefined ? 'no head' : `most by head ${strongest.layer}.${strongest.head}`;
+    announce(`Link of weight ${signed(weight)}: direct ${signed(direct)}, ${most}.`);
+  }, [answer]);
   const shown = rows.slice(0, SHOWN);
   const rest = shown.reduce((left, { value }) => left - value, weight - direct);
   const addsUp = side.value !== 'through';

@@ -1,5 +1,5 @@
 /** Page, panel Attention: a head's pattern as a matrix over tokens. Arrow keys move in it, Enter chooses a query and key. */
-import { useState } from 'preact/hooks';
+import { useMemo, useState } from 'preact/hooks';
 import { percent, visibleToken } from '../../parts/text.ts';
 import { announce } from '../../store/ui.ts';
 
@@ -33,6 +33,27 @@ export function Pattern(props: {
   const hasLabels = size >= LABEL.fromCell;
   const start = hasLabels ? LABEL.room : 0;
   const side = start + n * size;
+  // Not again with each move of the mouse.
+  const cells = useMemo(
+    () =>
+      rows.flatMap((row, of) =>
+        row.map(
+          (share, to) =>
+            share >= LEAST_SHOWN && (
+              <rect
+                key={`${of} ${to}`}
+                class="pattern-cell"
+                x={start + to * size}
+                y={start + of * size}
+                width={size}
+                height={size}
+                opacity={Math.sqrt(share)}
+              />
+            ),
+        ),
+      ),
+    [rows, start, size],
+  );
   const at = cursor ?? { query, key };
   const move = (queries: number, keys: number): void => {
     const to = Math.min(n - 1, Math.max(0, at.query + queries));
@@ -83,22 +104,7 @@ export function Pattern(props: {
           width={(query + 1) * size}
           height={size}
         />
-        {rows.flatMap((row, of) =>
-          row.map(
-            (share, to) =>
-              share >= LEAST_SHOWN && (
-                <rect
-                  key={`${of} ${to}`}
-                  class="pattern-cell"
-                  x={start + to * size}
-                  y={start + of * size}
-                  width={size}
-                  height={size}
-                  opacity={Math.sqrt(share)}
-                />
-              ),
-          ),
-        )}
+        {cells}
         {hasLabels &&
           tokens.map((token, i) => {
             const middle = start + (i + 0.5) * size;

@@ -50,7 +50,7 @@ function SideShares(props: {
         {parts.map(({ name, isGrey, size }) => (
           <span
             key={name}
-            class={isGrey ? 'grey' : `plain ${name}`}
+            class={isGrey ? 'grey' : `of-${name}`}
             style={{ inlineSize: `${(size / whole) * 100}%` }}
           />
         ))}
