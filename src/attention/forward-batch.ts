@@ -9,7 +9,7 @@ export interface ForwardBatch {
   readonly firstPosition: number;
 }
 
-/** From this many rows on, products are as fast as they get: a batch does not take in rows of an earlier position. */
+/** From this many rows and positions on, products are as fast as they get: a batch does not take in rows of an earlier position. */
 const ENOUGH_ROWS = 128;
 
 /** Residual streams of a batch stay below this; about five such tensors are in memory at a time. */
@@ -39,7 +39,8 @@ export function forwardBatches(
   let members: number[] = [];
   for (let position = n_pos - 1; position >= 0; position--) {
     for (const source of byPosition[position]!) members.push(source);
-    if (members.length === 0 || (members.length < ENOUGH_ROWS && position > 0)) continue;
+    const size = members.length * (n_pos - position);
+    if (size === 0 || (size < ENOUGH_ROWS && position > 0)) continue;
     const largest = Math.max(
       1,
       Math.floor(LARGEST_ROWS_BYTES / ((n_pos - position) * d_model * FLOAT32_BYTES)),

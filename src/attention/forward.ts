@@ -1,6 +1,7 @@
 /** Attention: the walk of what sources write, forwards through the linear model; rows join where they begin to write. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor2D, Tensor3D } from '../backend/backend.ts';
+import type { AttentionMap } from '../attribution/attention-map.ts';
 import { yieldToEventLoop } from '../backend/event-loop.ts';
 import type { ForwardBatch } from './forward-batch.ts';
 import type { TracedPrompt } from './traced-prompt.ts';
@@ -21,6 +22,8 @@ export interface ForwardOptions {
   readonly stop: number;
   /** Positions from which on nothing is wanted. */
   readonly n_pos: number;
+  /** At `stop` rows are wanted at these positions alone; what they are elsewhere is not computed to the end. */
+  readonly reads?: readonly number[];
   /** Gives values at `stop` too. */
   readonly withValues?: boolean;
   /** Walks with all attention cut too. Sources without a position cannot be in the batch then. */
@@ -31,7 +34,7 @@ export interface ForwardOptions {
 export async function walkForth(
   prompt: TracedPrompt,
   batch: ForwardBatch,
-  { stop, n_pos, withOwn = false, withValues = false }: ForwardOptions,
+  { stop, n_pos, reads, withOwn = false, withValues = false }: ForwardOptions,
   visit: (layer: number, rows: ForwardRows) => Promise<void>,
 ): Promise<void> {
   const { linear, signal } = prompt;
@@ -47,7 +50,14 @@ export async function walkForth(
       signal?.throwIfAborted();
       const isLast = layer === stop;
       const attended: Tensor3D | undefined = x
-        ? await attendedBy(prompt, layer, p0, { x, own: own ?? null }, { withValues, isLast }, visit)
+        ? await attendedBy(
+            prompt,
+            layer,
+            p0,
+            { x, own: own ?? null },
+            { withValues, isLast, ...(reads && layer === stop - 1 && { reads }) },
+            visit,
+          )
         : undefined;
       const n = writes.begun(layer);
       if (isLast || n === 0) continue;
@@ -96,13 +106,36 @@ export async function walkForth(
   }
 }
 
+interface Wanted {
+  readonly withValues: boolean;
+  readonly isLast: boolean;
+  readonly reads?: readonly number[];
+}
+
+/** What attention adds at some positions, zeros elsewhere. Inside a tidy. */
+function outputAt(
+  attention: AttentionMap,
+  mixed: Tensor3D,
+  first: number,
+  reads: readonly number[],
+): Tensor3D {
+  const [n_places, n] = mixed.shape;
+  const places = reads.map((position) => position - first).filter((place) => place >= 0 && place < n_places);
+  const { d_model } = attention;
+  if (places.length === 0) return tf.zeros([n_places, n, d_model]);
+  const added = attention.output(tf.gather<Tensor3D>(mixed, tf.tensor1d(places, 'int32')));
+  const index = Int32Array.from({ length: n_places }, (_, place) => places.indexOf(place) + 1);
+  const padded = tf.concat<Tensor3D>([tf.zeros<tf.Rank.R3>([1, n, d_model]), added]);
+  return tf.gather<Tensor3D>(padded, tf.tensor1d(index, 'int32'));
+}
+
 /** Shows rows to the visitor; what attention of the layer adds of them, in memory of its own, unless nothing follows. */
 async function attendedBy(
   { linear }: TracedPrompt,
   layer: number,
   first: number,
   rows: Omit<ForwardRows, 'values'>,
-  { withValues, isLast }: { readonly withValues: boolean; readonly isLast: boolean },
+  { withValues, isLast, reads }: Wanted,
   visit: (layer: number, rows: ForwardRows) => Promise<void>,
 ): Promise<Tensor3D | undefined> {
   if (isLast && !withValues) {
@@ -113,7 +146,11 @@ async function attendedBy(
   const values = attention.values(rows.x);
   try {
     await visit(layer, { ...rows, values });
-    return isLast ? undefined : tf.tidy(() => attention.output(attention.mixed(values, first)));
+    if (isLast) return undefined;
+    return tf.tidy(() => {
+      const mixed = attention.mixed(values, first);
+      return reads ? outputAt(attention, mixed, first, reads) : attention.output(mixed);
+    });
   } finally {
     values.dispose();
   }

@@ -75,8 +75,9 @@ async function partsForth(
   const reaching = Array.from({ length: list.n_sources }, (_, source) => source).filter((source) =>
     reaches(prompt, source, layer, n_pos),
   );
+  const reads = [...new Set(readers.flatMap(({ positions }) => positions))];
   for (const batch of forwardBatches(list, reaching, n_pos, d_model)) {
-    await walkForth(prompt, batch, { stop: layer, n_pos }, async (at, { x }) => {
+    await walkForth(prompt, batch, { stop: layer, n_pos, reads }, async (at, { x }) => {
       if (at !== layer) return;
       for (const [i, reader] of readers.entries()) {
         const read = tf.tidy(() => {
@@ -87,7 +88,10 @@ async function partsForth(
             const own = tf.reshape<tf.Rank.R2>(tf.slice(x, [place, 0, 0], [1, n, d_model]), [n, d_model]);
             return [tf.matMul<Tensor2D>(own, reader.vectors[j]!, false, true)];
           });
-          return products.length === 0 ? tf.zeros<tf.Rank.R2>([0, 0]) : tf.addN(products);
+          // One by one: a shader of WebGPU takes few tensors at a time.
+          return products.length === 0
+            ? tf.zeros<tf.Rank.R2>([0, 0])
+            : products.reduce((sum, product) => tf.add(sum, product));
         });
         const values = await read.data<'float32'>();
         read.dispose();

@@ -12,7 +12,7 @@ import type { DividedPattern } from './frozen-pass.ts';
 export class AttentionMap implements Disposable {
   private readonly weights: FoldedAttention;
   private readonly pattern: Loan<DividedPattern>;
-  private readonly d_model: number;
+  readonly d_model: number;
   readonly n_kv_heads: number;
   /** Query heads of one key/value head. */
   private readonly group: number;
