@@ -163,6 +163,30 @@ describe('a head', () => {
   );
 
   it(
+    'has a name for every control, and fits into its panel',
+    async () => {
+      const page = await opened();
+      await explainHead(page);
+      await page.locator('.answered summary').click();
+      const controls = page.locator('.attention').locator('button, input, select, svg[tabindex]');
+      const names = await controls.evaluateAll((all) =>
+        all.map((control) => {
+          const labels = control instanceof HTMLInputElement ? [...(control.labels ?? [])] : [];
+          const label = control.getAttribute('aria-label') ?? control.textContent;
+          return [label, ...labels.map(({ textContent }) => textContent)].join('').trim();
+        }),
+      );
+      expect(names.length).toBeGreaterThan(30);
+      expect(names.filter((name) => name === '')).toEqual([]);
+      const beside = await page
+        .locator('#tabpanel-attention')
+        .evaluate(({ scrollWidth, clientWidth }) => scrollWidth - clientWidth);
+      expect(beside).toBe(0);
+    },
+    JOB_MS,
+  );
+
+  it(
     'is found in the list of heads by effect',
     async () => {
       const page = await opened();

@@ -233,21 +233,32 @@ describe('what was answered', () => {
 });
 
 describe('a viewer file', () => {
-  it('is asked about by its tokens and logits', async () => {
-    await using other = await openedViewer(
+  it('is asked about by its tokens and logits, and a link has to weigh what it says', async () => {
+    const [moved, other] = [movedLink(), graph.links.find(({ weight }) => Math.abs(weight) > 0.1)!];
+    await using viewer = await openedViewer(
       async (folder) => {
         using session = await goldenSession('tiny-a', SET);
         await attributeIn(session, { input: { prompt: PROMPT }, graphDir: folder, slug: 'drawn' });
+        const file = path.join(folder, 'drawn.json');
+        const drawn = JSON.parse(readFileSync(file, 'utf8')) as ViewerGraph;
+        const links = drawn.links.map((link) =>
+          link.source === other.source && link.target === other.target
+            ? { ...link, weight: 1.1 * link.weight }
+            : link,
+        );
+        writeFileSync(file, JSON.stringify({ ...drawn, links }));
       },
       { common: { ...MODEL, transcoders: goldenPath('tiny-a', 'transcoders', SET) } },
     );
-    const { source, target } = movedLink();
-    const question = { about: 'link', source, target } as const;
-    const { state, result } = await runJob(other, { kind: 'attention', slug: 'drawn', question });
+    expect(other).not.toEqual(moved);
+    const jobOf = async ({ source, target }: typeof moved): Promise<JobStatus> =>
+      await runJob(viewer, { kind: 'attention', slug: 'drawn', question: { about: 'link', source, target } });
+    const { state, result } = await jobOf(moved);
     expect(state).toBe('done');
-    const { answer: here } = (result as { result: { answer: KeptAttention['links'][0] } }).result;
-    const { edges } = await answered(question);
-    expect(here.edges[0]!.weight).toBeCloseTo(edges[0]!.weight, 4);
-    expect((await kept('drawn', other)).links).toHaveLength(1);
+    const { edges } = (result as { result: { answer: LinkAnswer } }).result.answer;
+    expect(Math.abs(edges[0]!.weight - moved.weight)).toBeLessThanOrEqual(TOLERANCE);
+    expect((await kept('drawn', viewer)).links).toHaveLength(1);
+    expect(await jobOf(other)).toMatchObject({ state: 'failed', error: { code: 'other_model' } });
+    expect((await kept('drawn', viewer)).links).toHaveLength(1);
   });
 });
