@@ -5,6 +5,7 @@ import { GraphList } from './dialogs/graphs.tsx';
 import { NameSupernode } from './dialogs/name.tsx';
 import { Header } from './header.tsx';
 import { About } from './panels/about.tsx';
+import { Attention } from './panels/attention/attention.tsx';
 import { ConnectionCount, Connections } from './panels/connections.tsx';
 import { Feature } from './panels/feature.tsx';
 import { GraphPanel } from './panels/graph-panel.tsx';
@@ -64,13 +65,14 @@ function GraphPanels() {
       <SubgraphPanel />
       <TabbedPanel
         id="lower"
-        label="Feature, try out and about"
+        label="Feature, try out, about and attention"
         open={lowerTab.value}
         onOpen={(name) => (lowerTab.value = name)}
         tabs={[
           { name: 'feature', title: 'Feature', content: () => <Feature /> },
           { name: 'try', title: 'Try out', content: () => <Try /> },
           { name: 'about', title: 'About', content: () => <About /> },
+          { name: 'attention', title: 'Attention', content: () => <Attention /> },
         ]}
       />
       <Splitter side="columns" />

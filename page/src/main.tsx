@@ -4,12 +4,14 @@ import './styles/layout.css';
 import './styles/panels.css';
 import './styles/try.css';
 import './styles/training.css';
+import './styles/attention.css';
 import { render } from 'preact';
 import { App } from './app.tsx';
 import { listenToKeys } from './keyboard/listen.ts';
 import { openTraced } from './panels/try/trace.tsx';
 import { exported } from './server.ts';
 import { resumeJob } from './store/jobs.ts';
+import { takeAnswer } from './store/attention.ts';
 import { startSync } from './store/sync.ts';
 import { startTrainings } from './store/trainings.ts';
 import { announce } from './store/ui.ts';
@@ -29,6 +31,10 @@ listenToKeys();
 void startSync().then(loadGraphs);
 void startTrainings();
 loadInfo().then(
-  () => resumeJob((request, status) => request.kind === 'trace' && openTraced(status)),
+  () =>
+    resumeJob((request, status) => {
+      if (request.kind === 'trace') openTraced(status);
+      if (request.kind === 'attention') takeAnswer(request, status);
+    }),
   (error: Error) => announce(error.message),
 );

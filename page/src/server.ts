@@ -6,6 +6,7 @@ import type {
   GraphList,
   JobRequest,
   JobStatus,
+  KeptAttention,
   OpenedGraph,
   ServerInfo,
   SubgraphScores,
@@ -111,6 +112,13 @@ export function saveLabel(
   text: string,
 ): Promise<FeatureDetail> {
   return request<FeatureDetail>('PUT', `${graphAddress(slug)}/labels/${layer}/${feature}`, { text });
+}
+
+export function fetchAttention(slug: string, signal: AbortSignal): Promise<KeptAttention> {
+  if (exported !== null) {
+    return Promise.resolve(exported.attention ?? { links: [], heads: [], effects: null });
+  }
+  return request<KeptAttention>('GET', `${graphAddress(slug)}/attention`, undefined, { signal });
 }
 
 /** Lets the server set the cookie of its token. */

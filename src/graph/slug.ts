@@ -19,8 +19,8 @@ const LONGEST_FROM_PROMPT = 40;
 const KEPT = /(?:[\p{L}\p{N}][\p{M}\p{Join_Control}]*|[_.-])+/gu;
 /** Device names of Windows, with any extension. */
 const DEVICE = /^(?:con|prn|aux|nul|(?:com|lpt)[0-9¹²³])(?=\.|$)/i;
-/** Names of other files beside graphs: the list of graphs, and annotations. */
-const OTHER_FILE = /^graph-metadata$|\.annotations$/i;
+/** Names of other files beside graphs: the list of graphs, annotations, and answers about attention. */
+const OTHER_FILE = /^graph-metadata$|\.(?:annotations|attention)$/i;
 const ASCII = /^\p{ASCII}*$/u;
 
 /** The file name of a slug, without extension. Throws `UsageError` for a slug that is empty or consists of dots. */
@@ -50,7 +50,7 @@ export function isFileName(name: string): boolean {
   return name !== '' && possibleName(name) === name;
 }
 
-/** Whether a graph of this name would be confused with the list of graphs or with annotations. */
+/** Whether a graph of this name would be confused with the list of graphs or with what is kept beside a graph. */
 export function isNameOfOtherFile(name: string): boolean {
   return OTHER_FILE.test(name);
 }

@@ -10,6 +10,7 @@
  *   GET    /api/graphs/SLUG/export.json                viewer JSON, annotations in `qParams`
  *   GET    /api/graphs/SLUG/features/LAYER/FEATURE     FeatureDetail
  *   PUT    /api/graphs/SLUG/labels/LAYER/FEATURE  {text}    FeatureDetail; an empty text removes the label
+ *   GET    /api/graphs/SLUG/attention                  KeptAttention: what jobs have answered about this graph
  *   GET    /api/trainings                              TrainingList
  *   GET    /api/trainings/NAME?from=BYTES              TrainingEvents: what its log has behind so many bytes
  *   POST   /api/jobs  JobRequest                       JobStatus
@@ -23,6 +24,7 @@
  * Errors are `{"error":{"code","message","hint"}}` with a fitting status, as `--json` prints them.
  */
 import type { AttributeResult } from '../engine/attribute/types.ts';
+import type { EdgesResult, HeadResult, HeadsResult } from '../engine/attention/types.ts';
 import type { InterveneResult } from '../engine/intervene/types.ts';
 import type { Annotations } from '../graph/annotations.ts';
 import type { ViewerGraph } from '../graph/neuronpedia.ts';
@@ -141,7 +143,47 @@ export interface AblateJob {
   readonly target: string;
 }
 
-export type JobRequest = TraceJob | SteerJob | AblateJob;
+/** Which heads carry a link; why a head looks from a query to a key; the heads by their effect on the first logit. */
+export type AttentionQuestion =
+  | { readonly about: 'link'; readonly source: string; readonly target: string }
+  | {
+      readonly about: 'head';
+      readonly layer: number;
+      readonly head: number;
+      readonly query: number;
+      /** Default: the key that the head looks at most. */
+      readonly key?: number;
+      /** The contrast with other keys instead of the score: with their mean, by their pattern, or with one of them. */
+      readonly against?: 'mean' | 'pattern' | number;
+    }
+  | { readonly about: 'heads' };
+
+/** Explains attention. The answer is kept beside the graph. */
+export interface AttentionJob {
+  readonly kind: 'attention';
+  readonly slug: string;
+  readonly question: AttentionQuestion;
+}
+
+export type JobRequest = TraceJob | SteerJob | AblateJob | AttentionJob;
+
+/** Of one link. */
+export type LinkAnswer = EdgesResult;
+/** With `by` (layer); the whole pattern of a head is in one of its answers, the last. */
+export type HeadAnswer = HeadResult;
+export type HeadsAnswer = HeadsResult;
+
+/** Answers about a graph, the latest last. */
+export interface KeptAttention {
+  readonly links: readonly LinkAnswer[];
+  readonly heads: readonly HeadAnswer[];
+  readonly effects: HeadsAnswer | null;
+}
+
+export type AttentionAnswer =
+  | { readonly about: 'link'; readonly answer: LinkAnswer }
+  | { readonly about: 'head'; readonly answer: HeadAnswer }
+  | { readonly about: 'heads'; readonly answer: HeadsAnswer };
 
 export interface AblationResult {
   readonly source: string;
@@ -157,7 +199,8 @@ export interface AblationResult {
 export type JobResult =
   | { readonly kind: 'trace'; readonly slug: string; readonly result: AttributeResult }
   | { readonly kind: 'steer'; readonly result: InterveneResult }
-  | { readonly kind: 'ablate'; readonly result: AblationResult };
+  | { readonly kind: 'ablate'; readonly result: AblationResult }
+  | { readonly kind: 'attention'; readonly result: AttentionAnswer };
 
 export interface JobStatus {
   readonly id: string;
@@ -185,4 +228,6 @@ export interface ExportedPage {
   readonly opened: OpenedGraph;
   /** By `LAYER_FEATURE`. */
   readonly features: Readonly<Record<string, FeatureDetail>>;
+  /** Left out: no answers. */
+  readonly attention?: KeptAttention;
 }

@@ -3,6 +3,7 @@ import { readdir, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { errnoCode } from '../formats/system-errors.ts';
 import { ANNOTATIONS_ENDING } from './annotations-file.ts';
+import { ATTENTION_ENDING } from './attention-file.ts';
 import { GRAPH_LIST_FILE } from '../graph/viewer-files.ts';
 import { describeListed, readGraphList, type Description } from './describe.ts';
 
@@ -40,9 +41,13 @@ export async function listCandidates(folder: string): Promise<Candidate[]> {
   });
 }
 
+/** Endings of files beside graphs. */
+const OTHER_ENDINGS = [ANNOTATIONS_ENDING, ATTENTION_ENDING];
+
 function isCandidate(name: string): boolean {
   const isGraph = name.endsWith(GRAPH_EXTENSION) || name.endsWith(VIEWER_EXTENSION);
-  return isGraph && !name.startsWith('.') && name !== GRAPH_LIST_FILE && !name.endsWith(ANNOTATIONS_ENDING);
+  const isOther = name === GRAPH_LIST_FILE || OTHER_ENDINGS.some((ending) => name.endsWith(ending));
+  return isGraph && !name.startsWith('.') && !isOther;
 }
 
 /** Null for what is not a file, or was deleted since it was listed. */

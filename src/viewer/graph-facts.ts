@@ -15,6 +15,8 @@ export interface GraphFacts {
   source(id: string): AblatedFeature;
   target(id: string): AblationTarget;
   weight(source: string, target: string): number;
+  /** Token ids of the logits, the first one first. Throws `UsageError` if the file lacks them. */
+  logits(): readonly number[];
 }
 
 /** `27_22605_10` and `E_26865_9`: the token id is in the middle. */
@@ -43,6 +45,7 @@ function factsOfGraph(graph: Graph): GraphFacts {
       return logit < 0 ? noTarget(id) : { kind: 'logit', token_id: graph.logit_token_ids[logit]! };
     },
     weight: (source, target) => edgeWeight(graph, find(target), find(source)),
+    logits: () => Array.from(graph.logit_token_ids),
   };
 }
 
@@ -87,6 +90,8 @@ function factsOfViewer({ nodes, links, metadata }: ViewerGraph): GraphFacts {
         hint: 'Choose two nodes with a link.',
       });
     },
+    logits: () =>
+      nodes.filter(({ feature_type }) => feature_type === 'logit').map(({ node_id }) => tokenOf(node_id)),
   };
 }
 

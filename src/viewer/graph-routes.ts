@@ -8,6 +8,7 @@ import { subgraphScores } from '../graph/scores.ts';
 import { asciiName, viewerSlug } from '../graph/slug.ts';
 import type { ViewerEnv } from './access.ts';
 import { saveAnnotations } from './annotations-file.ts';
+import { keptAttention } from './attention-file.ts';
 import type { ExportedPage, GraphList, OpenedGraph, ServerInfo, SubgraphScores } from './api.ts';
 import { LabelSchema, PinnedSchema, readBody, readCount, readThresholds } from './request-bodies.ts';
 import type { FeatureLookup } from './feature-lookup.ts';
@@ -78,6 +79,7 @@ export function graphRoutes(services: GraphServices): Hono<ViewerEnv> {
       slug: stored.slug,
       opened: { ...drawn, can_steer: false },
       features: await features.details(open, drawn.graph),
+      attention: await keptAttention(stored),
     };
     const { exportedHtml } = await import('../engine/graph/html.ts');
     const html = await exportedHtml(page, { title: stored.slug });

@@ -9,6 +9,7 @@ import { openingError } from '../formats/system-errors.ts';
 import { annotationsPath } from '../graph/annotations.ts';
 import { viewerSlug } from '../graph/slug.ts';
 import type { GraphEntry } from './api.ts';
+import { attentionPath } from './attention-file.ts';
 import { describeGraphFile, describeViewerFile, type Description } from './describe.ts';
 import {
   GRAPH_EXTENSION,
@@ -20,6 +21,7 @@ import {
 
 export interface StoredGraph extends GraphEntry, Omit<ResolvedFile, 'problem'> {
   readonly annotationsFile: string;
+  readonly attentionFile: string;
   readonly candidate: Candidate;
 }
 
@@ -111,7 +113,8 @@ export class GraphStore {
     if (description === null) return null;
     const slug = path.parse(candidate.path).name.replace(/^\.*$/, NAMELESS);
     const annotationsFile = annotationsPath(candidate.path);
-    return { ...resolved, ...description, slug, annotationsFile, candidate };
+    const attentionFile = attentionPath(candidate.path);
+    return { ...resolved, ...description, slug, annotationsFile, attentionFile, candidate };
   }
 
   /** Each version of a file is read once. */

@@ -1,4 +1,4 @@
-/** Viewer: the work of each kind of job: trace a prompt, steer features, ablate the source of a link. */
+/** Viewer: the work of each kind of job: trace a prompt, steer features, ablate the source of a link, explain attention. */
 import path from 'node:path';
 import { ablateIn } from '../engine/validate/ablate.ts';
 import { attributeIn } from '../engine/attribute/attribute.ts';
@@ -8,6 +8,7 @@ import { unreachable, UsageError } from '../errors.ts';
 import { isThere } from '../formats/atomic.ts';
 import { isNameOfOtherFile, slugOfPrompt, viewerSlug } from '../graph/slug.ts';
 import type { AblateJob, JobRequest, SteerJob, TraceJob } from './api.ts';
+import { attentionWork } from './attention-work.ts';
 import { graphFacts } from './graph-facts.ts';
 import type { ChosenModel, HeldModel } from './held-model.ts';
 import { RefusedError } from './http-errors.ts';
@@ -31,6 +32,13 @@ export async function createWork(request: JobRequest, services: JobServices): Pr
       return steerWork(request, await openFor(request.slug, services, model), model);
     case 'ablate':
       return ablateWork(request, await openFor(request.slug, services, model), model);
+    case 'attention':
+      return attentionWork(
+        request.question,
+        await services.store.find(request.slug),
+        await openFor(request.slug, services, model),
+        model,
+      );
     default:
       return unreachable(request);
   }

@@ -59,6 +59,22 @@ export const JobSchema: Schema<JobRequest> = v.variant('kind', [
     source: NodeId,
     target: NodeId,
   }),
+  strictJsonObject({
+    kind: v.literal('attention'),
+    slug: v.string(),
+    question: v.variant('about', [
+      strictJsonObject({ about: v.literal('link'), source: NodeId, target: NodeId }),
+      strictJsonObject({
+        about: v.literal('head'),
+        layer: Count,
+        head: Count,
+        query: Count,
+        key: v.exactOptional(Count),
+        against: v.exactOptional(v.union([v.picklist(['mean', 'pattern']), Count])),
+      }),
+      strictJsonObject({ about: v.literal('heads') }),
+    ]),
+  }),
 ]);
 
 export const PinnedSchema = strictJsonObject({ pinnedIds: v.array(NodeId) });

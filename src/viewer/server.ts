@@ -8,6 +8,7 @@ import { errnoCode, messageOf } from '../formats/system-errors.ts';
 import type { CommonOptions } from '../engine/request.ts';
 import type { ViewerEnv } from './access.ts';
 import { viewerApp } from './app.ts';
+import { attentionRoutes } from './attention-routes.ts';
 import { parseBasePath, ROOT } from './base-path.ts';
 import { FeatureLookup } from './feature-lookup.ts';
 import { graphRoutes } from './graph-routes.ts';
@@ -122,6 +123,7 @@ export async function openViewer(options: ServeOptions): Promise<Viewer> {
   const token = options.token === false ? null : makeToken();
   const app = viewerApp({ isOwnName, token, isReadingOpen: host === undefined, basePath }, page);
   app.route('/api', graphRoutes(services));
+  app.route('/api', attentionRoutes(store));
   app.route('/api/jobs', jobRoutes(queue, services));
   app.route('/api/trainings', trainingRoutes(trainings));
   const server = serverOf(app, limits);

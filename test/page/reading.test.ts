@@ -248,7 +248,7 @@ describe('the page', () => {
       'Attribution graph',
       'Connections and nodes',
       'Subgraph',
-      'Feature, try out and about',
+      'Feature, try out, about and attention',
     ]) {
       expect(await page.getByRole('region', { name, exact: true }).count()).toBe(1);
     }

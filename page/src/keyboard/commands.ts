@@ -58,6 +58,7 @@ export const COMMANDS: readonly Command[] = [
   goTo('5', 'Feature', 'lower', () => (lowerTab.value = 'feature')),
   goTo('6', 'Try out', 'lower', () => (lowerTab.value = 'try')),
   goTo('7', 'About this graph', 'lower', () => (lowerTab.value = 'about')),
+  goTo('8', 'Attention', 'lower', () => (lowerTab.value = 'attention')),
   {
     keys: ['o'],
     title: 'Open a graph',

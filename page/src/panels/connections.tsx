@@ -9,6 +9,7 @@ import { NodeRow } from '../parts/node-row.tsx';
 import { number, percent, signed, signedPercent } from '../parts/text.ts';
 import { lowerTab, theme } from '../store/ui.ts';
 import { clickedIndex, labelOf, opened, picture, visible } from '../store/opened.ts';
+import { HeadsButton } from './attention/heads-button.tsx';
 import { startAblation } from './try/ablate.tsx';
 
 const connections = computed(() => {
@@ -112,23 +113,26 @@ function ConnectionRow(props: {
         </span>
       }
       actions={
-        opened.value?.canSteer !== true ? undefined : source.kind === 'feature' &&
-          (target.kind === 'feature' || target.kind === 'logit') ? (
-          <button
-            type="button"
-            class="icon-button ablate"
-            aria-label={`Ablate ${labelOf.value(source.index)} and compare with this link`}
-            title="Ablate the source and compare with this link’s prediction"
-            onClick={() => {
-              lowerTab.value = 'try';
-              startAblation(source.id, target.id);
-            }}
-          >
-            ⌁
-          </button>
-        ) : (
-          <span class="no-button" />
-        )
+        <>
+          <HeadsButton source={source} target={target} />
+          {opened.value?.canSteer !== true ? undefined : source.kind === 'feature' &&
+            (target.kind === 'feature' || target.kind === 'logit') ? (
+            <button
+              type="button"
+              class="icon-button ablate"
+              aria-label={`Ablate ${labelOf.value(source.index)} and compare with this link`}
+              title="Ablate the source and compare with this link’s prediction"
+              onClick={() => {
+                lowerTab.value = 'try';
+                startAblation(source.id, target.id);
+              }}
+            >
+              ⌁
+            </button>
+          ) : (
+            <span class="no-button" />
+          )}
+        </>
       }
     />
   );

@@ -163,13 +163,17 @@ function show(slug: string, answer: OpenedGraph, given: Partial<AddressState>): 
   announce(`${slug}: ${shown.nodes.length} nodes, ${shown.linkCount} links.`);
 }
 
-/** Fetches a graph file again if the thresholds are larger than the fetched ones. */
-export async function fetchMore(): Promise<void> {
+/**
+ * Fetches a graph file again if the thresholds are larger than the fetched ones.
+ * @param always also if they are not: for nodes that were pinned since
+ */
+export async function fetchMore(always = false): Promise<void> {
   const open = opened.value;
   if (open?.kind !== 'graph' || exported !== null) return;
   const { node, edge } = thresholds.value;
   const { nodeThreshold, edgeThreshold } = open.picture;
-  if (node <= nodeThreshold + SAME_THRESHOLD && edge <= edgeThreshold + SAME_THRESHOLD) return;
+  const isFetched = node <= nodeThreshold + SAME_THRESHOLD && edge <= edgeThreshold + SAME_THRESHOLD;
+  if (isFetched && !always) return;
   const more = { node: Math.max(node, nodeThreshold), edge: Math.max(edge, edgeThreshold) };
   fetching?.abort();
   const controller = new AbortController();

@@ -4,7 +4,7 @@ import type { Annotations } from '../../../src/viewer/api.ts';
 import { exported, RequestFailed, saveAnnotations } from '../server.ts';
 import { readAddress, writeAddress, type AddressState } from './address.ts';
 import { annotations, editCount, unsaved } from './annotations.ts';
-import { clickedId, closeGraph, opened, openGraph, thresholds } from './opened.ts';
+import { clickedId, closeGraph, fetchMore, opened, openGraph, thresholds } from './opened.ts';
 
 export type Saving = { readonly state: 'saved' | 'waiting' | 'saving' } | FailedSaving;
 
@@ -76,6 +76,13 @@ export function saveNow(): void {
   failures.clear();
   retryMs = RETRY_AFTER_MS;
   flush(false);
+}
+
+/** Saves what was pinned outside the drawn part of a graph file, which is then drawn with it. */
+export async function drawPinned(): Promise<void> {
+  flush(false);
+  await lastSave;
+  await fetchMore(true);
 }
 
 /** Discards the annotations of a graph that cannot be saved. */

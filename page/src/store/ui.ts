@@ -4,7 +4,7 @@ import { computed, effect, signal } from '@preact/signals';
 export type Theme = 'light' | 'dark';
 export type ThemeChoice = Theme | 'system';
 export type UpperTab = 'connections' | 'nodes';
-export type LowerTab = 'feature' | 'try' | 'about';
+export type LowerTab = 'feature' | 'try' | 'about' | 'attention';
 export type Dialog = 'graphs' | 'help' | 'name' | 'export';
 
 const STORAGE_KEY = 'tracer.looks';

@@ -6,6 +6,7 @@ import {
   checkContrast,
   checkVisible,
   contrastTotal,
+  headPattern,
   queryScores,
   strongestKey,
   type Against,
@@ -104,6 +105,9 @@ export async function attentionHeadIn(
     cap_factor: capFactor(of, key),
     pattern: of.pattern[i]!,
     pattern_row: Array.from(of.pattern),
+    ...(request.wholePattern && {
+      pattern_rows: triangle(await headPattern(prompt, layer, head), prompt.n_pos),
+    }),
     contrasts: { mean: contrastTotal(of, key, 'mean'), pattern: contrastTotal(of, key, 'pattern') },
     against,
     total: parts!.total,
@@ -180,6 +184,13 @@ function keyReach(
 
 function rowsOf(values: Float64Array, n: number): number[][] {
   return Array.from({ length: n }, (_, row) => Array.from(values.subarray(row * n, (row + 1) * n)));
+}
+
+/** Rows of a pattern up to their query: what is behind it is zero. */
+function triangle(values: Float32Array, n: number): number[][] {
+  return Array.from({ length: n }, (_, query) =>
+    Array.from(values.subarray(query * n, query * n + query + 1)),
+  );
 }
 
 /** @throws UsageError for a layer or a head that the model does not have */

@@ -43,6 +43,8 @@ export interface HeadRequest extends AttentionInput {
   readonly by?: Grouping | undefined;
   /** Writes the matrix of all pairs too. */
   readonly matrix?: boolean | undefined;
+  /** The head's whole pattern in the result. */
+  readonly wholePattern?: boolean | undefined;
 }
 
 export interface EdgesRequest extends AttentionInput {
@@ -105,6 +107,8 @@ export interface HeadResult extends AttentionComputed {
   readonly pattern: number;
   /** The row of the pattern, by key from the first visible one on. */
   readonly pattern_row: readonly number[];
+  /** The head's pattern, a row a query, by key up to the query; when asked for. */
+  readonly pattern_rows?: readonly (readonly number[])[];
   /** Null where one key is visible. */
   readonly contrasts: { readonly mean: number | null; readonly pattern: number | null };
   readonly against: Against;

@@ -1,15 +1,15 @@
-/** Page, panel Try out: progress of the job, and the button that cancels it. */
+/** Page, panels Try out and Attention: progress of the job, and the button that cancels it. */
 import type { ComponentChildren } from 'preact';
+import type { JobRequest } from '../../../../src/viewer/api.ts';
 import { Problem } from '../../parts/panel.tsx';
 import { count } from '../../parts/text.ts';
 import { isBusy, job, stopJob } from '../../store/jobs.ts';
-import type { TryKind } from './kind.ts';
 
 export function JobProgress({
   kind,
   children,
 }: {
-  readonly kind: TryKind;
+  readonly kind: JobRequest['kind'];
   readonly children?: ComponentChildren;
 }) {
   const now = job.value;
