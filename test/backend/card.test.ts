@@ -30,7 +30,7 @@ const isHere = isSetUp(folder) && process.env['DEVICE'] !== 'webgpu' && process.
 
   beforeAll(async () => {
     await openBackend('cpu');
-    const loaded = loadTensorflow(folder);
+    const loaded = loadTensorflow(folder, false);
     kernels = loaded.kernels;
     raw = new RawOps(loaded.binding);
     // Four rows of 45 numbers, or four of 39, in a block.
