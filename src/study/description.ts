@@ -1,11 +1,12 @@
 /** Study, `study.json`: what holds for all graphs of a study. */
+import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import * as v from 'valibot';
 import { BadFileError, NotFoundError } from '../errors.ts';
 import { jsonObject } from '../formats/json-object.ts';
 import { parseJson } from '../formats/json.ts';
-import { statIfThere } from '../formats/output-path.ts';
 import { readText } from '../formats/parsed-text.ts';
+import { errnoCode, openingError } from '../formats/system-errors.ts';
 import type { Provenance } from '../graph/graph.ts';
 import { TABLE_NAMES, type TableName } from './tables.ts';
 
@@ -68,12 +69,8 @@ export function isStudyFolder(names: readonly string[]): boolean {
 export async function readDescription(folder: string): Promise<StudyDescription> {
   const file = path.join(folder, DESCRIPTION_FILE);
   for (const needed of [file, ...TABLE_NAMES.map((name) => tableFile(folder, name))]) {
-    if ((await statIfThere(needed))?.isFile()) continue;
-    throw new NotFoundError({
-      code: 'no_study',
-      message: `${folder} is no study: it has no file ${path.basename(needed)}`,
-      hint: 'Make one with `tracer graph collect FOLDERS... --output STUDY`.',
-    });
+    if (await isFile(folder, needed)) continue;
+    throw noStudy(folder, `it has no file ${path.basename(needed)}`);
   }
   const { format, format_version, ...description } = parseJson(
     file,
@@ -85,5 +82,22 @@ export async function readDescription(folder: string): Promise<StudyDescription>
     code: 'study_version',
     message: `${file} says format ${JSON.stringify(format)}, version ${JSON.stringify(format_version)}; this program reads "${FORMAT}", "${FORMAT_VERSION}"`,
     hint: 'Collect the graphs again with this program.',
+  });
+}
+
+async function isFile(folder: string, file: string): Promise<boolean> {
+  try {
+    return (await stat(file)).isFile();
+  } catch (cause) {
+    if (errnoCode(cause) === 'ENOENT') return false;
+    throw errnoCode(cause) === 'ENOTDIR' ? noStudy(folder, 'it is no folder') : openingError(file, cause);
+  }
+}
+
+function noStudy(folder: string, reason: string): NotFoundError {
+  return new NotFoundError({
+    code: 'no_study',
+    message: `${folder} is no study: ${reason}`,
+    hint: 'Make one with `tracer graph collect FOLDERS... --output STUDY`.',
   });
 }

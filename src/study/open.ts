@@ -19,7 +19,9 @@ export interface Study extends Disposable {
  */
 export async function openStudy(folder: string, options: { readonly threads?: number } = {}): Promise<Study> {
   const description = await readDescription(folder);
-  const database = await Database.open(':memory:', { threads: String(options.threads ?? 1) });
+  // Without the setting DuckDB puts what does not fit into memory into `.tmp` of the folder that one happens to be in.
+  const settings = { threads: String(options.threads ?? 1), temp_directory: '' };
+  const database = await Database.open(':memory:', settings);
   try {
     const files = TABLE_NAMES.map((table) => path.resolve(tableFile(folder, table)));
     for (const [i, table] of TABLE_NAMES.entries()) await openTable(database, table, files[i]!);

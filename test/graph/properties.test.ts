@@ -202,7 +202,7 @@ describe('a graph that is kept in place of a whole one', () => {
     provenance: { ...graph.provenance, options: { store: 'nodes', node_threshold, edge_threshold } },
   });
 
-  it('is pruned to itself with its own thresholds and larger ones, and has the scores of the whole', () => {
+  it('is pruned to itself with its own thresholds and larger ones, and has the scores and influences of the whole', () => {
     fc.assert(
       fc.property(arbitraryGraph(), threshold, threshold, (graph, nodeThreshold, edgeThreshold) => {
         const whole = withThresholds(graph, nodeThreshold, edgeThreshold);
@@ -219,6 +219,13 @@ describe('a graph that is kept in place of a whole one', () => {
           expect(graphOfPruned(again).edges).toEqual(graphOfPruned(pruned).edges);
         }
         expect(graphScores(kept)).toEqual(graphScores(graph));
+        // Influence is that in the whole graph: the links left would say less.
+        const influenceOf = (of: Graph): Map<string, number> =>
+          new Map(Array.from(of.node_influence, (value, node) => [nodeId(of, node), value]));
+        const known = influenceOf(whole);
+        const influence = influenceOf(kept);
+        for (const [id, value] of influence) expect([id, value]).toEqual([id, known.get(id)]);
+        expect(influence.size).toBe(kept.layout.n_nodes);
       }),
     );
   });

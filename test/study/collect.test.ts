@@ -190,6 +190,7 @@ describe('collect', () => {
 
   it('refuses folders without a manifest, two graphs of one name, and graphs of different sets', async () => {
     mkdirSync(at('empty'));
+    writeFileSync(at('a-file'), 'slug,prompt\n');
     const other = prompts.slice(0, 1).map((prompt): MadePrompt => ({ ...prompt, tokens: ['<bos>', 'Else'] }));
     await madeFolder(at('other'), other);
     const set = { name: 'owner/other', revision: 'x', config_sha256: null };
@@ -199,6 +200,7 @@ describe('collect', () => {
     const cases = [
       [[at('empty')], 3, 'no_manifest'],
       [[at('nowhere')], 3, 'file_not_found'],
+      [[at('a-file')], 3, 'no_manifest'],
       [[at('whole'), at('other')], 2, 'two_graphs'],
       [[at('whole'), at('two-sets')], 2, 'different_sets'],
     ] as const;

@@ -88,6 +88,11 @@ describe('query', () => {
     expect(readFileSync(secret, 'utf8')).toBe('a,b\n1,2\n');
   });
 
+  it('has no place for temporary files: memory that runs out is an error, and no .tmp in the current folder', async () => {
+    const { rows } = await query({ study, sql: "SELECT current_setting('temp_directory')" });
+    expect(rows).toEqual([['']]);
+  });
+
   it('stops when it is told to', async () => {
     const abort = new AbortController();
     setTimeout(() => abort.abort(new Error('stopped')), 100);
@@ -98,6 +103,9 @@ describe('query', () => {
   it('names a folder that is no study, and a table that is damaged', async () => {
     const none = await failure('SELECT 1', folder);
     expect([none.exitCode, none.code]).toEqual([3, 'no_study']);
+    const file = await failure('SELECT 1', secret);
+    expect([file.exitCode, file.code]).toEqual([3, 'no_study']);
+    expect(file.message).toContain('it is no folder');
     truncateSync(path.join(study, 'edges.parquet'), 200);
     const damaged = await failure('SELECT * FROM edges');
     expect([damaged.exitCode, damaged.code]).toEqual([4, 'bad_parquet']);

@@ -5,6 +5,7 @@ import { readManifests, type ManifestEntry } from '../attribute/manifest.ts';
 import type { SkippedGraph } from './types.ts';
 
 const GRAPH_FILE_ENDING = '.safetensors';
+const NO_ENTRY = 'there is no manifest.jsonl, and no manifest of a part, or they are empty';
 /** Named in an error, of those that are missing. */
 const MOST_NAMED = 5;
 
@@ -25,8 +26,9 @@ export interface FoundEntries {
 export async function findEntries(folders: readonly string[]): Promise<FoundEntries> {
   const bySlug = new Map<string, { readonly entry: ManifestEntry; readonly folder: string }>();
   for (const folder of folders) {
+    if (await isNoFolder(folder)) throw noManifest(folder, 'it is no folder');
     const found = await readManifests(folder);
-    if (found.size === 0) throw noManifest(folder);
+    if (found.size === 0) throw noManifest(folder, NO_ENTRY);
     for (const entry of found.values()) {
       const other = bySlug.get(entry.slug);
       if (other === undefined) bySlug.set(entry.slug, { entry, folder });
@@ -68,10 +70,16 @@ export function refuseMissing(missing: readonly SkippedGraph[], total: number): 
   });
 }
 
-function noManifest(folder: string): NotFoundError {
+/** False for nothing at all, which the reader of manifests names. */
+async function isNoFolder(folder: string): Promise<boolean> {
+  const found = await stat(folder).catch(() => undefined);
+  return found?.isDirectory() === false;
+}
+
+function noManifest(folder: string, reason: string): NotFoundError {
   return new NotFoundError({
     code: 'no_manifest',
-    message: `${folder} has no graph: there is no manifest.jsonl, and no manifest of a part, or they are empty`,
+    message: `${folder} has no graph: ${reason}`,
     hint: `Name a folder that \`tracer attribute --prompts FILE --output DIR\` wrote to.`,
   });
 }
