@@ -5,8 +5,9 @@ import { USUAL_PROMPT } from '../tokenizer/bos.ts';
 import type { CommonOptions } from './request.ts';
 import type { Session } from './session.ts';
 
-/** The request with what the graph names, unless it names another model or set itself. */
+/** The request with what the graph names, unless it names another model or set itself. Throws `UsageError` for a circuit of many prompts. */
 export function graphSubject<Request extends CommonOptions>(graph: Graph, request: Request): Request {
+  checkIsOfOnePrompt(graph);
   const { model, transcoders } = graph.provenance;
   return {
     ...request,
@@ -26,13 +27,26 @@ function sourceName({ name, revision }: SourceReference): string {
   return revision === null ? name : `${name}@${revision}`;
 }
 
-/** Throws `UsageError` for a graph of another depth. */
-export function checkFits({ replacement, description }: Session, { layout }: Graph): void {
+/** Throws `UsageError` for a graph of another depth, and for a circuit of many prompts. */
+export function checkFits({ replacement, description }: Session, graph: Graph): void {
+  checkIsOfOnePrompt(graph);
+  const { layout } = graph;
   const { n_layers } = replacement.model.config;
   if (layout.n_layers === n_layers) return;
   throw new UsageError({
     code: 'other_model',
     message: `the graph was made with a model of ${layout.n_layers} layers; ${description.model} has ${n_layers}`,
     hint: 'Name the model and the set that the graph was made with: --model, --transcoders.',
+  });
+}
+
+/** What `graph circuit` wrote has means over prompts, which no pass of a model gives. */
+function checkIsOfOnePrompt({ provenance: { options } }: Graph): void {
+  if (options['consensus'] === undefined) return;
+  throw new UsageError({
+    code: 'graph_of_many_prompts',
+    message:
+      'the graph is a circuit of many prompts (`tracer graph circuit`), and no prompt of its own can be run',
+    hint: 'Name the graph of one of these prompts.',
   });
 }

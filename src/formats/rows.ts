@@ -67,7 +67,8 @@ async function rowsOfCsv(file: string, text: string, delimiter: string): Promise
   if (instead) throw instead;
   const { parse } = await import('csv-parse/sync');
   try {
-    const options = { bom: true, columns: true, delimiter, info: true, relax_column_count: true } as const;
+    const columns = (names: string[]): string[] => distinctColumns(file, names);
+    const options = { bom: true, columns, delimiter, info: true, relax_column_count: true } as const;
     const records = parse(text, { ...options, skip_empty_lines: true }) as unknown as CsvRecord[];
     return records.map(({ record, info: { lines: line, columns, error } }) =>
       error
@@ -75,6 +76,7 @@ async function rowsOfCsv(file: string, text: string, delimiter: string): Promise
         : { line, row: record },
     );
   } catch (cause) {
+    if (cause instanceof BadFileError) throw cause;
     throw new BadFileError({
       code: 'bad_csv',
       message: `${file} cannot be read as a table: ${messageOf(cause)}`,
@@ -82,6 +84,17 @@ async function rowsOfCsv(file: string, text: string, delimiter: string): Promise
       cause,
     });
   }
+}
+
+/** Of two columns with one name only the second would be read. Columns without a name come from separators at the end of lines. */
+function distinctColumns(file: string, names: string[]): string[] {
+  const twice = names.find((name, i) => name !== '' && names.indexOf(name) < i);
+  if (twice === undefined) return names;
+  throw new BadFileError({
+    code: 'bad_csv',
+    message: `${file}: the first line names the column ${JSON.stringify(twice)} twice`,
+    hint: 'Give every column a name of its own.',
+  });
 }
 
 function unevenRow(file: string, line: number, found: number, expected: number): BadFileError {

@@ -48,19 +48,17 @@ export async function readInterventions(path: string): Promise<Intervention[]> {
   return interventionsFromJson(await asUsage(() => readJson(path, InterventionList)), path);
 }
 
+const HOW_ONE_IS_WRITTEN =
+  'An intervention is written as {"layer":0,"pos":8,"feature":104,"value":30.9}, or "0:8:104=30.9".';
+
 /** Users write such files by hand, so errors in them are usage errors, as in a flag. A page or pointer saved as one is not. */
-export async function asUsage<T>(read: () => T | Promise<T>): Promise<T> {
+export async function asUsage<T>(read: () => T | Promise<T>, hint = HOW_ONE_IS_WRITTEN): Promise<T> {
   try {
     return await read();
   } catch (error) {
     if (!(error instanceof BadFileError) || error.code === 'unknown_format') throw error;
     const { code, message } = error;
-    throw new UsageError({
-      code,
-      message,
-      hint: 'An intervention is written as {"layer":0,"pos":8,"feature":104,"value":30.9}, or "0:8:104=30.9".',
-      cause: error,
-    });
+    throw new UsageError({ code, message, hint, cause: error });
   }
 }
 

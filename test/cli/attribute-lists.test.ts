@@ -110,6 +110,16 @@ describe('a list of prompts', () => {
     });
   });
 
+  it('is refused where two columns have one name, of which only one could be kept', async () => {
+    const list = listOf('twice.csv', 'slug,prompt,group,group\none,The,first,second\n');
+    const { exitCode, stdout } = await tracer([
+      ...['attribute', '--prompts', list, ...SUBJECT],
+      ...['--output', path.join(folder, 'twice')],
+    ]);
+    expect(exitCode).toBe(4);
+    expect(stdout).toContain('the first line names the column \\"group\\" twice');
+  });
+
   it('is traced in parts to the same graphs, and the list of graphs is written by a run over the whole', async () => {
     const list = listOf('parts.jsonl', jsonLines(ROWS));
     const [whole, parts, viewed] = ['whole', 'parts', 'viewed'].map((name) => path.join(folder, name)) as [

@@ -229,6 +229,13 @@ describe('a batch', () => {
     }
   });
 
+  it('shows how a line is written where a field is wrong', async () => {
+    await expect(cases({ prompt: 'a', remove_heads: '2.1' })).rejects.toMatchObject({
+      message: expect.stringContaining('remove_heads'),
+      hint: expect.stringContaining('"remove_heads":["5.3:8"]'),
+    });
+  });
+
   it.each([
     ['no JSON', '{"prompt":'],
     ['an unknown field', { prompt: 'a', expects: 'b' }],
@@ -236,6 +243,7 @@ describe('a batch', () => {
     ['a prompt and tokens', { prompt: 'a', tokens: [2] }],
     ['a probability above 1', { prompt: 'a', expect_prob: 2 }],
     ['an intervention without a value', { prompt: 'a', interventions: ['0:1:2'] }],
+    ['rows to renormalize without a head', { prompt: 'a', renormalize: true }],
   ])('with a line of %s is a usage error that names it', async (_, line) => {
     await expect(cases({ prompt: 'a' }, line)).rejects.toMatchObject({
       exitCode: 2,

@@ -4,7 +4,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { circuit } from '../../src/engine/study/circuit.ts';
 import { collect } from '../../src/engine/study/collect.ts';
+import { attentionSummary } from '../../src/engine/attention/heads.ts';
 import { topOfFile } from '../../src/engine/graph/graph.ts';
+import { validate } from '../../src/engine/validate/validate.ts';
 import { TracerError } from '../../src/errors.ts';
 import { readGraph } from '../../src/graph/files.ts';
 import { edgeWeight, featureOf, type Graph } from '../../src/graph/graph.ts';
@@ -89,6 +91,12 @@ describe('circuit', () => {
     const { top } = await topOfFile(file, 9);
     expect(top.map(({ feature }) => feature).sort()).toEqual([5, 6, 7]);
     expect(parseXml(readFileSync(svg, 'utf8')).name).toBe('svg');
+  });
+
+  it('is refused where a model would have to run its prompt, before one is loaded', async () => {
+    const refused = [2, 'graph_of_many_prompts'];
+    expect(await failure(validate({ file }))).toEqual(refused);
+    expect(await failure(attentionSummary({ graph: file }))).toEqual(refused);
   });
 
   it('has the mean weights of the graphs', async () => {

@@ -177,7 +177,7 @@ function refuseWith(flag: string, others: readonly string[]): void {
     message: `${flag} cannot be combined with ${others.join(', ')}`,
     hint:
       flag === '--batch'
-        ? 'The lines of the file say it: prompt, interventions, free_attention, constrained_layers, expect, expect_prob.'
+        ? 'The lines of the file say it: prompt, interventions, remove_heads, scale_heads, renormalize, free_attention, constrained_layers, expect, expect_not, expect_prob.'
         : 'Leave out one of them.',
   });
 }

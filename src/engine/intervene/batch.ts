@@ -25,6 +25,9 @@ import { peakRssBytes } from '../stopwatch.ts';
 /** A larger file is most likely not a list of cases. */
 const LARGEST_BATCH_BYTES = 64 * 2 ** 20;
 
+const HOW_A_LINE_IS_WRITTEN =
+  'A line is {"prompt":"…","interventions":["0:8:104=*-2"],"remove_heads":["5.3:8"],"expect":" Austin"}.';
+
 const Texts = v.union([v.string(), v.array(v.string())]);
 
 const Line = strictJsonObject({
@@ -49,17 +52,19 @@ export async function readBatch(path: string, chat?: ChatChoice): Promise<BatchC
   for (const [i, text] of lines.entries()) {
     if (text.trim() === '') continue;
     const name = `${path}, line ${i + 1}`;
-    const line = await asUsage(() => parseJson(name, text, Line, i + 1));
+    const line = await asUsage(() => parseJson(name, text, Line, i + 1), HOW_A_LINE_IS_WRITTEN);
     const range = line.constrained_layers;
+    const heads = [
+      ...line.remove_heads.map((head) => parseHeadRemoval(name, head)),
+      ...line.scale_heads.map((head) => parseHeadScale(name, head)),
+    ];
+    if (line.renormalize && heads.length === 0) throw nothingToRenormalize(name);
     cases.push({
       line: i + 1,
       name: line.name,
       input: inputOf(line, name, chat),
       interventions: interventionsFromJson(line.interventions, name),
-      heads: [
-        ...line.remove_heads.map((head) => parseHeadRemoval(name, head)),
-        ...line.scale_heads.map((head) => parseHeadScale(name, head)),
-      ],
+      heads,
       renormalize: line.renormalize,
       freezeAttention: !line.free_attention,
       constrainedLayers: range ? { from: range[0], to: range[1] } : undefined,
@@ -72,7 +77,15 @@ export async function readBatch(path: string, chat?: ChatChoice): Promise<BatchC
   throw new UsageError({
     code: 'empty_batch',
     message: `${path} has no lines`,
-    hint: 'A line is {"prompt":"…","interventions":["0:8:104=*-2"],"expect":" Austin"}.',
+    hint: HOW_A_LINE_IS_WRITTEN,
+  });
+}
+
+function nothingToRenormalize(name: string): UsageError {
+  return new UsageError({
+    code: 'renormalize_without_head',
+    message: `${name}: renormalize is about rows of heads that are changed, but no head is`,
+    hint: 'Add remove_heads or scale_heads.',
   });
 }
 
