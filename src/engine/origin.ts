@@ -27,7 +27,7 @@ export interface OriginSource {
 }
 
 /** A prompt as it was given, and the tokens that are traced. */
-export interface TracedPrompt {
+export interface TracedInput {
   readonly input: ReadInput;
   readonly tokens: readonly number[];
 }
@@ -37,7 +37,7 @@ export type GraphOrigin = Pick<Provenance, 'model' | 'transcoders' | 'dtype' | '
 
 export async function graphOrigin(
   { subject, prompts, weightFiles, scan, dtype }: OriginSource,
-  { input, tokens }: TracedPrompt,
+  { input, tokens }: TracedInput,
   targets: TargetChoice,
   options: GraphOptions,
 ): Promise<GraphOrigin> {

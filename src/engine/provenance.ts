@@ -3,12 +3,12 @@ import { readFileSync } from 'node:fs';
 import type { TargetChoice } from '../attribution/targets.ts';
 import type { Provenance } from '../graph/graph.ts';
 import type { GraphOptions } from './attribute/types.ts';
-import { graphOrigin, type TracedPrompt } from './origin.ts';
+import { graphOrigin, type TracedInput } from './origin.ts';
 import type { Session } from './session.ts';
 
 export async function graphProvenance(
   session: Session,
-  traced: TracedPrompt,
+  traced: TracedInput,
   logitLabels: readonly string[],
   targets: TargetChoice,
   options: GraphOptions,

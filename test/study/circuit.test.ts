@@ -7,7 +7,6 @@ import { collect } from '../../src/engine/study/collect.ts';
 import { attentionSummary } from '../../src/engine/attention/heads.ts';
 import { topOfFile } from '../../src/engine/graph/graph.ts';
 import { validate } from '../../src/engine/validate/validate.ts';
-import { TracerError } from '../../src/errors.ts';
 import { readGraph } from '../../src/graph/files.ts';
 import { edgeWeight, featureOf, type Graph } from '../../src/graph/graph.ts';
 import { NodeLayout } from '../../src/graph/node-layout.ts';
@@ -19,7 +18,14 @@ import { bootstrap } from '../../src/study/bootstrap.ts';
 import { carriedShare } from '../../src/study/holdout.ts';
 import { openStudy } from '../../src/study/open.ts';
 import { parseXml } from '../picture/xml.ts';
-import { madeFolder, madeGraph, VOCABULARY_SIZE, type MadeFeature, type MadePrompt } from './made-graphs.ts';
+import {
+  failure,
+  madeFolder,
+  madeGraph,
+  VOCABULARY_SIZE,
+  type MadeFeature,
+  type MadePrompt,
+} from './made-graphs.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'tracer-circuit-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -63,16 +69,6 @@ beforeAll(async () => {
     edgeThreshold: 1,
   });
 });
-
-async function failure(work: Promise<unknown>): Promise<[number, string]> {
-  try {
-    await work;
-  } catch (error) {
-    if (error instanceof TracerError) return [error.exitCode, error.code];
-    throw error;
-  }
-  throw new Error('no error');
-}
 
 describe('circuit', () => {
   it('has what recurs, at its place from the end, in a graph file that other commands read', async () => {

@@ -3,6 +3,7 @@ import { mkdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { Manifest, originDigest } from '../../src/engine/attribute/manifest.ts';
 import { partOf, type Shard } from '../../src/engine/shard.ts';
+import { TracerError } from '../../src/errors.ts';
 import { writeGraph } from '../../src/graph/files.ts';
 import type { Graph, JsonValue } from '../../src/graph/graph.ts';
 import { nodeInfluence } from '../../src/graph/influence.ts';
@@ -138,4 +139,15 @@ export function randomPrompts(
     features: [...pool.filter(() => random.next() < 0.5), ...always],
     metadata: { group: i % 2 === 0 ? 'even' : 'odd' },
   }));
+}
+
+/** Exit code and code of the error that a verb ends with. */
+export async function failure(work: Promise<unknown>): Promise<[number, string]> {
+  try {
+    await work;
+  } catch (error) {
+    if (error instanceof TracerError) return [error.exitCode, error.code];
+    throw error;
+  }
+  throw new Error('no error');
 }

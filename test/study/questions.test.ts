@@ -7,9 +7,8 @@ import { collect } from '../../src/engine/study/collect.ts';
 import { common } from '../../src/engine/study/common.ts';
 import { contrast } from '../../src/engine/study/contrast.ts';
 import { query } from '../../src/engine/study/query.ts';
-import { TracerError } from '../../src/errors.ts';
 import { parseXml } from '../picture/xml.ts';
-import { madeFolder, randomPrompts, type MadeFeature, type MadePrompt } from './made-graphs.ts';
+import { failure, madeFolder, randomPrompts, type MadeFeature, type MadePrompt } from './made-graphs.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'tracer-questions-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -33,16 +32,6 @@ beforeAll(async () => {
     edgeThreshold: 1,
   });
 });
-
-async function failure(work: Promise<unknown>): Promise<[number, string]> {
-  try {
-    await work;
-  } catch (error) {
-    if (error instanceof TracerError) return [error.exitCode, error.code];
-    throw error;
-  }
-  throw new Error('no error');
-}
 
 describe('common', () => {
   it('counts what SQL counts, group by group, and draws it', async () => {
