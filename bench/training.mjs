@@ -49,8 +49,9 @@ async function makeRows() {
     import('../dist/engine/opened-subject.js'),
     import('../dist/random.js'),
   ]);
-  using opened = await openSubject({ model: values.model, transcoders: 'none' }, { mayLackSet: true });
+  const opened = await openSubject({ model: values.model, transcoders: 'none' }, { mayLackSet: true });
   const tokenizer = await openTokenizer(opened.subject.model);
+  opened[Symbol.dispose](); // Node 20 has no `using`
   const ids = [];
   for (const file of markdown(join(root, 'node_modules'))) {
     ids.push(tokenizer.eosId);
