@@ -56,12 +56,12 @@ export async function headEffects(
   using values = passValues(prompt);
   await walkTargets(prompt, batch, {
     async heads(layer, attention, queries) {
-      const products = (await headProducts(attention, batch, queries, values, layer))!;
+      const products = (await headProducts(attention, batch, queries, values, layer, { withThrough: true }))!;
       for (let head = 0; head < n_heads; head++)
         for (let target = 0; target < n; target++) {
           const at = (target * n_layers + layer) * n_heads + head;
-          direct[at] = products.last[head * n + target]!;
-          total[at] = products.through[head * n + target]!;
+          direct[at] = products.last![head * n + target]!;
+          total[at] = products.through![head * n + target]!;
         }
       const [z, cut, v, pattern] = await Promise.all(
         [queries.all, queries.cut, values.at(layer)!.all, attention.dividedPattern].map((tensor) =>

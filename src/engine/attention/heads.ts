@@ -98,7 +98,9 @@ export async function attentionSummaryIn(
       done,
       total,
     });
-  const loadings = await stopwatch.time('links', () => loadingsOf(subject, pairs, false, report));
+  const loadings = await stopwatch.time('links', () =>
+    loadingsOf(subject, pairs, { withThrough: request.output !== undefined }, report),
+  );
   const shares = sharesOf(pruned, links, loadings);
   const files = await writeSummary(request, graph, links, loadings);
   return {
