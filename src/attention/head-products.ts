@@ -9,10 +9,16 @@ import type { HeadQueries, TargetBatch } from './target-walk.ts';
 export const PATH_KINDS = ['through', 'last', 'first', 'only'] as const;
 export type PathKind = (typeof PATH_KINDS)[number];
 
-/** By head, target and source, [n_heads, n, m] each; m of the sources have begun to write. Null where a kind was not asked for. */
+/** A row of a batch of targets and a source of a store, by their places. */
+export interface Pair {
+  readonly row: number;
+  readonly column: number;
+}
+
+/** By head and pair, [n_heads, pairs] each; null where a kind was not asked for. */
 export type HeadProducts = Readonly<Record<PathKind, Float32Array | null>> & {
-  readonly n: number;
-  readonly m: number;
+  /** Pairs of which both have begun, by their place in the list asked for. */
+  readonly pairs: Int32Array;
 };
 
 export interface ProductsOptions {
@@ -22,9 +28,10 @@ export interface ProductsOptions {
   readonly byKey?: Tensor4D;
 }
 
-/** Undefined where nothing has been written yet, or all of it is behind the targets. */
+/** Undefined where no pair has begun, or all sources are behind the targets. */
 export async function headProducts(
   attention: AttentionMap,
+  pairs: readonly Pair[],
   batch: TargetBatch,
   queries: HeadQueries,
   store: StoredValues,
@@ -36,14 +43,22 @@ export async function headProducts(
   if (!values || p0 >= batch.n_pos) return undefined;
   const m = values.all.shape[1];
   const n = queries.cut.shape[0];
+  const begun = Int32Array.from(pairs.keys()).filter((i) => pairs[i]!.row < n && pairs[i]!.column < m);
+  if (begun.length === 0) return undefined;
   const made = tf.tidy(() => {
+    const places = tf.tensor1d(
+      begun.map((i) => pairs[i]!.row * m + pairs[i]!.column),
+      'int32',
+    );
+    const ofPairs = (products: Tensor3D): Tensor2D =>
+      tf.gather(tf.reshape<tf.Rank.R2>(products, [attention.n_heads, n * m]), places, 1);
     const reached = tf.slice<tf.Rank.R3, Tensor3D>(values.all, [0, 0, 0], [batch.n_pos - p0, -1, -1]);
     return {
-      last: lastAt(attention, batch, queries.cut, reached, p0),
-      ...(withThrough && { through: throughHeads(attention, queries.all, reached, p0) }),
+      last: ofPairs(lastAt(attention, batch, queries.cut, reached, p0)),
+      ...(withThrough && { through: ofPairs(throughHeads(attention, queries.all, reached, p0)) }),
       ...(byKey && {
-        first: firstAt(attention, byKey, store.positions.subarray(0, m), values.own!),
-        only: onlyAt(attention, batch, queries.cut, store.positions.subarray(0, m), values.own!),
+        first: ofPairs(firstAt(attention, byKey, store.positions.subarray(0, m), values.own!)),
+        only: ofPairs(onlyAt(attention, batch, queries.cut, store.positions.subarray(0, m), values.own!)),
       }),
     };
   });
@@ -54,7 +69,7 @@ export async function headProducts(
     found[kind] = await tensor.data<'float32'>();
     tensor.dispose();
   }
-  return { n, m, ...found };
+  return { pairs: begun, ...found };
 }
 
 /**

@@ -1,7 +1,7 @@
 /** Attention, step 4: which heads carry links from sources to targets: by the last head of a path, by the first, through, alone. */
 import type { AttentionMap } from '../attribution/attention-map.ts';
 import { DirectSums } from './direct-sums.ts';
-import { headProducts, PATH_KINDS, queriesByKey, type HeadProducts } from './head-products.ts';
+import { headProducts, PATH_KINDS, queriesByKey, type HeadProducts, type Pair } from './head-products.ts';
 import { firstLayer, firstPosition } from './forward-batch.ts';
 import { storedValues, type StoredValues } from './stored-values.ts';
 import { walkTargets, type HeadQueries, type TargetBatch } from './target-walk.ts';
@@ -116,10 +116,8 @@ function portions(prompt: TracedPrompt, sources: readonly number[]): number[][] 
 }
 
 /** A link of a batch and a store: its rows in both. */
-interface PlacedLink {
+interface PlacedLink extends Pair {
   readonly link: number;
-  readonly row: number;
-  readonly column: number;
 }
 
 async function walkBatch(
@@ -148,7 +146,7 @@ async function walkBatch(
         for (const [i, store] of stores.entries()) {
           if (placed[i]!.length === 0) continue;
           const wanted = { withThrough, byKey };
-          const products = await headProducts(attention, batch, queries, store, layer, wanted);
+          const products = await headProducts(attention, placed[i]!, batch, queries, store, layer, wanted);
           if (!products) continue;
           addProducts(loadings, placed[i]!, products, layer);
           if (loadings.lastKeys.length > 0)
@@ -174,17 +172,17 @@ async function walkBatch(
 function addProducts(
   loadings: Loadings,
   placed: readonly PlacedLink[],
-  { n, m, ...products }: HeadProducts,
+  { pairs, ...products }: HeadProducts,
   layer: number,
 ): void {
   const { n_layers, n_heads } = loadings;
   for (const name of PATH_KINDS) {
     const values = products[name];
     if (!values) continue;
-    for (const { link, row, column } of placed) {
-      if (row >= n || column >= m) continue;
+    for (let i = 0; i < pairs.length; i++) {
+      const to = (placed[pairs[i]!]!.link * n_layers + layer) * n_heads;
       for (let head = 0; head < n_heads; head++)
-        loadings[name][(link * n_layers + layer) * n_heads + head]! += values[(head * n + row) * m + column]!;
+        loadings[name][to + head]! += values[head * pairs.length + i]!;
     }
   }
 }
