@@ -136,7 +136,9 @@ export function devices(flag: string): (text: string) => Device[] {
 const HEAD = /^(\d+)\.(\d+)$/;
 
 /** A parser of one head, `5.3`, for commander: of two, the first would be forgotten without a word. */
-export function headName(flag: string): (text: string, previous?: unknown) => { layer: number; head: number } {
+export function headName(
+  flag: string,
+): (text: string, previous?: unknown) => { layer: number; head: number } {
   return (text, previous) => {
     if (previous !== undefined) {
       throw new UsageError({
