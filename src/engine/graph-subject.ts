@@ -12,7 +12,10 @@ export function graphSubject<Request extends CommonOptions>(graph: Graph, reques
 }
 
 /** As `graphSubject`, also for a circuit of many prompts. */
-export function namedSubject<Request extends CommonOptions>({ provenance }: Graph, request: Request): Request {
+export function namedSubject<Request extends CommonOptions>(
+  { provenance }: Graph,
+  request: Request,
+): Request {
   const { model, transcoders } = provenance;
   return {
     ...request,

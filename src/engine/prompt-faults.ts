@@ -2,7 +2,12 @@
 import { TracerError } from '../errors.ts';
 
 /** What a longer, shorter or other prompt does not have. */
-const OF_ONE_PROMPT = new Set(['empty_prompt', 'prompt_too_long', 'position_out_of_range', 'key_not_visible']);
+const OF_ONE_PROMPT = new Set([
+  'empty_prompt',
+  'prompt_too_long',
+  'position_out_of_range',
+  'key_not_visible',
+]);
 
 export function isOfOnePrompt(error: unknown): boolean {
   return error instanceof TracerError && OF_ONE_PROMPT.has(error.code);

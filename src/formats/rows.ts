@@ -63,7 +63,9 @@ async function rowsOfCsv(file: string, text: string, delimiter: string): Promise
   const { parse } = await import('csv-parse/sync');
   let records: CsvRecord[];
   try {
-    const options = { bom: true, delimiter, info: true, relax_column_count: true } as const;
+    // All of them: the last line may have another end than the others.
+    const ends = { record_delimiter: ['\r\n', '\n', '\r'] };
+    const options = { bom: true, delimiter, info: true, relax_column_count: true, ...ends } as const;
     records = parse(text, { ...options, skip_empty_lines: true }) as unknown as CsvRecord[];
   } catch (cause) {
     throw new BadFileError({

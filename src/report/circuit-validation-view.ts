@@ -62,7 +62,10 @@ export function circuitValidationView(result: ValidateCircuitResult, screen: Scr
                     'predicted',
                     `${formatDecimal(predicted.mean)} by the graphs without the circuit, ${formatDecimal(predicted.actual_mean)} in the model`,
                   ] as const,
-                  ['rank correlation', `${formatDecimal(predicted.rank_correlation)} (Spearman, over prompts)`] as const,
+                  [
+                    'rank correlation',
+                    `${formatDecimal(predicted.rank_correlation)} (Spearman, over prompts)`,
+                  ] as const,
                 ]),
             ['seed', String(result.seed)],
             ...closingFacts(result, result.files),

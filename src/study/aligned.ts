@@ -51,7 +51,11 @@ export interface AlignedGraphs {
 }
 
 /** The key of a feature at a place. */
-export function featureKey({ layer, place, feature }: Pick<AlignedNode, 'layer' | 'place' | 'feature'>): string {
+export function featureKey({
+  layer,
+  place,
+  feature,
+}: Pick<AlignedNode, 'layer' | 'place' | 'feature'>): string {
   return ['feature', layer, place, feature].join(':');
 }
 

@@ -53,7 +53,9 @@ const WRITE_AGAIN = 'Write it again, or take it out of the folder.';
 
 async function openTable(database: Database, table: string, file: string, hint: string): Promise<void> {
   try {
-    await database.connection.run(`CREATE VIEW ${quoted(table)} AS SELECT * FROM read_parquet(${literal(file)})`);
+    await database.connection.run(
+      `CREATE VIEW ${quoted(table)} AS SELECT * FROM read_parquet(${literal(file)})`,
+    );
   } catch (cause) {
     throw (
       exhaustion(cause) ??

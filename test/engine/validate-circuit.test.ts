@@ -57,7 +57,10 @@ describe('a circuit in the model', () => {
       expect(answer).toBe(' Austin');
     }
     // From a list, the same prompts, those that were used left out by their text whatever they are called.
-    write(inFolder('again.jsonl'), texas.map((one, i) => ({ ...one, slug: `other-${i}` })));
+    write(
+      inFolder('again.jsonl'),
+      texas.map((one, i) => ({ ...one, slug: `other-${i}` })),
+    );
     const again = await validateCircuit({ file, prompts: inFolder('again.jsonl'), device: 'wasm' });
     expect(again.prompts.map(({ prompt }) => prompt)).toEqual(result.prompts.map(({ prompt }) => prompt));
     expect(again.recovered).toEqual(result.recovered);
@@ -109,7 +112,11 @@ describe('a circuit in the model', () => {
     );
     const first = readFileSync(table);
     const again = await validateCircuit({ file, study, output: table, device: 'wasm' });
-    expect({ ...again, timings_ms: 0, peak_rss_bytes: 0 }).toEqual({ ...result, timings_ms: 0, peak_rss_bytes: 0 });
+    expect({ ...again, timings_ms: 0, peak_rss_bytes: 0 }).toEqual({
+      ...result,
+      timings_ms: 0,
+      peak_rss_bytes: 0,
+    });
     expect(readFileSync(table).equals(first)).toBe(true);
     const other = await validateCircuit({ file, study, seed: 2, device: 'wasm' });
     expect(other.recovered.estimate!.value).toBe(result.recovered.estimate!.value);
@@ -117,7 +124,11 @@ describe('a circuit in the model', () => {
   });
 
   it('reports lines that cannot be used, and runs the others', async () => {
-    const rows = [...lines().slice(-3), { slug: 'empty', prompt: '' }, { slug: 'long', prompt: ' is'.repeat(90) }];
+    const rows = [
+      ...lines().slice(-3),
+      { slug: 'empty', prompt: '' },
+      { slug: 'long', prompt: ' is'.repeat(90) },
+    ];
     write(inFolder('some.jsonl'), [...rows, { slug: 'no prompt' }]);
     const some = await validateCircuit({ file, prompts: inFolder('some.jsonl'), device: 'wasm' });
     expect(some.prompts.map(({ slug }) => slug)).toEqual(rows.slice(0, 3).map(({ slug }) => slug));

@@ -44,3 +44,15 @@ describe.each(['.jsonl', '.csv', '.tsv', '.parquet'])('a list of prompts as %s',
     );
   });
 });
+
+describe('a list of prompts as CSV', () => {
+  it('may end its last line in another way than the others, as what `graph query --csv` prints', async () => {
+    const file = path.join(folder, 'mixed.csv');
+    writeFileSync(file, 'slug,prompt,city\r\na,The,Dallas\r\nb,The,Laredo\n');
+    const lines = await readPromptList(file);
+    expect(lines.map((line) => ('error' in line ? line.error : line.metadata))).toEqual([
+      { city: 'Dallas' },
+      { city: 'Laredo' },
+    ]);
+  });
+});

@@ -43,7 +43,10 @@ export function addValidate(graph: Command, shell: Shell): void {
     .option('--target <token>', "a logit of the graph, such as ' Austin' (default: its first)")
     .option('--direct', 'hold everything else fixed: measures the edge to the logit alone')
     .option('--study <study>', 'try a circuit on the graphs of a study that it was not found in')
-    .option('--prompts <file>', 'try a circuit on a list: JSON Lines {"slug":…,"prompt":…}, CSV, TSV or Parquet')
+    .option(
+      '--prompts <file>',
+      'try a circuit on a list: JSON Lines {"slug":…,"prompt":…}, CSV, TSV or Parquet',
+    )
     .option('--output <file>', "table of a circuit's prompts to write: .parquet or .jsonl")
     .option(
       '--seed <n>',
@@ -54,7 +57,12 @@ export function addValidate(graph: Command, shell: Shell): void {
   command.action((file: string, options: ValidateOptions) =>
     perform(shell, command, async ({ common, settings }) => {
       // The model that the graph names takes precedence over settings.
-      const named = { ...common, model: typed(settings.model), transcoders: typed(settings.transcoders), file };
+      const named = {
+        ...common,
+        model: typed(settings.model),
+        transcoders: typed(settings.transcoders),
+        file,
+      };
       checkTogether(options);
       const isCircuit = options.study !== undefined || options.prompts !== undefined;
       return isCircuit ? await ofCircuit(named, options) : await ofGraph(named, options);

@@ -79,7 +79,10 @@ export function addIntervene(program: Command, shell: Shell): void {
       collect,
     )
     .option('--expect-prob <p>', 'fail unless its probability is at least this', probability('--expect-prob'))
-    .option('--output <file>', 'write logits and activations to a safetensors file; with --prompts a table, .parquet or .jsonl')
+    .option(
+      '--output <file>',
+      'write logits and activations to a safetensors file; with --prompts a table, .parquet or .jsonl',
+    )
     .option('--pre-activations', 'write the numbers before the activation function instead')
     .addHelpText('after', HELP);
   command.action((argument: string | undefined, options: InterveneOptions) =>
@@ -187,7 +190,8 @@ function checkTogether(argument: string | undefined, options: InterveneOptions):
   const sweep = given({ '--sweep': options.sweep, '--csv': options.csv });
   const list = given({ '--prompts': options.prompts });
   const ofOne = single.filter((flag) => flag !== '--output');
-  if (options.batch !== undefined) refuseWith('--batch', [...prompts, ...list, ...changes, ...single, ...sweep]);
+  if (options.batch !== undefined)
+    refuseWith('--batch', [...prompts, ...list, ...changes, ...single, ...sweep]);
   else if (options.prompts !== undefined) refuseWith('--prompts', [...prompts, ...ofOne, ...sweep]);
   else if (options.sweep !== undefined) refuseWith('--sweep', single);
   else if (options.csv !== undefined) {

@@ -84,10 +84,17 @@ export async function intervenePrompts(request: IntervenePromptsRequest): Promis
 class ListOfPrompts implements Disposable {
   readonly results: IntervenedPrompt[] = [];
   /** Kept for notes. */
-  readonly read: { readonly input: { readonly prompt: string }; readonly tokens: readonly number[]; readonly line: number }[] = [];
+  readonly read: {
+    readonly input: { readonly prompt: string };
+    readonly tokens: readonly number[];
+    readonly line: number;
+  }[] = [];
   readonly #session: Session;
   readonly #request: IntervenePromptsRequest;
-  readonly #planned = new Map<number, { readonly plan: InterventionPlan; readonly checked: CheckedInterventions }>();
+  readonly #planned = new Map<
+    number,
+    { readonly plan: InterventionPlan; readonly checked: CheckedInterventions }
+  >();
   readonly #warned = new Set<string>();
 
   constructor(session: Session, request: IntervenePromptsRequest) {
@@ -103,7 +110,10 @@ class ListOfPrompts implements Disposable {
     } catch (error) {
       if (!('error' in line) && !isOfOnePrompt(error)) throw error;
       const failure = failureOf(error);
-      this.#request.onProgress?.({ kind: 'warning', message: `${slug ?? `line ${number}`}: ${failure.error.message}` });
+      this.#request.onProgress?.({
+        kind: 'warning',
+        message: `${slug ?? `line ${number}`}: ${failure.error.message}`,
+      });
       this.results.push({ line: number, slug, ok: false, ...failure });
     }
   }
@@ -136,7 +146,9 @@ class ListOfPrompts implements Disposable {
   async #planFor(n_pos: number) {
     const known = this.#planned.get(n_pos);
     if (known) return known;
-    const checked = checkInterventions(this.#session, n_pos, this.#request, (event) => this.#reportOnce(event));
+    const checked = checkInterventions(this.#session, n_pos, this.#request, (event) =>
+      this.#reportOnce(event),
+    );
     const planned = { plan: await planInterventions(this.#session, checked), checked };
     this.#planned.set(n_pos, planned);
     return planned;
@@ -160,7 +172,9 @@ async function writeTable(
   done: readonly Done[],
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const byLine = new Map(lines.flatMap((line) => ('error' in line ? [] : [[line.line, line.metadata] as const])));
+  const byLine = new Map(
+    lines.flatMap((line) => ('error' in line ? [] : [[line.line, line.metadata] as const])),
+  );
   const metadataOf = ({ line }: Done) => byLine.get(line)!;
   const columns = metadataColumns(done.map(metadataOf));
   const rows = done.map((one) => {
@@ -168,7 +182,15 @@ async function writeTable(
     const { token_id, text, ...numbers } = before;
     const metadata = metadataOf(one);
     return {
-      ...{ slug, line, prompt, before: text, before_id: token_id, after: after.text, after_id: after.token_id },
+      ...{
+        slug,
+        line,
+        prompt,
+        before: text,
+        before_id: token_id,
+        after: after.text,
+        after_id: after.token_id,
+      },
       ...{ ...numbers, after_probability: after.probability, kl_divergence },
       ...Object.fromEntries(columns.map((column) => [column.column, metadataValue(metadata, column)])),
     };

@@ -123,10 +123,7 @@ function pictureOf({ study, a, b, features, links, level }: Omit<ContrastResult,
     }));
   return barChartSvg({
     title: `Contrast in ${study}`,
-    lines: [
-      `A: ${a.name}, ${plural(a.n_graphs, 'graph')}`,
-      `B: ${b.name}, ${plural(b.n_graphs, 'graph')}`,
-    ],
+    lines: [`A: ${a.name}, ${plural(a.n_graphs, 'graph')}`, `B: ${b.name}, ${plural(b.n_graphs, 'graph')}`],
     description: `Difference of mean influence; faint where its adjusted p-value is above ${level}.`,
     axis: '← more in B · difference of mean influence · more in A →',
     sections: [

@@ -98,7 +98,11 @@ async function overList(
   using session = await sessionOf(request, graph);
   const circuit = measuredCircuit(session, consensus, request, seed);
   const prompts: ValidatedPrompt[] = [];
-  const failed: FailedPrompt[] = listed.bad.map(({ line, slug, error }) => ({ line, slug, ...failureOf(error) }));
+  const failed: FailedPrompt[] = listed.bad.map(({ line, slug, error }) => ({
+    line,
+    slug,
+    ...failureOf(error),
+  }));
   for (const { line, slug, prompt } of listed.prompts) {
     report(request, prompts.length + failed.length - listed.bad.length, listed.prompts.length);
     try {
@@ -157,7 +161,10 @@ function noPrompts(): UsageError {
 
 /** Ratios of sums over prompts, so that prompts whose features add little weigh little. */
 function summaryOf(prompts: readonly ValidatedPrompt[], seed: number) {
-  const share = (gain: (one: ValidatedPrompt) => number, control: (one: ValidatedPrompt) => number): CircuitShare => {
+  const share = (
+    gain: (one: ValidatedPrompt) => number,
+    control: (one: ValidatedPrompt) => number,
+  ): CircuitShare => {
     const ratio = (of: typeof gain, indices: readonly number[] = [...prompts.keys()]): number => {
       let [gained, possible] = [0, 0];
       for (const index of indices) {

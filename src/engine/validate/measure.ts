@@ -46,9 +46,7 @@ export async function measureCircuit(
     capture: (name: HookName): boolean => name === BEFORE_CAP,
     ...(signal && { signal }),
   };
-  using original = await stopwatch.time('original', () =>
-    originalPass(replacement, tokens, freeze, options),
-  );
+  using original = await stopwatch.time('original', () => originalPass(replacement, tokens, freeze, options));
   const logits = await original.lastLogits();
   await session.checkFinite(logits, 'the logits');
   const token = answer ?? largestIndices(logits, 1)[0]!;
@@ -114,10 +112,7 @@ function addressAt({ layer, place, feature }: PlacedFeature, n_pos: number): str
   return address({ layer, feature, position: place < 0 ? n_pos + place : place });
 }
 
-async function readAnswer(
-  pass: Parameters<typeof readTarget>[0],
-  tokenId: number,
-): Promise<AnswerReading> {
+async function readAnswer(pass: Parameters<typeof readTarget>[0], tokenId: number): Promise<AnswerReading> {
   const { centred, probability } = await readTarget(pass, tokenId);
   const [first] = largestIndices(await pass.lastLogits(), 1);
   return { logit: centred, probability, is_first: first === tokenId ? 1 : 0 };
