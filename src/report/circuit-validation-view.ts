@@ -103,5 +103,5 @@ function share(value: number | null): string {
 }
 
 function percent(value: number): string {
-  return `${(value * 100).toFixed(0)} %`;
+  return `${Math.round(value * 100) + 0} %`; // a sum with 0 is never -0
 }

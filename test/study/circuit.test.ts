@@ -172,6 +172,8 @@ describe('circuit', () => {
     await circuit({ study, group: 'main', output: file });
     expect(await failure(validateCircuit({ file, study }))).toEqual([2, 'too_few_prompts']);
     expect(await failure(validateCircuit({ file }))).toEqual([2, 'missing_prompts']);
+    expect(await failure(validateCircuit({ file: study, study }))).toEqual([2, 'study_for_graph']);
+    expect(await failure(validate({ file: study }))).toEqual([2, 'study_for_graph']);
     const one = path.join(folder, 'graphs', 'p0.safetensors');
     expect(await failure(validateCircuit({ file: one, study }))).toEqual([2, 'no_circuit']);
     const graph = await readGraph(file);

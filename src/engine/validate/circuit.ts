@@ -21,7 +21,7 @@ import { peakRssBytes } from '../stopwatch.ts';
 import { readConsensus, type Consensus } from '../study/consensus.ts';
 import { STUDY_DEFAULTS } from '../study/types.ts';
 import { writtenFile } from '../written-file.ts';
-import { promptsOfGraphs, unusedGraphs, unusedLines } from './held-out.ts';
+import { promptsOfGraphs, refuseStudy, unusedGraphs, unusedLines } from './held-out.ts';
 import { measureCircuit, type MeasuredCircuit } from './measure.ts';
 import { rankCorrelation } from './rank.ts';
 import {
@@ -42,6 +42,7 @@ import { checkIsToken } from './validate.ts';
 export async function validateCircuit(request: ValidateCircuitRequest): Promise<ValidateCircuitResult> {
   const { output, file, seed = STUDY_DEFAULTS.seed, signal } = request;
   if (output !== undefined) await checkResultFile(output);
+  await refuseStudy(file);
   const graph = await readGraph(file);
   const consensus = readConsensus(file, graph);
   const run = request.study === undefined ? overList : overStudy;

@@ -1,9 +1,11 @@
 /** Engine, `graph validate` of a circuit: the prompts that it was not found in, from the graphs of a study or from a list. */
+import { stat } from 'node:fs/promises';
+import path from 'node:path';
 import { BadFileError, UsageError, type TracerError } from '../../errors.ts';
 import type { Graph } from '../../graph/graph.ts';
 import { predictedChange } from '../../study/ablation.ts';
 import { readKeyed, type KeyedGraph } from '../../study/aligned.ts';
-import { subjectOf } from '../../study/description.ts';
+import { DESCRIPTION_FILE, subjectOf } from '../../study/description.ts';
 import type { Study } from '../../study/open.ts';
 import { graphsOfGroup, selectGraphs, type SelectedGraph } from '../../study/selection.ts';
 import { readPromptList } from '../attribute/prompt-list.ts';
@@ -113,6 +115,17 @@ export async function unusedLines(
     else if (!isUsed(row)) prompts.push(row);
   }
   return { prompts: enough(prompts, file, 'Name a list with other prompts.'), bad };
+}
+
+/** Throws `UsageError` for the folder of a study in place of a graph file. */
+export async function refuseStudy(file: string): Promise<void> {
+  const found = await stat(path.join(file, DESCRIPTION_FILE)).catch(() => undefined);
+  if (found?.isFile() !== true) return;
+  throw new UsageError({
+    code: 'study_for_graph',
+    message: `${file} is a study; a circuit of it is validated, or a single graph`,
+    hint: `\`tracer graph circuit ${file} --holdout 0.5 --output CIRCUIT\` finds one, \`tracer graph validate CIRCUIT --study ${file}\` tries it.`,
+  });
 }
 
 function enough<T>(prompts: T[], where: string, hint: string): T[] {
