@@ -139,6 +139,15 @@ describe('a circuit in the model', () => {
     ]);
   });
 
+  it('is refused with a list of which no line can be used', async () => {
+    write(inFolder('none.jsonl'), [
+      { slug: 'a', prompt: '' },
+      { slug: 'b', prompt: ' is'.repeat(90) },
+    ]);
+    const none = validateCircuit({ file, prompts: inFolder('none.jsonl'), device: 'wasm' });
+    await expect(none).rejects.toMatchObject({ code: 'no_prompt_left', exitCode: 2 });
+  });
+
   it('is refused with a study of another model', async () => {
     const other = inFolder('other');
     const description = path.join(other, 'study.json');

@@ -2,7 +2,6 @@
  * Engine, verb `graph validate` of a circuit: whether a circuit of many prompts holds in the model on prompts that were not used to find
  * it, as one number with an interval, beside as many random features.
  */
-import { mean } from 'simple-statistics';
 import { UsageError } from '../../errors.ts';
 import { readGraph } from '../../graph/files.ts';
 import type { Graph } from '../../graph/graph.ts';
@@ -116,6 +115,7 @@ async function overList(
       failed.push({ line, slug, ...failureOf(error) });
     }
   }
+  if (prompts.length === 0) throw noneUsable(request.prompts, failed[0]!);
   return { session: howComputed(session, circuit), where: request.prompts, prompts, failed };
 }
 
@@ -152,12 +152,24 @@ function report({ onProgress }: ValidateCircuitRequest, done: number, total: num
   onProgress?.({ kind: 'progress', phase: 'prompts', message: 'Trying the circuit on prompts', done, total });
 }
 
+function noneUsable(file: string, { line, error }: FailedPrompt): UsageError {
+  return new UsageError({
+    code: 'no_prompt_left',
+    message: `no prompt of ${file} can be used; line ${line}: ${error.message}`,
+    ...(error.hint !== undefined && { hint: error.hint }),
+  });
+}
+
 function noPrompts(): UsageError {
   return new UsageError({
     code: 'missing_prompts',
     message: 'a circuit is tried on prompts, and none are named',
     hint: 'Name the study that it was found in with --study STUDY, or a list with --prompts FILE.',
   });
+}
+
+function mean(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0) / values.length;
 }
 
 /** Ratios of sums over prompts, so that prompts whose features add little weigh little. */
