@@ -18,9 +18,11 @@ export {
 } from './engine/attention/heads.ts';
 export { intervene, interveneIn } from './engine/intervene/intervene.ts';
 export { interveneBatch, batchIn } from './engine/intervene/batch.ts';
+export { intervenePrompts } from './engine/intervene/prompts.ts';
 export { sweep, sweepIn } from './engine/intervene/sweep.ts';
 export { generate, generateIn } from './engine/generate/generate.ts';
 export { validate, validateIn } from './engine/validate/validate.ts';
+export { validateCircuit } from './engine/validate/circuit.ts';
 export { diffFiles, pathsOfFile, pruneFile, scoreFiles, topOfFile } from './engine/graph/graph.ts';
 export { exportFile, mergeFiles } from './engine/graph/export.ts';
 export { collect } from './engine/study/collect.ts';

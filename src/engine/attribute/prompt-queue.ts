@@ -15,7 +15,7 @@ import {
   type AttributePromptsRequest,
   type AttributeRequest,
   type AttributeResult,
-  type PromptError,
+  type Failure,
   type PromptResult,
 } from './types.ts';
 
@@ -27,11 +27,6 @@ export interface Task {
   readonly index: number;
   readonly line: PromptLine & NamedPrompt;
   readonly origin: string;
-}
-
-export interface Failure {
-  readonly error: PromptError;
-  readonly exit_code: number;
 }
 
 /** What graphs were traced with. */

@@ -6,8 +6,8 @@ import type { ViewerMetadata } from '../../graph/neuronpedia.ts';
 import { openSession } from '../session.ts';
 import { computeGraph, openLabels } from './attribute.ts';
 import { labelsOnce } from './prompt-here.ts';
-import { failureOf, type Failure, type UsedBackend } from './prompt-queue.ts';
-import type { AttributePromptsRequest, AttributeRequest, AttributeResult } from './types.ts';
+import { failureOf, type UsedBackend } from './prompt-queue.ts';
+import type { AttributePromptsRequest, AttributeRequest, AttributeResult, Failure } from './types.ts';
 
 /** What can be sent: without functions and signals. */
 export type SentRequest = Omit<AttributePromptsRequest, 'onProgress' | 'signal' | 'devices'>;

@@ -140,6 +140,12 @@ export interface PromptError {
   readonly hint?: string;
 }
 
+/** Of one prompt of many. */
+export interface Failure {
+  readonly error: PromptError;
+  readonly exit_code: number;
+}
+
 /** One line of the list of prompts. */
 export type PromptResult = { readonly line: number; readonly slug: string | null } & (
   | { readonly ok: true; readonly skipped: true; readonly files: readonly SavedFileResult[] }

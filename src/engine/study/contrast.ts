@@ -1,6 +1,7 @@
 /** Engine, verb `graph contrast`: what differs between two groups of graphs. */
 import { UsageError } from '../../errors.ts';
 import { barChartSvg } from '../../picture/bar-chart.ts';
+import { plural } from '../../picture/labels.ts';
 import { differences, type Difference } from '../../study/contrast.ts';
 import { openStudy, type Study } from '../../study/open.ts';
 import { readSample } from '../../study/sample.ts';
@@ -82,7 +83,7 @@ function checkSides(a: Side, b: Side): void {
     if (graphs.length >= LEAST_GRAPHS) continue;
     throw new UsageError({
       code: 'group_too_small',
-      message: `${name} has ${graphs.length} graph; a difference between groups needs at least ${LEAST_GRAPHS} in each`,
+      message: `${name} has ${plural(graphs.length, 'graph')}; a difference between groups needs at least ${LEAST_GRAPHS} in each`,
       hint: 'To compare two single graphs: `tracer graph diff BEFORE AFTER`.',
     });
   }
@@ -122,7 +123,7 @@ function pictureOf({ study, a, b, features, links, level }: Omit<ContrastResult,
     }));
   return barChartSvg({
     title: `Contrast in ${study}`,
-    lines: [`A: ${a.name}, ${a.n_graphs} graphs`, `B: ${b.name}, ${b.n_graphs} graphs`],
+    lines: [`A: ${a.name}, ${plural(a.n_graphs, 'graph')}`, `B: ${b.name}, ${plural(b.n_graphs, 'graph')}`],
     description: `Difference of mean influence; faint where its adjusted p-value is above ${level}.`,
     axis: '← more in B · difference of mean influence · more in A →',
     sections: [
