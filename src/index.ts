@@ -23,6 +23,7 @@ export { generate, generateIn } from './engine/generate/generate.ts';
 export { validate, validateIn } from './engine/validate/validate.ts';
 export { diffFiles, pathsOfFile, pruneFile, scoreFiles, topOfFile } from './engine/graph/graph.ts';
 export { exportFile, mergeFiles } from './engine/graph/export.ts';
+export { importGraph } from './engine/graph/import.ts';
 export { collect } from './engine/study/collect.ts';
 export { query } from './engine/study/query.ts';
 export { common } from './engine/study/common.ts';
