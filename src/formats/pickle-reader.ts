@@ -137,7 +137,7 @@ class Machine {
       case 'NEWOBJ':
         return this.#make(opcode, 'object');
       case 'BUILD':
-        return this.#setFields();
+        return this.#setState();
       default:
         throw this.#refused(`the opcode ${opcode} is not needed for tensors`);
     }
@@ -223,14 +223,13 @@ class Machine {
     this.#push(new PickleObject(name, this.#tuple(opcode, args)));
   }
 
-  #setFields(): void {
-    const [fields] = this.#popped(1);
+  #setState(): void {
+    const [state] = this.#popped(1);
     const object = this.#top();
-    const isNew = object instanceof PickleObject && object.use === 'object' && object.fields === undefined;
-    if (!isNew || !(fields instanceof Map)) {
-      throw this.#refused(`BUILD sets ${described(fields!)} on ${described(object)}`);
+    if (!(object instanceof PickleObject) || object.state !== undefined) {
+      throw this.#refused(`BUILD is used on ${described(object)}`);
     }
-    object.fields = fields;
+    object.state = state;
   }
 
   #tuple(opcode: OpcodeName, value: PickleValue | undefined): readonly PickleValue[] {

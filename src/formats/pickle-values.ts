@@ -1,7 +1,7 @@
 /** Files, step 2 of pickles: values as a pickle describes them. Objects of Python are data here: a class stays a name, a call is never made. */
 import { unreachable } from '../errors.ts';
 
-/** What a pickle may do with a name: only mention it (a type), call it (`REDUCE`), or make an object of it and set its fields. */
+/** What a pickle may do with a name: only mention it (a type), call it (`REDUCE`), or make an object of it (`NEWOBJ`). */
 export type NameUse = 'mention' | 'call' | 'object';
 
 /** Names by `module name`. */
@@ -27,16 +27,15 @@ export class PickleTuple {
   }
 }
 
-/** A call that was not made, or an object that was not made: its class, its arguments, and the fields that were set. */
+/** A call that was not made, or an object that was not made: what would have been called with what, and the state that would have been set. */
 export class PickleObject {
   readonly name: string;
   readonly args: readonly PickleValue[];
-  readonly use: NameUse;
-  fields: PickleDict | undefined;
+  /** Of most objects a dict of fields. */
+  state: PickleValue | undefined;
 
-  constructor({ name, use }: PickleName, args: readonly PickleValue[]) {
+  constructor({ name }: PickleName, args: readonly PickleValue[]) {
     this.name = name;
-    this.use = use;
     this.args = args;
   }
 }

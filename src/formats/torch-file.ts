@@ -50,12 +50,15 @@ export interface TorchFile extends Disposable {
 }
 
 /**
- * Opens a file and reads its pickle, running nothing. Throws `NotFoundError` when it is missing, and `BadFileError` when it is
+ * Opens a file and reads its pickle, running nothing. The source belongs to the result, also when opening fails. Throws `NotFoundError` when it is missing, and `BadFileError` when it is
  * damaged, in another form, or has names that are not listed.
  * @param names of the objects that may be in it, beside tensors
  */
-export async function openTorchFile(path: string, names: PickleNames): Promise<TorchFile> {
-  const source = await openFileSource(path);
+export async function openTorchFile(
+  sourceOrPath: ByteSource | string,
+  names: PickleNames,
+): Promise<TorchFile> {
+  const source = typeof sourceOrPath === 'string' ? await openFileSource(sourceOrPath) : sourceOrPath;
   try {
     await checkForm(source);
     const members = await readZip(source);

@@ -1,5 +1,6 @@
 /** Graph, circuit-tracer, helper: the fields of a file of `Graph.to_pt`, each checked for its type when it is read. */
 import { BadFileError } from '../errors.ts';
+import type { ByteSource } from '../formats/byte-source.ts';
 import { ELEMENT_BYTES, widen } from '../formats/dtype.ts';
 import {
   described,
@@ -17,19 +18,25 @@ const CONFIGS = [
   'circuit_tracer.utils.tl_nnsight_mapping UnifiedConfig',
   'transformer_lens.HookedTransformerConfig HookedTransformerConfig',
   'transformer_lens.config.HookedTransformerConfig HookedTransformerConfig',
-  'transformer_lens.config.TransformerBridgeConfig TransformerBridgeConfig',
-  'transformer_lens.config.transformer_bridge_config TransformerBridgeConfig',
 ];
-const NAMES: PickleNames = new Map<string, NameUse>(
-  [LOGIT_TARGET, ...CONFIGS].map((name) => [name, 'object']),
-);
+/** NumPy's scalars, such as `attn_scale` in a configuration of TransformerLens; their bytes are a text that Python would encode. */
+const NUMPY_SCALARS = [
+  'numpy.core.multiarray scalar',
+  'numpy._core.multiarray scalar',
+  'numpy dtype',
+  '_codecs encode',
+];
+const NAMES: PickleNames = new Map<string, NameUse>([
+  ...[LOGIT_TARGET, ...CONFIGS].map((name) => [name, 'object'] as const),
+  ...NUMPY_SCALARS.map((name) => [name, 'call'] as const),
+]);
 
 export const UNKNOWN = 'unknown';
 const HINT = 'Name a file that `Graph.to_pt` of circuit-tracer wrote, of any release.';
 
 /** Opens a file. Throws what `openTorchFile` throws, and `BadFileError` when what was saved is no graph. */
-export async function openSaved(path: string): Promise<Saved> {
-  const file = await openTorchFile(path, NAMES);
+export async function openSaved(sourceOrPath: ByteSource | string): Promise<Saved> {
+  const file = await openTorchFile(sourceOrPath, NAMES);
   const { name, value } = file;
   if (value instanceof Map && value.has('adjacency_matrix')) return new Saved(file, value);
   using _closed = file;
@@ -73,8 +80,8 @@ export class Saved implements Disposable {
 
   config(): ModelConfig {
     const value = this.fields.get('cfg');
-    const fields = value instanceof PickleObject && CONFIGS.includes(value.name) ? value.fields : undefined;
-    if (fields === undefined) {
+    const fields = value instanceof PickleObject && CONFIGS.includes(value.name) ? value.state : undefined;
+    if (!(fields instanceof Map)) {
       throw this.bad(
         'cfg',
         `is ${value === undefined ? 'missing' : described(value)}; expected a configuration`,
@@ -96,7 +103,7 @@ export class Saved implements Disposable {
       vocabulary_size: typeof vocabulary === 'number' && isInt32(vocabulary) ? vocabulary : null,
       // TransformerLens calls a model by a name of its own, and its tokenizer by the one on the Hub.
       model: text('tokenizer_name') ?? text('model_name') ?? UNKNOWN,
-      dtype: dtype instanceof PickleName ? dtype.name.replace('torch ', '') : UNKNOWN,
+      dtype: dtype instanceof PickleName ? dtype.name.replace('torch ', '') : (text('dtype') ?? UNKNOWN),
     };
   }
 

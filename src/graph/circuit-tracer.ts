@@ -1,4 +1,5 @@
 /** Graph, circuit-tracer: a graph that `Graph.to_pt` of circuit-tracer wrote, from its first release (May 2025) to the current one. */
+import type { ByteSource } from '../formats/byte-source.ts';
 import { described, PickleObject, type PickleValue } from '../formats/pickle-values.ts';
 import { checkGraph } from './check.ts';
 import {
@@ -26,8 +27,11 @@ export interface CircuitTracerOptions {
  * Reads a graph, running nothing of the file. Throws `NotFoundError` when it does not exist, and `BadFileError` when it is not
  * such a graph, is damaged or inconsistent, or names anything that does not belong in it.
  */
-export async function readCircuitTracerGraph(path: string, options: CircuitTracerOptions): Promise<Graph> {
-  using saved = await openSaved(path);
+export async function readCircuitTracerGraph(
+  sourceOrPath: ByteSource | string,
+  options: CircuitTracerOptions,
+): Promise<Graph> {
+  using saved = await openSaved(sourceOrPath);
   const input_tokens = await saved.integers('input_tokens', [null]);
   const n_pos = input_tokens.length;
   const active_features = await saved.integers('active_features', [null, FEATURE_FIELDS]);
