@@ -1,4 +1,5 @@
 /** Files of PyTorch for tests: those of the fixtures with another pickle or other storages, and pickles opcode by opcode. */
+import { expect } from '@jest/globals';
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { memorySource } from '../../src/formats/byte-source.ts';
@@ -6,7 +7,7 @@ import { OPCODE_NAMES } from '../../src/formats/pickle-opcodes.ts';
 import { readZip } from '../../src/formats/zip.ts';
 import { readCircuitTracerGraph } from '../../src/graph/circuit-tracer.ts';
 import type { Graph } from '../../src/graph/graph.ts';
-import { zip } from '../formats/support.ts';
+import { refusalOf, zip } from '../formats/support.ts';
 
 export const FORMS = fileURLToPath(new URL('../fixtures/circuit-tracer', import.meta.url));
 
@@ -39,8 +40,11 @@ export function readBytes(bytes: Uint8Array): Promise<Graph> {
 
 const CODES = new Map(Array.from(OPCODE_NAMES, ([code, name]) => [name, code]));
 
-/** A pickle of protocol 2: names of opcodes, and what follows them as text (Latin-1) or bytes. */
-export function pickle(...parts: readonly (string | { readonly text: string } | Uint8Array)[]): Uint8Array {
+/** The name of an opcode, or what follows one as text (Latin-1) or bytes. */
+export type Part = string | { readonly text: string } | Uint8Array;
+
+/** A pickle of protocol 2. */
+export function pickle(...parts: readonly Part[]): Uint8Array {
   const bytes = parts.map((part) => {
     if (typeof part === 'string') return Buffer.from([CODES.get(part as never) ?? unknown(part)]);
     return part instanceof Uint8Array ? part : Buffer.from(part.text, 'latin1');
@@ -75,3 +79,22 @@ export function replaced(pickle: Uint8Array, old: Uint8Array | string, by: Uint8
     Buffer.concat([buffer.subarray(0, place), after, buffer.subarray(place + before.length)]),
   );
 }
+
+/** What a file is refused with, which always has exit code 4. */
+export async function faultOf(file: Uint8Array): Promise<string> {
+  const { exitCode, message } = await refusalOf(readBytes(file));
+  expect(exitCode).toBe(4);
+  return message;
+}
+
+export const faultOfPickle = (...parts: readonly Part[]) => faultOf(fileOf(pickle(...parts)));
+
+/** The fixture with its text `scan` replaced by any value. */
+export async function withScan(value: Uint8Array): Promise<Uint8Array> {
+  const members = await membersOf(formOf('current'));
+  members.set('data.pkl', replaced(members.get('data.pkl')!, text('acme/set'), value));
+  return torchFile(members);
+}
+
+/** A value without the opcode PROTO in front. */
+export const value = (...parts: readonly Part[]) => pickle(...parts).subarray(2);
