@@ -56,6 +56,7 @@ export type * from './engine/attribute/types.ts';
 export type * from './engine/attention/types.ts';
 export type * from './engine/intervene/types.ts';
 export type * from './engine/evaluate/types.ts';
+export type { ImportRequest, ImportResult } from './engine/graph/import.ts';
 export type { MergeRequest, MergeResult } from './engine/train/merge.ts';
 export type * from './engine/train/types.ts';
 export type * from './engine/features/types.ts';
