@@ -4,9 +4,9 @@ import { EXIT, UsageError } from '../../errors.ts';
 import { STUDY_DEFAULTS } from '../../engine/study/types.ts';
 import { VALIDATE_DEFAULTS } from '../../engine/validate/types.ts';
 import type { CommonOptions } from '../../engine/request.ts';
-import type { Setting } from '../../settings/resolve.ts';
 import { perform, type Answer } from '../perform.ts';
 import type { Shell } from '../shell.ts';
+import { typed } from '../typed.ts';
 import { wholeNumber } from '../values.ts';
 
 interface ValidateOptions {
@@ -121,8 +121,4 @@ function excluded(flag: string, others: readonly string[], hint: string): UsageE
     message: `${flag} cannot be combined with ${others.join(', ')}`,
     hint,
   });
-}
-
-function typed(setting: Setting<string> | undefined): string | undefined {
-  return setting?.from.startsWith('--') ? setting.value : undefined;
 }
