@@ -157,7 +157,12 @@ function OpenDialog() {
       wide={name === 'help' || name === 'graphs'}
       onClose={() => (dialog.value = null)}
     >
-      {name === 'graphs' && studies.value.length > 0 && <StudyList />}
+      {name === 'graphs' && studies.value.length > 0 && (
+        <section aria-labelledby="dialog-studies-title">
+          <h3 id="dialog-studies-title">Studies</h3>
+          <StudyList />
+        </section>
+      )}
       {name === 'graphs' && <GraphList />}
       {name === 'help' && <Help />}
       {name === 'name' && <NameSupernode />}

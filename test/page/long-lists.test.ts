@@ -104,9 +104,10 @@ describe('a list of 3,000 graphs', () => {
     await page.locator('select[data-column=state]').selectOption('state 4');
     const both = lines.filter(({ metadata }) => metadata.group === 'third' && metadata.state === 'state 4');
     await eventually(async () => expect(await listed(page)).toBe(`${both.length} of 3,000 graphs`));
-    await page.locator('#graph-search').fill('place99');
-    const found = both.filter(({ prompt }) => prompt.includes('place99'));
+    await page.locator('#graph-search').fill('place9');
+    const found = both.filter(({ prompt }) => prompt.includes('place9'));
     expect(found.length).toBeGreaterThan(0);
+    expect(found.length).toBeLessThan(20); // so that all are in view
     await eventually(async () =>
       expect((await page.locator('.graph-row strong').allInnerTexts()).sort()).toEqual(
         found.map(({ slug }) => slug).sort(),
@@ -124,9 +125,7 @@ describe('a list of 3,000 graphs', () => {
     const page = await served.open('');
     const head = (name: string) => table(page).locator(`[data-column=${name}].head-button`);
     const sortOf = (name: string) =>
-      table(page)
-        .locator('[role=columnheader]', { has: head(name) })
-        .getAttribute('aria-sort');
+      table(page).locator(`[role=columnheader]:has([data-column=${name}])`).getAttribute('aria-sort');
     await head('replacement').click();
     const best = sortedBy(({ scores }) => scores.replacement, -1);
     await eventually(async () => expect(await firstName(page)).toBe(best[0]));

@@ -51,7 +51,7 @@ describe('a study', () => {
     const cells = await differing(page).first().locator('[role=gridcell]').allInnerTexts();
     expect(cells[0]).toContain('1/777');
     expect(cells[1]).toMatch(/^\+0\.\d+$/);
-    expect(cells[2]).toBe('0.00050');
+    expect(cells[2]).toBe('0.0005');
     expect(cells.slice(-2)).toEqual(['22', '0']);
     expect(await differing(page).first().getAttribute('class')).toContain('is-significant');
     expect(await page.locator('.contrast-words').innerText()).toMatch(

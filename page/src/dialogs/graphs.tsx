@@ -3,7 +3,7 @@ import { computed } from '@preact/signals';
 import type { GraphEntry } from '../../../src/viewer/api.ts';
 import { Empty, Problem } from '../parts/panel.tsx';
 import { sorted, type Column } from '../parts/table-order.ts';
-import { count, number, size, time } from '../parts/text.ts';
+import { count, size, time } from '../parts/text.ts';
 import { onFieldKey, VirtualTable } from '../parts/virtual-table.tsx';
 import {
   choices,
@@ -20,6 +20,7 @@ import { visit } from '../store/sync.ts';
 import { dialog } from '../store/ui.ts';
 
 const TABLE = 'graphs-table';
+const SCORE_DIGITS = 3;
 /** Columns of metadata that there is room for; all of them are searched, and chosen from. */
 const MOST_METADATA = 3;
 
@@ -49,24 +50,31 @@ const SCAN: Column<GraphEntry> = {
 };
 /** Shown where any graph has them. */
 const NUMBERS: readonly Column<GraphEntry>[] = [
-  numberColumn('replacement', 'Replacement', ({ scores }) => scores?.replacement ?? null, number),
-  numberColumn('completeness', 'Completeness', ({ scores }) => scores?.completeness ?? null, number),
+  numberColumn('replacement', 'Replacement', ({ scores }) => scores?.replacement ?? null, score),
+  numberColumn('completeness', 'Completeness', ({ scores }) => scores?.completeness ?? null, score),
   numberColumn(
     'n_nodes',
     'Nodes',
     ({ n_nodes }) => n_nodes,
     (n) => n.toLocaleString('en'),
+    4.8,
   ),
-  numberColumn('bytes', 'Size', ({ bytes }) => bytes, size),
   numberColumn('created_ms', 'Created', ({ created_ms }) => created_ms, time, 12),
 ];
+
+/** Of files of which a list of prompts says no more. */
+const SIZE = numberColumn('bytes', 'Size', ({ bytes }) => bytes, size, 5.5);
+
+function score(value: number): string {
+  return value.toFixed(SCORE_DIGITS);
+}
 
 function numberColumn(
   name: string,
   title: string,
   value: (entry: GraphEntry) => number | null,
   words: (value: number) => string,
-  rem = 7.2,
+  rem = 7.8,
 ): Column<GraphEntry> {
   const cell = (entry: GraphEntry) => {
     const found = value(entry);
@@ -91,7 +99,8 @@ const columns = computed<readonly Column<GraphEntry>[]>(() => {
       value: (entry) => metadataText(entry, name),
     }));
   const numbers = NUMBERS.filter(({ value }) => all.some((entry) => value(entry) !== null));
-  return [NAME, PROMPT, ...(isOneSet ? [] : [SCAN]), ...metadata, ...numbers];
+  const isTraced = all.some(({ n_nodes }) => n_nodes !== null);
+  return [NAME, PROMPT, ...(isOneSet ? [] : [SCAN]), ...metadata, ...numbers, ...(isTraced ? [] : [SIZE])];
 });
 
 const shown = computed(() => sorted(listedGraphs.value, columns.value, graphSort.value));
@@ -177,7 +186,7 @@ function spoken(entry: GraphEntry): string {
     if (value !== null) parts.push(`${name} ${value}`);
   }
   if (scores !== null) {
-    parts.push(`replacement ${number(scores.replacement)}`, `completeness ${number(scores.completeness)}`);
+    parts.push(`replacement ${score(scores.replacement)}`, `completeness ${score(scores.completeness)}`);
   }
   if (n_nodes !== null) parts.push(count(n_nodes, 'node'));
   return parts.join(', ');

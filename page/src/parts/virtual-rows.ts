@@ -30,6 +30,7 @@ export function useVirtualRows(
     estimateSize: rowPixels,
     overscan: OVERSCAN,
     initialRect: FIRST_RECT,
+    scrollPaddingEnd: rowPixels(), // the heads of the columns stand above the rows, and take as much of the view
     rangeExtractor: (range: Parameters<typeof defaultRangeExtractor>[0]) => {
       const rows = defaultRangeExtractor(range);
       return kept >= 0 && kept < count && !rows.includes(kept) ? [...rows, kept].sort((a, b) => a - b) : rows;

@@ -151,9 +151,7 @@ function Head<Item>(props: {
         onFocus={onFocus}
       >
         {title}
-        <span aria-hidden="true" class="sort-mark">
-          {isSorted ? (sort.isDescending ? '▾' : '▴') : ''}
-        </span>
+        {isSorted && <span aria-hidden="true">{sort.isDescending ? ' ▾' : ' ▴'}</span>}
       </button>
     </div>
   );

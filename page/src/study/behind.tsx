@@ -77,26 +77,26 @@ function columnsOf(graphs: readonly Graph[]): readonly Column<Graph>[] {
       value: ({ group }) => group,
     },
     {
-      ...{ name: 'influence', title: 'Influence', rem: 5.6, isNumber: true },
+      ...{ name: 'influence', title: 'Influence', rem: 6, isNumber: true },
       hint: 'Summed over positions',
       cell: ({ influence }) => number(influence),
       value: ({ influence }) => influence,
     },
     isLink
       ? {
-          ...{ name: 'weight', title: 'Weight', rem: 5, isNumber: true },
+          ...{ name: 'weight', title: 'Weight', rem: 5.4, isNumber: true },
           hint: 'Of the most influential link',
           cell: ({ weight }) => signed(weight ?? NaN),
           value: ({ weight }) => weight,
         }
       : {
-          ...{ name: 'activation', title: 'Activation', rem: 5.8, isNumber: true },
+          ...{ name: 'activation', title: 'Activation', rem: 6.4, isNumber: true },
           hint: 'Where it has the most influence',
           cell: ({ activation }) => number(activation ?? NaN),
           value: ({ activation }) => activation,
         },
     {
-      ...{ name: 'token', title: isLink ? 'Target at' : 'At', rem: 5, grow: 0.4 },
+      ...{ name: 'token', title: isLink ? 'Target' : 'Token', rem: 6, grow: 0.4 },
       hint: 'The token where it has the most influence',
       cell: ({ token }) => <span class="token">{visibleToken(token ?? '')}</span>,
       value: ({ token }) => token,
@@ -107,7 +107,7 @@ function columnsOf(graphs: readonly Graph[]): readonly Column<Graph>[] {
       value: ({ prompt }) => prompt,
     },
     {
-      ...{ name: 'answer', title: 'Answer', rem: 5, grow: 0.4 },
+      ...{ name: 'answer', title: 'Answer', rem: 6.5, grow: 0.4 },
       cell: ({ answer }) => <span class="token">{visibleToken(answer ?? '')}</span>,
       value: ({ answer }) => answer,
     },

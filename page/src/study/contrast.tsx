@@ -184,17 +184,17 @@ function columnsOf({ a, b, labels }: StudyContrast, list: ContrastList): readonl
   return [
     ...(list === 'features' ? [featureColumn(labels)] : endColumns(labels)),
     {
-      ...{ name: 'difference', title: 'Difference', rem: 9, isNumber: true },
+      ...{ name: 'difference', title: 'Difference', rem: 10, isNumber: true },
       hint: `Mean influence in ${a.name} minus that in ${b.name}`,
       cell: ({ difference, share }) => <Bar value={difference.difference} share={share} />,
       value: ({ difference }) => difference.difference,
     },
-    value('p_adjusted', 'Adjusted p', 'Corrected for all features and links that were tested', 6.2, pWords),
-    value('p', 'p', 'Of this test alone', 5, pWords),
-    value('mean_a', 'Mean A', `Mean influence in ${a.name}, zero where it is not`, 5.2),
-    value('mean_b', 'Mean B', `Mean influence in ${b.name}, zero where it is not`, 5.2),
-    value('n_a', 'In A', `Graphs of ${a.name} that have it`, 4.2),
-    value('n_b', 'In B', `Graphs of ${b.name} that have it`, 4.2),
+    value('p_adjusted', 'Adjusted p', 'Corrected for all features and links that were tested', 6.8, pWords),
+    value('p', 'p', 'Of this test alone', 5.4, pWords),
+    value('mean_a', 'Mean A', `Mean influence in ${a.name}, zero where it is not`, 5.6),
+    value('mean_b', 'Mean B', `Mean influence in ${b.name}, zero where it is not`, 5.6),
+    value('n_a', 'In A', `Graphs of ${a.name} that have it`, 4),
+    value('n_b', 'In B', `Graphs of ${b.name} that have it`, 4),
   ];
 }
 
@@ -243,7 +243,7 @@ function Bar({ value, share }: { readonly value: number; readonly share: number 
 }
 
 function pWords(p: number): string {
-  return p >= 0.9995 ? '1' : p.toPrecision(2);
+  return p >= 0.9995 ? '1' : String(Number(p.toPrecision(2)));
 }
 
 function spoken({ name, difference }: Shown, { a, b }: StudyContrast): string {
