@@ -49,8 +49,9 @@ async function makeRows() {
     import('../dist/engine/opened-subject.js'),
     import('../dist/random.js'),
   ]);
-  using opened = await openSubject({ model: values.model, transcoders: 'none' }, { mayLackSet: true });
+  const opened = await openSubject({ model: values.model, transcoders: 'none' }, { mayLackSet: true });
   const tokenizer = await openTokenizer(opened.subject.model);
+  opened[Symbol.dispose](); // Node 20 has no `using`
   const ids = [];
   for (const file of markdown(join(root, 'node_modules'))) {
     ids.push(tokenizer.eosId);
@@ -85,7 +86,16 @@ function runTracer({ train }) {
   const tokens = (train.length / ROWS_A_STEP) * batchTokens;
   const output = run(process.execPath, [
     join(root, 'bin/tracer.js'),
-    ...['train', '--json', '--quiet', '--model', values.model, '--output', join(folder, 'set')],
+    ...[
+      'train',
+      '--json',
+      '--quiet',
+      '--no-evaluate',
+      '--model',
+      values.model,
+      '--output',
+      join(folder, 'set'),
+    ],
     ...['--corpus', join(folder, 'train.jsonl'), '--held-out', join(folder, 'held.jsonl'), '--shuffle', '0'],
     ...['--layers', String(LAYER), '--features', String(FEATURES), '--k', String(K)],
     ...['--context', String(ROW_TOKENS), '--batch-tokens', String(batchTokens), '--tokens', String(tokens)],
@@ -118,6 +128,7 @@ function run(program, args, env = {}) {
     maxBuffer: 2 ** 28,
     env: { ...process.env, ...env },
   });
-  if (status !== 0) throw new Error(`${program} ${args[0]} ended with ${status}: ${stderr.slice(-2000)}`);
+  if (status !== 0)
+    throw new Error(`${program} ${args[0]} ended with ${status}: ${(stderr || stdout).slice(-2000)}`);
   return stdout;
 }

@@ -53,15 +53,18 @@ export async function headEffects(
   const strongest = new Array<StrongestEntry>(n_layers * n_heads).fill({ query: 0, key: 0, value: 0 });
   const batch = logitBatch(prompt, vectors);
   const group = n_heads / n_kv_heads;
+  const pairs = Array.from({ length: n }, (_, row) => ({ row, column: 0 }));
   using values = passValues(prompt);
   await walkTargets(prompt, batch, {
     async heads(layer, attention, queries) {
-      const products = (await headProducts(attention, batch, queries, values, layer))!;
+      const products = (await headProducts(attention, pairs, batch, queries, values, layer, {
+        withThrough: true,
+      }))!;
       for (let head = 0; head < n_heads; head++)
         for (let target = 0; target < n; target++) {
           const at = (target * n_layers + layer) * n_heads + head;
-          direct[at] = products.last[head * n + target]!;
-          total[at] = products.through[head * n + target]!;
+          direct[at] = products.last![head * n + target]!;
+          total[at] = products.through![head * n + target]!;
         }
       const [z, cut, v, pattern] = await Promise.all(
         [queries.all, queries.cut, values.at(layer)!.all, attention.dividedPattern].map((tensor) =>

@@ -1,68 +1,95 @@
 /** Attention: what heads of a layer carry from sources to targets, of the values of the ones and the gradients of the others. */
 import * as tf from '@tensorflow/tfjs-core';
-import type { Tensor2D, Tensor3D } from '../backend/backend.ts';
+import type { Tensor2D, Tensor3D, Tensor4D } from '../backend/backend.ts';
 import type { AttentionMap } from '../attribution/attention-map.ts';
-import { atPositions } from '../attribution/walk.ts';
 import type { StoredValues } from './stored-values.ts';
 import type { HeadQueries, TargetBatch } from './target-walk.ts';
 
-/** By head, target and source, [n_heads, n, m] each; m of the sources have begun to write. */
-export interface HeadProducts {
-  readonly n: number;
-  readonly m: number;
-  readonly through: Float32Array;
-  readonly last: Float32Array;
-  /** Null where sources are not walked with attention cut. */
-  readonly first: Float32Array | null;
-  readonly only: Float32Array | null;
+/** Paths from a source to a target by what they owe a head; see `Loadings`. */
+export const PATH_KINDS = ['through', 'last', 'first', 'only'] as const;
+export type PathKind = (typeof PATH_KINDS)[number];
+
+/** A row of a batch of targets and a source of a store, by their places. */
+export interface Pair {
+  readonly row: number;
+  readonly column: number;
 }
 
-/** Undefined where nothing has been written yet, or all of it is behind the targets. */
+/** By head and pair, [n_heads, pairs] each; null where a kind was not asked for. */
+export type HeadProducts = Readonly<Record<PathKind, Float32Array | null>> & {
+  /** Pairs of which both have begun, by their place in the list asked for. */
+  readonly pairs: Int32Array;
+};
+
+export interface ProductsOptions {
+  /** Whether paths with heads below and above are wanted: of the four the most work, n_pos times that of `first`. */
+  readonly withThrough: boolean;
+  /** What `queriesByKey` gave; without it, neither `first` nor `only`. The store has its sources with attention cut then. */
+  readonly byKey?: Tensor4D;
+}
+
+/** Undefined where no pair has begun, or all sources are behind the targets. */
 export async function headProducts(
   attention: AttentionMap,
+  pairs: readonly Pair[],
   batch: TargetBatch,
   queries: HeadQueries,
   store: StoredValues,
   layer: number,
+  { withThrough, byKey }: ProductsOptions,
 ): Promise<HeadProducts | undefined> {
   const values = store.at(layer);
   const p0 = store.firstPosition;
   if (!values || p0 >= batch.n_pos) return undefined;
   const m = values.all.shape[1];
   const n = queries.cut.shape[0];
-  const places = batch.n_pos - p0;
+  const begun = Int32Array.from(pairs.keys()).filter((i) => pairs[i]!.row < n && pairs[i]!.column < m);
+  if (begun.length === 0) return undefined;
   const made = tf.tidy(() => {
-    const z = byHead(attention, tf.slice<tf.Rank.R3, Tensor3D>(queries.all, [p0, 0, 0]));
-    const reached = (x: Tensor3D): Tensor3D => tf.slice(x, [0, 0, 0], [places, -1, -1]);
-    const mixed = attention.mixed(reached(values.all), p0);
-    const through = tf.matMul(z, byHead(attention, mixed), false, true);
-    const last = atTargets(attention, batch, queries.cut, mixed, p0);
-    if (!values.own) return { through, last };
-    const own = attention.mixed(
-      reached(
-        atPositions(
-          store.positions.subarray(0, m).map((position) => position - p0),
-          values.all.shape[0],
-          values.own,
-        ),
-      ),
-      p0,
+    const places = tf.tensor1d(
+      begun.map((i) => pairs[i]!.row * m + pairs[i]!.column),
+      'int32',
     );
+    const ofPairs = (products: Tensor3D): Tensor2D =>
+      tf.gather(tf.reshape<tf.Rank.R2>(products, [attention.n_heads, n * m]), places, 1);
+    const reached = tf.slice<tf.Rank.R3, Tensor3D>(values.all, [0, 0, 0], [batch.n_pos - p0, -1, -1]);
     return {
-      through,
-      last,
-      first: tf.matMul(z, byHead(attention, own), false, true),
-      only: atTargets(attention, batch, queries.cut, own, p0),
+      last: ofPairs(lastAt(attention, batch, queries.cut, reached, p0)),
+      ...(withThrough && { through: ofPairs(throughHeads(attention, queries.all, reached, p0)) }),
+      ...(byKey && {
+        first: ofPairs(firstAt(attention, byKey, store.positions.subarray(0, m), values.own!)),
+        only: ofPairs(onlyAt(attention, batch, queries.cut, store.positions.subarray(0, m), values.own!)),
+      }),
     };
   });
-  const read = async (tensor: tf.Tensor | undefined): Promise<Float32Array | null> => {
-    if (!tensor) return null;
-    const numbers = await tensor.data<'float32'>();
+  const found: Record<PathKind, Float32Array | null> = { through: null, last: null, first: null, only: null };
+  for (const kind of PATH_KINDS) {
+    const tensor = made[kind];
+    if (!tensor) continue;
+    found[kind] = await tensor.data<'float32'>();
     tensor.dispose();
-    return numbers;
-  };
-  const [through, last] = [(await read(made.through))!, (await read(made.last))!];
-  return { n, m, through, last, first: await read(made.first), only: await read(made.only) };
+  }
+  return { pairs: begun, ...found };
+}
+
+/**
+ * Gradients z [n_pos, n, n_heads · d_head] at what heads take, as they reach the values of each key: [n_heads, n_pos, n, d_head].
+ * Dispose them after use.
+ */
+export function queriesByKey(attention: AttentionMap, z: Tensor3D): Tensor4D {
+  const { n_heads, d_head } = attention;
+  const [n_pos, n] = z.shape;
+  return tf.tidy(() => {
+    const byHead = tf.transpose(tf.reshape(z, [n_pos, n, n_heads, d_head]), [2, 0, 1, 3]);
+    const all = tf.reshape<tf.Rank.R3>(byHead, [n_heads, n_pos, n * d_head]);
+    const shares = tf.slice<tf.Rank.R3, Tensor3D>(attention.patternByHead(), [0, 0, 0], [-1, n_pos, n_pos]);
+    return tf.reshape<tf.Rank.R4>(tf.matMul(shares, all, true), [n_heads, n_pos, n, d_head]);
+  });
+}
+
+function throughHeads(attention: AttentionMap, all: Tensor3D, reached: Tensor3D, p0: number): Tensor3D {
+  const z = byHead(attention, tf.slice<tf.Rank.R3, Tensor3D>(all, [p0, 0, 0]));
+  return tf.matMul(z, byHead(attention, attention.mixed(reached, p0)), false, true);
 }
 
 /** [pos, n, n_heads · d_head] to [n_heads, n, pos · d_head]. */
@@ -72,34 +99,80 @@ function byHead({ n_heads, d_head }: AttentionMap, x: Tensor3D): Tensor3D {
   return tf.reshape(split, [n_heads, n, n_pos * d_head]);
 }
 
-/** Products at the position of each target: of cut [n, n_heads · d_head] with mixed [pos, m, n_heads · d_head]; [n_heads, n, m]. */
-function atTargets(
+/** Of cut [n, n_heads · d_head], at the position of each target, with what heads take there of values [pos, m, n_kv_heads · d_head]. */
+function lastAt(
   attention: AttentionMap,
   { positions }: TargetBatch,
   cut: Tensor2D,
-  mixed: Tensor3D,
+  reached: Tensor3D,
   p0: number,
 ): Tensor3D {
   const { n_heads } = attention;
-  const [, m, width] = mixed.shape;
-  const own = positions.subarray(0, cut.shape[0]);
-  const order: number[] = [];
-  const parts: Tensor3D[] = [];
-  for (const position of new Set(own)) {
-    const rows = Array.from(own.keys()).filter((row) => own[row] === position);
-    for (const row of rows) order.push(row);
-    if (position < p0) {
-      parts.push(tf.zeros([n_heads, rows.length, m]));
-      continue;
-    }
+  const m = reached.shape[1];
+  const values = attention.valuesByHead(reached);
+  return inParts(positions.subarray(0, cut.shape[0]), 1, (position, rows) => {
+    if (position < p0) return tf.zeros([n_heads, rows.length, m]);
     const z = byHead(attention, tf.expandDims<Tensor3D>(tf.gather(cut, tf.tensor1d(rows, 'int32')), 0));
-    const values = byHead(
-      attention,
-      tf.slice<tf.Rank.R3, Tensor3D>(mixed, [position - p0, 0, 0], [1, m, width]),
-    );
-    parts.push(tf.matMul(z, values, false, true));
-  }
-  const back = new Int32Array(order.length);
-  order.forEach((row, place) => (back[row] = place));
-  return tf.gather<Tensor3D>(tf.concat<Tensor3D>(parts, 1), tf.tensor1d(back, 'int32'), 1);
+    return tf.matMul(z, attention.mixedAt(values, position, p0), false, true);
+  });
+}
+
+/** Of gradients that reached the values of each key with what sources are at their own positions, own [m, n_kv_heads · d_head]. */
+function firstAt(attention: AttentionMap, byKey: Tensor4D, positions: Int32Array, own: Tensor2D): Tensor3D {
+  const { n_heads, n_kv_heads, d_head } = attention;
+  const [, n_pos, n] = byKey.shape;
+  const [m] = own.shape;
+  const values = tf.transpose(tf.reshape(own, [m, n_kv_heads, d_head]), [1, 0, 2]);
+  return inParts(positions, 2, (position, sources) => {
+    if (position >= n_pos) return tf.zeros([n_heads, n, sources.length]);
+    const z = tf.reshape<tf.Rank.R3>(tf.slice(byKey, [0, position, 0, 0], [-1, 1, -1, -1]), [
+      n_kv_heads,
+      (n_heads / n_kv_heads) * n,
+      d_head,
+    ]);
+    const these = sources.length === m ? values : tf.gather(values, tf.tensor1d(sources, 'int32'), 1);
+    return tf.reshape<tf.Rank.R3>(tf.matMul(z, these, false, true), [n_heads, n, sources.length]);
+  });
+}
+
+/** Of cut [n, n_heads · d_head] with own [m, n_kv_heads · d_head], through the one entry of the pattern between their positions. */
+function onlyAt(
+  attention: AttentionMap,
+  batch: TargetBatch,
+  cut: Tensor2D,
+  positions: Int32Array,
+  own: Tensor2D,
+): Tensor3D {
+  const { n_heads, n_kv_heads, d_head } = attention;
+  const [[n], [m]] = [cut.shape, own.shape];
+  const z = tf.reshape<tf.Rank.R3>(tf.transpose(tf.reshape(cut, [n, n_heads, d_head]), [1, 0, 2]), [
+    n_kv_heads,
+    (n_heads / n_kv_heads) * n,
+    d_head,
+  ]);
+  const values = tf.transpose(tf.reshape(own, [m, n_kv_heads, d_head]), [1, 0, 2]);
+  const products = tf.reshape<tf.Rank.R3>(tf.matMul(z, values, false, true), [n_heads, n, m]);
+  const atQueries = tf.gather(
+    attention.patternByHead(),
+    tf.tensor1d(batch.positions.subarray(0, n), 'int32'),
+    1,
+  );
+  return tf.mul(products, tf.gather(atQueries, tf.tensor1d(positions, 'int32'), 2));
+}
+
+/** Joins, in the order of `positions`, what is made of those of one position at a time. Inside a tidy. */
+function inParts(
+  positions: Int32Array,
+  axis: 1 | 2,
+  make: (position: number, places: Int32Array) => Tensor3D,
+): Tensor3D {
+  const all = [...new Set(positions)];
+  if (all.length === 1) return make(all[0]!, Int32Array.from(positions.keys()));
+  const groups = all.map((position) =>
+    Int32Array.from(positions.keys()).filter((place) => positions[place] === position),
+  );
+  const back = new Int32Array(positions.length);
+  groups.flatMap((places) => [...places]).forEach((place, at) => (back[place] = at));
+  const parts = groups.map((places, i) => make(all[i]!, places));
+  return tf.gather<Tensor3D>(tf.concat<Tensor3D>(parts, axis), tf.tensor1d(back, 'int32'), axis);
 }

@@ -1,7 +1,8 @@
 /** Attention, step 4: which heads carry links from sources to targets: by the last head of a path, by the first, through, alone. */
 import type { AttentionMap } from '../attribution/attention-map.ts';
 import { DirectSums } from './direct-sums.ts';
-import { headProducts, type HeadProducts } from './head-products.ts';
+import { headProducts, PATH_KINDS, queriesByKey, type HeadProducts, type Pair } from './head-products.ts';
+import { firstLayer, firstPosition } from './forward-batch.ts';
 import { storedValues, type StoredValues } from './stored-values.ts';
 import { walkTargets, type HeadQueries, type TargetBatch } from './target-walk.ts';
 import type { TracedPrompt } from './traced-prompt.ts';
@@ -22,7 +23,7 @@ export interface Loadings {
   readonly last: Float32Array;
   /** Paths whose first head it is. */
   readonly first: Float32Array;
-  /** Paths that use it anywhere: what the link loses with the head. */
+  /** Paths that use it anywhere: what the link loses with the head; empty unless asked for. */
   readonly through: Float32Array;
   /** Paths with this head alone. */
   readonly only: Float32Array;
@@ -37,6 +38,8 @@ export interface LoadingsRequest {
   readonly sources: Int32Array;
   readonly batches: readonly TargetBatch[];
   readonly links: readonly Link[];
+  /** Gives `through` too, the one kind that takes as long as all else. */
+  readonly withThrough: boolean;
   /** Also by position: meant for a few links. */
   readonly withPositions?: boolean;
   readonly onProgress?: (done: number, wanted: number) => void;
@@ -54,7 +57,7 @@ export function weightOf({ direct, last, n_layers, n_heads }: Loadings, link: nu
 
 export async function headLoadings(prompt: TracedPrompt, request: LoadingsRequest): Promise<Loadings> {
   const { n_layers, n_heads } = prompt.replacement.model.config;
-  const { links, sources, batches, withPositions = false } = request;
+  const { links, sources, batches, withThrough, withPositions = false } = request;
   const size = links.length * n_layers * n_heads;
   const loadings: Loadings = {
     n_layers,
@@ -62,7 +65,7 @@ export async function headLoadings(prompt: TracedPrompt, request: LoadingsReques
     direct: new Float32Array(links.length),
     last: new Float32Array(size),
     first: new Float32Array(size),
-    through: new Float32Array(size),
+    through: new Float32Array(withThrough ? size : 0),
     only: new Float32Array(size),
     lastKeys: new Float32Array(withPositions ? size * prompt.n_pos : 0),
     firstQueries: new Float32Array(withPositions ? size * prompt.n_pos : 0),
@@ -92,30 +95,34 @@ export async function headLoadings(prompt: TracedPrompt, request: LoadingsReques
   return loadings;
 }
 
-/** Sources whose values have room in memory together. */
+/** Sources whose values have room in memory together. A source is kept from its layer and its position on. */
 function portions(prompt: TracedPrompt, sources: readonly number[]): number[][] {
   const { n_layers, n_kv_heads, d_head } = prompt.replacement.model.config;
-  const each = n_layers * (prompt.n_pos + 1) * n_kv_heads * d_head * FLOAT32_BYTES;
-  const most = Math.max(1, Math.floor(MOST_STORED_BYTES / each));
-  const count = Math.max(1, Math.ceil(sources.length / most));
-  return Array.from({ length: count }, (_, part) =>
-    sources.slice(
-      Math.round((part * sources.length) / count),
-      Math.round(((part + 1) * sources.length) / count),
-    ),
-  );
+  const { list, n_pos } = prompt;
+  const parts: number[][] = [];
+  let room = 0;
+  for (const source of sources) {
+    const layers = n_layers - 1 - firstLayer(list, source);
+    const places = n_pos - firstPosition(list, source) + 1;
+    const bytes = layers * places * n_kv_heads * d_head * FLOAT32_BYTES;
+    if (parts.length === 0 || bytes > room) {
+      parts.push([]);
+      room = MOST_STORED_BYTES;
+    }
+    parts.at(-1)!.push(source);
+    room -= bytes;
+  }
+  return parts;
 }
 
 /** A link of a batch and a store: its rows in both. */
-interface PlacedLink {
+interface PlacedLink extends Pair {
   readonly link: number;
-  readonly row: number;
-  readonly column: number;
 }
 
 async function walkBatch(
   prompt: TracedPrompt,
-  { links, sources }: LoadingsRequest,
+  { links, sources, withThrough }: LoadingsRequest,
   batch: TargetBatch,
   stores: readonly StoredValues[],
   bySource: ReadonlyMap<number, readonly number[]>,
@@ -134,13 +141,19 @@ async function walkBatch(
   using direct = isFirst ? new DirectSums(prompt, batch) : null;
   await walkTargets(prompt, batch, {
     async heads(layer, attention, queries) {
-      for (const [i, store] of stores.entries()) {
-        if (placed[i]!.length === 0) continue;
-        const products = await headProducts(attention, batch, queries, store, layer);
-        if (!products) continue;
-        addProducts(loadings, placed[i]!, products, layer);
-        if (loadings.lastKeys.length > 0)
-          await addPositions(prompt, attention, { batch, queries, store, layer }, placed[i]!, loadings);
+      const byKey = queriesByKey(attention, queries.all);
+      try {
+        for (const [i, store] of stores.entries()) {
+          if (placed[i]!.length === 0) continue;
+          const wanted = { withThrough, byKey };
+          const products = await headProducts(attention, placed[i]!, batch, queries, store, layer, wanted);
+          if (!products) continue;
+          addProducts(loadings, placed[i]!, products, layer);
+          if (loadings.lastKeys.length > 0)
+            await addPositions(prompt, attention, { batch, queries, store, layer }, placed[i]!, loadings);
+        }
+      } finally {
+        byKey.dispose();
       }
     },
     ...(direct && {
@@ -159,17 +172,17 @@ async function walkBatch(
 function addProducts(
   loadings: Loadings,
   placed: readonly PlacedLink[],
-  { n, m, ...products }: HeadProducts,
+  { pairs, ...products }: HeadProducts,
   layer: number,
 ): void {
   const { n_layers, n_heads } = loadings;
-  for (const name of ['through', 'last', 'first', 'only'] as const) {
+  for (const name of PATH_KINDS) {
     const values = products[name];
     if (!values) continue;
-    for (const { link, row, column } of placed) {
-      if (row >= n || column >= m) continue;
+    for (let i = 0; i < pairs.length; i++) {
+      const to = (placed[pairs[i]!]!.link * n_layers + layer) * n_heads;
       for (let head = 0; head < n_heads; head++)
-        loadings[name][(link * n_layers + layer) * n_heads + head]! += values[(head * n + row) * m + column]!;
+        loadings[name][to + head]! += values[head * pairs.length + i]!;
     }
   }
 }

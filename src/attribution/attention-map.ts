@@ -1,6 +1,6 @@
 /** Attribution: attention of one layer as a linear map, backwards for gradients and forwards for what tokens write. */
 import * as tf from '@tensorflow/tfjs-core';
-import type { Tensor2D, Tensor3D } from '../backend/backend.ts';
+import type { Tensor2D, Tensor3D, Tensor4D } from '../backend/backend.ts';
 import type { Loan } from '../backend/recomputable.ts';
 import type { FoldedAttention } from '../replacement/folded-weights.ts';
 import type { DividedPattern } from './frozen-pass.ts';
@@ -17,6 +17,7 @@ export class AttentionMap implements Disposable {
   /** Query heads of one key/value head. */
   private readonly group: number;
   readonly d_head: number;
+  private byHead: Tensor3D | undefined;
 
   /** Takes over both. */
   constructor(weights: FoldedAttention, pattern: Loan<DividedPattern>) {
@@ -87,6 +88,27 @@ export class AttentionMap implements Disposable {
     });
   }
 
+  /** Values [pos, n, n_kv_heads · d_head] as `mixedAt` takes them, [n_kv_heads, pos, n, d_head]. */
+  valuesByHead(values: Tensor3D): Tensor4D {
+    const { n_kv_heads, d_head } = this;
+    const [n_pos, n] = values.shape;
+    return tf.tidy(() => tf.transpose(tf.reshape(values, [n_pos, n, n_kv_heads, d_head]), [2, 0, 1, 3]));
+  }
+
+  /** As `mixed`, at position `query` alone: [n_heads, n, d_head]. `values` are those of `valuesByHead`, from `first` on. */
+  mixedAt(values: Tensor4D, query: number, first: number): Tensor3D {
+    const { n_kv_heads, group, d_head } = this;
+    const [, n_pos, n] = values.shape;
+    return tf.tidy(() => {
+      const shares = tf.reshape<tf.Rank.R3>(
+        tf.slice(this.pattern.value, [0, query, 0, first], [n_kv_heads, 1, group, n_pos]),
+        [n_kv_heads, group, n_pos],
+      );
+      const z = tf.matMul(shares, tf.reshape<tf.Rank.R3>(values, [n_kv_heads, n_pos, n * d_head]));
+      return tf.reshape<tf.Rank.R3>(z, [n_kv_heads * group, n, d_head]);
+    });
+  }
+
   /** What attention adds at hook_resid_mid, of what heads took [pos, n, n_heads · d_head]: [pos, n, d_model]. */
   output(z: Tensor3D): Tensor3D {
     const [n_pos, n, width] = z.shape;
@@ -119,6 +141,17 @@ export class AttentionMap implements Disposable {
   /** Pattern divided by the divisors of ln1_post of the query and ln1 of the key; it stays the map's. */
   get dividedPattern(): DividedPattern {
     return this.pattern.value;
+  }
+
+  /** The divided pattern, [n_heads, query, key]; it stays the map's. */
+  patternByHead(): Tensor3D {
+    this.byHead ??= tf.tidy(() => {
+      const { n_heads } = this;
+      const [, n_pos] = this.pattern.value.shape;
+      const byHead = tf.transpose(this.pattern.value, [0, 2, 1, 3]);
+      return tf.keep(tf.reshape<tf.Rank.R3>(byHead, [n_heads, n_pos, n_pos]));
+    });
+    return this.byHead;
   }
 
   /** Gradients at the values of the heads, [pos, n, n_kv_heads · d_head]. */
@@ -167,6 +200,7 @@ export class AttentionMap implements Disposable {
   }
 
   [Symbol.dispose](): void {
+    this.byHead?.dispose();
     this.weights[Symbol.dispose]();
     this.pattern[Symbol.dispose]();
   }

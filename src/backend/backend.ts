@@ -9,6 +9,7 @@ export type Tensor = tfjs.Tensor;
 export type Tensor1D = tfjs.Tensor1D;
 export type Tensor2D = tfjs.Tensor2D;
 export type Tensor3D = tfjs.Tensor3D;
+export type Tensor4D = tfjs.Tensor4D;
 
 /** What a user can ask for, and `cuda:N`. `cpu` and `cuda` are native TensorFlow; `cuda` is the first card, `cuda:N` card N. */
 export const DEVICE_CHOICES = ['auto', 'cpu', 'cuda', 'webgpu', 'wasm'] as const;

@@ -14,6 +14,8 @@ export interface SelectOptions {
   readonly dataDir?: string | undefined;
   /** Bytes of weights that will be held; `auto` takes a graphics card only if it has room for them. */
   readonly weightBytes?: number | undefined;
+  /** All tensors are so small that handing them to other threads takes longer than computing them. */
+  readonly isSmall?: boolean;
 }
 
 export interface Refusal {
@@ -37,14 +39,14 @@ export const AUTO_ORDER: readonly Device[] = ['cuda', 'webgpu', 'cpu', 'wasm'];
  * @throws NotFoundError the named device is not available; UsageError the arithmetic is not, on any device of the choice
  */
 export async function selectBackend(options: SelectOptions): Promise<Selection> {
-  const { device, arithmetic, dataDir, weightBytes = 0 } = options;
+  const { device, arithmetic, dataDir, weightBytes = 0, isSmall = false } = options;
   if (device !== 'auto')
-    return { backend: await openDevice(device, arithmetic, { dataDir, weightBytes }), refused: [] };
+    return { backend: await openDevice(device, arithmetic, { dataDir, isSmall }), refused: [] };
   const refused: Refusal[] = [];
   let nativeFolder: string | undefined;
   for (const candidate of AUTO_ORDER) {
     try {
-      const where = { dataDir, nativeFolder, weightBytes, mustBeFast: true };
+      const where = { dataDir, nativeFolder, isSmall, mustBeFast: { weightBytes } };
       return { backend: await openDevice(candidate, arithmetic, where), refused };
     } catch (error) {
       if (!(error instanceof TracerError)) throw error;
@@ -64,10 +66,10 @@ export interface OpenOptions {
   readonly dataDir?: string | undefined;
   /** A TensorFlow that does not lie at its place in `dataDir`. */
   readonly nativeFolder?: string | undefined;
-  /** Bytes of weights that will be held; left out: many. */
-  readonly weightBytes?: number | undefined;
+  /** As in `SelectOptions`. */
+  readonly isSmall?: boolean;
   /** WebGPU only on a graphics card with room for the weights, for which it is faster than the processor. */
-  readonly mustBeFast?: boolean;
+  readonly mustBeFast?: { readonly weightBytes: number };
 }
 
 /** Opens one device, or throws why it cannot be used and what to do about it. */
@@ -76,7 +78,7 @@ export async function openDevice(
   arithmetic: Arithmetic,
   options: OpenOptions = {},
 ): Promise<Backend> {
-  const { dataDir, nativeFolder, weightBytes = Infinity, mustBeFast = false } = options;
+  const { dataDir, nativeFolder, isSmall = false, mustBeFast } = options;
   const folderOf = (library: NativeDevice): string => nativeFolder ?? tensorflowFolder(library, dataDir);
   const [kind, card] = device.split(':') as [DeviceKind, string | undefined];
   switch (kind) {
@@ -90,18 +92,18 @@ export async function openDevice(
         libraryFolder: folderOf(kind),
         device: device as 'cuda' | CudaCard,
         arithmetic,
-        weightBytes,
+        isSmall,
         freeBytes,
       });
     }
     case 'cpu':
       if (arithmetic === 'bfloat16') checkBfloat16();
       requireSetUp(kind, folderOf(kind));
-      return openNative({ libraryFolder: folderOf(kind), device: kind, arithmetic, weightBytes });
+      return openNative({ libraryFolder: folderOf(kind), device: kind, arithmetic, isSmall });
     case 'webgpu': {
       if (arithmetic === 'bfloat16') throw float32Only(kind);
       const { openWebgpu } = await import('./webgpu/backend.ts');
-      return openWebgpu(mustBeFast ? { weightBytes } : undefined);
+      return openWebgpu(mustBeFast);
     }
     case 'wasm': {
       if (arithmetic === 'bfloat16') throw float32Only(kind);

@@ -1,7 +1,7 @@
 /** Engine, step 3: loads what was opened: the replacement model, its tokenizer and its backend. */
 import { budgetFor } from '../backend/budget.ts';
 import type { Arithmetic, Backend } from '../backend/backend.ts';
-import { selectBackend } from '../backend/select.ts';
+import { selectBackend, type SelectOptions } from '../backend/select.ts';
 import { BadFileError } from '../errors.ts';
 import { firstNonFinite } from '../formats/dtype.ts';
 import { weightFiles } from '../model/checkpoint.ts';
@@ -30,6 +30,9 @@ import { plainType } from './plain-type.ts';
 import { PromptReader } from './prompt-reader.ts';
 import type { OriginSource, WeightFiles } from './origin.ts';
 import { Stopwatch } from './stopwatch.ts';
+
+/** Below this size of the weights all tensors of a prompt are so small that handing them to other threads takes longer than computing them. */
+const SMALL_BYTES = 64 * 2 ** 20;
 
 /** What is known of a request before a weight is read. */
 export interface Unloaded {
@@ -224,7 +227,9 @@ async function load(
   const { signal } = request;
   const report = (event: EngineEvent): void => request.onProgress?.(event);
   const weightBytes = bytesOfWeights(opened);
-  const backend = await watch.time('backend', () => openBackend(request, weightBytes, report));
+  const backend = await watch.time('backend', () =>
+    openBackend(request, { weightBytes, isSmall: weightBytes < SMALL_BYTES }, report),
+  );
   if (
     backend.arithmetic === 'bfloat16' &&
     opened.checkpoint.weights.every(({ info }) => info.dtype !== 'BF16')
@@ -277,10 +282,13 @@ function bytesOfWeights({ checkpoint, set }: OpenedSubject): number {
   return ofSet.reduce((sum, { info }) => sum + info.byteLength, ofModel);
 }
 
+/** What a backend is opened for. */
+export type BackendUse = { readonly weightBytes: number } & Pick<SelectOptions, 'isSmall'>;
+
 /** The backend of a request; says which it is. */
 export async function openBackend(
   request: CommonOptions,
-  weightBytes: number,
+  { weightBytes, isSmall = false }: BackendUse,
   report: (event: EngineEvent) => void,
 ): Promise<Backend> {
   const { maxDeviceMemoryBytes = Infinity } = request;
@@ -288,6 +296,7 @@ export async function openBackend(
     device: request.device ?? REQUEST_DEFAULTS.device,
     arithmetic: request.dtype ?? REQUEST_DEFAULTS.dtype,
     weightBytes: Math.min(weightBytes, maxDeviceMemoryBytes),
+    isSmall,
   });
   if (!backend.hasOwnMemory && maxDeviceMemoryBytes !== Infinity)
     report({

@@ -194,6 +194,7 @@ async function expectEdges(
     sources,
     batches,
     links: links.map(({ source, target }) => ({ source: sources.indexOf(source), target })),
+    withThrough: true,
   });
   const size = found.n_layers * found.n_heads;
   links.forEach(({ row, source }, link) => {

@@ -49,7 +49,13 @@ describe.each(GOLDEN_DEVICES)('heads that carry edges on %s', (device) => {
           const at = feature >= 0 ? feature : features.length + logits.indexOf(target);
           return { source: sources.indexOf(ids.indexOf(source)), target: at };
         });
-        const found = await headLoadings(prompt, { sources, batches, links, withPositions: true });
+        const found = await headLoadings(prompt, {
+          sources,
+          batches,
+          links,
+          withThrough: true,
+          withPositions: true,
+        });
         const size = found.n_layers * found.n_heads;
         for (const [i, edge] of run.edges.entries()) {
           const name = `edges/${edge.id}`;

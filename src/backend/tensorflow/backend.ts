@@ -21,16 +21,13 @@ import { tensorflowEngine } from './engine.ts';
  */
 const KERNEL_CHOICES: readonly string[] = ['native', 'tensorflow', 'card', 'plain', 'avx2', 'avx512', 'amx'];
 
-/** Below this size of the weights all tensors are so small that handing them to other threads takes longer than computing them. */
-const SMALL_BYTES = 64 * 2 ** 20;
-
 export interface OpenOptions {
   /** Folder that holds `tfjs_binding.node`, as `setUpTensorflow` left it. */
   readonly libraryFolder: string;
   readonly device: 'cpu' | 'cuda' | CudaCard;
   readonly arithmetic: Arithmetic;
-  /** Bytes of weights that will be held. */
-  readonly weightBytes: number;
+  /** One thread is enough. */
+  readonly isSmall: boolean;
   /** Free memory of the card, as the driver told before it was used. */
   readonly freeBytes?: number | undefined;
 }
@@ -40,10 +37,7 @@ export interface OpenOptions {
  * when CUDA is asked for and TensorFlow sees no such device.
  */
 export async function openTensorflow(options: OpenOptions): Promise<Backend> {
-  const { binding, kernels, products } = loadTensorflow(
-    options.libraryFolder,
-    options.weightBytes < SMALL_BYTES,
-  );
+  const { binding, kernels, products } = loadTensorflow(options.libraryFolder, options.isSmall);
   const { device, arithmetic } = options;
   if (device !== 'cpu' && !binding.isUsingGpuDevice()) {
     throw new NotFoundError({

@@ -122,6 +122,7 @@ export function addTrain(program: Command, shell: Shell): void {
       'tokens between two measurements on held-out documents',
       wholeNumber('--evaluate-every', 1),
     )
+    .option('--no-evaluate', 'without the table of `tracer evaluate` at the end')
     .option(
       '--checkpoint-every <minutes>',
       `minutes between two checkpoints (default: ${TRAIN_DEFAULTS.checkpointMinutes})`,

@@ -1,5 +1,5 @@
 /** Engine, verb `attention`: which heads carry edges. */
-import { headLoadings, weightOf, type Loadings } from '../../attention/loadings.ts';
+import { headLoadings, weightOf, type Loadings, type LoadingsRequest } from '../../attention/loadings.ts';
 import { featureBatches, logitBatch } from '../../attention/target-walk.ts';
 import { UsageError } from '../../errors.ts';
 import type { Graph } from '../../graph/graph.ts';
@@ -36,7 +36,9 @@ export async function attentionEdgesIn(
   const { stopwatch, nodes, prompt } = subject;
   const pairs = request.edges.map(([source, target]) => edgeOf(nodes, source, target));
   request.onProgress?.({ kind: 'progress', phase: 'attention', message: 'Following edges through heads' });
-  const loadings = await stopwatch.time('edges', () => loadingsOf(subject, pairs, true));
+  const loadings = await stopwatch.time('edges', () =>
+    loadingsOf(subject, pairs, { withThrough: true, withPositions: true }),
+  );
   const { n_layers, n_heads } = loadings;
   const of = (name: 'last' | 'first' | 'through' | 'only', i: number): Float32Array =>
     loadings[name].subarray(i * n_layers * n_heads, (i + 1) * n_layers * n_heads);
@@ -73,7 +75,7 @@ export type NodePair = readonly [source: number, target: number];
 export async function loadingsOf(
   { prompt, nodes, targets }: TracedSubject,
   pairs: readonly NodePair[],
-  withPositions: boolean,
+  wanted: Pick<LoadingsRequest, 'withThrough' | 'withPositions'>,
   onProgress?: (done: number, wanted: number) => void,
 ): Promise<Loadings> {
   const { layout } = nodes;
@@ -95,7 +97,7 @@ export async function loadingsOf(
       source: sourceAt.get(source)!,
       target: place.get(target) ?? features.length + target - layout.logits.start,
     })),
-    withPositions,
+    ...wanted,
     ...(onProgress && { onProgress }),
   });
 }

@@ -98,7 +98,9 @@ export async function attentionSummaryIn(
       done,
       total,
     });
-  const loadings = await stopwatch.time('links', () => loadingsOf(subject, pairs, false, report));
+  const loadings = await stopwatch.time('links', () =>
+    loadingsOf(subject, pairs, { withThrough: request.output !== undefined }, report),
+  );
   const shares = sharesOf(pruned, links, loadings);
   const files = await writeSummary(request, graph, links, loadings);
   return {
@@ -157,19 +159,18 @@ function sharesOf(pruned: PrunedGraph, links: readonly NodePair[], loadings: Loa
     const score = (weight / rowSums[row]!) * outputInfluence(graph, influence, row);
     total += score;
     const own = Math.abs(loadings.direct[link]!);
-    const parts = (name: 'last' | 'first'): Float32Array =>
-      loadings[name].subarray(link * size, (link + 1) * size);
     for (const name of ['last', 'first'] as const) {
-      const values = parts(name);
-      const sum = values.reduce((all, value) => all + Math.abs(value), own);
+      const values = loadings[name].subarray(link * size, (link + 1) * size);
+      let sum = own;
+      for (let i = 0; i < size; i++) sum += Math.abs(values[i]!);
       if (sum === 0) continue;
-      values.forEach((value, i) => (heads[i]![name] += (score * Math.abs(value)) / sum));
+      for (let i = 0; i < size; i++) heads[i]![name] += (score * Math.abs(values[i]!)) / sum;
       if (name === 'last') direct += (score * own) / sum;
     }
-    parts('last').forEach((value, i) => {
-      const head = heads[i]!;
-      if (Math.abs(value) > Math.abs(head.strongest.value)) head.strongest = { link, value };
-    });
+    for (let i = 0; i < size; i++) {
+      const value = loadings.last[link * size + i]!;
+      if (Math.abs(value) > Math.abs(heads[i]!.strongest.value)) heads[i]!.strongest = { link, value };
+    }
   });
   if (total === 0) return { direct: 1, heads };
   return {

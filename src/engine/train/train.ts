@@ -5,7 +5,7 @@ import type { CorpusFormat } from '../../features/corpus.ts';
 import { checkWritable, writeFileAtomic } from '../../formats/atomic.ts';
 import { activationsInTurn, type ActivationOptions } from '../../trainer/activations.ts';
 import { LiveBlocks } from '../../trainer/blocks.ts';
-import { heldRows, jsonLinesOf, type HeldDocuments } from '../../trainer/held-documents.ts';
+import { heldRows, jsonLinesOf } from '../../trainer/held-documents.ts';
 import { layerFiles, SET_CONFIG } from '../../trainer/export.ts';
 import { planOf } from '../../trainer/plan.ts';
 import type { TrainRecord } from '../../trainer/record.ts';
@@ -15,7 +15,6 @@ import type { RowSource } from '../../trainer/rows.ts';
 import { STATE_FOLDER, type TrainOptions } from '../../trainer/options.ts';
 import { trainSet } from '../../trainer/train.ts';
 import { NO_SET } from '../../transcoder/no-set.ts';
-import type { EvaluateResult } from '../evaluate/types.ts';
 import { contextOf } from '../features/context.ts';
 import { openSubject, openTokenizer, promptRuleOf } from '../opened-subject.ts';
 import { PromptReader } from '../prompt-reader.ts';
@@ -46,11 +45,13 @@ export async function train(request: TrainRequest): Promise<TrainResult> {
   await using _folder = await claimFolder(request);
   const trained = await trainOnModel(request, stopwatch);
   const { held, recipe } = trained;
+  const hasHeldOut = held.documents.length > 0;
+  if (hasHeldOut) await writeFileAtomic(join(output, HELD_OUT_FILE), jsonLinesOf(held));
   const evaluation =
-    held.documents.length === 0
-      ? null
-      : await stopwatch.time('evaluate', () => evaluateHeldOut(request, trained.record, held));
-  if (!evaluation) {
+    hasHeldOut && (request.evaluate ?? true)
+      ? await stopwatch.time('evaluate', () => evaluateOn(request, output, trained.record))
+      : null;
+  if (!hasHeldOut) {
     const message = 'There is no document to evaluate on: --held-out FILE names some';
     request.onProgress?.({ kind: 'warning', message });
   }
@@ -118,7 +119,9 @@ async function trainOnModel(request: TrainRequest, stopwatch: Stopwatch): Promis
   const feed = { shuffledRows, seed: recipe.seed, epochs };
   const modelBytes = bytesUpTo(opened, recipe);
   const backend = await stopwatch.time('backend', () =>
-    openBackend({ ...request, dtype: 'float32' }, modelBytes, (event) => request.onProgress?.(event)),
+    openBackend({ ...request, dtype: 'float32' }, { weightBytes: modelBytes }, (event) =>
+      request.onProgress?.(event),
+    ),
   );
   const memory = await memoryOf(backend, request, modelBytes);
   using model = await stopwatch.time('load', () => loadModel(backend, opened, recipe, memory.model, request));
@@ -198,15 +201,6 @@ async function trainOnModel(request: TrainRequest, stopwatch: Stopwatch): Promis
 }
 
 const MS_PER_MINUTE = 60_000;
-
-async function evaluateHeldOut(
-  request: TrainRequest,
-  record: TrainRecord,
-  held: HeldDocuments,
-): Promise<EvaluateResult> {
-  await writeFileAtomic(join(request.output, HELD_OUT_FILE), jsonLinesOf(held));
-  return await evaluateOn(request, request.output, record);
-}
 
 function filesOf({ kind, layers }: Recipe, output: string): string[] {
   const ofLayers = layers.flatMap((layer) => layerFiles(kind, layer));

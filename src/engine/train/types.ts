@@ -64,6 +64,8 @@ export interface TrainRequest extends Omit<CommonOptions, 'transcoders' | 'allow
   readonly seed?: number | undefined;
   /** Tokens between two measurements on held-out ones. */
   readonly evaluateEvery?: number | undefined;
+  /** Whether the set is measured as by `tracer evaluate` when it is written; default true. */
+  readonly evaluate?: boolean | undefined;
   /** Minutes between two checkpoints. */
   readonly checkpointEvery?: number | undefined;
   /** Folder that activations are kept in, to be read again for further layers and epochs. */
@@ -97,7 +99,7 @@ export interface TrainResult {
   readonly corpus_ended: boolean;
   /** On held-out tokens when a pass ended; of the passes of this run. */
   readonly held_out: readonly HeldOutReport[];
-  /** The table of `tracer evaluate` on held-out documents; null where there are none. */
+  /** The table of `tracer evaluate` on held-out documents; null where there are none, or it was not wanted. */
   readonly evaluation: EvaluateResult | null;
   readonly files: readonly { readonly path: string; readonly bytes: number }[];
   readonly timings_ms: Readonly<Record<string, number>>;
