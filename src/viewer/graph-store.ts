@@ -261,7 +261,7 @@ function withUniqueSlugs(graphs: readonly StoredGraph[]): StoredGraph[] {
     let { slug } = graph;
     for (let count = 2; taken.has(slug); count++) slug = `${graph.slug}-${count}`;
     taken.add(slug);
-    return { ...graph, slug };
+    return slug === graph.slug ? graph : { ...graph, slug };
   });
 }
 
