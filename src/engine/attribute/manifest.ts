@@ -7,10 +7,9 @@ import { createHash } from 'node:crypto';
 import { open, readdir, readFile, stat, truncate, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import * as v from 'valibot';
-import { jsonObject, jsonRecord } from '../../formats/json-object.ts';
+import { anyJsonObject, jsonObject } from '../../formats/json-object.ts';
 import { parseJson } from '../../formats/json.ts';
 import { openingError, writingError } from '../../formats/system-errors.ts';
-import type { JsonValue } from '../../graph/graph.ts';
 import type { GraphScores } from '../../graph/scores.ts';
 import { shownShard, type Shard } from '../shard.ts';
 import type { PromptMetadata } from './prompt-list.ts';
@@ -52,10 +51,7 @@ const EntrySchema = jsonObject({
   slug: v.string(),
   line: whole,
   prompt: v.string(),
-  metadata: jsonRecord(
-    v.string(),
-    v.custom<JsonValue>(() => true),
-  ),
+  metadata: anyJsonObject<PromptMetadata>(),
   origin: v.string(),
   n_tokens: whole,
   n_nodes: v.exactOptional(whole),

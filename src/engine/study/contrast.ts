@@ -1,5 +1,6 @@
 /** Engine, verb `graph contrast`: what differs between two groups of graphs, with labels and a picture. */
 import { barChartSvg } from '../../picture/bar-chart.ts';
+import { plural } from '../../picture/labels.ts';
 import type { Difference } from '../../study/contrast.ts';
 import { withLabels } from './labels.ts';
 import { measureContrast } from './measure-contrast.ts';
@@ -26,7 +27,7 @@ function pictureOf({ study, a, b, features, links, level }: Omit<ContrastResult,
     }));
   return barChartSvg({
     title: `Contrast in ${study}`,
-    lines: [`A: ${a.name}, ${a.n_graphs} graphs`, `B: ${b.name}, ${b.n_graphs} graphs`],
+    lines: [`A: ${a.name}, ${plural(a.n_graphs, 'graph')}`, `B: ${b.name}, ${plural(b.n_graphs, 'graph')}`],
     description: `Difference of mean influence; faint where its adjusted p-value is above ${level}.`,
     axis: '← more in B · difference of mean influence · more in A →',
     sections: [

@@ -1,5 +1,6 @@
 /** Engine, `graph contrast`: the numbers. It loads nothing that reads labels or models. */
 import { UsageError } from '../../errors.ts';
+import { plural } from '../../picture/labels.ts';
 import { differences, type Difference } from '../../study/contrast.ts';
 import type { StudyDescription } from '../../study/description.ts';
 import { openStudy, type Study } from '../../study/open.ts';
@@ -86,7 +87,7 @@ function checkSides(a: Side, b: Side): void {
     if (graphs.length >= LEAST_GRAPHS) continue;
     throw new UsageError({
       code: 'group_too_small',
-      message: `${name} has ${graphs.length} graph; a difference between groups needs at least ${LEAST_GRAPHS} in each`,
+      message: `${name} has ${plural(graphs.length, 'graph')}; a difference between groups needs at least ${LEAST_GRAPHS} in each`,
       hint: 'To compare two single graphs: `tracer graph diff BEFORE AFTER`.',
     });
   }
