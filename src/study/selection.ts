@@ -51,7 +51,10 @@ export async function selectGraphs(
 }
 
 /** The name in `graphs` of a column that may be named as in the list of prompts. Throws `UsageError`. */
-export function columnOf({ folder, description }: Study, name: string): string {
+export function columnOf(
+  { folder, description }: Pick<Study, 'folder' | 'description'>,
+  name: string,
+): string {
   const listed = description.metadata.find((one) => one.name === name);
   const own = [...Object.keys(GRAPH_COLUMNS), ...description.metadata.map(({ column }) => column)];
   if (listed) return listed.column;

@@ -5,7 +5,7 @@ import { softmax } from '../../model/logits.ts';
 import { metadataColumns, metadataValue } from '../../study/metadata-columns.ts';
 import { checkResultFile, writeResultTable } from '../../study/result-table.ts';
 import type { Columns } from '../../study/tables.ts';
-import { failureOf } from '../attribute/prompt-queue.ts';
+import { failureOf } from '../failure.ts';
 import { readPromptList, type NamedPrompt, type PromptLine } from '../attribute/prompt-list.ts';
 import { inTemplate } from '../chat.ts';
 import { isOfOnePrompt } from '../prompt-faults.ts';

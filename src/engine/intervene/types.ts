@@ -5,7 +5,7 @@ import type { HeadChange } from '../../intervention/head-change.ts';
 import type { Change, Intervention } from '../../intervention/intervention.ts';
 import type { ScaledSupernode } from '../../intervention/supernodes.ts';
 import type { Sweep } from '../../intervention/text-form.ts';
-import type { Failure } from '../attribute/types.ts';
+import type { Failure } from '../failure.ts';
 import type { ChatResult } from '../chat.ts';
 import type { Noted } from '../prompt-notes.ts';
 import type { ChatChoice, CommonOptions, PromptInput } from '../request.ts';

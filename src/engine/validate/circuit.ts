@@ -10,7 +10,7 @@ import { Random } from '../../random.ts';
 import { bootstrap } from '../../study/bootstrap.ts';
 import { openStudy } from '../../study/open.ts';
 import { checkResultFile, writeResultTable } from '../../study/result-table.ts';
-import { failureOf } from '../attribute/prompt-queue.ts';
+import { failureOf } from '../failure.ts';
 import { checkDepth, namedSubject } from '../graph-subject.ts';
 import { frozenResult } from '../intervene/prepare.ts';
 import type { Computed, FrozenResult } from '../intervene/types.ts';

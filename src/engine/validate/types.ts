@@ -1,6 +1,6 @@
 /** Engine, `graph validate`: types of the request and the result. */
 import type { Estimate } from '../../study/bootstrap.ts';
-import type { Failure } from '../attribute/types.ts';
+import type { Failure } from '../failure.ts';
 import type { Computed, FrozenResult } from '../intervene/types.ts';
 import type { CommonOptions } from '../request.ts';
 import type { SavedFileResult } from '../result.ts';
