@@ -118,6 +118,16 @@ describe('tracer intervene --prompts', () => {
     expect(existsSync(path.join(folder, 'x.jsonl'))).toBe(false);
   });
 
+  it('does not write its table over the list, whatever the list is called', async () => {
+    const text = readFileSync(path.join(folder, 'list.jsonl'), 'utf8');
+    const over = await intervene('--prompts', 'list.jsonl', ...CHANGE, '--output', './list.jsonl');
+    expect([over.exitCode, over.stderr]).toEqual([
+      2,
+      expect.stringContaining('./list.jsonl would replace the list of prompts'),
+    ]);
+    expect(readFileSync(path.join(folder, 'list.jsonl'), 'utf8')).toBe(text);
+  });
+
   it('refuses what does not go with a list', async () => {
     const codes = [
       [['The capital', '--prompts', 'list.jsonl'], 2],

@@ -38,6 +38,8 @@ function lines(): { slug: string; prompt: string; state: string }[] {
 const write = (to: string, rows: readonly object[]): void =>
   writeFileSync(to, rows.map((row) => `${JSON.stringify(row)}\n`).join(''));
 
+const rowOf = (slug: string) => ({ slug, prompt: `The capital of the state containing ${slug} is` });
+
 let result: ValidateCircuitResult;
 
 beforeAll(async () => {
@@ -146,6 +148,24 @@ describe('a circuit in the model', () => {
     ]);
     const none = validateCircuit({ file, prompts: inFolder('none.jsonl'), device: 'wasm' });
     await expect(none).rejects.toMatchObject({ code: 'no_prompt_left', exitCode: 2 });
+  });
+
+  it('is refused with a list of too few good lines, and says what the others lack', async () => {
+    write(inFolder('lacking.jsonl'), [{ slug: 'a', text: 'hello' }, rowOf('b')]);
+    const few = validateCircuit({ file, prompts: inFolder('lacking.jsonl'), device: 'wasm' });
+    await expect(few).rejects.toMatchObject({ code: 'too_few_prompts', exitCode: 2 });
+    await expect(few).rejects.toThrow(/only one .*; 1 line cannot be used: .*line 1: field prompt/);
+  });
+
+  it('does not write its table over the list', async () => {
+    const own = inFolder('own.jsonl');
+    write(own, [rowOf('a'), rowOf('b')]);
+    const text = readFileSync(own, 'utf8');
+    expect(await failure(validateCircuit({ file, prompts: own, output: own, device: 'wasm' }))).toEqual([
+      2,
+      'output_is_input',
+    ]);
+    expect(readFileSync(own, 'utf8')).toBe(text);
   });
 
   it('is refused with a study of another model', async () => {

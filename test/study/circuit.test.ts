@@ -3,7 +3,10 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { circuit } from '../../src/engine/study/circuit.ts';
+import { cluster } from '../../src/engine/study/cluster.ts';
 import { collect } from '../../src/engine/study/collect.ts';
+import { common } from '../../src/engine/study/common.ts';
+import { contrast } from '../../src/engine/study/contrast.ts';
 import { attentionSummary } from '../../src/engine/attention/heads.ts';
 import { topOfFile } from '../../src/engine/graph/graph.ts';
 import { readConsensus, usedTest } from '../../src/engine/study/consensus.ts';
@@ -136,6 +139,18 @@ describe('circuit', () => {
     expect(await failure(circuit({ study, group: 'mian' }))).toEqual([2, 'unknown_group']);
     expect(await failure(circuit({ study, holdout: 0.01 }))).toEqual([2, 'too_few_graphs']);
     expect(await failure(circuit({ study, holdout: 1 }))).toEqual([2, 'too_few_graphs']);
+  });
+
+  it('is refused, like pictures, where it would replace a table of the study', async () => {
+    const nodes = path.join(study, 'nodes.parquet');
+    const bytes = readFileSync(nodes);
+    const over = [2, 'output_is_input'];
+    expect(await failure(circuit({ study, output: nodes }))).toEqual(over);
+    expect(await failure(circuit({ study, svg: path.join(study, 'study.json') }))).toEqual(over);
+    expect(await failure(common({ study, svg: nodes }))).toEqual(over);
+    expect(await failure(cluster({ study, svg: nodes }))).toEqual(over);
+    expect(await failure(contrast({ study, groups: { a: 'main', b: 'other' }, svg: nodes }))).toEqual(over);
+    expect(readFileSync(nodes).equals(bytes)).toBe(true);
   });
 
   it('asks for the group where only its column is given', async () => {

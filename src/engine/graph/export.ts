@@ -1,5 +1,4 @@
 /** Engine, verbs of `tracer graph` that write for other programs: `merge` and `export`. None of them loads a model or TF.js. */
-import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { unreachable, UsageError } from '../../errors.ts';
 import { writeFileAtomic, type AtomicOptions } from '../../formats/atomic.ts';
@@ -15,6 +14,7 @@ import { viewOf, type GraphView } from '../../graph/view.ts';
 import { writeViewerGraph } from '../../graph/viewer-files.ts';
 import { openDrawnGraph } from './drawn-graph.ts';
 import type { PictureOptions } from './pictures.ts';
+import { refuseInputs } from '../refuse-inputs.ts';
 import type { SavedFileResult } from '../result.ts';
 import { writtenFile } from '../written-file.ts';
 
@@ -226,27 +226,4 @@ function outputOf(file: string, slug: string, { format, output, graphDir, subgra
   if (graphDir !== undefined) return path.join(graphDir, viewerSlug(slug) + EXTENSIONS[format]);
   const { dir, name } = path.parse(file);
   return path.join(dir, name + (subgraph === true ? '.subgraph' : '') + EXTENSIONS[format]);
-}
-
-/** A graph file takes a whole attribution to compute, so its exports never replace it. Throws `UsageError`. */
-export async function refuseInputs(outputs: readonly string[], inputs: readonly string[]): Promise<void> {
-  const taken = new Set(await Promise.all(inputs.map(fileIdentity)));
-  for (const output of outputs) {
-    if (!taken.has(await fileIdentity(output))) continue;
-    throw new UsageError({
-      code: 'output_is_input',
-      message: `${output} would replace the graph it is made from`,
-      hint: 'Give --output another name.',
-    });
-  }
-}
-
-/** Identity of a file, independent of its name: links, and on some file systems another case of letters, refer to the same file. */
-async function fileIdentity(file: string): Promise<string> {
-  try {
-    const { dev, ino } = await stat(file, { bigint: true });
-    return `${dev} ${ino}`;
-  } catch {
-    return path.resolve(file); // does not exist yet; reading or writing it reports the error
-  }
 }

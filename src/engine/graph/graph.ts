@@ -8,7 +8,7 @@ import { graphScores, subgraphScores, type GraphScores } from '../../graph/score
 import { selectAll, selectNodes } from '../../graph/select.ts';
 import { graphOfPruned } from '../../graph/subgraph.ts';
 import { topFeatures, type TopFeature } from '../../graph/top.ts';
-import { refuseInputs } from './export.ts';
+import { refuseInputs } from '../refuse-inputs.ts';
 import type { SavedFileResult } from '../result.ts';
 import { writtenFile } from '../written-file.ts';
 

@@ -11,7 +11,7 @@ import { packageVersion } from '../provenance.ts';
 import type { CommonOptions } from '../request.ts';
 import type { SavedFileResult } from '../result.ts';
 import { writtenFile } from '../written-file.ts';
-import { refuseInputs } from './export.ts';
+import { refuseInputs } from '../refuse-inputs.ts';
 
 export interface ImportRequest extends Omit<CommonOptions, 'transcoders'> {
   /** What `Graph.to_pt` wrote. */

@@ -3,6 +3,7 @@ import { Freeze } from '../../intervention/freeze.ts';
 import type { InterventionPlan } from '../../intervention/plan.ts';
 import { softmax } from '../../model/logits.ts';
 import { metadataColumns, metadataValue } from '../../study/metadata-columns.ts';
+import { refuseInputs } from '../refuse-inputs.ts';
 import { checkResultFile, writeResultTable } from '../../study/result-table.ts';
 import type { Columns } from '../../study/tables.ts';
 import { failureOf } from '../failure.ts';
@@ -52,6 +53,7 @@ type UsableLine = PromptLine & NamedPrompt;
 export async function intervenePrompts(request: IntervenePromptsRequest): Promise<IntervenePromptsResult> {
   const { output, signal, onProgress } = request;
   if (output !== undefined) await checkResultFile(output);
+  if (output !== undefined) await refuseInputs([output], [request.prompts], 'the list of prompts');
   const lines = await readPromptList(request.prompts);
   using session = await openSession(request);
   const freeze = new Freeze(request, session.replacement.model.config.n_layers);

@@ -25,7 +25,7 @@ import { packageVersion } from '../provenance.ts';
 import { writtenFile } from '../written-file.ts';
 import { promptDigest } from './consensus.ts';
 import { withLabels } from './labels.ts';
-import { writePicture } from './pictures.ts';
+import { refuseStudyFiles, writePicture } from './pictures.ts';
 import { STUDY_DEFAULTS, type CircuitRequest, type CircuitResult } from './types.ts';
 
 const SLUG = 'circuit';
@@ -38,6 +38,7 @@ export async function circuit(request: CircuitRequest): Promise<CircuitResult> {
   const { group, output, svg, signal, seed = STUDY_DEFAULTS.seed, top = STUDY_DEFAULTS.top } = request;
   const { share = STUDY_DEFAULTS.share, align = STUDY_DEFAULTS.align } = request;
   const by = group === undefined ? request.by : (request.by ?? DEFAULT_BY);
+  await refuseStudyFiles(request.study, [output, svg]);
   for (const file of [output, svg]) if (file !== undefined) await checkWritable(file);
   using study = await openStudy(request.study);
   const all = await selectGraphs(study, { ...request, by });

@@ -8,7 +8,7 @@ import { openStudy } from '../../study/open.ts';
 import { readSample, type MeasuredFeature } from '../../study/sample.ts';
 import { selectGraphs, type SelectedGraph } from '../../study/selection.ts';
 import { withLabels } from './labels.ts';
-import { writePicture } from './pictures.ts';
+import { refuseStudyFiles, writePicture } from './pictures.ts';
 import { STUDY_DEFAULTS, type ClusterRequest, type ClusterResult } from './types.ts';
 
 const LEAST_GRAPHS = 3;
@@ -18,6 +18,7 @@ const MOST_BRANCHES = 60;
 /** Errors are those of `openStudy` and `selectGraphs`; `UsageError` for too few graphs, or fewer than clusters. */
 export async function cluster(request: ClusterRequest): Promise<ClusterResult> {
   const { by, clusters: wanted, top = STUDY_DEFAULTS.top, signal } = request;
+  await refuseStudyFiles(request.study, [request.svg]);
   using study = await openStudy(request.study);
   const all = await selectGraphs(study, request);
   checkCount(all.length, wanted);

@@ -6,7 +6,7 @@ import { openStudy } from '../../study/open.ts';
 import { readSample } from '../../study/sample.ts';
 import { groupNames, selectGraphs } from '../../study/selection.ts';
 import { withLabels } from './labels.ts';
-import { barLabel, percent, writePicture } from './pictures.ts';
+import { barLabel, percent, refuseStudyFiles, writePicture } from './pictures.ts';
 import {
   STUDY_DEFAULTS,
   type CommonGroup,
@@ -19,6 +19,7 @@ import {
 /** Errors are those of `openStudy` and `selectGraphs`. */
 export async function common(request: CommonRequest): Promise<CommonResult> {
   const { by, top = STUDY_DEFAULTS.top, signal } = request;
+  await refuseStudyFiles(request.study, [request.svg]);
   using study = await openStudy(request.study);
   const selected = await selectGraphs(study, request);
   const sample = await readSample(

@@ -4,13 +4,14 @@ import { plural } from '../../picture/labels.ts';
 import type { Difference } from '../../study/contrast.ts';
 import { withLabels } from './labels.ts';
 import { measureContrast } from './measure-contrast.ts';
-import { barLabel, writePicture } from './pictures.ts';
+import { barLabel, refuseStudyFiles, writePicture } from './pictures.ts';
 import type { ContrastRequest, ContrastResult, NamedFeature, NamedLink } from './types.ts';
 
 const DIGITS = 3;
 
 /** With labels, and a picture where one is asked for. Errors are those of `measureContrast`. */
 export async function contrast(request: ContrastRequest): Promise<ContrastResult> {
+  await refuseStudyFiles(request.study, [request.svg]);
   const { description, n_all: _all, ...measured } = await measureContrast(request);
   const [features] = await withLabels([measured.features], description, request.cacheDir);
   const result = { ...measured, features: features! };

@@ -9,6 +9,7 @@ import { Freeze } from '../../intervention/freeze.ts';
 import { Random } from '../../random.ts';
 import { bootstrap } from '../../study/bootstrap.ts';
 import { openStudy } from '../../study/open.ts';
+import { refuseInputs } from '../refuse-inputs.ts';
 import { checkResultFile, writeResultTable } from '../../study/result-table.ts';
 import { failureOf } from '../failure.ts';
 import { checkDepth, namedSubject } from '../graph-subject.ts';
@@ -41,6 +42,9 @@ import { checkIsToken } from './validate.ts';
 export async function validateCircuit(request: ValidateCircuitRequest): Promise<ValidateCircuitResult> {
   const { output, file, seed = STUDY_DEFAULTS.seed, signal } = request;
   if (output !== undefined) await checkResultFile(output);
+  if (output !== undefined && request.prompts !== undefined) {
+    await refuseInputs([output], [request.prompts], 'the list of prompts');
+  }
   await refuseStudy(file);
   const graph = await readGraph(file);
   const consensus = readConsensus(file, graph);

@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { BadFileError, UsageError, type TracerError } from '../../errors.ts';
 import type { Graph } from '../../graph/graph.ts';
+import { plural } from '../../picture/labels.ts';
 import { predictedChange } from '../../study/ablation.ts';
 import { readKeyed, type KeyedGraph } from '../../study/aligned.ts';
 import { DESCRIPTION_FILE, subjectOf } from '../../study/description.ts';
@@ -114,7 +115,11 @@ export async function unusedLines(
     if ('error' in row) bad.push(row);
     else if (!isUsed(row)) prompts.push(row);
   }
-  return { prompts: enough(prompts, file, 'Name a list with other prompts.'), bad };
+  const hint =
+    bad.length === 0
+      ? 'Name a list with other prompts.'
+      : 'Mend these lines, or name a list with other prompts.';
+  return { prompts: enough(prompts, file, hint, bad), bad };
 }
 
 /** Throws `UsageError` for the folder of a study in place of a graph file. */
@@ -128,11 +133,13 @@ export async function refuseStudy(file: string): Promise<void> {
   });
 }
 
-function enough<T>(prompts: T[], where: string, hint: string): T[] {
+function enough<T>(prompts: T[], where: string, hint: string, bad: readonly BadLine[] = []): T[] {
   if (prompts.length >= LEAST_PROMPTS) return prompts;
+  const unusable =
+    bad.length === 0 ? '' : `; ${plural(bad.length, 'line')} cannot be used: ${bad[0]!.error.message}`;
   throw new UsageError({
     code: 'too_few_prompts',
-    message: `of the prompts in ${where} that the circuit is about, ${prompts.length === 0 ? 'none' : 'only one'} was not used to find it; at least ${LEAST_PROMPTS} are needed`,
+    message: `of the prompts in ${where} that the circuit is about, ${prompts.length === 0 ? 'none' : 'only one'} was not used to find it; at least ${LEAST_PROMPTS} are needed${unusable}`,
     hint,
   });
 }
