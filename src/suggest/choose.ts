@@ -18,6 +18,8 @@ const SPECIAL_TOKEN = /^<.+>$/;
 export interface Choice {
   /** Its features are the candidates; all other features count as errors of their place. */
   readonly small: Graph;
+  /** `[nodes of small]` the same nodes in the whole graph. */
+  readonly whole: Int32Array;
   /** `[nodes of small]` influence in the whole graph; 0 for logits. */
   readonly influence: Float64Array;
   /** Nodes of `small`, the most influential first. */
@@ -30,14 +32,18 @@ export interface Choice {
 
 /** The most influential of the features that pruning kept, of the tokens, and the most probable logits. */
 export function chooseNodes({ graph, nodeMask }: PrunedGraph, limits: SuggestLimits): Choice {
-  const { layout, node_influence: whole } = graph;
-  const candidates = strongest(layout.features, (node) => (nodeMask[node] === 1 ? whole[node]! : 0));
-  const pinned = Int32Array.from(candidates.slice(0, Math.max(MOST_CANDIDATES, limits.maxNodes))).sort();
+  const { layout, node_influence: reached } = graph;
+  const kept = strongest(layout.features, (node) => (nodeMask[node] === 1 ? reached[node]! : 0));
+  const chosen = kept.slice(0, limits.maxNodes);
+  const others = strongest(layout.features, (node) => reached[node]!).filter((node) => !chosen.includes(node));
+  const more = others.slice(0, Math.max(0, MOST_CANDIDATES - chosen.length));
+  const pinned = Int32Array.from([...chosen, ...more]).sort();
   const small = graphOfPinned(graph, pinned);
   const shift = layout.n_features - pinned.length;
-  const influence = Float64Array.from({ length: small.layout.n_nodes }, (_, node) => {
-    return whole[node < pinned.length ? pinned[node]! : node + shift]!;
-  });
+  const whole = Int32Array.from({ length: small.layout.n_nodes }, (_, node) =>
+    node < pinned.length ? pinned[node]! : node + shift,
+  );
+  const influence = Float64Array.from(whole, (node) => reached[node]!);
   const most = (part: number): number => Math.max(1, Math.floor(limits.maxBoxes * part));
   const { token_strings } = graph.provenance;
   const token = (node: number): number =>
@@ -46,8 +52,9 @@ export function chooseNodes({ graph, nodeMask }: PrunedGraph, limits: SuggestLim
     graph.logit_probabilities[node - small.layout.logits.start]!;
   return {
     small,
+    whole,
     influence,
-    features: strongest(small.layout.features, (node) => influence[node]!).slice(0, limits.maxNodes),
+    features: chosen.map((node) => pinned.indexOf(node)),
     tokens: notable(small.layout.tokens, token, most(TOKEN_PART)).sort((a, b) => a - b),
     logits: notable(small.layout.logits, probability, most(LOGIT_PART)),
   };

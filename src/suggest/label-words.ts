@@ -2,7 +2,8 @@
 
 /** A label that is several descriptions (`docs/features.md`): `mixed: ONE; TWO`. */
 const MIXED = /^mixed:\s*/;
-const WORD = /[\p{L}\p{N}]{2,}/gu;
+/** What is quoted is one word, whatever it is. */
+const WORD = /"[^"]*"|[\p{L}\p{N}]{2,}/gu;
 
 export interface LabelWords {
   /** The descriptions in a label; none where a feature has no label. */

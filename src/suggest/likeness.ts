@@ -8,8 +8,8 @@ import { wordLikeness, type LabelWords } from './label-words.ts';
 
 /** Labels so much alike join features of other positions: what a token is, and what is carried on from there. */
 const SAME_LABEL = 0.5;
-/** Added to the distance of features of other positions, so that they are joined after all others. */
-export const OTHER_PLACE = 1;
+/** Added to the distance of features of other positions: more than any other distance. */
+export const OTHER_PLACE = 2;
 
 export interface Likeness {
   /** Cosine of the signed links in and of those out, each target weighted by its influence; -1 to 1. */
@@ -50,9 +50,9 @@ export function likenesses(
   return rows;
 }
 
-/** 0 for features that do the same, 1 for unrelated ones; those of other positions are `OTHER_PLACE` further apart. */
+/** 0 for features that do the same, 1 for unrelated ones, up to 2 for opposite ones; those of other places are `OTHER_PLACE` further apart. */
 export function distanceOf({ links_in, links_out, labels, is_same_place }: Likeness): number {
-  const links = 1 - (Math.max(0, links_in) + Math.max(0, links_out)) / 2;
+  const links = 1 - (links_in + links_out) / 2;
   const near = labels === null ? links : (links + (1 - labels)) / 2;
   return is_same_place ? near : near + OTHER_PLACE;
 }

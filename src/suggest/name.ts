@@ -68,14 +68,14 @@ function agreedDescription(members: readonly NamedFeature[]): string | null {
 /** The forms that labels made by rules have (configs/embedded/README.md); any other label is its own name. */
 function nameOfDescription(part: string): string | null {
   const word = /^(?:the word )?"(.*)"$/.exec(part)?.[1];
-  if (word !== undefined) return word.trim() === '' ? null : word;
+  if (word !== undefined) return word.trim() === '' ? null : `the word ${word}`;
   const next = /^what comes before (.*)$/.exec(part)?.[1];
   if (next === undefined) return part;
-  const quoted = /^"(.*)"$/.exec(next)?.[1];
-  return quoted?.trim() === '' ? null : `say ${quoted ?? next}`;
+  const quoted = /^"(.*)"$/.exec(next)?.[1] ?? next;
+  return /[\p{L}\p{N}]/u.test(quoted) ? `say ${quoted}` : null;
 }
 
-/** `say Austin` for features that speak for the answer, the token for those that read it, else where they are. */
+/** `say Austin` for features that speak for the answer, `reads Dallas` for those that a token makes active, else where they are. */
 function nameByLinks(
   small: Graph,
   spread: Influence,
@@ -100,7 +100,7 @@ function nameByLinks(
     }))
     .sort((a, b) => b.share - a.share)[0]!;
   const token = nameOfToken(token_strings[read.position]!);
-  return read.share >= SAYS ? token : `at ${token}`;
+  return `${read.share >= SAYS ? 'reads' : 'at'} ${token}`;
 }
 
 function shortened(name: string): string {

@@ -1,7 +1,6 @@
 /** Suggest: a circuit of a few named boxes, to begin with. Chooses nodes, groups features, names the groups, and scores them. */
 import { featureOf } from '../graph/graph.ts';
 import { spreadInfluence } from '../graph/influence.ts';
-import { nodeId } from '../graph/nodes.ts';
 import { subgraphScores, type GraphScores } from '../graph/scores.ts';
 import { linksOfBoxes, type BoxLink } from './box-links.ts';
 import type { Choice } from './choose.ts';
@@ -40,13 +39,17 @@ interface Draft extends Omit<SuggestedBox, 'ids'> {
   readonly nodes: readonly number[];
 }
 
-/** @param labels of features, by `LAYER_FEATURE` */
+/**
+ * @param idOf the id of a node of the whole graph
+ * @param labels of features, by `LAYER_FEATURE`
+ */
 export function circuitOf(
   choice: Choice,
+  idOf: (node: number) => string,
   labels: Readonly<Record<string, string>>,
   { maxBoxes }: SuggestLimits,
 ): SuggestedCircuit {
-  const { small, tokens, logits } = choice;
+  const { small, whole, tokens, logits } = choice;
   const groups = featureGroups(choice, labels);
   const room = maxBoxes - tokens.length - logits.length;
   const all = groups(room).sort((a, b) => b.influence - a.influence || a.nodes[0]! - b.nodes[0]!);
@@ -59,7 +62,7 @@ export function circuitOf(
     boxes: drafts.map(({ nodes, ...box }, i) => ({
       ...box,
       name: names[i]!,
-      ids: nodes.map((node) => nodeId(small, node)),
+      ids: nodes.map((node) => idOf(whole[node]!)),
     })),
     links: linksOfBoxes(
       small,

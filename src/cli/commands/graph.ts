@@ -8,6 +8,7 @@ import type { Shell } from '../shell.ts';
 import { collect, probability, wholeNumber } from '../values.ts';
 import { addQuestions } from './graph-questions.ts';
 import { addStudy } from './graph-study.ts';
+import { addSuggest } from './graph-suggest.ts';
 import { addValidate } from './graph-validate.ts';
 
 const VIEW_FORMATS = ['graphml', 'dot', 'csv'] as const satisfies readonly ViewFormat[];
@@ -30,6 +31,7 @@ const HELP = `
 Nodes are named by the string of a token or logit (' Austin'), as LAYER:POSITION:FEATURE, or by a viewer's id.
 
 Examples:
+  $ tracer graph suggest dallas.safetensors
   $ tracer graph top dallas.safetensors
   $ tracer graph paths dallas.safetensors --from Dallas --to ' Austin' --k 5
   $ tracer graph export dallas.safetensors --format graphml
@@ -43,6 +45,7 @@ export function addGraph(program: Command, shell: Shell): void {
   addPrune(graph, shell);
   addScores(graph, shell);
   addTop(graph, shell);
+  addSuggest(graph, shell);
   addPaths(graph, shell);
   addDiff(graph, shell);
   addMerge(graph, shell);
