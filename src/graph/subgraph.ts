@@ -36,6 +36,11 @@ export function graphOfPruned({ graph, nodeMask, edges }: PrunedGraph): Graph {
  * @param pinned feature nodes, ascending.
  */
 export function graphOfPinned(graph: Graph, pinned: Int32Array): Graph {
+  return withInfluence(linksOfPinned(graph, pinned));
+}
+
+/** As `graphOfPinned`, without the influence of its nodes: all zero. */
+export function linksOfPinned(graph: Graph, pinned: Int32Array): Graph {
   const part = withoutScores(withFeatures(graph, pinned));
   const isPinned = new Uint8Array(graph.layout.n_features);
   for (const node of pinned) isPinned[node] = 1;
@@ -50,7 +55,7 @@ export function graphOfPinned(graph: Graph, pinned: Int32Array): Graph {
     }
     part.edges.set(sums, to);
   }
-  return withInfluence(part);
+  return part;
 }
 
 /** Column of the new graph for each column of the whole graph. */

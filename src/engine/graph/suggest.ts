@@ -12,7 +12,7 @@ import { isViewerFile, readViewerGraph } from '../../graph/read-viewer.ts';
 import { subgraphScores, type GraphScores } from '../../graph/scores.ts';
 import { markedAnnotations } from '../../suggest/annotate.ts';
 import { chooseNodes, type Choice } from '../../suggest/choose.ts';
-import { greedyScores } from '../../suggest/greedy.ts';
+import { greedyFeatures } from '../../suggest/greedy.ts';
 import { checkLimits, SUGGEST_DEFAULTS, type SuggestLimits } from '../../suggest/limits.ts';
 import { circuitOf, type SuggestedCircuit } from '../../suggest/suggest.ts';
 import { graphOfViewer } from '../../suggest/viewer-graph.ts';
@@ -86,7 +86,7 @@ export async function suggestForFile(file: string, options: SuggestOptions = {})
     ...rest,
     scores: {
       suggested: scores,
-      greedy: greedyScores(choice.small, circuit.n_features),
+      greedy: subgraphScores(choice.small, greedyFeatures(choice.small, circuit.n_features)),
       pruned: subgraphScores(graph, kept),
     },
     n_pruned_features: kept.length,
