@@ -18,6 +18,7 @@ import { jobRoutes } from './job-routes.ts';
 import { JobQueue } from './jobs.ts';
 import { GraphCache } from './graph-cache.ts';
 import { readPageFiles } from './page-files.ts';
+import { Suggestions } from './suggestions.ts';
 import { GraphStore } from './graph-store.ts';
 import { makeToken } from './token.ts';
 import { trainingRoutes } from './training-routes.ts';
@@ -43,6 +44,8 @@ export interface ServeOptions {
   readonly isModelRequired?: boolean | undefined;
   /** Folder of feature pages that are used before those of the set. */
   readonly features?: string | undefined;
+  /** False: graphs without annotations open empty, without a suggested circuit. */
+  readonly suggest?: boolean | undefined;
   /** Folder of the built page; for tests. */
   readonly pageFolder?: string | undefined;
   readonly limits?: Partial<Limits> | undefined;
@@ -113,11 +116,13 @@ export async function openViewer(options: ServeOptions): Promise<Viewer> {
         });
   const page = await readPageFiles(options.pageFolder);
   const { cacheDir, offline, onProgress } = common;
+  const features = new FeatureLookup({ folder: pages, cacheDir, offline, onProgress }, chosen.model);
   const services = {
     store,
     cache: new GraphCache(),
     chosen,
-    features: new FeatureLookup({ folder: pages, cacheDir, offline, onProgress }, chosen.model),
+    features,
+    suggestions: new Suggestions(features, options.suggest ?? true),
   };
   const queue = new JobQueue(limits);
   const token = options.token === false ? null : makeToken();

@@ -20,7 +20,7 @@ async function suggest(...args: string[]): Promise<SuggestResult> {
   return (JSON.parse(stdout) as { data: SuggestResult }).data;
 }
 
-async function refusal(...args: string[]): Promise<{ exitCode: number; code: string; hint: string }> {
+async function refusal(...args: string[]): Promise<{ exitCode: number | null; code: string; hint: string }> {
   const { exitCode, stdout } = await tracer(['graph', 'suggest', ...args, '--json'], { cwd: folder });
   const { error } = JSON.parse(stdout) as { error: { code: string; hint: string } };
   return { exitCode, code: error.code, hint: error.hint };

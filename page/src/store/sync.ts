@@ -3,7 +3,7 @@ import { effect, signal } from '@preact/signals';
 import type { Annotations } from '../../../src/viewer/api.ts';
 import { exported, RequestFailed, saveAnnotations } from '../server.ts';
 import { readAddress, writeAddress, type AddressState } from './address.ts';
-import { annotations, editCount, unsaved } from './annotations.ts';
+import { annotations, editCount, isSuggested, unsaved } from './annotations.ts';
 import { clickedId, closeGraph, fetchMore, opened, openGraph, thresholds } from './opened.ts';
 
 export type Saving = { readonly state: 'saved' | 'waiting' | 'saving' } | FailedSaving;
@@ -45,6 +45,7 @@ export async function startSync(): Promise<void> {
   await openFromAddress();
   effect(() => {
     const state = addressState();
+    void isSuggested.value; // decides whether pins are in the address
     clearTimeout(addressTimer);
     const pauseMs = Math.max(0, addressWritten + ADDRESS_PAUSE_MS - performance.now());
     if (state.slug !== null) addressTimer = setTimeout(() => writeNow('replace'), pauseMs);
@@ -201,7 +202,7 @@ function writeNow(how: 'replace' | 'push'): void {
   clearTimeout(addressTimer);
   const state = addressState();
   if (state.slug === null) return;
-  const after = writeAddress(state, query());
+  const after = writeAddress(state, query(), !isSuggested.value);
   if (after === query()) return;
   addressWritten = performance.now();
   const address = exported === null ? `?${after}` : `#${after}`;

@@ -1,19 +1,17 @@
 /** `tracer graph suggest FILE`: a circuit of a few named boxes. */
 import { Option, type Command } from 'commander';
-import { ATTRIBUTE_DEFAULTS } from '../../engine/attribute/types.ts';
 import type { SuggestFormat } from '../../engine/graph/suggest.ts';
 import { FEWEST_BOXES, SUGGEST_DEFAULTS } from '../../suggest/limits.ts';
 import { perform } from '../perform.ts';
 import type { Shell } from '../shell.ts';
-import { probability, wholeNumber } from '../values.ts';
+import { wholeNumber } from '../values.ts';
+import { givenThresholds, withThresholds, type ThresholdFlags } from './graph-thresholds.ts';
 
 const FORMATS = ['annotations', 'neuronpedia'] as const satisfies readonly SuggestFormat[];
 
-interface SuggestFlags {
+interface SuggestFlags extends ThresholdFlags {
   readonly maxBoxes: number;
   readonly maxNodes: number;
-  readonly nodeThreshold: number;
-  readonly edgeThreshold: number;
   readonly output?: string;
   readonly format?: SuggestFormat;
 }
@@ -27,8 +25,7 @@ Examples:
   $ tracer graph suggest dallas.safetensors --format neuronpedia --output dallas.json`;
 
 export function addSuggest(graph: Command, shell: Shell): void {
-  const command = graph
-    .command('suggest')
+  const command = withThresholds(graph.command('suggest'))
     .description('a circuit to begin with: features grouped, named and scored')
     .argument('<file>', "graph file, or a viewer's JSON")
     .option(
@@ -38,18 +35,6 @@ export function addSuggest(graph: Command, shell: Shell): void {
       SUGGEST_DEFAULTS.maxBoxes,
     )
     .option('--max-nodes <n>', 'features at most', wholeNumber('--max-nodes', 1), SUGGEST_DEFAULTS.maxNodes)
-    .option(
-      '--node-threshold <p>',
-      'share of influence kept',
-      probability('--node-threshold'),
-      ATTRIBUTE_DEFAULTS.nodeThreshold,
-    )
-    .option(
-      '--edge-threshold <p>',
-      'share of edge scores kept',
-      probability('--edge-threshold'),
-      ATTRIBUTE_DEFAULTS.edgeThreshold,
-    )
     .option('--output <file>', 'write it as pins and supernodes')
     .addOption(new Option('--format <name>', 'format of --output (default: annotations)').choices(FORMATS))
     .addHelpText('after', HELP);
@@ -60,7 +45,12 @@ export function addSuggest(graph: Command, shell: Shell): void {
         import('../../report/suggest-view.ts'),
       ]);
       const { cacheDir } = common;
-      const result = await suggestForFile(file, { ...options, cacheDir, signal: shell.signal });
+      const result = await suggestForFile(file, {
+        ...options,
+        ...givenThresholds(command, options),
+        cacheDir,
+        signal: shell.signal,
+      });
       return { data: result, view: (screen) => suggestView(result, screen) };
     }),
   );
