@@ -53,7 +53,7 @@ function Summary() {
       <span id="subgraph-summary">{words.join(' · ')}</span>
       {lost.length > 0 && (
         <span class="lost-pins" title={lost.join(', ')}>
-          {lostText(lost.length)}
+          {lostText.value}
         </span>
       )}
     </>
@@ -121,9 +121,11 @@ function Tools() {
           >
             Arrange
           </button>
-          <button type="button" class="button quiet" title="Unpin everything" onClick={clearPins}>
-            Clear
-          </button>
+          {!isSuggested.value && (
+            <button type="button" class="button quiet" title="Unpin everything" onClick={clearPins}>
+              Clear
+            </button>
+          )}
           <button
             type="button"
             class="button quiet"

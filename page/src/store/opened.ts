@@ -68,9 +68,12 @@ export const lostPins = computed<readonly string[]>(() => {
   return annotations.value.pinnedIds.filter((id) => indexOf(shown, id) === undefined);
 });
 
-export function lostText(lost: number): string {
-  return `${lost} ${lost === 1 ? 'pin is' : 'pins are'} not in this graph`;
-}
+/** Of a graph file, more may be drawn with larger thresholds; a viewer's file is all there is. */
+export const lostText = computed(() => {
+  const lost = lostPins.value.length;
+  const where = opened.value?.kind === 'graph' ? 'not in what is drawn of this graph' : 'not in this graph';
+  return `${lost} ${lost === 1 ? 'pin is' : 'pins are'} ${where}`;
+});
 
 const pruned = computed(() => {
   const shown = picture.value;
@@ -176,7 +179,7 @@ function show(slug: string, answer: OpenedGraph, given: Partial<AddressState>): 
   });
   const words = [`${slug}: ${shown.nodes.length} nodes, ${shown.linkCount} links.`];
   if (isFree) words.push('A suggested circuit is shown; s takes it away.');
-  if (lostPins.value.length > 0) words.push(`${lostText(lostPins.value.length)}.`);
+  if (lostPins.value.length > 0) words.push(`${lostText.value}.`);
   announce(words.join(' '));
 }
 
