@@ -9,6 +9,7 @@ import type { ChatFlags } from '../chat.ts';
 import { perform, type Answer, type CommandContext } from '../perform.ts';
 import { readPrompt, withPromptFlags } from '../prompt.ts';
 import type { Shell } from '../shell.ts';
+import { typed } from '../typed.ts';
 import { readTargets, withTargetFlags, type TargetFlags } from '../targets.ts';
 import { contrast, headName, probability, signedNumber, wholeNumber } from '../values.ts';
 
@@ -108,8 +109,6 @@ async function requestOf(
 
 /** The model that a graph names takes precedence over settings. */
 function typedNames({ model, transcoders }: Settings): Pick<AttentionInput, 'model' | 'transcoders'> {
-  const typed = (setting: Settings['model']): string | undefined =>
-    setting?.from.startsWith('--') ? setting.value : undefined;
   return { model: typed(model), transcoders: typed(transcoders) };
 }
 

@@ -5,6 +5,7 @@ import type { ThemeName } from '../../picture/theme.ts';
 import { perform } from '../perform.ts';
 import type { Shell } from '../shell.ts';
 import { collect, wholeNumber } from '../values.ts';
+import { addImport } from './graph-import.ts';
 import { addQuestions } from './graph-questions.ts';
 import { addStudy } from './graph-study.ts';
 import { addSuggest } from './graph-suggest.ts';
@@ -45,6 +46,7 @@ export function addGraph(program: Command, shell: Shell): void {
   addDiff(graph, shell);
   addMerge(graph, shell);
   addExport(graph, shell);
+  addImport(graph, shell);
   addValidate(graph, shell);
   addStudy(graph, shell);
   addQuestions(graph, shell);
