@@ -35,7 +35,9 @@ export function chooseNodes({ graph, nodeMask }: PrunedGraph, limits: SuggestLim
   const { layout, node_influence: reached } = graph;
   const kept = strongest(layout.features, (node) => (nodeMask[node] === 1 ? reached[node]! : 0));
   const chosen = kept.slice(0, limits.maxNodes);
-  const others = strongest(layout.features, (node) => reached[node]!).filter((node) => !chosen.includes(node));
+  const others = strongest(layout.features, (node) => reached[node]!).filter(
+    (node) => !chosen.includes(node),
+  );
   const more = others.slice(0, Math.max(0, MOST_CANDIDATES - chosen.length));
   const pinned = Int32Array.from([...chosen, ...more]).sort();
   const small = graphOfPinned(graph, pinned);
@@ -48,8 +50,7 @@ export function chooseNodes({ graph, nodeMask }: PrunedGraph, limits: SuggestLim
   const { token_strings } = graph.provenance;
   const token = (node: number): number =>
     SPECIAL_TOKEN.test(token_strings[node - small.layout.tokens.start]!) ? 0 : influence[node]!;
-  const probability = (node: number): number =>
-    graph.logit_probabilities[node - small.layout.logits.start]!;
+  const probability = (node: number): number => graph.logit_probabilities[node - small.layout.logits.start]!;
   return {
     small,
     whole,

@@ -131,11 +131,7 @@ function logitBoxes({ small, logits }: Choice): Draft[] {
 }
 
 function byPlace(a: Draft, b: Draft): number {
-  const [first, second] = [a, b].map(({ positions, layers, nodes }) => [
-    positions[0],
-    layers![0],
-    nodes[0]!,
-  ]);
+  const [first, second] = [a, b].map(({ positions, layers, nodes }) => [positions[0], layers![0], nodes[0]!]);
   return first![0]! - second![0]! || first![1]! - second![1]! || first![2]! - second![2]!;
 }
 

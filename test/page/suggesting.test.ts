@@ -95,13 +95,14 @@ describe('a suggested circuit', () => {
     await boxes(page).last().hover();
     const labels = page.locator('#subgraph-drawing svg > g:last-child > text');
     await eventually(async () => expect(await labels.count()).toBeGreaterThan(0));
-    const covered = await labels.evaluateAll((texts) =>
-      texts.filter((text) => {
-        const { x, y, width, height } = text.getBoundingClientRect();
-        return document
-          .elementsFromPoint(x + width / 2, y + height / 2)
-          .some((element) => element.closest('.subgraph-box') !== null);
-      }).length,
+    const covered = await labels.evaluateAll(
+      (texts) =>
+        texts.filter((text) => {
+          const { x, y, width, height } = text.getBoundingClientRect();
+          return document
+            .elementsFromPoint(x + width / 2, y + height / 2)
+            .some((element) => element.closest('.subgraph-box') !== null);
+        }).length,
     );
     expect(covered).toBe(0);
   });

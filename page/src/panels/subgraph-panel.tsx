@@ -17,8 +17,24 @@ import { SubgraphView, type SubgraphState } from '../drawing/subgraph-view.ts';
 import { Panel } from '../parts/panel.tsx';
 import { count, percent } from '../parts/text.ts';
 import { announce, dialog, lowerTab, theme } from '../store/ui.ts';
-import { annotations, dissolveSupernode, edit, isSuggested, suggestion, unpin } from '../store/annotations.ts';
-import { clickedId, hoveredId, labelOf, lostPins, lostText, opened, picture, pinnedIndices } from '../store/opened.ts';
+import {
+  annotations,
+  dissolveSupernode,
+  edit,
+  isSuggested,
+  suggestion,
+  unpin,
+} from '../store/annotations.ts';
+import {
+  clickedId,
+  hoveredId,
+  labelOf,
+  lostPins,
+  lostText,
+  opened,
+  picture,
+  pinnedIndices,
+} from '../store/opened.ts';
 import { pinnedScores } from '../store/scores.ts';
 import { steerThese } from './try/steer.tsx';
 

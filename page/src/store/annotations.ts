@@ -27,7 +27,9 @@ export const pinnedSet = computed<ReadonlySet<string>>(() => new Set(annotations
 /** The circuit that the server suggests for a graph that nobody has annotated; null where there is none. */
 export const suggestion = signal<GraphAnnotations | null>(null);
 /** Whether what is shown is the suggestion as it was made: it is then neither saved nor in the address. */
-export const isSuggested = computed(() => suggestion.value !== null && annotations.value === suggestion.value);
+export const isSuggested = computed(
+  () => suggestion.value !== null && annotations.value === suggestion.value,
+);
 
 export const canUndo = computed(() => past.value.length > 0);
 export const canRedo = computed(() => future.value.length > 0);
