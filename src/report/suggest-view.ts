@@ -53,7 +53,7 @@ function boxTable({ boxes, tokens }: SuggestResult, screen: Screen): string {
     { title: 'layers', align: right },
     { title: 'on' },
     { title: 'influence', align: right },
-    { title: 'alike in, out, label', align: right },
+    { title: 'alike', align: right },
   ];
   const rows = boxes.map(({ name, kind, ids, layers, positions, influence, why }) => [
     printable(name),
