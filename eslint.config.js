@@ -9,6 +9,7 @@ export const ROOMS = [
   'backend',
   'tokenizer',
   'graph',
+  'suggest',
   'picture',
   'study',
   'model',
@@ -61,7 +62,7 @@ const PACKAGE_OWNERS = {
   'hyparquet-compressors': ['formats'],
   '@duckdb/*': ['study'],
   'simple-statistics': ['study'],
-  'ml-hclust': ['study'],
+  'ml-hclust': ['suggest', 'study'],
 };
 
 const roomRules = ROOMS.map((room, place) => ({
