@@ -1,8 +1,9 @@
 /** `intervene --prompts`: the same change in every prompt of a list, and its table beside a study. */
 import { afterAll, describe, expect, it } from '@jest/globals';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { intervenePrompts } from '../../src/engine/intervene/prompts.ts';
 import { madeFolder, randomPrompts } from '../study/made-graphs.ts';
 import { envelope, tracer } from './start.ts';
 
@@ -119,13 +120,15 @@ describe('tracer intervene --prompts', () => {
   });
 
   it('does not write its table over the list, whatever the list is called', async () => {
-    const text = readFileSync(path.join(folder, 'list.jsonl'), 'utf8');
-    const over = await intervene('--prompts', 'list.jsonl', ...CHANGE, '--output', './list.jsonl');
-    expect([over.exitCode, over.stderr]).toEqual([
-      2,
-      expect.stringContaining('./list.jsonl would replace the list of prompts'),
-    ]);
-    expect(readFileSync(path.join(folder, 'list.jsonl'), 'utf8')).toBe(text);
+    const list = path.join(folder, 'list.jsonl');
+    const text = readFileSync(list, 'utf8');
+    symlinkSync('list.jsonl', path.join(folder, 'same.jsonl'));
+    for (const output of [list, path.join(folder, 'same.jsonl')]) {
+      const over = intervenePrompts({ prompts: list, output, device: 'wasm' });
+      await expect(over).rejects.toMatchObject({ code: 'output_is_input', exitCode: 2 });
+      await expect(over).rejects.toThrow(`${output} would replace the list of prompts`);
+    }
+    expect(readFileSync(list, 'utf8')).toBe(text);
   });
 
   it('refuses what does not go with a list', async () => {

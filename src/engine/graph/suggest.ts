@@ -15,7 +15,7 @@ import type { SuggestedCircuit } from '../../suggest/suggest.ts';
 import { openFeatureSource } from '../features/source.ts';
 import type { SavedFileResult } from '../result.ts';
 import { writtenFile } from '../written-file.ts';
-import { refuseInputs } from './export.ts';
+import { refuseInputs } from '../refuse-inputs.ts';
 import { withPinned } from './pinned-nodes.ts';
 import { suggestFor, suggestible } from './suggestible.ts';
 
