@@ -6,6 +6,7 @@ import noImportCycle from './eslint-no-import-cycle.js';
 export const ROOMS = [
   'formats',
   'hub',
+  'llm',
   'backend',
   'tokenizer',
   'graph',
@@ -26,6 +27,7 @@ export const ROOMS = [
   'settings',
   'report',
   'viewer',
+  'mcp',
   'cli',
 ];
 
@@ -62,6 +64,9 @@ const PACKAGE_OWNERS = {
   '@duckdb/*': ['study'],
   'simple-statistics': ['study'],
   'ml-hclust': ['study'],
+  openai: ['llm'],
+  '@modelcontextprotocol/*': ['mcp'],
+  '@valibot/to-json-schema': ['mcp'],
 };
 
 const roomRules = ROOMS.map((room, place) => ({

@@ -6,7 +6,7 @@ import { ATTRIBUTE_DEFAULTS } from '../../engine/attribute/types.ts';
 import { UsageError } from '../../errors.ts';
 import type { Settings } from '../../settings/resolve.ts';
 import type { ChatFlags } from '../chat.ts';
-import { perform, type Answer, type CommandContext } from '../perform.ts';
+import { perform, typed, type Answer, type CommandContext } from '../perform.ts';
 import { readPrompt, withPromptFlags } from '../prompt.ts';
 import type { Shell } from '../shell.ts';
 import { readTargets, withTargetFlags, type TargetFlags } from '../targets.ts';
@@ -108,8 +108,6 @@ async function requestOf(
 
 /** The model that a graph names takes precedence over settings. */
 function typedNames({ model, transcoders }: Settings): Pick<AttentionInput, 'model' | 'transcoders'> {
-  const typed = (setting: Settings['model']): string | undefined =>
-    setting?.from.startsWith('--') ? setting.value : undefined;
   return { model: typed(model), transcoders: typed(transcoders) };
 }
 

@@ -1,8 +1,7 @@
 /** `tracer graph validate FILE`: the features of a graph switched off in the model. The only graph command that loads a model. */
 import type { Command } from 'commander';
 import { VALIDATE_DEFAULTS } from '../../engine/validate/types.ts';
-import type { Setting } from '../../settings/resolve.ts';
-import { perform } from '../perform.ts';
+import { perform, typed } from '../perform.ts';
 import type { Shell } from '../shell.ts';
 import { wholeNumber } from '../values.ts';
 
@@ -54,8 +53,4 @@ export function addValidate(graph: Command, shell: Shell): void {
       return { data: result, view: (screen) => validateView(result, screen) };
     }),
   );
-}
-
-function typed(setting: Setting<string> | undefined): string | undefined {
-  return setting?.from.startsWith('--') ? setting.value : undefined;
 }
