@@ -69,9 +69,7 @@ export async function readLabels(path: string): Promise<EditedLabel[]> {
 }
 
 export function labelList(labels: Iterable<readonly [key: string, text: string]>): EditedLabel[] {
-  return [...labels]
-    .sort(([a], [b]) => compareKeys(a, b))
-    .map(([key, text]) => ({ ...parseKey(key), text }));
+  return [...labels].sort(([a], [b]) => compareKeys(a, b)).map(([key, text]) => ({ ...parseKey(key), text }));
 }
 
 /** The text as it is kept. Throws `UsageError` when it is too long or has more than one line. */

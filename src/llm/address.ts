@@ -77,7 +77,13 @@ export function llmAddress(request: LlmAddressRequest, env: NodeJS.ProcessEnv = 
       hint: 'Set it to the key alone.',
     });
   }
-  return { baseUrl: url.href.replace(/\/+$/, ''), host: url.host, isLocal, key: key || undefined, keyVariable };
+  return {
+    baseUrl: url.href.replace(/\/+$/, ''),
+    host: url.host,
+    isLocal,
+    key: key || undefined,
+    keyVariable,
+  };
 }
 
 /** Keys are sent in clear text over plain http; within a machine nobody else reads it. */

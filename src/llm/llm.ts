@@ -50,7 +50,10 @@ const Answer = jsonObject({
     ),
     v.minLength(1, 'choices is empty'),
   ),
-  usage: v.nullish(jsonObject({ prompt_tokens: v.number(), completion_tokens: v.nullish(v.number(), 0) }), null),
+  usage: v.nullish(
+    jsonObject({ prompt_tokens: v.number(), completion_tokens: v.nullish(v.number(), 0) }),
+    null,
+  ),
 });
 
 /** Parameters that some models refuse: those that reason count `max_completion_tokens`, and take no temperature. */
@@ -151,10 +154,13 @@ export class Llm {
   #fault(error: unknown, model: string): unknown {
     if (!(error instanceof this.#APIError)) {
       // What is no JSON although its type says so; `name`, since it may come from another realm.
-      return error instanceof Error && error.name === 'SyntaxError' ? this.#noCompletion(error.message) : error;
+      return error instanceof Error && error.name === 'SyntaxError'
+        ? this.#noCompletion(error.message)
+        : error;
     }
     const status = error.status as number | undefined;
-    if (status === undefined) return error.cause ?? new PassingFault(`${this.address.host}: ${error.message}`);
+    if (status === undefined)
+      return error.cause ?? new PassingFault(`${this.address.host}: ${error.message}`);
     const { message, code, headers } = error as APIError<number, Headers>;
     return refusalError(
       { status, reason: message.replace(/^\d+ /, ''), code: code ?? undefined, headers },

@@ -30,10 +30,15 @@ function labelsView(result: FeaturesExplainResult, screen: Screen): string {
     [
       ['labelled', `${formatAmount(result.n_labelled, 'feature')} of ${formatCount(result.n_features)}`],
       ...countFacts(result),
-      ...(result.failed.length > 0 ? [['answers without use', formatCount(result.failed.length)] as const] : []),
+      ...(result.failed.length > 0
+        ? [['answers without use', formatCount(result.failed.length)] as const]
+        : []),
       ...(stopped === null ? [] : [['stopped by', stopped === 'budget' ? '--budget' : '--limit'] as const]),
       ['mean score', scoreText(result.mean_score)],
-      ['made by', printable(`${result.explainer}, scored by ${result.scorer}, prompts ${result.prompt_version}`)],
+      [
+        'made by',
+        printable(`${result.explainer}, scored by ${result.scorer}, prompts ${result.prompt_version}`),
+      ],
       ['tokens', `${formatCount(tokens.prompt)} asked, ${formatCount(tokens.completion)} answered`],
       ['time', formatDuration(timings_ms['explain'] ?? 0)],
       ['kept in', printable(result.file)],

@@ -37,7 +37,10 @@ export function LabelEditor(props: {
         <span class="feature-label-text">{label}</span>
         {shown?.origin === 'automatic' && <span class="tag">automatic</span>}
         {shown?.origin === 'model' && (
-          <span class="tag" title="Written by a language model; the score is 1 where it tells all texts apart, 0.5 by chance">
+          <span
+            class="tag"
+            title="Written by a language model; the score is 1 where it tells all texts apart, 0.5 by chance"
+          >
             by {shown.made_by?.model ?? 'a model'}
             {typeof shown.made_by?.score === 'number' && `, score ${shown.made_by.score.toFixed(2)}`}
           </span>

@@ -132,7 +132,12 @@ export async function explainFeatures(
 async function openCases(request: FeaturesExplainRequest) {
   const graph = await graphOf(request);
   const subject = graph === undefined ? request : graphSubject(graph, request);
-  const { features: sources, scan, counts, name } = await openLabels({ ...subject, folder: request.features });
+  const {
+    features: sources,
+    scan,
+    counts,
+    name,
+  } = await openLabels({ ...subject, folder: request.features });
   const places = chosenFeatures(request, graph, counts);
   const known = await sources.modelLabelFile.read();
   const pool = new NegativePool((layer, feature) => sources.page(layer, feature), counts);

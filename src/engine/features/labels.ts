@@ -11,9 +11,7 @@ import { featureCounts } from '../../transcoder/open.ts';
 import { writtenFile } from '../written-file.ts';
 
 /** Pages and labels of a set, which is opened by its headers. */
-export async function openLabels(
-  request: CommonOptions & { readonly folder?: string | undefined },
-) {
+export async function openLabels(request: CommonOptions & { readonly folder?: string | undefined }) {
   const client = hubClient(request);
   // The headers contain the numbers of layers and features.
   using opened = await openSubject(request, { dryRun: true, client });

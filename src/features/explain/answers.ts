@@ -22,7 +22,9 @@ export function parseLabel(answer: string): string | null {
 /** The list of an answer, if it has as many entries as were asked for; else null. */
 export function parseMarks(answer: string, count: number): boolean[] | null {
   const list = answer.replace(REASONING, '').match(LIST)?.at(-1);
-  const marks = list?.match(/[01]|true|false/gi)?.map((mark) => mark === '1' || mark.toLowerCase() === 'true');
+  const marks = list
+    ?.match(/[01]|true|false/gi)
+    ?.map((mark) => mark === '1' || mark.toLowerCase() === 'true');
   return marks?.length === count ? marks : null;
 }
 

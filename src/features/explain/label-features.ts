@@ -37,7 +37,9 @@ export function caseTokens(one: FeatureCase, maxTokens: number): Spent {
  * Resolves with whether the budget ended it. Throws what the server's faults throw, after the requests under way were
  * cancelled: labels that were complete by then were given to `onLabel`.
  */
-export async function labelFeatures(options: LabelFeaturesOptions): Promise<{ readonly isOutOfBudget: boolean }> {
+export async function labelFeatures(
+  options: LabelFeaturesOptions,
+): Promise<{ readonly isOutOfBudget: boolean }> {
   const stop = new AbortController();
   const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
   let isOutOfBudget = false;

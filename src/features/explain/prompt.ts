@@ -22,7 +22,8 @@ Answer with a JSON list that has one number for each text, in their order, 1 if 
 /** Asks for a label. */
 export function explainMessages(one: FeatureCase): Message[] {
   const positives = one.shown.map(
-    (text, i) => `${i + 1}. [${Number(peakOf(text).toPrecision(SIGNIFICANT_DIGITS))}] ${quoted(markedText(text))}`,
+    (text, i) =>
+      `${i + 1}. [${Number(peakOf(text).toPrecision(SIGNIFICANT_DIGITS))}] ${quoted(markedText(text))}`,
   );
   const parts = [
     section('Texts with the feature', positives),
