@@ -3,6 +3,7 @@ import type { APIError, OpenAI } from 'openai';
 import * as v from 'valibot';
 import { BadFileError } from '../errors.ts';
 import { jsonObject } from '../formats/json-object.ts';
+import { messageOf } from '../formats/system-errors.ts';
 import type { Proxy } from '../hub/proxy.ts';
 import { DEFAULT_RETRY, type Notice, PassingFault, type RetryPolicy, withRetries } from '../hub/retry.ts';
 import type { LlmAddress } from './address.ts';
@@ -153,10 +154,9 @@ export class Llm {
   /** Without the package's error as a cause: it holds the request and its headers. */
   #fault(error: unknown, model: string): unknown {
     if (!(error instanceof this.#APIError)) {
-      // What is no JSON although its type says so; `name`, since it may come from another realm.
-      return error instanceof Error && error.name === 'SyntaxError'
-        ? this.#noCompletion(error.message)
-        : error;
+      // A body that is no JSON although its type says so. By name, since the error may come from another realm.
+      const isSyntax = (error as Partial<Error> | null)?.name === 'SyntaxError';
+      return isSyntax ? this.#noCompletion(messageOf(error)) : error;
     }
     const status = error.status as number | undefined;
     if (status === undefined)

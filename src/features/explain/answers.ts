@@ -2,7 +2,7 @@
 import { LONGEST_LABEL } from '../labels.ts';
 
 const REASONING = /<think(?:ing)?>[\s\S]*?(?:<\/think(?:ing)?>|$)/gi;
-const LABEL_LINE = /^[^\p{L}\n]*label\b\W*?:\W*?\s*(.+)$/iu;
+const LABEL_LINE = /^[^\p{L}\n]*label\b\W*?:\W*?\s*(.*)$/iu;
 /** A list of zeros and ones; some models write truth values. */
 const LIST = /\[\s*(?:(?:[01]|true|false)\s*,?\s*)*\]/gi;
 
