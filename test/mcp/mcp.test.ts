@@ -75,7 +75,7 @@ describe('tracer mcp', () => {
     agent = await connect('--folder', folder);
     graph = (await agent.call('attribute', { prompt: PROMPT, name: 'dallas' })).data['graph'] as string;
   });
-  afterAll(() => agent[Symbol.asyncDispose]());
+  afterAll(async () => await agent[Symbol.asyncDispose]());
 
   it('lists its tools with schemas of their arguments', async () => {
     const { tools } = await agent.client.listTools();
