@@ -64,7 +64,8 @@ export async function withRetries<T>(task: () => Promise<T>, options: RetryOptio
         tries = 1;
       }
       const waitMs = error.retryAfterMs ?? backOffMs(policy, tries);
-      if (tries >= policy.attempts || waitMs > policy.longestRetryAfterMs) throw giveUp(error, tries, options.hint);
+      if (tries >= policy.attempts || waitMs > policy.longestRetryAfterMs)
+        throw giveUp(error, tries, options.hint);
       onNotice(`${error.message}; trying again in ${(waitMs / 1000).toFixed(1)} s`);
       await sleep(waitMs, signal);
     }

@@ -60,7 +60,7 @@ function protocolOutput({ stdout, stderr }: HostProcess): { output: Writable; re
     },
   });
   // A client that closes its end is no fault of this program.
-  stdout.on('error', (error) => output.destroy(error));
+  stdout.on('error', (error: Error) => output.destroy(error));
   output.on('error', () => undefined);
   return {
     output,
