@@ -13,12 +13,16 @@ import { Nodes } from './panels/nodes.tsx';
 import { SubgraphPanel } from './panels/subgraph-panel.tsx';
 import { Try } from './panels/try/try.tsx';
 import { ModalDialog } from './parts/dialog.tsx';
-import { Panel, Problem, TabbedPanel } from './parts/panel.tsx';
+import { LoadProblem } from './parts/load-problem.tsx';
+import { Panel, TabbedPanel } from './parts/panel.tsx';
 import { Splitter } from './parts/splitter.tsx';
+import { StudyList } from './study/list.tsx';
+import { Study } from './study/study.tsx';
 import { Training } from './training/training.tsx';
 import { TrainingList } from './training/list.tsx';
 import { announcement, dialog, lowerTab, split, upperTab } from './store/ui.ts';
-import { loading, opened, openGraph } from './store/opened.ts';
+import { loading, opened } from './store/opened.ts';
+import { studies, studyView } from './store/study.ts';
 import { openedTraining, trainings } from './store/trainings.ts';
 
 export function App() {
@@ -28,11 +32,17 @@ export function App() {
         Skip to the graph
       </a>
       <Header />
-      {openedTraining.value !== null ? <Training /> : opened.value === null ? <Start /> : <GraphPanels />}
+      <View />
       <OpenDialog />
       <Announcer />
     </>
   );
+}
+
+function View() {
+  if (studyView.value !== null) return <Study />;
+  if (openedTraining.value !== null) return <Training />;
+  return opened.value === null ? <Start /> : <GraphPanels />;
 }
 
 function GraphPanels() {
@@ -102,29 +112,31 @@ function Start() {
               <GraphList />
             </div>
           </Panel>
-          {trainings.value.length > 0 && (
-            <Panel id="start-trainings" title="Trainings">
+          <div class="start-others">
+            {studies.value.length > 0 && (
+              <Panel id="start-studies" title="Studies">
+                <div class="panel-body">
+                  <StudyList />
+                </div>
+              </Panel>
+            )}
+            {trainings.value.length > 0 && (
+              <Panel id="start-trainings" title="Trainings">
+                <div class="panel-body">
+                  <TrainingList />
+                </div>
+              </Panel>
+            )}
+            <Panel id="start-try" title="Trace a prompt">
               <div class="panel-body">
-                <TrainingList />
+                <Try />
               </div>
             </Panel>
-          )}
-          <Panel id="start-try" title="Trace a prompt">
-            <div class="panel-body">
-              <Try />
-            </div>
-          </Panel>
+          </div>
         </div>
       )}
     </main>
   );
-}
-
-function LoadProblem() {
-  const now = loading.value;
-  return now.state === 'failed' ? (
-    <Problem error={now.error} onRetry={() => void openGraph(now.slug)} />
-  ) : null;
 }
 
 const TITLES = {
@@ -145,6 +157,12 @@ function OpenDialog() {
       wide={name === 'help' || name === 'graphs'}
       onClose={() => (dialog.value = null)}
     >
+      {name === 'graphs' && studies.value.length > 0 && (
+        <section aria-labelledby="dialog-studies-title">
+          <h3 id="dialog-studies-title">Studies</h3>
+          <StudyList />
+        </section>
+      )}
       {name === 'graphs' && <GraphList />}
       {name === 'help' && <Help />}
       {name === 'name' && <NameSupernode />}

@@ -16,12 +16,15 @@ import {
   searchText,
   thresholds,
 } from './store/opened.ts';
+import { studyView } from './store/study.ts';
+import { openedTraining } from './store/trainings.ts';
 
 const LEAST = { node: 0.1, edge: 0.5 } as const;
 const STEP = 0.005;
 
 export function Header() {
-  const open = opened.value;
+  // Behind another view a graph may still be open.
+  const open = studyView.value === null && openedTraining.value === null ? opened.value : null;
   return (
     <header class="top">
       <h1 class="brand">tracer</h1>

@@ -2,8 +2,10 @@
 import './styles/base.css';
 import './styles/layout.css';
 import './styles/panels.css';
+import './styles/table.css';
 import './styles/try.css';
 import './styles/training.css';
+import './styles/study.css';
 import './styles/attention.css';
 import { render } from 'preact';
 import { App } from './app.tsx';
@@ -13,6 +15,7 @@ import { exported } from './server.ts';
 import { resumeJob } from './store/jobs.ts';
 import { takeAnswer } from './store/attention.ts';
 import { startSync } from './store/sync.ts';
+import { startStudies } from './store/study.ts';
 import { startTrainings } from './store/trainings.ts';
 import { announce } from './store/ui.ts';
 import { loadGraphs, loadInfo } from './store/opened.ts';
@@ -30,6 +33,7 @@ listenToKeys();
 // The list may take the server longer than the graph, which is needed first.
 void startSync().then(loadGraphs);
 void startTrainings();
+void startStudies();
 loadInfo().then(
   () =>
     resumeJob((request, status) => {

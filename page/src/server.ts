@@ -4,15 +4,19 @@ import type {
   ExportedPage,
   FeatureDetail,
   GraphList,
+  GraphsBehind,
   JobRequest,
   JobStatus,
   KeptAttention,
   OpenedGraph,
   ServerInfo,
+  StudyDetail,
+  StudyList,
   SubgraphScores,
   TrainingEvents,
   TrainingList,
 } from '../../src/viewer/api.ts';
+import type { ContrastRow, Question } from './store/study-address.ts';
 
 /** A request that the server refused, or that did not reach it. */
 export class RequestFailed extends Error {
@@ -73,6 +77,29 @@ export function fetchTraining(name: string, from: number, signal: AbortSignal): 
   });
 }
 
+export function fetchStudies(): Promise<StudyList> {
+  return request<StudyList>('GET', 'api/studies');
+}
+
+export function fetchStudy(name: string): Promise<StudyDetail> {
+  return request<StudyDetail>('GET', studyAddress(name));
+}
+
+/** Graphs of two groups that have a feature or a link. */
+export function fetchBehind(
+  name: string,
+  { by, a, b }: Question,
+  row: ContrastRow,
+  signal: AbortSignal,
+): Promise<GraphsBehind> {
+  const of =
+    row.kind === 'feature'
+      ? { feature: `${row.layer}/${row.feature}` }
+      : { source: row.source, target: row.target };
+  const query = new URLSearchParams({ by, a, b, ...of }).toString();
+  return request<GraphsBehind>('GET', `${studyAddress(name)}/graphs?${query}`, undefined, { signal });
+}
+
 /** `thresholds` are used for graph files only. */
 export function fetchGraph(
   slug: string,
@@ -130,8 +157,9 @@ export function postJob(job: JobRequest): Promise<JobStatus> {
   return request<JobStatus>('POST', 'api/jobs', job);
 }
 
-export function cancelJob(id: string): Promise<JobStatus> {
-  return request<JobStatus>('DELETE', `api/jobs/${encodeURIComponent(id)}`);
+/** @param last the page is being closed: the request continues afterwards */
+export function cancelJob(id: string, last = false): Promise<JobStatus> {
+  return request<JobStatus>('DELETE', `api/jobs/${encodeURIComponent(id)}`, undefined, { keepalive: last });
 }
 
 /** Calls `onStatus` until the job has ended; returns a function that stops listening. */
@@ -153,6 +181,21 @@ export function hasEnded({ state }: JobStatus): boolean {
   return state === 'done' || state === 'failed' || state === 'cancelled';
 }
 
+/** The error of a job that failed; null for any other. */
+export function failureOf({ state, error }: JobStatus): RequestFailed | null {
+  if (state !== 'failed') return null;
+  return new RequestFailed(error?.code ?? 'failed', error?.message ?? 'The job failed.', {
+    hint: error?.hint,
+  });
+}
+
+/** While a job was followed. */
+export function lostConnection(): RequestFailed {
+  return new RequestFailed('lost', 'The connection to the server was lost.', {
+    hint: 'Is `tracer serve` still running?',
+  });
+}
+
 /** Address of an export. `thresholds` are used for graph files only. */
 export function exportAddress(slug: string, form: 'html' | 'json', thresholds: Thresholds): string {
   return `${graphAddress(slug)}/export.${form}${thresholdQuery(thresholds)}`;
@@ -160,6 +203,10 @@ export function exportAddress(slug: string, form: 'html' | 'json', thresholds: T
 
 function graphAddress(slug: string): string {
   return `api/graphs/${encodeURIComponent(slug)}`;
+}
+
+function studyAddress(name: string): string {
+  return `api/studies/${encodeURIComponent(name)}`;
 }
 
 function thresholdQuery({ node, edge }: Thresholds): string {

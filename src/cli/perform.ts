@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import type { CommonOptions, EngineEvent } from '../engine/request.ts';
 import type { Screen } from '../report/screen.ts';
 import type { Reporter } from '../report/progress.ts';
-import type { Setting, Settings } from '../settings/resolve.ts';
+import type { Settings } from '../settings/resolve.ts';
 import { envelopeText, writeText } from './output.ts';
 import { sharedFlags } from './shared-options.ts';
 import type { Shell } from './shell.ts';
@@ -102,11 +102,6 @@ function commonOptions(
     signal,
     onProgress,
   };
-}
-
-/** The value of a setting that was typed: what a graph names takes precedence over the others. */
-export function typed<T>(setting: Setting<T> | undefined): T | undefined {
-  return setting?.from.startsWith('--') ? setting.value : undefined;
 }
 
 function noteOrigins(settings: Settings, reporter: Reporter): void {

@@ -84,6 +84,7 @@ export async function startServing(
     token: viewer.token,
     folder: viewer.folder,
     n_graphs: viewer.n_graphs,
+    n_studies: viewer.n_studies,
     model: viewer.model?.model ?? null,
     transcoders: viewer.model?.transcoders ?? null,
   };

@@ -135,9 +135,18 @@ export function devices(flag: string): (text: string) => Device[] {
 
 const HEAD = /^(\d+)\.(\d+)$/;
 
-/** A parser of heads, `5.3`, for commander. */
-export function headName(flag: string): (text: string) => { layer: number; head: number } {
-  return (text) => {
+/** A parser of one head, `5.3`, for commander: of two, the first would be forgotten without a word. */
+export function headName(
+  flag: string,
+): (text: string, previous?: unknown) => { layer: number; head: number } {
+  return (text, previous) => {
+    if (previous !== undefined) {
+      throw new UsageError({
+        code: 'repeated_option',
+        message: `${flag} names one head, and is given twice`,
+        hint: 'Run the command once for each head.',
+      });
+    }
     const parts = HEAD.exec(text.trim());
     if (parts) return { layer: Number(parts[1]), head: Number(parts[2]) };
     throw badValue(flag, 'LAYER.HEAD', text, `Write it as ${flag} 5.3.`);

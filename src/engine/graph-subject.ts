@@ -8,7 +8,15 @@ import type { Session } from './session.ts';
 /** The request with what the graph names, unless it names another model or set itself. Throws `UsageError` for a circuit of many prompts. */
 export function graphSubject<Request extends CommonOptions>(graph: Graph, request: Request): Request {
   checkIsOfOnePrompt(graph);
-  const { model, transcoders } = graph.provenance;
+  return namedSubject(graph, request);
+}
+
+/** As `graphSubject`, also for a circuit of many prompts. */
+export function namedSubject<Request extends CommonOptions>(
+  { provenance }: Graph,
+  request: Request,
+): Request {
+  const { model, transcoders } = provenance;
   return {
     ...request,
     model: request.model ?? (request.transcoders === undefined ? sourceName(model) : undefined),
@@ -28,9 +36,13 @@ function sourceName({ name, revision }: SourceReference): string {
 }
 
 /** Throws `UsageError` for a graph of another depth, and for a circuit of many prompts. */
-export function checkFits({ replacement, description }: Session, graph: Graph): void {
+export function checkFits(session: Session, graph: Graph): void {
   checkIsOfOnePrompt(graph);
-  const { layout } = graph;
+  checkDepth(session, graph);
+}
+
+/** Throws `UsageError` for a graph of another depth. */
+export function checkDepth({ replacement, description }: Session, { layout }: Graph): void {
   const { n_layers } = replacement.model.config;
   if (layout.n_layers === n_layers) return;
   throw new UsageError({
@@ -47,6 +59,6 @@ function checkIsOfOnePrompt({ provenance: { options } }: Graph): void {
     code: 'graph_of_many_prompts',
     message:
       'the graph is a circuit of many prompts (`tracer graph circuit`), and no prompt of its own can be run',
-    hint: 'Name the graph of one of these prompts.',
+    hint: 'Name the graph of one of these prompts; `tracer graph validate CIRCUIT --study STUDY` tries the circuit on others.',
   });
 }

@@ -1,6 +1,6 @@
 /** Evaluation: the windows of a corpus, several at a time, up to so many tokens, and where reading goes on after them. */
 import { windowsOf } from '../features/build.ts';
-import { idsOf, type Corpus, type CorpusPosition } from '../features/corpus.ts';
+import { type Corpus, type CorpusPosition } from '../features/corpus.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 
 /** How far a corpus was read. */
@@ -84,7 +84,7 @@ async function* windows(
     if (file > from.file) at = { ...at, file, place: FILE_START };
     for await (const document of corpora[file]!.documents(at.place)) {
       const { place, next } = document;
-      const all = windowsOf(idsOf(document, tokenizer), bosId, context);
+      const all = windowsOf(document, { tokenizer, bosId, context });
       for (let i = at.n_windows_of_document; i < all.length; i++) {
         const left = maxTokens - at.n_tokens;
         if (left <= 0) return;

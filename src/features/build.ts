@@ -17,7 +17,7 @@ import {
   type BuildShape,
 } from './build-state.ts';
 import { collectWindow, type CollectOptions } from './collect.ts';
-import { idsOf, type Corpus } from './corpus.ts';
+import { idsOf, type Corpus, type Document } from './corpus.ts';
 import { decoderTokens } from './decoder-tokens.ts';
 import type { LayerStatistics } from './layer-statistics.ts';
 import { featurePage } from './page.ts';
@@ -141,7 +141,7 @@ async function readCorpus(state: BuildState, options: BuildOptions): Promise<voi
     for await (const document of corpus.documents(state.progress.place)) {
       const { place, next } = document;
       options.onRead?.(place.offset, corpus.bytes);
-      const windows = windowsOf(idsOf(document, tokenizer), bosId, context);
+      const windows = windowsOf(document, { tokenizer, bosId, context });
       for (const tokens of windows.slice(state.progress.n_windows_of_document)) {
         signal?.throwIfAborted();
         await collectWindow(replacement, state, tokens, options);
@@ -166,9 +166,20 @@ async function readCorpus(state: BuildState, options: BuildOptions): Promise<voi
   await checkpoints.save();
 }
 
-/** Pieces of a document, each with BOS in front, since a model expects it there; null: nothing is put in front. */
-export function windowsOf(ids: readonly number[], bosId: number | null, context: number): number[][] {
-  const first = bosId === null ? [] : [bosId];
+export interface WindowOptions {
+  readonly tokenizer: Pick<Tokenizer, 'encode'>;
+  /** Put in front of each piece of text, since a model expects it there; null: nothing is. */
+  readonly bosId: number | null;
+  readonly context: number;
+}
+
+/** Pieces of a document. Token ids are taken as they are, without BOS. */
+export function windowsOf(
+  document: Pick<Document, 'text' | 'tokens'>,
+  { tokenizer, bosId, context }: WindowOptions,
+): number[][] {
+  const ids = idsOf(document, tokenizer);
+  const first = bosId === null || document.tokens ? [] : [bosId];
   const size = context - first.length;
   return Array.from({ length: Math.ceil(ids.length / size) }, (_, i) => [
     ...first,

@@ -51,7 +51,10 @@ export interface CorpusFormat {
 }
 
 /** The token ids of a document. */
-export function idsOf({ text, tokens }: Document, tokenizer: Pick<Tokenizer, 'encode'>): readonly number[] {
+export function idsOf(
+  { text, tokens }: Pick<Document, 'text' | 'tokens'>,
+  tokenizer: Pick<Tokenizer, 'encode'>,
+): readonly number[] {
   return tokens ?? tokenizer.encode(text);
 }
 

@@ -16,6 +16,16 @@ export function strictJsonObject<E extends v.ObjectEntries>(entries: E): v.Stric
   return notList(v.strictObject(entries));
 }
 
+/**
+ * An object with any fields, as it is: where fields are data, valibot's own would leave out those that are called `constructor`,
+ * `prototype` or `__proto__`. What they hold is the caller's to check.
+ */
+export function anyJsonObject<T extends object>(): v.CustomSchema<T, undefined> {
+  const isObject = (value: unknown): boolean =>
+    typeof value === 'object' && value !== null && !Array.isArray(value);
+  return Object.assign(v.custom<T>(isObject), { expects: 'Object' });
+}
+
 type KeySchema = v.GenericSchema<string, string | number | symbol>;
 
 /** An object with any fields. */

@@ -1,5 +1,4 @@
 /** Files, step 3 of npz: the numbers of one array in an archive, stored or deflated, by rows or by columns. */
-import zlib from 'node:zlib';
 import { BadFileError } from '../errors.ts';
 import type { ByteSource } from './byte-source.ts';
 import { collectRows } from './column-order.ts';
@@ -8,7 +7,7 @@ import { shownName } from './shown.ts';
 import type { ReadableTensor, TensorInfo } from './tensor-file.ts';
 import { allocate, readInBatches } from './tensor-reader.ts';
 import type { ByteRun } from './tensor-reader.ts';
-import type { ZipMember } from './zip.ts';
+import { crc32, hasChecksum, type ZipMember } from './zip.ts';
 
 export interface ArrayMember {
   readonly info: TensorInfo;
@@ -71,14 +70,9 @@ export class ArrayReader {
 
   #check(sum: number): void {
     const { member } = this.#array;
-    if (sum === member.crc32 || !zlib.crc32) return;
+    if (hasChecksum(member, sum)) return;
     throw damaged(this.#source.name, member, 'its checksum is wrong');
   }
-}
-
-/** CRC-32 of `data` after what `sum` covers. Node has it since 20.15; before, the check is left out. */
-function crc32(data: Uint8Array, sum = 0): number {
-  return zlib.crc32?.(data, sum) ?? 0;
 }
 
 /** Fills `target` with the inflated bytes from `skip` on; where it reaches to the end, the length is checked too. */

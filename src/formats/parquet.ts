@@ -17,11 +17,12 @@ export interface ParquetColumn {
 interface OpenedParquet {
   readonly metadata: FileMetaData;
   readonly columns: readonly string[];
+  /** Values in the order of the columns asked for. */
   readonly rows: (
     columns: readonly string[],
     start: number,
     stop: number,
-  ) => Promise<Record<string, unknown>[]>;
+  ) => Promise<readonly (readonly unknown[])[]>;
 }
 
 /** Of the source, which stays the caller's. Throws `BadFileError` for a file that is no Parquet or lacks the column. */
@@ -39,18 +40,20 @@ export async function openParquetColumn(source: ByteSource, column: string): Pro
   return {
     n_rows: groups.at(-1)!,
     groups,
-    read: async (start, stop) => (await rows([column], start, stop)).map((row) => row[column]),
+    read: async (start, stop) => (await rows([column], start, stop)).map(([value]) => value),
   };
 }
 
-/** All rows of a small file, by the names of its columns. Errors as `openParquetColumn`. */
-export async function readParquetRows(source: ByteSource): Promise<Record<string, unknown>[]> {
+/** All rows of a small file, their values in the order of its columns. Errors as `openParquetColumn`. */
+export async function readParquetRows(
+  source: ByteSource,
+): Promise<{ readonly columns: readonly string[]; readonly rows: readonly (readonly unknown[])[] }> {
   const { metadata, columns, rows } = await openParquet(source);
-  return await rows(columns, 0, Number(metadata.num_rows));
+  return { columns, rows: await rows(columns, 0, Number(metadata.num_rows)) };
 }
 
 async function openParquet(source: ByteSource): Promise<OpenedParquet> {
-  const [{ parquetMetadataAsync, parquetReadObjects, parquetSchema }, { compressors }] = await Promise.all([
+  const [{ parquetMetadataAsync, parquetRead, parquetSchema }, { compressors }] = await Promise.all([
     import('hyparquet'),
     import('hyparquet-compressors'),
   ]);
@@ -81,8 +84,13 @@ async function openParquet(source: ByteSource): Promise<OpenedParquet> {
     metadata,
     columns: parquetSchema(metadata).children.map(({ element }) => element.name),
     rows: (columns, rowStart, rowEnd) =>
-      read(() =>
-        parquetReadObjects({ file, metadata, columns: [...columns], rowStart, rowEnd, compressors }),
+      // Not as objects: a column called `__proto__` would be lost.
+      read(
+        () =>
+          new Promise((resolve, reject) => {
+            const options = { file, metadata, columns: [...columns], rowStart, rowEnd, compressors };
+            parquetRead({ ...options, onComplete: resolve }).catch(reject);
+          }),
       ),
   };
 }

@@ -39,16 +39,20 @@ export function checkSchema<T>(name: string, value: unknown, schema: Schema<T>):
   if (result.success) return result.output;
   const [first, ...others] = result.issues;
   const field = fieldPath(first.path ?? []);
-  const fault =
-    first.expected === null
-      ? first.message
-      : `expected ${first.expected}, found ${shownName(first.received)}`;
+  const fault = faultOf(first);
   const more = others.length === 0 ? '' : ` (and ${others.length} more)`;
   throw new BadFileError({
     code: 'bad_field',
     message: `${name}: ${field === '' ? 'the whole document' : `field ${field}`}: ${fault}${more}`,
     hint: 'Correct the file, or fetch it again.',
   });
+}
+
+function faultOf({ expected, received, message }: v.BaseIssue<unknown>): string {
+  if (expected === null) return message;
+  // Of schemas that allow no other fields.
+  if (expected === 'never') return 'there is no field of this name';
+  return `expected ${expected}, found ${shownName(received)}`;
 }
 
 /** Keys as one would write them in JavaScript: `transcoders[3].path`. */

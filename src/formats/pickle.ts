@@ -1,4 +1,7 @@
-/** Files, helper of all readers: Python pickles, which run code when they are opened and are therefore never read. */
+/**
+ * Files, helper of all readers of weights: Python pickles, which run code when Python opens them, and of which there is always a
+ * safer form. (A graph of circuit-tracer has no other form: `pickle-reader.ts` reads it as data.)
+ */
 import { BadFileError } from '../errors.ts';
 
 const SUFFIXES = ['.pt', '.pth', '.bin', '.ckpt', '.pkl', '.pickle'];

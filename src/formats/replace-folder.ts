@@ -11,8 +11,8 @@ import { writingError } from './system-errors.ts';
 export interface ReplaceFolderOptions {
   /** What the folder holds, for errors: `a study`. */
   readonly what: string;
-  /** Whether a folder that is there and not empty may be replaced: by the names in it. */
-  readonly isReplaceable: (names: readonly string[]) => boolean;
+  /** Of the names in a folder that is there, one that must not be lost; undefined where the folder may be replaced. */
+  readonly inTheWay: (names: readonly string[]) => string | undefined;
   readonly signal?: AbortSignal | undefined;
 }
 
@@ -28,10 +28,10 @@ process.on('exit', () => {
  */
 export async function replaceFolder<T>(
   path: string,
-  { what, isReplaceable, signal }: ReplaceFolderOptions,
+  { what, inTheWay, signal }: ReplaceFolderOptions,
   fill: (draft: string) => Promise<T>,
 ): Promise<T> {
-  const old = await oldFolder(path, what, isReplaceable);
+  const old = await oldFolder(path, what, inTheWay);
   const target = old ?? resolve(path);
   const draft = join(dirname(target), `.${basename(target)}.${randomBytes(6).toString('hex')}.tmp`);
   unfinished.add(draft);
@@ -54,7 +54,7 @@ export async function replaceFolder<T>(
 async function oldFolder(
   path: string,
   what: string,
-  isReplaceable: ReplaceFolderOptions['isReplaceable'],
+  inTheWay: ReplaceFolderOptions['inTheWay'],
 ): Promise<string | undefined> {
   const stats = await statIfThere(path).catch((error: unknown) => {
     throw writingError(path, error);
@@ -68,10 +68,11 @@ async function oldFolder(
     });
   }
   const names = await readdir(path);
-  if (names.length > 0 && !isReplaceable(names)) {
+  const other = names.length === 0 ? undefined : inTheWay(names);
+  if (other !== undefined) {
     throw new UsageError({
       code: 'output_in_use',
-      message: `${path} holds other files (${names[0]}), and ${what} is written into a folder of its own`,
+      message: `${path} holds other files (${other}), and ${what} is written into a folder of its own`,
       hint: 'Name a folder that is empty or does not exist.',
     });
   }

@@ -1,7 +1,7 @@
 /** Files: rows of a table with named columns, from JSON Lines, CSV, TSV or Parquet, by the ending of the file's name. */
 import { BadFileError, TracerError } from '../errors.ts';
 import { openFileSource } from './byte-source.ts';
-import { looseJsonObject } from './json-object.ts';
+import { anyJsonObject } from './json-object.ts';
 import { parseJson } from './json.ts';
 import { PARQUET_SUFFIX, readParquetRows } from './parquet.ts';
 import { readText } from './parsed-text.ts';
@@ -15,7 +15,7 @@ export type NumberedRow = { readonly line: number } & (
   { readonly row: Row } | { readonly error: TracerError }
 );
 
-const RowSchema = looseJsonObject({});
+const RowSchema = anyJsonObject<Row>();
 
 /** What separates columns, by the ending. */
 const DELIMITERS: Readonly<Record<string, string>> = { '.csv': ',', '.tsv': '\t' };
@@ -52,13 +52,8 @@ function rowsOfJsonLines(file: string, text: string): NumberedRow[] {
 
 /** What csv-parse gives with `info`. */
 interface CsvRecord {
-  readonly record: Record<string, string>;
-  readonly info: {
-    readonly lines: number;
-    readonly columns: readonly unknown[];
-    /** With the wrong number of values. */
-    readonly error?: { readonly record: readonly string[] };
-  };
+  readonly record: readonly string[];
+  readonly info: { readonly lines: number };
 }
 
 /** The first line names the columns; values stay texts. */
@@ -66,17 +61,13 @@ async function rowsOfCsv(file: string, text: string, delimiter: string): Promise
   const instead = savedInstead(file, text, 'a table with its columns in the first line');
   if (instead) throw instead;
   const { parse } = await import('csv-parse/sync');
+  let records: CsvRecord[];
   try {
-    const columns = (names: string[]): string[] => distinctColumns(file, names);
-    const options = { bom: true, columns, delimiter, info: true, relax_column_count: true } as const;
-    const records = parse(text, { ...options, skip_empty_lines: true }) as unknown as CsvRecord[];
-    return records.map(({ record, info: { lines: line, columns, error } }) =>
-      error
-        ? { line, error: unevenRow(file, line, error.record.length, columns.length) }
-        : { line, row: record },
-    );
+    // All of them: the last line may have another end than the others.
+    const ends = { record_delimiter: ['\r\n', '\n', '\r'] };
+    const options = { bom: true, delimiter, info: true, relax_column_count: true, ...ends } as const;
+    records = parse(text, { ...options, skip_empty_lines: true }) as unknown as CsvRecord[];
   } catch (cause) {
-    if (cause instanceof BadFileError) throw cause;
     throw new BadFileError({
       code: 'bad_csv',
       message: `${file} cannot be read as a table: ${messageOf(cause)}`,
@@ -84,10 +75,17 @@ async function rowsOfCsv(file: string, text: string, delimiter: string): Promise
       cause,
     });
   }
+  const [first, ...rest] = records;
+  const columns = distinctColumns(file, first?.record ?? []);
+  return rest.map(({ record, info: { lines: line } }) =>
+    record.length === columns.length
+      ? { line, row: namedValues(columns, record) }
+      : { line, error: unevenRow(file, line, record.length, columns.length) },
+  );
 }
 
 /** Of two columns with one name only the second would be read. Columns without a name come from separators at the end of lines. */
-function distinctColumns(file: string, names: string[]): string[] {
+function distinctColumns(file: string, names: readonly string[]): readonly string[] {
   const twice = names.find((name, i) => name !== '' && names.indexOf(name) < i);
   if (twice === undefined) return names;
   throw new BadFileError({
@@ -114,16 +112,17 @@ async function rowsOfParquet(file: string, largestBytes: number): Promise<Number
       hint: 'Check that the right file is named.',
     });
   }
-  const rows = await readParquetRows(source);
-  return rows.map((row, i) => ({ line: i + 1, row: plainRow(row) }));
+  const { columns, rows } = await readParquetRows(source);
+  return rows.map((row, i) => ({ line: i + 1, row: namedValues(columns, row.map(plainValue)) }));
+}
+
+/** Also under `__proto__`, which an assignment would take for something else. */
+function namedValues(columns: readonly string[], values: readonly unknown[]): Row {
+  return Object.fromEntries(columns.map((name, i) => [name, values[i]]));
 }
 
 /** Numbers of 64 bits and times as JSON can hold them. */
-function plainRow(row: Record<string, unknown>): Row {
-  return Object.fromEntries(
-    Object.entries(row).map(([name, value]) => [
-      name,
-      typeof value === 'bigint' ? Number(value) : value instanceof Date ? value.toISOString() : value,
-    ]),
-  );
+function plainValue(value: unknown): unknown {
+  if (typeof value === 'bigint') return Number(value);
+  return value instanceof Date ? value.toISOString() : value;
 }

@@ -1,5 +1,6 @@
-/** Files, step 3 of npz: the members of a zip archive and where their bytes lie, over any `ByteSource`. ZIP64 included. */
+/** Files, step 3 of npz and of PyTorch's files: the members of a zip archive and where their bytes lie, over any `ByteSource`. ZIP64 included. */
 import { Readable } from 'node:stream';
+import zlib from 'node:zlib';
 import { fromRandomAccessReaderPromise, RandomAccessReader } from 'yauzl';
 import type { Entry, ZipFile } from 'yauzl';
 import { BadFileError, TracerError } from '../errors.ts';
@@ -124,6 +125,16 @@ async function readMember(source: ByteSource, zip: ZipFile, entry: Entry): Promi
   return { name, method, dataStart: local.fileDataStart, compressedBytes, byteLength, crc32, inflate };
 }
 
+/** CRC-32 of `data` after what `sum` covers. Node has it since 20.15; before, the check is left out. */
+export function crc32(data: Uint8Array, sum = 0): number {
+  return zlib.crc32?.(data, sum) ?? 0;
+}
+
+/** Whether a member's bytes have the checksum that the archive says. */
+export function hasChecksum(member: ZipMember, sum: number): boolean {
+  return sum === member.crc32 || !zlib.crc32;
+}
+
 async function* inflatedPieces(archive: string, member: string, zip: ZipFile, entry: Entry) {
   try {
     const stream = await zip.openReadStreamPromise(entry);
@@ -137,7 +148,7 @@ function damaged(archive: string, fault: string, cause?: unknown): BadFileError 
   return new BadFileError({
     code: 'zip_damaged',
     message: `${archive}: ${fault}`,
-    hint: 'The archive is damaged, incomplete, or not one that NumPy wrote. Fetch it again.',
+    hint: 'The archive is damaged, incomplete, or not one that NumPy or PyTorch wrote. Fetch it again.',
     cause,
   });
 }

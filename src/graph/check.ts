@@ -82,6 +82,6 @@ function bad(file: string, tensor: string, fault: string): BadFileError {
   return new BadFileError({
     code: 'graph_values',
     message: `${file}: tensor ${tensor}: ${fault}.`,
-    hint: 'The file is damaged or was not written by `tracer attribute`. Attribute the prompt again.',
+    hint: 'The file is damaged, or neither `tracer attribute` nor circuit-tracer wrote it. Attribute the prompt again.',
   });
 }

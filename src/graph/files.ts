@@ -2,6 +2,7 @@
 
 import type { AtomicOptions } from '../formats/atomic.ts';
 import { parseJson } from '../formats/json.ts';
+import { convertedName, isPickleName } from '../formats/pickle.ts';
 import { openSafetensors } from '../formats/safetensors.ts';
 import { writeSafetensors, type TensorToWrite } from '../formats/safetensors-writer.ts';
 import type { TensorFile } from '../formats/tensor-file.ts';
@@ -71,7 +72,7 @@ export async function writeGraph(
  * version, or is inconsistent: shapes, order, ranges, numbers that are not finite, cycles.
  */
 export async function readGraph(path: string): Promise<Graph> {
-  using file = await openSafetensors(path);
+  using file = await openGraphFile(path);
   checkFormat(file);
   const lengths = axisLengths(file);
   const layout = layoutOf(file.name, lengths);
@@ -96,6 +97,20 @@ export async function readGraph(path: string): Promise<Graph> {
   };
   checkGraph(file.name, graph);
   return graph;
+}
+
+async function openGraphFile(path: string): Promise<TensorFile> {
+  try {
+    return await openSafetensors(path);
+  } catch (cause) {
+    if (!(cause instanceof BadFileError) || !isPickleName(path)) throw cause;
+    throw new BadFileError({
+      code: 'unknown_format',
+      message: `${path} is a file of PyTorch; expected a graph file`,
+      hint: `Make one of it, if circuit-tracer wrote it: tracer graph import ${path} --output ${convertedName(path)}`,
+      cause,
+    });
+  }
 }
 
 function checkFormat({ name, metadata }: TensorFile): void {

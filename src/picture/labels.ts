@@ -95,6 +95,7 @@ export function short(value: number): string {
   return String(Number(value.toPrecision(DIGITS)));
 }
 
-function plural(count: number, what: string): string {
+/** 1 graph, 2 graphs */
+export function plural(count: number, what: string): string {
   return `${count} ${what}${count === 1 ? '' : 's'}`;
 }

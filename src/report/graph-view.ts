@@ -1,6 +1,7 @@
 /** Views of `graph`, one for each subcommand. */
 import type { DiffResult, PathsResult, PruneResult, ScoresResult, TopResult } from '../engine/graph/graph.ts';
 import type { ExportResult, MergeResult } from '../engine/graph/export.ts';
+import type { ImportResult } from '../engine/graph/import.ts';
 import { unreachable } from '../errors.ts';
 import type { SavedFileResult } from '../engine/result.ts';
 import type { NodeResult } from '../graph/nodes.ts';
@@ -228,6 +229,26 @@ export function exportView(result: ExportResult, screen: Screen): string {
       ['graph', printable(result.file)],
       ['format', result.format],
       ['kept', `${result.n_nodes} nodes, ${result.n_links} links`],
+      ...written(result.files),
+    ],
+    screen,
+  );
+}
+
+export function importView(result: ImportResult, screen: Screen): string {
+  const { n_features, n_active_features } = result;
+  return facts(
+    [
+      ['graph', printable(result.file)],
+      ['prompt', printable(result.prompt)],
+      ['model', printable(result.model)],
+      ['transcoders', printable(result.scan)],
+      ['features', `${formatCount(n_features)} of ${formatCount(n_active_features)} active ones`],
+      ['layers', String(result.n_layers)],
+      ['tokens', String(result.n_tokens)],
+      ['logits', String(result.n_logits)],
+      ['replacement', formatDecimal(result.scores.replacement)],
+      ['completeness', formatDecimal(result.scores.completeness)],
       ...written(result.files),
     ],
     screen,

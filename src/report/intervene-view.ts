@@ -71,7 +71,7 @@ export function subjectFacts(
   ];
 }
 
-function heldText({ freeze_attention, constrained_layers }: FrozenResult): string {
+export function heldText({ freeze_attention, constrained_layers }: FrozenResult): string {
   if (constrained_layers) {
     const [from, to] = constrained_layers;
     return `attention patterns, MLP outputs of layers ${from} to ${to - 1}`;

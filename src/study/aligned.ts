@@ -50,6 +50,15 @@ export interface AlignedGraphs {
   readonly completeness: number;
 }
 
+/** The key of a feature at a place. */
+export function featureKey({
+  layer,
+  place,
+  feature,
+}: Pick<AlignedNode, 'layer' | 'place' | 'feature'>): string {
+  return ['feature', layer, place, feature].join(':');
+}
+
 /** Nodes with their keys; of several explained tokens each has its share of their probability. */
 function alignedSql(align: Alignment): string {
   const place = align === 'end' ? 'position_from_end' : 'position';
@@ -118,6 +127,10 @@ export interface KeyedGraph {
     readonly kind: AlignedNode['kind'];
     /** Of a logit. */
     readonly probability: number;
+    /** Of a feature. */
+    readonly activation: number;
+    /** Of a token or a logit. */
+    readonly token_id: number;
   }[];
   /** Numbers in `nodes`. */
   readonly edges: readonly { readonly source: number; readonly target: number; readonly weight: number }[];
@@ -132,10 +145,12 @@ export async function readKeyed(
   await chooseGraphs(study, graphs);
   const found = new Map(graphs.map((graph): [number, Building] => [graph, { nodes: [], edges: [] }]));
   const nodes = await study.database.rows(
-    `WITH ${alignedSql(align)} SELECT graph, key, kind, coalesce(probability, 0) FROM aligned ORDER BY graph, node`,
+    `WITH ${alignedSql(align)} SELECT graph, key, kind, coalesce(probability, 0), coalesce(activation, 0), coalesce(token_id, -1) FROM aligned
+     ORDER BY graph, node`,
   );
-  for (const [graph, key, kind, probability] of nodes as [number, string, AlignedNode['kind'], number][]) {
-    found.get(graph)!.nodes.push({ key, kind, probability });
+  for (const row of nodes) {
+    const [graph, key, kind, probability, activation, token_id] = row as KeyedRow;
+    found.get(graph)!.nodes.push({ key, kind, probability, activation, token_id });
   }
   const edges = await study.database.rows(
     'SELECT graph, source, target, weight FROM edges SEMI JOIN chosen USING (graph) ORDER BY ALL',
@@ -145,6 +160,15 @@ export async function readKeyed(
   }
   return graphs.map((graph) => found.get(graph)!);
 }
+
+type KeyedRow = [
+  graph: number,
+  key: string,
+  kind: AlignedNode['kind'],
+  probability: number,
+  activation: number,
+  token_id: number,
+];
 
 interface Building {
   readonly nodes: KeyedGraph['nodes'][number][];

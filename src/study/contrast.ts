@@ -32,6 +32,8 @@ export interface ContrastOptions {
   readonly permutations: number;
   readonly seed: number;
   readonly signal?: AbortSignal | undefined;
+  /** Called between divisions with the number of those that are done. */
+  readonly onDivisions?: ((done: number) => void) | undefined;
 }
 
 /**
@@ -43,7 +45,7 @@ export interface ContrastOptions {
 export async function differences(
   measured: readonly Measured[],
   inA: Uint8Array,
-  { permutations, seed, signal }: ContrastOptions,
+  { permutations, seed, signal, onDivisions }: ContrastOptions,
 ): Promise<(Difference | undefined)[]> {
   const tests = new Tests(measured, inA);
   const observed = tests.statistics(inA).slice();
@@ -55,6 +57,7 @@ export async function differences(
     if (i % STEP === 0) {
       await yieldToEventLoop();
       signal?.throwIfAborted();
+      onDivisions?.(i);
     }
     shuffle(labels, random);
     const drawn = tests.statistics(labels);

@@ -1,5 +1,5 @@
 /** Study, `study.json`: what holds for all graphs of a study. */
-import { stat } from 'node:fs/promises';
+import { readdir, stat } from 'node:fs/promises';
 import path from 'node:path';
 import * as v from 'valibot';
 import { BadFileError, NotFoundError } from '../errors.ts';
@@ -8,7 +8,7 @@ import { parseJson } from '../formats/json.ts';
 import { readText } from '../formats/parsed-text.ts';
 import { errnoCode, openingError } from '../formats/system-errors.ts';
 import type { Provenance } from '../graph/graph.ts';
-import { TABLE_NAMES, type TableName } from './tables.ts';
+import { TABLE_NAMES, TABLE_SUFFIX } from './tables.ts';
 
 export const DESCRIPTION_FILE = 'study.json';
 const FORMAT = 'tracer.study';
@@ -55,14 +55,24 @@ export function subjectOf({
   return { model: reference(model), transcoders: reference(transcoders) };
 }
 
-export function tableFile(folder: string, table: TableName): string {
-  return path.join(folder, `${table}.parquet`);
+export function tableFile(folder: string, table: string): string {
+  return path.join(folder, `${table}${TABLE_SUFFIX}`);
 }
 
-/** Whether a folder with these names in it is a study and nothing else. */
-export function isStudyFolder(names: readonly string[]): boolean {
-  const own = new Set([DESCRIPTION_FILE, ...TABLE_NAMES.map((name) => `${name}.parquet`)]);
-  return names.includes(DESCRIPTION_FILE) && names.every((name) => own.has(name));
+/** Of the names in a folder, the first that does not belong to a study as it was collected; any where the folder is no study. */
+export function foreignName(names: readonly string[]): string | undefined {
+  const own = new Set([DESCRIPTION_FILE, ...TABLE_NAMES.map((name) => `${name}${TABLE_SUFFIX}`)]);
+  return names.includes(DESCRIPTION_FILE) ? names.find((name) => !own.has(name)) : names[0];
+}
+
+/** Names of the tables in a folder that were put beside those of the study: results about its graphs. */
+export async function addedTables(folder: string): Promise<string[]> {
+  const own = new Set<string>(TABLE_NAMES);
+  return (await readdir(folder))
+    .filter((name) => name.endsWith(TABLE_SUFFIX) && !name.startsWith('.'))
+    .map((name) => name.slice(0, -TABLE_SUFFIX.length))
+    .filter((name) => !own.has(name))
+    .sort();
 }
 
 /** Throws `NotFoundError` for a folder that is no study, `BadFileError` for a damaged one or another version. */

@@ -28,6 +28,8 @@ export async function queryTable(database: Database, sql: string, signal?: Abort
       throw notOneQuery(`is a statement of type ${StatementType[prepared.statementType] ?? 'unknown'}`);
     }
     const result = await prepared.runAndReadAll();
+    // An interruption that comes before the query has begun is lost.
+    signal?.throwIfAborted();
     const types = result.columnTypes();
     return {
       columns: result.columnNames().map((name, i) => ({ name, type: String(types[i]) })),

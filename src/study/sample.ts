@@ -28,6 +28,10 @@ export interface Sample {
   readonly links: readonly MeasuredLink[];
 }
 
+/** SQL of a node of `nodes` as the end of a link. */
+export const LINK_ENDS =
+  "CASE kind WHEN 'feature' THEN concat(layer, '/', feature) WHEN 'logit' THEN 'answer' ELSE 'token' END";
+
 /** @param graphs numbers in the study. Links of errors are left out: they stand for what the features do not explain. */
 export async function readSample(study: Study, graphs: readonly number[]): Promise<Sample> {
   await chooseGraphs(study, graphs);
@@ -40,7 +44,7 @@ export async function readSample(study: Study, graphs: readonly number[]): Promi
   const links = await rowsOf(
     study,
     `WITH ends AS (
-       SELECT graph, node, CASE kind WHEN 'feature' THEN concat(layer, '/', feature) WHEN 'logit' THEN 'answer' ELSE 'token' END AS name
+       SELECT graph, node, ${LINK_ENDS} AS name
        FROM nodes SEMI JOIN chosen USING (graph) WHERE kind <> 'error')
      SELECT e.graph, s.name, t.name, sum(e.influence::DOUBLE) FROM edges e
      JOIN ends s ON s.graph = e.graph AND s.node = e.source JOIN ends t ON t.graph = e.graph AND t.node = e.target

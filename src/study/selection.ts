@@ -12,6 +12,8 @@ export interface SelectedGraph {
   /** Number in the study. */
   readonly graph: number;
   readonly slug: string;
+  /** As the list has it. */
+  readonly prompt: string;
   /** As text; null where the graph has no value, or without a column. */
   readonly group: string | null;
 }
@@ -31,7 +33,7 @@ export async function selectGraphs(
 ): Promise<SelectedGraph[]> {
   const group = by === undefined ? 'NULL' : quoted(columnOf(study, by));
   const condition = where === undefined ? '' : `WHERE (${where}\n)`;
-  const sql = `SELECT graph, slug, CAST(${group} AS VARCHAR) FROM graphs ${condition} ORDER BY graph`;
+  const sql = `SELECT graph, slug, prompt, CAST(${group} AS VARCHAR) FROM graphs ${condition} ORDER BY graph`;
   const { rows } = await queryTable(study.database, sql, signal);
   if (rows.length === 0) {
     throw new UsageError({
@@ -40,15 +42,19 @@ export async function selectGraphs(
       hint: `tracer graph query ${study.folder} "SELECT * FROM graphs LIMIT 3" shows what there is.`,
     });
   }
-  return rows.map(([graph, slug, value]) => ({
+  return rows.map(([graph, slug, prompt, value]) => ({
     graph: graph as number,
     slug: slug as string,
+    prompt: prompt as string,
     group: value as string | null,
   }));
 }
 
 /** The name in `graphs` of a column that may be named as in the list of prompts. Throws `UsageError`. */
-export function columnOf({ folder, description }: Study, name: string): string {
+export function columnOf(
+  { folder, description }: Pick<Study, 'folder' | 'description'>,
+  name: string,
+): string {
   const listed = description.metadata.find((one) => one.name === name);
   const own = [...Object.keys(GRAPH_COLUMNS), ...description.metadata.map(({ column }) => column)];
   if (listed) return listed.column;

@@ -3,6 +3,8 @@
 export const TABLE_NAMES = ['graphs', 'nodes', 'edges', 'features'] as const;
 export type TableName = (typeof TABLE_NAMES)[number];
 
+export const TABLE_SUFFIX = '.parquet';
+
 /** Types as DuckDB names them. */
 export type ColumnType = 'INTEGER' | 'BIGINT' | 'FLOAT' | 'DOUBLE' | 'BOOLEAN' | 'VARCHAR' | 'VARCHAR[]';
 export type Columns = Readonly<Record<string, ColumnType>>;

@@ -133,15 +133,15 @@ export class StudyWriter implements Disposable {
   }
 }
 
-async function createTable(database: Database, name: TableName, columns: Columns): Promise<void> {
+export async function createTable(database: Database, name: string, columns: Columns): Promise<void> {
   const definitions = Object.entries(columns).map(([column, type]) => `${quoted(column)} ${type}`);
-  await database.run(`CREATE TABLE ${name} (${definitions.join(', ')})`);
+  await database.run(`CREATE TABLE ${quoted(name)} (${definitions.join(', ')})`);
 }
 
-type Cell = number | bigint | boolean | string | null | readonly string[];
+export type Cell = number | bigint | boolean | string | null | readonly string[];
 
 /** Collects rows and appends them in chunks, which is several times quicker than value by value. */
-class TableWriter {
+export class TableWriter {
   readonly #duckdb: DuckDB;
   readonly #appender: DuckDBAppender;
   readonly #types: readonly DuckDBType[];
@@ -154,7 +154,7 @@ class TableWriter {
     this.#columns = this.#types.map(() => []);
   }
 
-  static async create(database: Database, name: TableName, columns: Columns): Promise<TableWriter> {
+  static async create(database: Database, name: string, columns: Columns): Promise<TableWriter> {
     await createTable(database, name, columns);
     return new TableWriter(await loadDuckDB(), await database.connection.createAppender(name));
   }

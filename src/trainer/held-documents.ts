@@ -67,9 +67,7 @@ export function heldRows(
   const rows: (readonly number[])[] = [];
   let n_tokens = 0;
   for (const document of documents) {
-    const { text, tokens } = document;
-    const ids = tokens ?? tokenizer.encode(text);
-    for (const row of windowsOf(ids, tokens ? null : bosId, context)) {
+    for (const row of windowsOf(document, { tokenizer, bosId, context })) {
       if (n_tokens >= ENOUGH_TOKENS) return rows;
       rows.push(row);
       n_tokens += row.length;

@@ -69,7 +69,7 @@ export async function* rowsOf(source: RowSource, from: RowPlace): AsyncGenerator
           pending = [];
         }
       } else {
-        const windows = windowsOf(ids, document.tokens ? null : bosId, context);
+        const windows = windowsOf(document, { tokenizer, bosId, context });
         for (let i = used; i < windows.length; i++) {
           yield { tokens: windows[i]!, after: i + 1 === windows.length ? behind : at(i + 1) };
         }

@@ -13,6 +13,9 @@
  *   GET    /api/graphs/SLUG/attention                  KeptAttention: what jobs have answered about this graph
  *   GET    /api/trainings                              TrainingList
  *   GET    /api/trainings/NAME?from=BYTES              TrainingEvents: what its log has behind so many bytes
+ *   GET    /api/studies                                StudyList
+ *   GET    /api/studies/NAME                           StudyDetail
+ *   GET    /api/studies/NAME/graphs?by&a&b&feature     GraphsBehind; instead of `feature` (1/392) also `source` and `target`
  *   POST   /api/jobs  JobRequest                       JobStatus
  *   GET    /api/jobs/ID/events                         server-sent events, each a JobStatus; ends after `done`, `failed`, `cancelled`
  *   DELETE /api/jobs/ID                                JobStatus
@@ -26,9 +29,13 @@
 import type { ShownLabel } from '../engine/features/source.ts';
 import type { AttributeResult } from '../engine/attribute/types.ts';
 import type { EdgesResult, HeadResult, HeadsResult } from '../engine/attention/types.ts';
+import type { MeasuredContrast } from '../engine/study/measure-contrast.ts';
 import type { InterveneResult } from '../engine/intervene/types.ts';
 import type { Annotations } from '../graph/annotations.ts';
+import type { JsonValue } from '../graph/graph.ts';
 import type { ViewerGraph } from '../graph/neuronpedia.ts';
+import type { GraphBehind } from '../study/behind.ts';
+import type { GroupColumn } from '../study/groups.ts';
 import type { TrainEvent } from '../trainer/log.ts';
 import type { FeaturePage } from '../transcoder/feature-page.ts';
 
@@ -63,14 +70,48 @@ export interface TrainingEvents {
   readonly is_restarted: boolean;
 }
 
+export interface StudyEntry {
+  /** Of its folder. */
+  readonly name: string;
+  readonly n_graphs: number;
+  readonly scan: string;
+  /** Why it cannot be opened; null if nothing is known to be wrong. */
+  readonly problem: string | null;
+}
+
+export interface StudyList {
+  readonly studies: readonly StudyEntry[];
+}
+
+export interface StudyDetail extends Omit<StudyEntry, 'problem'> {
+  readonly model: string;
+  readonly transcoders: string;
+  /** Those that graphs can be compared by. */
+  readonly columns: readonly GroupColumn[];
+}
+
+export interface GraphsBehind {
+  /** Of both groups, the most influential first. */
+  readonly graphs: readonly (GraphBehind & {
+    /** Name of the graph, if it is served. */
+    readonly served: string | null;
+  })[];
+}
+
 export interface GraphEntry {
   readonly slug: string;
   readonly prompt: string;
   readonly scan: string;
   /** A viewer file, which is pruned already, or a graph file, which is pruned at the thresholds of the request. */
   readonly kind: 'viewer' | 'graph';
+  /** Null where it is not known before the file is opened. */
   readonly created_ms: number | null;
   readonly bytes: number;
+  /** Nodes that pruning left, and scores of the whole graph: of the list of prompts; null where there is none. */
+  readonly n_nodes: number | null;
+  readonly scores: SubgraphScores | null;
+  /** The other columns of the list of prompts. */
+  readonly metadata: Readonly<Record<string, JsonValue>>;
   /** Why it cannot be opened; null if nothing is known to be wrong. */
   readonly problem: string | null;
 }
@@ -162,7 +203,23 @@ export interface AttentionJob {
   readonly question: AttentionQuestion;
 }
 
-export type JobRequest = TraceJob | SteerJob | AblateJob | AttentionJob;
+/** Compares two groups of a study, values of the column `by`. It needs no model, and DuckDB. */
+export interface ContrastJob {
+  readonly kind: 'contrast';
+  readonly study: string;
+  readonly by: string;
+  readonly a: string;
+  readonly b: string;
+}
+
+export type JobRequest = TraceJob | SteerJob | AblateJob | AttentionJob | ContrastJob;
+
+/** The smallest adjusted p-value first, then the largest difference; of a great many the first 2,000 features and links. */
+export interface StudyContrast extends Omit<MeasuredContrast, 'description' | 'by'> {
+  readonly by: string;
+  /** Labels of all features, also at the ends of links, by `LAYER_FEATURE`. */
+  readonly labels: Readonly<Record<string, string>>;
+}
 
 /** Of one link. */
 export type LinkAnswer = EdgesResult;
@@ -197,7 +254,8 @@ export type JobResult =
   | { readonly kind: 'trace'; readonly slug: string; readonly result: AttributeResult }
   | { readonly kind: 'steer'; readonly result: InterveneResult }
   | { readonly kind: 'ablate'; readonly result: AblationResult }
-  | { readonly kind: 'attention'; readonly result: AttentionAnswer };
+  | { readonly kind: 'attention'; readonly result: AttentionAnswer }
+  | { readonly kind: 'contrast'; readonly result: StudyContrast };
 
 export interface JobStatus {
   readonly id: string;

@@ -1,11 +1,15 @@
 /** Viewer: what the list of graphs shows of a file, read from its header or metadata only. */
 import * as v from 'valibot';
+import type { ManifestEntry } from '../engine/attribute/manifest.ts';
 import { jsonObject } from '../formats/json-object.ts';
 import { parseJson, readJson } from '../formats/json.ts';
 import { openSafetensors } from '../formats/safetensors.ts';
 import type { GraphEntry } from './api.ts';
 
 export type Description = Pick<GraphEntry, 'kind' | 'prompt' | 'scan' | 'created_ms' | 'problem'>;
+export type ListFacts = Pick<GraphEntry, 'n_nodes' | 'scores' | 'metadata'>;
+
+export const NO_FACTS: ListFacts = { n_nodes: null, scores: null, metadata: {} };
 
 const text = v.fallback(v.string(), '');
 const Metadata = jsonObject({
@@ -42,6 +46,19 @@ export async function readGraphList(file: string): Promise<ReadonlyMap<string, M
 /** A viewer file by its entry in the folder's list. */
 export function describeListed({ prompt, scan, info }: Metadata): Description {
   return { kind: 'viewer', prompt, scan, created_ms: info.create_time_ms, problem: null };
+}
+
+/** A graph by its line in a manifest; undefined where that does not say enough. */
+export function describeTraced(
+  { prompt, scan, n_nodes }: ManifestEntry,
+  kind: GraphEntry['kind'],
+): Description | undefined {
+  if (scan === undefined || n_nodes === undefined) return undefined;
+  return { kind, prompt, scan, created_ms: null, problem: null };
+}
+
+export function factsOf({ n_nodes, scores, metadata }: ManifestEntry): ListFacts {
+  return { n_nodes: n_nodes ?? null, scores, metadata };
 }
 
 /** Null for JSON that is not a graph. */

@@ -3,9 +3,11 @@ import {
   openFeatureSource,
   type FeatureSource,
   type FeatureSourceRequest,
+  type RecordedSet,
 } from '../engine/features/source.ts';
 import { NotFoundError, TracerError } from '../errors.ts';
 import { placeOfNode, type ViewerGraph } from '../graph/neuronpedia.ts';
+import type { StudyDescription } from '../study/description.ts';
 import type { FeatureDetail } from './api.ts';
 import type { HeldModel } from './held-model.ts';
 import { neuronpediaPage } from './neuronpedia.ts';
@@ -13,6 +15,15 @@ import type { OpenGraph } from './graph-cache.ts';
 
 /** Options of `serve`: a folder of pages, and how the Hub is used. */
 export type FeatureOptions = Pick<FeatureSourceRequest, 'folder' | 'cacheDir' | 'offline' | 'onProgress'>;
+
+/** What graphs were made with. */
+interface LabelledSubject {
+  readonly scan: string;
+  /** The set, as a graph file or a study records it. */
+  readonly recorded: RecordedSet | undefined;
+  /** Whether it is that of the server. */
+  readonly isOwn: boolean;
+}
 
 export class FeatureLookup {
   private readonly options: FeatureOptions;
@@ -27,22 +38,32 @@ export class FeatureLookup {
   }
 
   async detail(open: OpenGraph, layer: number, feature: number): Promise<FeatureDetail> {
-    const source = await this.sourceOf(open);
+    const source = await this.sourceOf(this.subjectOf(open));
     const [page, label] = await Promise.all([source.page(layer, feature), source.label(layer, feature)]);
     const neuronpedia = neuronpediaPage(scanOf(open), layer, feature);
     return { layer, feature, page, label, neuronpedia };
   }
 
   async setLabel(open: OpenGraph, layer: number, feature: number, text: string): Promise<FeatureDetail> {
-    const source = await this.sourceOf(open);
+    const source = await this.sourceOf(this.subjectOf(open));
     await source.setLabel(layer, feature, text);
     return await this.detail(open, layer, feature);
   }
 
   /** Labels of the features that are drawn, by `LAYER_FEATURE`. A damaged page is reported as a warning; the graph still opens. */
   async labels(open: OpenGraph, drawn: ViewerGraph): Promise<Record<string, string>> {
-    const source = await this.sourceOf(open);
+    const source = await this.sourceOf(this.subjectOf(open));
     return (await this.orWarn(() => source.labels(featuresOf(drawn)))) ?? {};
+  }
+
+  /** Labels of features of a study, by `LAYER_FEATURE`; damaged pages as in `labels`. */
+  async labelsOfStudy(
+    { scan, model, transcoders }: StudyDescription,
+    features: readonly (readonly [layer: number, feature: number])[],
+  ): Promise<Record<string, string>> {
+    const isOwn = this.model?.isMadeWith({ model, transcoders }) ?? false;
+    const source = await this.sourceOf({ scan, recorded: transcoders, isOwn });
+    return (await this.orWarn(() => source.labels(features))) ?? {};
   }
 
   /** Pages and labels of the features that are drawn, by `LAYER_FEATURE`. */
@@ -71,8 +92,13 @@ export class FeatureLookup {
     }
   }
 
-  private sourceOf(open: OpenGraph): Promise<FeatureSource> {
-    const { scan, set } = this.requestFor(open);
+  private subjectOf(open: OpenGraph): LabelledSubject {
+    const recorded = open.kind === 'graph' ? open.graph.provenance.transcoders : undefined;
+    return { scan: scanOf(open), recorded, isOwn: this.model?.fits(open) ?? false };
+  }
+
+  private sourceOf(subject: LabelledSubject): Promise<FeatureSource> {
+    const { scan, set } = this.requestFor(subject);
     const key = JSON.stringify([scan, set]);
     const known = this.sources.get(key);
     if (known !== undefined) return known;
@@ -96,10 +122,8 @@ export class FeatureLookup {
    * A graph file alone does not decide which folder is read or which repository is queried: the set is the one that the server
    * was started with, if the graph was made with it, else one whose commit the file records.
    */
-  private requestFor(open: OpenGraph): Pick<FeatureSourceRequest, 'scan' | 'set'> {
-    const scan = scanOf(open);
-    const recorded = open.kind === 'graph' ? open.graph.provenance.transcoders : undefined;
-    if (!this.model?.fits(open)) return { scan, set: recorded };
+  private requestFor({ scan, recorded, isOwn }: LabelledSubject): Pick<FeatureSourceRequest, 'scan' | 'set'> {
+    if (this.model === null || !isOwn) return { scan, set: recorded };
     const { identity } = this.model;
     // A viewer file may spell the scan in another way; labels are stored under the set's own spelling.
     const isOwnName = recorded === undefined || scan === recorded.name;

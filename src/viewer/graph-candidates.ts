@@ -1,5 +1,5 @@
 /** Viewer: the files of a served folder that may be graphs. Symbolic links are resolved, but not followed out of the folder. */
-import { readdir, realpath, stat } from 'node:fs/promises';
+import { lstat, readdir, realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { errnoCode } from '../formats/system-errors.ts';
 import { ANNOTATIONS_ENDING } from './annotations-file.ts';
@@ -16,8 +16,17 @@ export interface Candidate {
   readonly path: string;
   /** Real path of the folder that a link must not lead out of; null for a file that was named on the command line. */
   readonly folder: string | null;
+  /** Whether it is a file of its own, so that there is no link to resolve. */
+  readonly isFile: boolean;
   /** Its entry in the folder's `graph-metadata.json`. */
   readonly listed?: Description | undefined;
+}
+
+export interface FolderList {
+  /** Of everything in the folder. */
+  readonly names: readonly string[];
+  /** Files that may be graphs, sorted by name. */
+  readonly candidates: readonly Candidate[];
 }
 
 /** A candidate after its links were resolved. */
@@ -30,15 +39,22 @@ export interface ResolvedFile {
   readonly problem: string | null;
 }
 
-/** Files of a folder that may be graphs, sorted by name. */
-export async function listCandidates(folder: string): Promise<Candidate[]> {
+/** @param folder its real path */
+export async function listFolder(folder: string): Promise<FolderList> {
   const listed = await readGraphList(path.join(folder, GRAPH_LIST_FILE));
-  const names = (await readdir(folder)).filter(isCandidate).sort();
-  return names.map((name) => {
-    const { name: slug, ext } = path.parse(name);
-    const metadata = ext === VIEWER_EXTENSION ? listed.get(slug) : undefined;
-    return { path: path.join(folder, name), folder, listed: metadata && describeListed(metadata) };
-  });
+  const found = await readdir(folder, { withFileTypes: true });
+  const candidates = found
+    .filter(({ name }) => isCandidate(name))
+    .sort((a, b) => (a.name < b.name ? -1 : 1))
+    .map((entry): Candidate => {
+      const { name: slug, ext } = path.parse(entry.name);
+      const metadata = ext === VIEWER_EXTENSION ? listed.get(slug) : undefined;
+      return {
+        ...{ path: path.join(folder, entry.name), folder, isFile: entry.isFile() },
+        listed: metadata && describeListed(metadata),
+      };
+    });
+  return { names: found.map(({ name }) => name), candidates };
 }
 
 /** Endings of files beside graphs. */
@@ -51,14 +67,15 @@ function isCandidate(name: string): boolean {
 }
 
 /** Null for what is not a file, or was deleted since it was listed. */
-export async function resolveCandidate({ path: name, folder }: Candidate): Promise<ResolvedFile | null> {
+export async function resolveCandidate(candidate: Candidate): Promise<ResolvedFile | null> {
+  const { path: name, folder } = candidate;
   try {
-    const file = await realpath(name);
+    const file = candidate.isFile ? name : await realpath(name);
     if (folder !== null && !isInside(folder, file)) {
       const problem = `${path.basename(name)} is a link that leads out of the folder`;
       return { file: name, bytes: 0, version: 'outside', problem };
     }
-    const stats = await stat(file);
+    const stats = await (candidate.isFile ? lstat(file) : stat(file));
     if (!stats.isFile()) return null;
     const version = `${file} ${stats.ino} ${stats.mtimeMs} ${stats.size}`;
     return { file, bytes: stats.size, version, problem: null };

@@ -4,42 +4,60 @@
  */
 import { realpath, stat } from 'node:fs/promises';
 import path from 'node:path';
+import type { ManifestEntry } from '../engine/attribute/manifest.ts';
 import { BadFileError, NotFoundError, TracerError } from '../errors.ts';
 import { openingError } from '../formats/system-errors.ts';
 import { annotationsPath } from '../graph/annotations.ts';
 import { viewerSlug } from '../graph/slug.ts';
 import type { GraphEntry } from './api.ts';
 import { attentionPath } from './attention-file.ts';
-import { describeGraphFile, describeViewerFile, type Description } from './describe.ts';
+import {
+  describeGraphFile,
+  describeTraced,
+  describeViewerFile,
+  factsOf,
+  NO_FACTS,
+  type Description,
+} from './describe.ts';
 import {
   GRAPH_EXTENSION,
-  listCandidates,
+  listFolder,
   resolveCandidate,
   type Candidate,
   type ResolvedFile,
 } from './graph-candidates.ts';
+import { GraphManifests, type EntriesByFile } from './graph-manifests.ts';
+import { isStudy } from './studies.ts';
 
 export interface StoredGraph extends GraphEntry, Omit<ResolvedFile, 'problem'> {
   readonly annotationsFile: string;
   readonly attentionFile: string;
   readonly candidate: Candidate;
+  /** Digest of what the graph follows from, where a manifest names the file; equal for the files of one trace. */
+  readonly origin: string | null;
+  /** Whether the file was not opened: a manifest describes it. */
+  readonly isUnopened: boolean;
 }
+
+/** Files that are looked at at once: more wait for the disk no less, and on a network each takes long. */
+const AT_ONCE = 64;
 
 /** Slug of a file whose name is nothing but dots, which no address can have. */
 const NAMELESS = 'graph';
 
 export class GraphStore {
-  /** Folder that graphs traced in the page are written to. */
-  readonly folder: string;
+  /** Folder that graphs traced in the page are written to; null where nothing but studies is served. */
+  readonly folder: string | null;
   private readonly folders: readonly string[];
   private readonly files: Set<string>;
+  private readonly manifests = new GraphManifests();
   private readonly described = new Map<string, { version: string; description: Description | null }>();
   private graphs: readonly StoredGraph[] = [];
 
-  private constructor(folders: readonly string[], files: readonly string[]) {
+  private constructor(folders: readonly string[], files: readonly string[], folder: string | null) {
     this.folders = folders;
     this.files = new Set(files);
-    this.folder = folders[0] ?? path.dirname(files[0]!);
+    this.folder = folder;
   }
 
   /**
@@ -57,21 +75,35 @@ export class GraphStore {
       else files.push(path.resolve(given));
     }
     for (const file of files) await checkNamed(file);
-    const store = new GraphStore(folders, files);
+    const store = new GraphStore(folders, files, await folderOfNew(folders, files));
     await store.list();
     return store;
   }
 
+  /** As they were listed last. */
+  get known(): readonly StoredGraph[] {
+    return this.graphs;
+  }
+
   /** Reads the folders again. */
   async list(): Promise<readonly StoredGraph[]> {
-    const candidates = [...this.files].map((file): Candidate => ({ path: file, folder: null }));
+    const candidates = [...this.files].map((file): Candidate => ({
+      path: file,
+      folder: null,
+      isFile: false,
+    }));
+    const entries = new Map<string, ManifestEntry>();
     for (const folder of this.folders) {
-      for (const candidate of await listCandidates(folder)) candidates.push(candidate);
+      const listed = await listFolder(folder);
+      for (const candidate of listed.candidates) candidates.push(candidate);
+      for (const [file, entry] of await this.manifests.of(folder, listed.names)) entries.set(file, entry);
     }
     const found = new Map<string, StoredGraph>();
-    for (const candidate of candidates) {
-      const graph = await this.examine(candidate);
-      if (graph !== null && !found.has(graph.file)) found.set(graph.file, graph);
+    for (let start = 0; start < candidates.length; start += AT_ONCE) {
+      const some = candidates.slice(start, start + AT_ONCE);
+      for (const graph of await Promise.all(some.map((candidate) => this.examine(candidate, entries)))) {
+        if (graph !== null && !found.has(graph.file)) found.set(graph.file, graph);
+      }
     }
     const whole = withoutDuplicates(withoutDuplicates([...found.values()], pathWithoutExtension), traceKey);
     this.graphs = withUniqueSlugs(whole);
@@ -80,7 +112,8 @@ export class GraphStore {
 
   /** Throws `NotFoundError` when no graph has that slug, and `BadFileError` when it cannot be opened. */
   async find(slug: string): Promise<StoredGraph> {
-    const graph = (await this.unchanged(slug)) ?? (await this.list()).find((one) => one.slug === slug);
+    const listed = (await this.unchanged(slug)) ?? (await this.list()).find((one) => one.slug === slug);
+    const graph = listed?.isUnopened ? await this.opened(listed) : listed;
     if (graph === undefined) {
       throw new NotFoundError({
         code: 'unknown_graph',
@@ -106,21 +139,36 @@ export class GraphStore {
     return (await resolveCandidate(graph.candidate))?.version === graph.version ? graph : undefined;
   }
 
-  private async examine(candidate: Candidate): Promise<StoredGraph | null> {
+  /** With what only the file itself tells; undefined when it is no graph. */
+  private async opened(listed: StoredGraph): Promise<StoredGraph | undefined> {
+    const description = await this.describe(listed.candidate, listed);
+    return description === null ? undefined : { ...listed, ...description, isUnopened: false };
+  }
+
+  private async examine(candidate: Candidate, entries: EntriesByFile): Promise<StoredGraph | null> {
     const resolved = await resolveCandidate(candidate);
     if (resolved === null) return null;
-    const description = await this.describe(candidate, resolved);
+    const entry = entryFor(resolved, entries);
+    const traced = entry && describeTraced(entry, isGraphFile(candidate.path) ? 'graph' : 'viewer');
+    const description = traced ?? (await this.describe(candidate, resolved));
     if (description === null) return null;
-    const slug = path.parse(candidate.path).name.replace(/^\.*$/, NAMELESS);
-    const annotationsFile = annotationsPath(candidate.path);
-    const attentionFile = attentionPath(candidate.path);
-    return { ...resolved, ...description, slug, annotationsFile, attentionFile, candidate };
+    return {
+      ...resolved,
+      ...description,
+      ...(entry ? factsOf(entry) : NO_FACTS),
+      slug: path.parse(candidate.path).name.replace(/^\.*$/, NAMELESS),
+      annotationsFile: annotationsPath(candidate.path),
+      attentionFile: attentionPath(candidate.path),
+      candidate,
+      origin: entry?.origin ?? null,
+      isUnopened: traced !== undefined,
+    };
   }
 
   /** Each version of a file is read once. */
   private async describe(
     candidate: Candidate,
-    { version, problem }: ResolvedFile,
+    { version, problem }: Pick<ResolvedFile, 'version' | 'problem'>,
   ): Promise<Description | null> {
     const known = this.described.get(candidate.path);
     if (known?.version === version) return known.description;
@@ -131,6 +179,20 @@ export class GraphStore {
     this.described.set(candidate.path, { version, description });
     return description;
   }
+}
+
+/** The first folder that is no study, in which nothing else may lie. */
+async function folderOfNew(folders: readonly string[], files: readonly string[]): Promise<string | null> {
+  for (const folder of folders) if (!(await isStudy(folder))) return folder;
+  return files[0] === undefined ? null : path.dirname(files[0]);
+}
+
+/** A file of another size was written again since, by something else. */
+function entryFor({ file, bytes }: ResolvedFile, entries: EntriesByFile): ManifestEntry | undefined {
+  const entry = entries.get(file);
+  return entry?.files.some((one) => path.resolve(one.path) === file && one.bytes === bytes)
+    ? entry
+    : undefined;
 }
 
 async function describeFile(file: string): Promise<Description | null> {
@@ -168,8 +230,9 @@ function pathWithoutExtension({ candidate, slug }: StoredGraph): string {
   return path.join(path.dirname(candidate.path), viewerSlug(slug));
 }
 
-/** The two files of one trace have one time of creation and one name, also in different folders. */
-function traceKey({ slug, file, created_ms }: StoredGraph): string {
+/** The two files of one trace have one time of creation, or one line of a manifest, and one name, also in different folders. */
+function traceKey({ slug, file, created_ms, origin }: StoredGraph): string {
+  if (origin !== null) return `${origin} ${viewerSlug(slug)}`;
   return created_ms === null ? file : `${created_ms} ${viewerSlug(slug)}`;
 }
 
@@ -198,11 +261,12 @@ function withUniqueSlugs(graphs: readonly StoredGraph[]): StoredGraph[] {
     let { slug } = graph;
     for (let count = 2; taken.has(slug); count++) slug = `${graph.slug}-${count}`;
     taken.add(slug);
-    return { ...graph, slug };
+    return slug === graph.slug ? graph : { ...graph, slug };
   });
 }
 
 /** The fields of a graph that are sent to the page. */
-export function entryOf({ slug, prompt, scan, kind, created_ms, bytes, problem }: StoredGraph): GraphEntry {
-  return { slug, prompt, scan, kind, created_ms, bytes, problem };
+export function entryOf(graph: StoredGraph): GraphEntry {
+  const { slug, prompt, scan, kind, created_ms, bytes, n_nodes, scores, metadata, problem } = graph;
+  return { slug, prompt, scan, kind, created_ms, bytes, n_nodes, scores, metadata, problem };
 }

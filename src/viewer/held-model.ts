@@ -62,10 +62,14 @@ export class HeldModel {
 
   /** Whether a graph was made with this model and set, by what its file records. */
   fits(open: OpenGraph): boolean {
-    const { scan, model, transcoders } = this.identity;
-    if (open.kind === 'viewer') return asciiName(open.viewer.metadata.scan) === asciiName(scan);
-    const { provenance } = open.graph;
-    return isSame(provenance.model, model) && isSame(provenance.transcoders, transcoders);
+    if (open.kind === 'viewer') return asciiName(open.viewer.metadata.scan) === asciiName(this.identity.scan);
+    return this.isMadeWith(open.graph.provenance);
+  }
+
+  /** Whether graphs that record this model and set were made with them. */
+  isMadeWith(made: { readonly model: SourceReference; readonly transcoders: SourceReference }): boolean {
+    const { model, transcoders } = this.identity;
+    return isSame(made.model, model) && isSame(made.transcoders, transcoders);
   }
 
   /** The loaded model. For one caller at a time: it is loaded once, and an aborted load leaves nothing behind. */

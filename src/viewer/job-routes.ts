@@ -4,7 +4,7 @@ import { streamSSE } from 'hono/streaming';
 import type { ViewerEnv } from './access.ts';
 import { JobSchema, readBody } from './request-bodies.ts';
 import { createWork, type JobServices } from './job-work.ts';
-import type { JobQueue } from './jobs.ts';
+import type { Job, JobQueue } from './jobs.ts';
 
 /** Least time between two events: progress is reported for every row of a trace, more often than a page can show it. */
 const SHORTEST_PAUSE_MS = 50;
@@ -13,20 +13,30 @@ const HEARTBEAT_MS = 15_000;
 /** A comment of the event stream, which clients ignore. */
 const HEARTBEAT = ':\n\n';
 
-export function jobRoutes(queue: JobQueue, services: JobServices): Hono<ViewerEnv> {
+export interface JobQueues {
+  /** Jobs that use the model. */
+  readonly model: JobQueue;
+  /** Questions about studies. */
+  readonly study: JobQueue;
+}
+
+export function jobRoutes({ model, study }: JobQueues, services: JobServices): Hono<ViewerEnv> {
   const routes = new Hono<ViewerEnv>();
+  const find = (id: string): [JobQueue, Job] =>
+    study.has(id) ? [study, study.find(id)] : [model, model.find(id)];
   routes.post('/', async (context) => {
     const request = await readBody(context, JobSchema);
+    const queue = request.kind === 'contrast' ? study : model;
     const job = queue.add(await createWork(request, services));
     return context.json(job.status, 202);
   });
   routes.delete('/:id', async (context) => {
-    const job = queue.find(context.req.param('id'));
+    const [queue, job] = find(context.req.param('id'));
     await queue.cancel(job);
     return context.json(job.status);
   });
   routes.get('/:id/events', (context) => {
-    const job = queue.find(context.req.param('id'));
+    const [, job] = find(context.req.param('id'));
     context.header('x-accel-buffering', 'no'); // nginx would keep the events until they fill its buffer
     return streamSSE(context, async (stream) => {
       using _listening = job.listen();

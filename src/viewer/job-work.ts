@@ -1,4 +1,4 @@
-/** Viewer: the work of each kind of job: trace a prompt, steer features, ablate the source of a link, explain attention. */
+/** Viewer: the work of each kind of job: trace a prompt, steer features, ablate the source of a link, explain attention, contrast groups. */
 import path from 'node:path';
 import { ablateIn } from '../engine/validate/ablate.ts';
 import { attributeIn } from '../engine/attribute/attribute.ts';
@@ -9,6 +9,7 @@ import { isThere } from '../formats/atomic.ts';
 import { isNameOfOtherFile, slugOfPrompt, viewerSlug } from '../graph/slug.ts';
 import type { AblateJob, JobRequest, SteerJob, TraceJob } from './api.ts';
 import { attentionWork } from './attention-work.ts';
+import type { Contrasts } from './contrast-work.ts';
 import { graphFacts } from './graph-facts.ts';
 import type { ChosenModel, HeldModel } from './held-model.ts';
 import { RefusedError } from './http-errors.ts';
@@ -20,10 +21,12 @@ export interface JobServices {
   readonly store: GraphStore;
   readonly cache: GraphCache;
   readonly chosen: ChosenModel;
+  readonly contrasts: Contrasts;
 }
 
 /** The work of a request. Everything that can be checked without the model is checked here, before the job is queued. */
 export async function createWork(request: JobRequest, services: JobServices): Promise<Work> {
+  if (request.kind === 'contrast') return await services.contrasts.work(request);
   const model = requireModel(services.chosen);
   switch (request.kind) {
     case 'trace':
@@ -79,6 +82,13 @@ async function traceWork(
     });
   }
   const { folder } = store;
+  if (folder === null) {
+    throw new UsageError({
+      code: 'no_folder',
+      message: 'nothing but studies is served, and graphs are not written into the folder of a study',
+      hint: 'Start `tracer serve` with a folder of graphs too: tracer serve STUDY GRAPHS.',
+    });
+  }
   if (slug !== undefined && (await isTaken(folder, slug))) {
     throw new RefusedError(409, {
       code: 'slug_taken',

@@ -1,4 +1,4 @@
-/** Viewer: the queue of jobs that use the model, one at a time. A job is stopped when it is cancelled or has no listener for a while. */
+/** Viewer: a queue of jobs, one at a time. A job is stopped when it is cancelled or has no listener for a while. */
 import { randomUUID } from 'node:crypto';
 import type { EngineEvent } from '../engine/request.ts';
 import { NotFoundError } from '../errors.ts';
@@ -128,6 +128,10 @@ export class JobQueue {
     });
     this.running = this.running.then(() => this.run(job));
     return job;
+  }
+
+  has(id: string): boolean {
+    return this.jobs.has(id);
   }
 
   /** Throws `NotFoundError`. */

@@ -75,6 +75,13 @@ export const JobSchema: Schema<JobRequest> = v.variant('kind', [
       strictJsonObject({ about: v.literal('heads') }),
     ]),
   }),
+  strictJsonObject({
+    kind: v.literal('contrast'),
+    study: v.string(),
+    by: v.string(),
+    a: v.string(),
+    b: v.string(),
+  }),
 ]);
 
 export const PinnedSchema = strictJsonObject({ pinnedIds: v.array(NodeId) });

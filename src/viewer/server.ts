@@ -10,6 +10,7 @@ import type { ViewerEnv } from './access.ts';
 import { viewerApp } from './app.ts';
 import { attentionRoutes } from './attention-routes.ts';
 import { parseBasePath, ROOT } from './base-path.ts';
+import { Contrasts } from './contrast-work.ts';
 import { FeatureLookup } from './feature-lookup.ts';
 import { graphRoutes } from './graph-routes.ts';
 import { HeldModel, type ChosenModel } from './held-model.ts';
@@ -19,6 +20,9 @@ import { JobQueue } from './jobs.ts';
 import { GraphCache } from './graph-cache.ts';
 import { readPageFiles } from './page-files.ts';
 import { GraphStore } from './graph-store.ts';
+import { servedFolders } from './served-folders.ts';
+import { Studies } from './studies.ts';
+import { studyRoutes } from './study-routes.ts';
 import { makeToken } from './token.ts';
 import { trainingRoutes } from './training-routes.ts';
 import { Trainings } from './trainings.ts';
@@ -73,9 +77,10 @@ export interface Viewer extends AsyncDisposable {
   readonly basePath: string;
   /** Needed for writing and jobs, and for reading if `host` is given; null if no request needs it. */
   readonly token: string | null;
-  /** Folder that traced graphs are written to. */
-  readonly folder: string;
+  /** Folder that traced graphs are written to; null where nothing but studies is served. */
+  readonly folder: string | null;
   readonly n_graphs: number;
+  readonly n_studies: number;
   readonly model: { readonly model: string; readonly transcoders: string } | null;
   /** Why there is no model. */
   readonly why: string | null;
@@ -102,30 +107,31 @@ export async function openViewer(options: ServeOptions): Promise<Viewer> {
   }
   const store = await GraphStore.open(options.paths);
   const graphs = await store.list();
-  const trainings = await Trainings.open(options.paths);
+  const folders = await servedFolders(options.paths);
+  const studies = new Studies(folders);
+  const known = await studies.list();
   const chosen: ChosenModel =
     options.whyNoModel !== undefined
       ? { model: null, why: options.whyNoModel }
       : await HeldModel.choose({
           common,
           isRequired: options.isModelRequired ?? false,
-          scans: graphs.map(({ scan }) => scan),
+          scans: [...graphs, ...known].map(({ scan }) => scan),
         });
   const page = await readPageFiles(options.pageFolder);
   const { cacheDir, offline, onProgress } = common;
-  const services = {
-    store,
-    cache: new GraphCache(),
-    chosen,
-    features: new FeatureLookup({ folder: pages, cacheDir, offline, onProgress }, chosen.model),
-  };
-  const queue = new JobQueue(limits);
+  const features = new FeatureLookup({ folder: pages, cacheDir, offline, onProgress }, chosen.model);
+  const contrasts = new Contrasts(studies, features);
+  const services = { store, cache: new GraphCache(), chosen, features, contrasts };
+  // A contrast does not use the model, so it does not wait for it.
+  const queues = { model: new JobQueue(limits), study: new JobQueue(limits) };
   const token = options.token === false ? null : makeToken();
   const app = viewerApp({ isOwnName, token, isReadingOpen: host === undefined, basePath }, page);
   app.route('/api', graphRoutes(services));
   app.route('/api', attentionRoutes(store));
-  app.route('/api/jobs', jobRoutes(queue, services));
-  app.route('/api/trainings', trainingRoutes(trainings));
+  app.route('/api/jobs', jobRoutes(queues, services));
+  app.route('/api/trainings', trainingRoutes(new Trainings(folders)));
+  app.route('/api/studies', studyRoutes(studies, store));
   const server = serverOf(app, limits);
   const port = await listen(server, options.port, host ?? LOOPBACK);
   // A connection that cannot be accepted, as when there are too many open files, must not end the process.
@@ -141,13 +147,14 @@ export async function openViewer(options: ServeOptions): Promise<Viewer> {
     token,
     folder: store.folder,
     n_graphs: graphs.length,
+    n_studies: known.length,
     model: chosen.model?.identity.names ?? null,
     why: chosen.why,
     hasPage: page.has('/'),
     async [Symbol.asyncDispose]() {
       const closed = new Promise((resolve) => server.close(resolve));
       server.closeAllConnections();
-      await queue.close();
+      await Promise.all([queues.model.close(), queues.study.close()]);
       chosen.model?.close();
       await closed;
     },

@@ -3,12 +3,13 @@
  * by its name in the list; no path is built from the text of a request.
  */
 import { createReadStream } from 'node:fs';
-import { open, readdir, realpath, stat } from 'node:fs/promises';
+import { open, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { BadFileError, NotFoundError } from '../errors.ts';
 import { LOG_FILE, type TrainEvent } from '../trainer/log.ts';
 import type { TrainingEntry, TrainingEvents } from './api.ts';
+import { subfolders, unusedName } from './served-folders.ts';
 
 /** Steps that are sent at most twice over: of more, every second one is left out until they fit. */
 const MOST_STEPS = 1000;
@@ -23,15 +24,9 @@ interface FoundTraining extends TrainingEntry {
 export class Trainings {
   readonly #folders: readonly string[];
 
-  private constructor(folders: readonly string[]) {
+  /** @param folders that are served, as real paths */
+  constructor(folders: readonly string[]) {
     this.#folders = folders;
-  }
-
-  /** @param paths that are served; those that are folders are looked through */
-  static async open(paths: readonly string[]): Promise<Trainings> {
-    const folders: string[] = [];
-    for (const given of paths) if ((await stat(given)).isDirectory()) folders.push(await realpath(given));
-    return new Trainings(folders);
   }
 
   /** Those that are there now, the newest first. */
@@ -66,23 +61,16 @@ export class Trainings {
   async #find(): Promise<FoundTraining[]> {
     const found = new Map<string, FoundTraining>();
     for (const root of this.#folders) {
-      const below = (await readdir(root, { withFileTypes: true })).filter((entry) => entry.isDirectory());
-      for (const folder of [root, ...below.map(({ name }) => path.join(root, name)).sort()]) {
+      for (const folder of [root, ...(await subfolders(root))]) {
         const file = path.join(folder, LOG_FILE);
         const stats = await stat(file).catch(() => undefined);
         if (!stats?.isFile()) continue;
-        const name = unused(path.basename(folder), found);
+        const name = unusedName(path.basename(folder), found);
         found.set(name, { name, file, updated_ms: stats.mtimeMs, has_ended: await hasEnded(file) });
       }
     }
     return [...found.values()];
   }
-}
-
-function unused(name: string, taken: ReadonlyMap<string, unknown>): string {
-  let free = name;
-  for (let n = 2; taken.has(free); n++) free = `${name}-${n}`;
-  return free;
 }
 
 /** Whether a line ends at that byte. */

@@ -265,6 +265,7 @@ describe('tracer attention refuses', () => {
     ['a query outside the prompt', [...head, '--query', '9'], 'position_out_of_range'],
     ['a key outside the prompt', [...head, '--key', '-10'], 'position_out_of_range'],
     ['a key behind the query', [...head, '--query', '3', '--key', '4'], 'key_not_visible'],
+    ['a head that is given twice', [...head, '--head', '1.0'], 'repeated_option'],
     ['a contrast of one visible key', [...head, '--query', '0', '--against', 'mean'], 'no_contrast'],
     ['a contrast with the key itself', [...head, '--key', '7', '--against', '7'], 'no_contrast'],
     [

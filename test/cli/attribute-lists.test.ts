@@ -25,12 +25,15 @@ interface Listed {
   readonly prompts: readonly {
     readonly slug: string | null;
     readonly error?: { readonly code: string; readonly message: string };
+    readonly graph?: { readonly pruned: { readonly n_nodes: number } };
   }[];
 }
 
 interface Entry {
   readonly slug: string;
   readonly line: number;
+  readonly n_nodes: number;
+  readonly scan: string;
   readonly metadata: Readonly<Record<string, unknown>>;
   readonly files: readonly { readonly path: string }[];
 }
@@ -95,6 +98,9 @@ describe('a list of prompts', () => {
       { slug: 'one', line: 2, metadata: { group: 'first' }, files: ['one.safetensors'] },
       { slug: 'two', line: 3, metadata: { group: 'second' }, files: ['two.safetensors'] },
     ]);
+    const viewed = await trace(listOf('list.csv', csv), '--graph-dir', path.join(folder, 'csv-viewed'));
+    const pruned = viewed.data.prompts[0]!.graph!.pruned;
+    expect([entries[0]!.n_nodes, entries[0]!.scan]).toEqual([pruned.n_nodes, expect.any(String)]);
     // Another group is no other graph.
     const table = 'slug\tprompt\tgroup\none\t"Hello, ""you"""\tfourth\n';
     const moved = listOf('moved.tsv', table);

@@ -229,12 +229,12 @@ describe('tracer attribute --serve', () => {
     };
     expect(command).toBe('attribute');
     expect(data.n_nodes).toBeGreaterThan(0);
-    expect(path.dirname(data.serve.folder)).toBe(tmpdir());
+    expect(path.dirname(data.serve.folder!)).toBe(tmpdir());
     const { graphs } = await json<GraphList>(below(data.serve.address, 'api/graphs'));
     expect(graphs.map(({ slug, kind }) => [slug, kind])).toEqual([['graph', 'graph']]);
     child.kill('SIGTERM');
     expect((await finished).exitCode).toBe(143);
-    expect(existsSync(data.serve.folder)).toBe(false);
+    expect(existsSync(data.serve.folder!)).toBe(false);
   });
 
   it('serves what it wrote, and leaves it', async () => {

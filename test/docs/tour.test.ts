@@ -1,26 +1,32 @@
 /** Pages followed from beginning to end: files that they show are written, commands are run, outputs are compared. */
 import { afterAll, describe, expect, it } from '@jest/globals';
+import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { tracer } from '../cli/start.ts';
+import { finish, tracer } from '../cli/start.ts';
 
 const PAGES = [
   { page: 'tour.md', least: 9, nFiles: 1 },
   { page: 'evaluate.md', least: 1, nFiles: 1 },
   { page: 'attention.md', least: 7, nFiles: 0 },
+  { page: 'study.md', least: 10, nFiles: 1 },
 ];
 
 interface Command {
   readonly line: string;
+  readonly program: string;
+  readonly args: string[];
+  /** Where its output goes, with `> FILE`. */
+  readonly into: string | undefined;
   readonly output: string[];
   readonly exitCode: number;
 }
 
-/** Files shown as "`name`:" and a block; commands of blocks marked `shell-session`, each followed by its output. */
+/** Files shown as "`name`:" and a block; commands (`$ tracer …`, `$ node …`) of blocks marked `shell-session`, each followed by its output. */
 function contentOf(page: string): { files: { name: string; text: string }[]; commands: Command[] } {
   const content = readFileSync(path.join(import.meta.dirname, '../../docs', page), 'utf8');
-  const files = [...content.matchAll(/`([\w-]+\.(?:jsonl?|txt))`:\n\n```\w+\n([\s\S]*?)```/g)].map(
+  const files = [...content.matchAll(/`([\w-]+\.(?:jsonl?|txt|mjs))`:\n\n```\w+\n([\s\S]*?)```/g)].map(
     (match) => ({
       name: match[1]!,
       text: match[2]!,
@@ -28,13 +34,15 @@ function contentOf(page: string): { files: { name: string; text: string }[]; com
   );
   const commands = [...content.matchAll(/```shell-session\n([\s\S]*?)```/g)].flatMap(([, block]) =>
     block!
-      .split(/^(?=\$ tracer )/m)
-      .filter((part) => part.startsWith('$ tracer '))
+      .split(/^(?=\$ (?:tracer|node) )/m)
+      .filter((part) => part.startsWith('$ '))
       .map((part): Command => {
         const [first, ...rest] = part.trimEnd().split('\n');
         const asked = rest.indexOf('$ echo $?');
+        const [, line, into] = /^\$ (.*?)(?: > ([\w.-]+))?$/.exec(first!)!;
+        const [program, ...args] = words(line!);
         return {
-          line: first!.slice('$ tracer '.length),
+          ...{ line: line!, program: program!, args, into },
           output: (asked < 0 ? rest : rest.slice(0, asked)).filter((text) => text.trim() !== ''),
           exitCode: asked < 0 ? 0 : Number(rest[asked + 1]),
         };
@@ -72,8 +80,12 @@ describe.each(PAGES)('docs/$page', ({ page, least, nFiles }) => {
     for (const { name, text } of files) writeFileSync(path.join(folder, name), text);
   });
 
-  it.each(commands)('$line', async ({ line, output, exitCode }) => {
-    const result = await tracer(words(line), { cwd: folder });
+  it.each(commands)('$line', async ({ program, args, into, output, exitCode }) => {
+    const result =
+      program === 'node'
+        ? await finish(spawn(process.execPath, args, { cwd: folder }))
+        : await tracer(args, { cwd: folder });
+    if (into !== undefined) writeFileSync(path.join(folder, into), result.stdout);
     expect({ exitCode: result.exitCode, stderr: exitCode === result.exitCode ? '' : result.stderr }).toEqual({
       exitCode,
       stderr: '',

@@ -106,10 +106,11 @@ const SUBJECTS = ALL_SUBJECTS.filter(([fixture, set]) => IS_FULL || FEW.includes
 describe.each(SUBJECTS)('measures of %s %s', (fixture, set, devices) => {
   it.each(devices)('are those of their definitions on %s', async (device) => {
     using session = await openSession(request(set, { device }, fixture));
+    const { tokenizer } = session;
     expect(session.prompts.rule.n_ignored).toBe(1);
     const found = await evaluateIn(session, request(set, {}, fixture));
     const windows = DOCUMENTS.flatMap((text) =>
-      windowsOf(session.tokenizer.encode(text), session.tokenizer.bosId, CONTEXT),
+      windowsOf({ text }, { tokenizer, bosId: tokenizer.bosId, context: CONTEXT }),
     );
     const expected = await plainMeasures(session, windows);
     const n_tokens = windows.reduce((sum, window) => sum + window.length - 1, 0);
@@ -138,6 +139,17 @@ describe('evaluate', () => {
     const whole = await evaluate(request(set));
     const parts = [corpus('a.jsonl', DOCUMENTS.slice(0, 2)), corpus('b.txt', DOCUMENTS.slice(2))];
     expect(numbersOf(await evaluate(request(set, { corpus: parts })))).toEqual(numbersOf(whole));
+  });
+
+  it('takes documents of token ids as they are', async () => {
+    const whole = await evaluate(request(set, { context: 256 }));
+    using session = await openSession(request(set));
+    const { tokenizer } = session;
+    const ids = join(folder, 'ids.jsonl');
+    const lines = DOCUMENTS.map((text) => ({ tokens: [tokenizer.bosId, ...tokenizer.encode(text)] }));
+    writeFileSync(ids, lines.map((line) => `${JSON.stringify(line)}\n`).join(''));
+    const found = await evaluate(request(set, { corpus: [ids], context: 256 }));
+    expect(numbersOf(found)).toEqual(numbersOf(whole));
   });
 
   it('measures exactly as many tokens as it is asked for, and says when there are fewer', async () => {

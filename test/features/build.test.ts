@@ -6,6 +6,7 @@ import { buildFeatures } from '../../src/engine/features/build.ts';
 import type { FeaturesBuildRequest } from '../../src/engine/features/types.ts';
 import { inspect } from '../../src/engine/inspect/inspect.ts';
 import { BadFileError, ExhaustedError, UsageError } from '../../src/errors.ts';
+import { openSession } from '../../src/engine/session.ts';
 import { openFolderPages } from '../../src/features/folder-pages.ts';
 import { goldenSession } from '../engine/golden-session.ts';
 import { copyFixture } from '../support/damage.ts';
@@ -101,6 +102,18 @@ describe('a build', () => {
     ]);
     await buildFeatures(request(set, 'parts', { corpus: jsonl, layers: { from: 0, to: 2 } }));
     expect(contents('parts')).toEqual(contents('whole'));
+  });
+
+  it('takes documents of token ids as they are', async () => {
+    using session = await openSession(request(set, 'whole'));
+    const { tokenizer } = session;
+    const lines = DOCUMENTS.map((text) => [tokenizer.bosId, ...tokenizer.encode(text)]);
+    const ids = join(folder, 'ids.jsonl');
+    writeFileSync(ids, lines.map((tokens) => `${JSON.stringify({ tokens })}\n`).join(''));
+    const whole = { context: 1 + Math.max(...lines.map(({ length }) => length)) };
+    await buildFeatures(request(set, 'of-text', whole));
+    await buildFeatures(request(set, 'of-ids', { ...whole, corpus: ids }));
+    expect(contents('of-ids')).toEqual(contents('of-text'));
   });
 
   it('that is stopped anywhere and resumed writes the same files, and reads nothing twice', async () => {

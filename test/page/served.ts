@@ -28,14 +28,16 @@ export interface Served extends AsyncDisposable {
   readonly complaints: string[];
 }
 
-/** Files: paths to copy, or name and content. */
-export type GraphSource = string | { readonly name: string; readonly content: string };
+/** Files: paths to copy, or name and content, or what writes them into the folder. */
+export type GraphSource =
+  string | { readonly name: string; readonly content: string } | ((folder: string) => void | Promise<void>);
 
 export async function serve(sources: readonly GraphSource[], flags: readonly string[] = []): Promise<Served> {
   const browser = await launch();
   const scratch = scratchFolder();
   for (const source of sources) {
-    if (typeof source === 'string') copyFileSync(source, join(scratch.path, basename(source)));
+    if (typeof source === 'function') await source(scratch.path);
+    else if (typeof source === 'string') copyFileSync(source, join(scratch.path, basename(source)));
     else writeFileSync(join(scratch.path, source.name), source.content);
   }
   const labels = scratchFolder();

@@ -6,14 +6,19 @@ import { circuit } from '../../src/engine/study/circuit.ts';
 import { collect } from '../../src/engine/study/collect.ts';
 import { attentionSummary } from '../../src/engine/attention/heads.ts';
 import { topOfFile } from '../../src/engine/graph/graph.ts';
+import { readConsensus, usedTest } from '../../src/engine/study/consensus.ts';
+import { validateCircuit } from '../../src/engine/validate/circuit.ts';
+import { unusedGraphs } from '../../src/engine/validate/held-out.ts';
+import { predictAblation } from '../../src/engine/validate/prediction.ts';
 import { validate } from '../../src/engine/validate/validate.ts';
-import { readGraph } from '../../src/graph/files.ts';
+import { readGraph, writeGraph } from '../../src/graph/files.ts';
 import { edgeWeight, featureOf, type Graph } from '../../src/graph/graph.ts';
 import { NodeLayout } from '../../src/graph/node-layout.ts';
 import { nodeId } from '../../src/graph/nodes.ts';
 import { subgraphScores } from '../../src/graph/scores.ts';
 import { Random } from '../../src/random.ts';
-import { readKeyed } from '../../src/study/aligned.ts';
+import { predictedChange } from '../../src/study/ablation.ts';
+import { featureKey, readKeyed } from '../../src/study/aligned.ts';
 import { bootstrap } from '../../src/study/bootstrap.ts';
 import { carriedShare } from '../../src/study/holdout.ts';
 import { openStudy } from '../../src/study/open.ts';
@@ -133,6 +138,50 @@ describe('circuit', () => {
     expect(await failure(circuit({ study, holdout: 1 }))).toEqual([2, 'too_few_graphs']);
   });
 
+  it('asks for the group where only its column is given', async () => {
+    await expect(circuit({ study, by: 'group' })).rejects.toMatchObject({
+      exitCode: 2,
+      code: 'group_missing',
+      hint: expect.stringContaining('main, other') as unknown,
+    });
+    expect(await failure(circuit({ study, by: 'gruop' }))).toEqual([2, 'unknown_column']);
+  });
+
+  it('says which graphs it was found in, and the others are those that were held out', async () => {
+    await circuit({ study, group: 'main', holdout: 0.4, seed: 5, output: file });
+    const consensus = readConsensus(file, await readGraph(file));
+    const main = prompts().filter(({ metadata }) => metadata!['group'] === 'main');
+    expect(consensus).toMatchObject({ align: 'end', by: 'group', group: 'main', where: null });
+    expect(consensus.features.map(({ layer, place, feature }) => [layer, place, feature])).toEqual(SHARED);
+    const isUsed = usedTest(consensus);
+    const used = main.filter(({ slug }) => isUsed({ slug, prompt: '' }));
+    expect([used.length, main.length]).toEqual([18, 30]);
+    // The same text under another name was used as well.
+    for (const { slug, tokens } of main) {
+      const prompt = tokens.slice(1).join('');
+      expect(isUsed({ slug: 'other', prompt })).toBe(isUsed({ slug, prompt: '' }));
+    }
+    using opened = await openStudy(study);
+    const left = await unusedGraphs(opened, await readGraph(file), consensus, undefined);
+    expect(left.map(({ slug }) => slug)).toEqual(
+      main.filter((one) => !used.includes(one)).map(({ slug }) => slug),
+    );
+  });
+
+  it('of all graphs of a group leaves none to be tried on', async () => {
+    await circuit({ study, group: 'main', output: file });
+    expect(await failure(validateCircuit({ file, study }))).toEqual([2, 'too_few_prompts']);
+    expect(await failure(validateCircuit({ file }))).toEqual([2, 'missing_prompts']);
+    expect(await failure(validateCircuit({ file: study, study }))).toEqual([2, 'study_for_graph']);
+    expect(await failure(validate({ file: study }))).toEqual([2, 'study_for_graph']);
+    const one = path.join(folder, 'graphs', 'p0.safetensors');
+    expect(await failure(validateCircuit({ file: one, study }))).toEqual([2, 'no_circuit']);
+    const graph = await readGraph(file);
+    const options = { ...graph.provenance.options, consensus: { share: 0.5 } };
+    await writeGraph(file, { ...graph, provenance: { ...graph.provenance, options } });
+    expect(await failure(validateCircuit({ file, study }))).toEqual([4, 'circuit_without_graphs']);
+  });
+
   it('keeps a token or an answer that is the same in all graphs, and is the graph itself of two equal ones', async () => {
     const one = prompts()[0]!;
     const twice = [one, { ...one, slug: 'again', line: 2 }];
@@ -250,6 +299,28 @@ describe('several answers of one graph', () => {
     for (let source = 0; source < single.layout.logits.start; source++) {
       const own = edgeWeight(single, single.layout.logits.start, source);
       expect(edgeWeight(found, found.layout.logits.start, source)).toBeCloseTo((2 * own + 2 * own) / 3, 5);
+    }
+  });
+});
+
+describe('the change that a graph predicts', () => {
+  it('is that of a single feature where one is switched off', async () => {
+    using opened = await openStudy(study);
+    const keyed = await readKeyed(opened, [0, 5], 'end');
+    for (const [i, number] of [0, 5].entries()) {
+      const prompt = prompts()[number]!;
+      const graph = madeGraph(prompt, prompt.line);
+      for (let node = 0; node < graph.layout.n_features; node++) {
+        const { layer, position, feature } = featureOf(graph, node);
+        const key = featureKey({ layer, place: position - graph.layout.n_pos, feature });
+        const { total } = predictAblation(graph, node, graph.layout.logits.start);
+        expect(predictedChange(keyed[i]!, (one) => one === key)).toBeCloseTo(total, 4);
+      }
+      // Without any feature all that they write to the answer is gone.
+      const row = graph.edges.subarray(graph.layout.n_features * graph.layout.n_nodes);
+      const written = row.subarray(0, graph.layout.n_features).reduce((sum, weight) => sum + weight, 0);
+      expect(predictedChange(keyed[i]!, () => true)).toBeCloseTo(-written, 4);
+      expect(predictedChange(keyed[i]!, () => false)).toBe(0);
     }
   });
 });

@@ -116,6 +116,8 @@ export async function madeFolder(
       ...{ slug, line, metadata, prompt: prompt.tokens.slice(1).join('') },
       origin: originDigest({ tokens: prompt.tokens, features: prompt.features }),
       n_tokens: prompt.tokens.length,
+      n_nodes: pruneGraph(whole).nodeMask.reduce((sum, kept) => sum + kept, 0),
+      scan: whole.provenance.scan,
       scores: graphScores(whole),
       files: [{ path: file, bytes: statSync(file).size }],
     });

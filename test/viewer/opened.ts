@@ -141,7 +141,10 @@ export async function startJob(opened: OpenedViewer, job: JobRequest): Promise<J
   return answer<JobStatus>(await opened.send('POST', '/api/jobs', job));
 }
 
-export function listenTo({ viewer }: OpenedViewer, { id }: JobStatus): Listening {
+export function listenTo(
+  { viewer }: { readonly viewer: Pick<Viewer, 'port'> },
+  { id }: JobStatus,
+): Listening {
   const told: JobStatus[] = [];
   const waiting = new Set<() => void>();
   const asked = request({

@@ -1,7 +1,16 @@
 /** Page, state: the job of this page. A page has one job at a time. */
 import { signal } from '@preact/signals';
 import type { JobRequest, JobStatus } from '../../../src/viewer/api.ts';
-import { cancelJob, followJob, hasEnded, postJob, RequestFailed, TOKEN_NEEDED } from '../server.ts';
+import {
+  cancelJob,
+  failureOf,
+  followJob,
+  hasEnded,
+  lostConnection,
+  postJob,
+  RequestFailed,
+  TOKEN_NEEDED,
+} from '../server.ts';
 import { announce } from './ui.ts';
 
 export interface PageJob {
@@ -81,7 +90,7 @@ function follow(request: JobRequest, status: JobStatus, take: (status: JobStatus
   sessionStorage.setItem(sessionKey(), JSON.stringify({ request, status }));
   stopFollowing = followJob(status.id, take, () => {
     sessionStorage.removeItem(sessionKey());
-    if (job.value?.request === request) job.value = { request, status: null, error: lost() };
+    if (job.value?.request === request) job.value = { request, status: null, error: lostConnection() };
   });
 }
 
@@ -110,19 +119,6 @@ export async function stopJob(): Promise<void> {
   }
 }
 
-function failureOf({ state, error }: JobStatus): Error | null {
-  if (state !== 'failed') return null;
-  return new RequestFailed(error?.code ?? 'failed', error?.message ?? 'The job failed.', {
-    hint: error?.hint,
-  });
-}
-
 function endWords({ state, error }: JobStatus): string {
   return state === 'failed' ? `Failed: ${error?.message ?? ''}` : state === 'done' ? 'Done.' : 'Cancelled.';
-}
-
-function lost(): Error {
-  return new RequestFailed('lost', 'The connection to the server was lost.', {
-    hint: 'Is `tracer serve` still running?',
-  });
 }

@@ -3,8 +3,21 @@ import { effect, signal } from '@preact/signals';
 import type { Annotations } from '../../../src/viewer/api.ts';
 import { exported, RequestFailed, saveAnnotations } from '../server.ts';
 import { readAddress, writeAddress, type AddressState } from './address.ts';
-import { annotations, editCount, unsaved } from './annotations.ts';
-import { clickedId, closeGraph, fetchMore, opened, openGraph, thresholds } from './opened.ts';
+import { annotations, editCount, pinnedSet, togglePin, unsaved } from './annotations.ts';
+import {
+  clickedId,
+  closeGraph,
+  fetchMore,
+  loading,
+  opened,
+  openGraph,
+  picture,
+  thresholds,
+} from './opened.ts';
+import { writeStudyView } from './study-address.ts';
+import { leaveStudy } from './study.ts';
+import { leaveTraining, writeTrainingName } from './trainings.ts';
+import { announce } from './ui.ts';
 
 export type Saving = { readonly state: 'saved' | 'waiting' | 'saving' } | FailedSaving;
 
@@ -57,12 +70,27 @@ export async function startSync(): Promise<void> {
   });
 }
 
-/** Opens another graph; the browser's Back returns to the present one. */
-export async function visit(slug: string): Promise<void> {
+/** Opens another graph; the browser's Back returns to the present view. */
+export async function visit(slug: string, given: Partial<AddressState> = {}): Promise<void> {
   flush(false);
   writeNow('replace');
-  await openGraph(slug);
-  if (opened.value?.slug === slug) writeNow('push');
+  await openGraph(slug, given);
+  if (opened.value?.slug !== slug || loading.value.state === 'failed') return;
+  leaveStudy();
+  leaveTraining();
+  writeNow('push');
+}
+
+/** Opens a graph with its last node of these clicked. Those that the thresholds leave out are pinned, so that they are drawn. */
+export async function visitNodes(slug: string, ids: readonly string[]): Promise<void> {
+  await visit(slug, { clickedId: ids.at(-1) ?? '' });
+  const missing = (): string[] => ids.filter((id) => !picture.value?.indexById.has(id));
+  if (opened.value?.slug !== slug) return;
+  if (opened.value.kind === 'graph' && missing().length > 0) {
+    for (const id of missing()) if (!pinnedSet.value.has(id)) togglePin(id);
+    await drawPinned();
+  }
+  for (const id of missing()) announce(`${slug} does not show the node ${id}.`);
 }
 
 /** A link that opens the present view. */
@@ -201,7 +229,8 @@ function writeNow(how: 'replace' | 'push'): void {
   clearTimeout(addressTimer);
   const state = addressState();
   if (state.slug === null) return;
-  const after = writeAddress(state, query());
+  const before = exported === null ? writeTrainingName(null, writeStudyView(null, query())) : query();
+  const after = writeAddress(state, how === 'push' ? before : query());
   if (after === query()) return;
   addressWritten = performance.now();
   const address = exported === null ? `?${after}` : `#${after}`;

@@ -43,6 +43,19 @@ export function closeTraining(): void {
   setAddress(null);
 }
 
+/** Without touching the address: another view is about to write its own. */
+export function leaveTraining(): void {
+  if (openedTraining.value !== null) stop();
+}
+
+/** The query of a training; without one, the other parameters alone. */
+export function writeTrainingName(name: string | null, before: string): string {
+  const params = new URLSearchParams(before);
+  if (name === null) params.delete(PARAMETER);
+  else params.set(PARAMETER, name);
+  return params.toString();
+}
+
 /** After an error. */
 export function retryTraining(): void {
   const name = openedTraining.value?.name;
@@ -88,9 +101,6 @@ function follow(name: string): void {
 }
 
 function setAddress(name: string | null): void {
-  const params = new URLSearchParams(location.search);
-  if (name === null) params.delete(PARAMETER);
-  else params.set(PARAMETER, name);
-  const query = params.toString();
+  const query = writeTrainingName(name, location.search.slice(1));
   history.pushState(null, '', query === '' ? location.pathname : `?${query}`);
 }

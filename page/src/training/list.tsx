@@ -7,10 +7,10 @@ export function TrainingList() {
   return (
     <ul class="rows" aria-label="Trainings" onKeyDown={onListKey}>
       {trainings.value.map(({ name, updated_ms, has_ended }) => (
-        <li class="row graph-row" key={name}>
+        <li class="row short-row" key={name}>
           <button type="button" class={ROW_BUTTON} onClick={() => openTraining(name)}>
-            <span class="graph-row-slug">{name}</span>
-            <span class="graph-row-facts">
+            <span class="short-row-name">{name}</span>
+            <span class="short-row-facts">
               {has_ended ? 'ended' : 'not ended'} · {time(updated_ms)}
             </span>
           </button>

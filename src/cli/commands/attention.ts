@@ -6,9 +6,10 @@ import { ATTRIBUTE_DEFAULTS } from '../../engine/attribute/types.ts';
 import { UsageError } from '../../errors.ts';
 import type { Settings } from '../../settings/resolve.ts';
 import type { ChatFlags } from '../chat.ts';
-import { perform, typed, type Answer, type CommandContext } from '../perform.ts';
+import { perform, type Answer, type CommandContext } from '../perform.ts';
 import { readPrompt, withPromptFlags } from '../prompt.ts';
 import type { Shell } from '../shell.ts';
+import { typed } from '../typed.ts';
 import { readTargets, withTargetFlags, type TargetFlags } from '../targets.ts';
 import { contrast, headName, probability, signedNumber, wholeNumber } from '../values.ts';
 

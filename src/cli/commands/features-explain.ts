@@ -2,8 +2,9 @@
 import type { Command } from 'commander';
 import { EXPLAIN_DEFAULTS } from '../../engine/features/explain-types.ts';
 import { UsageError } from '../../errors.ts';
-import { perform, typed } from '../perform.ts';
+import { perform } from '../perform.ts';
 import type { Shell } from '../shell.ts';
+import { typed } from '../typed.ts';
 import { layerRange, wholeNumber } from '../values.ts';
 
 interface ExplainOptions {

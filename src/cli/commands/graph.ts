@@ -6,6 +6,7 @@ import type { ThemeName } from '../../picture/theme.ts';
 import { perform } from '../perform.ts';
 import type { Shell } from '../shell.ts';
 import { collect, probability, wholeNumber } from '../values.ts';
+import { addImport } from './graph-import.ts';
 import { addQuestions } from './graph-questions.ts';
 import { addStudy } from './graph-study.ts';
 import { addValidate } from './graph-validate.ts';
@@ -47,6 +48,7 @@ export function addGraph(program: Command, shell: Shell): void {
   addDiff(graph, shell);
   addMerge(graph, shell);
   addExport(graph, shell);
+  addImport(graph, shell);
   addValidate(graph, shell);
   addStudy(graph, shell);
   addQuestions(graph, shell);

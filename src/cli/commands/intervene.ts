@@ -31,6 +31,7 @@ interface InterveneOptions extends InterventionFlags, HeadFlags, ChatFlags {
   readonly sweep?: Sweep;
   readonly csv?: string;
   readonly batch?: string;
+  readonly prompts?: string;
 }
 
 const HELP = `
@@ -39,6 +40,7 @@ Examples:
   $ tracer intervene "Hello, world!" --sweep 1:2:30=-4..4/9
   $ tracer intervene "The capital of the state containing Dallas is" --remove-head 2.1:8:7
   $ tracer intervene --batch circuits.jsonl
+  $ tracer intervene --prompts list.jsonl --ablate 1:-2:392 --output study/ablated.parquet
 ${INTERVENTION_HELP}
 LAYER.HEAD names a head; QUERY and KEY are positions, negative from the end, or * for all. Its pattern is changed after the softmax.
 A line of --batch: {"prompt":"…","interventions":["2:8:15=*-2"],"expect":" Austin","expect_not":"…","expect_prob":0.2};
@@ -54,6 +56,10 @@ export function addIntervene(program: Command, shell: Shell): void {
       parseSweep('--sweep', text),
     )
     .option('--csv <file>', 'write the table of --sweep as CSV')
+    .option(
+      '--prompts <file>',
+      'the same change in many prompts: JSON Lines {"slug":…,"prompt":…}, CSV, TSV or Parquet',
+    )
     .option('--batch <file>', 'many prompts with what is expected of each, one JSON object a line')
     .option(
       '--top <k>',
@@ -73,7 +79,10 @@ export function addIntervene(program: Command, shell: Shell): void {
       collect,
     )
     .option('--expect-prob <p>', 'fail unless its probability is at least this', probability('--expect-prob'))
-    .option('--output <file>', 'write logits and activations to a safetensors file')
+    .option(
+      '--output <file>',
+      'write logits and activations to a safetensors file; with --prompts a table, .parquet or .jsonl',
+    )
     .option('--pre-activations', 'write the numbers before the activation function instead')
     .addHelpText('after', HELP);
   command.action((argument: string | undefined, options: InterveneOptions) =>
@@ -81,6 +90,9 @@ export function addIntervene(program: Command, shell: Shell): void {
       checkTogether(argument, options);
       const choice = { ...(await readInterventionFlags(options)), ...headChoice(options) };
       if (options.batch !== undefined) return await runBatch(options.batch, options, common);
+      if (options.prompts !== undefined) {
+        return await runList({ ...common, ...choice, prompts: options.prompts }, options);
+      }
       const input = await readPrompt({ argument, ...options }, shell.host.stdin, shell.signal);
       return options.sweep
         ? await runSweep({ ...common, ...choice, input, sweep: options.sweep }, options)
@@ -132,6 +144,23 @@ async function runBatch(file: string, options: InterveneOptions, common: CommonO
   };
 }
 
+async function runList(
+  asked: CommonOptions & InterventionChoice & { prompts: string },
+  options: InterveneOptions,
+): Promise<Answer> {
+  const [{ intervenePrompts }, { intervenedView }] = await Promise.all([
+    import('../../engine/intervene/prompts.ts'),
+    import('../../report/intervened-view.ts'),
+  ]);
+  const { top, output } = options;
+  const result = await intervenePrompts({ ...asked, chat: chatChoice(options), top, output });
+  return {
+    data: result,
+    view: (screen) => intervenedView(result, screen),
+    exitCode: result.prompts.find((one) => !one.ok)?.exit_code ?? EXIT.done,
+  };
+}
+
 /** Each mode has its own flags; flags that the mode would ignore are refused. */
 function checkTogether(argument: string | undefined, options: InterveneOptions): void {
   const given = (names: Readonly<Record<string, unknown>>): string[] =>
@@ -159,7 +188,11 @@ function checkTogether(argument: string | undefined, options: InterveneOptions):
     '--expect-prob': options.expectProb,
   });
   const sweep = given({ '--sweep': options.sweep, '--csv': options.csv });
-  if (options.batch !== undefined) refuseWith('--batch', [...prompts, ...changes, ...single, ...sweep]);
+  const list = given({ '--prompts': options.prompts });
+  const ofOne = single.filter((flag) => flag !== '--output');
+  if (options.batch !== undefined)
+    refuseWith('--batch', [...prompts, ...list, ...changes, ...single, ...sweep]);
+  else if (options.prompts !== undefined) refuseWith('--prompts', [...prompts, ...ofOne, ...sweep]);
   else if (options.sweep !== undefined) refuseWith('--sweep', single);
   else if (options.csv !== undefined) {
     throw new UsageError({

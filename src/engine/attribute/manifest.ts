@@ -7,15 +7,20 @@ import { createHash } from 'node:crypto';
 import { open, readdir, readFile, stat, truncate, type FileHandle } from 'node:fs/promises';
 import path from 'node:path';
 import * as v from 'valibot';
-import { jsonObject, jsonRecord } from '../../formats/json-object.ts';
+import { anyJsonObject, jsonObject } from '../../formats/json-object.ts';
 import { parseJson } from '../../formats/json.ts';
 import { openingError, writingError } from '../../formats/system-errors.ts';
-import type { JsonValue } from '../../graph/graph.ts';
 import type { GraphScores } from '../../graph/scores.ts';
 import { shownShard, type Shard } from '../shard.ts';
 import type { PromptMetadata } from './prompt-list.ts';
 
 const MANIFEST = /^manifest(?:-\d+-of-\d+)?\.jsonl$/;
+
+/** Whether a file of that name is the manifest of a list of prompts, or of a part of one. */
+export function isManifest(name: string): boolean {
+  return MANIFEST.test(name);
+}
+
 const LINE_FEED = 0x0a;
 
 export interface ManifestFile {
@@ -33,6 +38,10 @@ export interface ManifestEntry {
   /** Digest of everything that the graph follows from. */
   readonly origin: string;
   readonly n_tokens: number;
+  /** What pruning left. */
+  readonly n_nodes?: number;
+  /** Name under which feature pages are looked up. */
+  readonly scan?: string;
   readonly scores: GraphScores;
   readonly files: readonly ManifestFile[];
 }
@@ -42,12 +51,11 @@ const EntrySchema = jsonObject({
   slug: v.string(),
   line: whole,
   prompt: v.string(),
-  metadata: jsonRecord(
-    v.string(),
-    v.custom<JsonValue>(() => true),
-  ),
+  metadata: anyJsonObject<PromptMetadata>(),
   origin: v.string(),
   n_tokens: whole,
+  n_nodes: v.exactOptional(whole),
+  scan: v.exactOptional(v.string()),
   scores: jsonObject({ replacement: v.number(), completeness: v.number() }),
   files: v.array(jsonObject({ path: v.string(), bytes: whole })),
 });
@@ -101,7 +109,7 @@ export class Manifest implements AsyncDisposable {
  */
 export async function readManifests(folder: string): Promise<Map<string, ManifestEntry>> {
   const entries = new Map<string, ManifestEntry>();
-  for (const name of (await namesIn(folder)).filter((found) => MANIFEST.test(found)).sort()) {
+  for (const name of (await namesIn(folder)).filter(isManifest).sort()) {
     const file = path.join(folder, name);
     const lines = (await readFile(file, 'utf8')).split('\n').slice(0, -1);
     for (const [i, text] of lines.entries()) {

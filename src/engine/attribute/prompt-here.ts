@@ -2,7 +2,8 @@
 import type { ViewerMetadata } from '../../graph/neuronpedia.ts';
 import type { PreparedSession } from '../session.ts';
 import { computeGraph, openLabels, type ComputedGraph, type KnownLabels } from './attribute.ts';
-import { failureOf, type PromptQueue, type Task, type UsedBackend } from './prompt-queue.ts';
+import { failureOf } from '../failure.ts';
+import type { PromptQueue, Task, UsedBackend } from './prompt-queue.ts';
 import type { AttributePromptsRequest } from './types.ts';
 
 /** Loads what was prepared, and traces what is left. */

@@ -1,7 +1,7 @@
 /** Engine: a list of prompts in a file, one a row, with whatever else its columns say. A row that cannot be used is reported with its line. */
 import * as v from 'valibot';
 import { BadFileError, TracerError, UsageError } from '../../errors.ts';
-import { looseJsonObject } from '../../formats/json-object.ts';
+import { jsonObject } from '../../formats/json-object.ts';
 import { checkSchema } from '../../formats/parsed-text.ts';
 import { readRows, type NumberedRow } from '../../formats/rows.ts';
 import type { JsonValue } from '../../graph/graph.ts';
@@ -10,7 +10,7 @@ import { foldedName, hashedFileName, slugFileName } from '../../graph/slug.ts';
 /** Far more than any list that can be processed; a larger file is most likely the wrong one. */
 const LARGEST_LIST_BYTES = 2 ** 30;
 
-const LineSchema = looseJsonObject({ slug: v.string(), prompt: v.string() });
+const LineSchema = jsonObject({ slug: v.string(), prompt: v.string() });
 
 export type PromptLine = { readonly line: number; readonly slug: string | null } & (
   NamedPrompt | { readonly error: TracerError }
@@ -51,9 +51,11 @@ function namedPrompt(file: string, numbered: NumberedRow, taken: TakenNames): Pr
   if ('error' in numbered) return { line, slug: null, error: numbered.error };
   let slug: string | null = null;
   try {
-    const { prompt, ...row } = checkSchema(`${file}, line ${line}`, numbered.row, LineSchema);
-    const { slug: name, ...metadata } = row;
-    slug = name;
+    const named = checkSchema(`${file}, line ${line}`, numbered.row, LineSchema);
+    const { prompt } = named;
+    slug = named.slug;
+    // Of the row itself, which has every column.
+    const { slug: _slug, prompt: _prompt, ...metadata } = numbered.row;
     return {
       line,
       slug,

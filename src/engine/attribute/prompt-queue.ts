@@ -1,8 +1,9 @@
 /** Engine: the prompts of a list: those that are left to trace, and what came of each, in the manifest, the list of graphs and the result. */
 import path from 'node:path';
-import { EXIT, ExhaustedError, TracerError } from '../../errors.ts';
+import { EXIT, ExhaustedError } from '../../errors.ts';
 import type { ViewerMetadata } from '../../graph/neuronpedia.ts';
 import { inTemplate } from '../chat.ts';
+import { failureOf, type Failure } from '../failure.ts';
 import { graphOrigin } from '../origin.ts';
 import type { SavedFileResult } from '../result.ts';
 import type { PreparedSession } from '../session.ts';
@@ -15,7 +16,6 @@ import {
   type AttributePromptsRequest,
   type AttributeRequest,
   type AttributeResult,
-  type PromptError,
   type PromptResult,
 } from './types.ts';
 
@@ -27,11 +27,6 @@ export interface Task {
   readonly index: number;
   readonly line: PromptLine & NamedPrompt;
   readonly origin: string;
-}
-
-export interface Failure {
-  readonly error: PromptError;
-  readonly exit_code: number;
 }
 
 /** What graphs were traced with. */
@@ -112,7 +107,7 @@ export class PromptQueue {
 
   async done(task: Task, graph: AttributeResult, listed: readonly ViewerMetadata[]): Promise<void> {
     const { slug, line, prompt, metadata } = task.line;
-    const { n_tokens, scores, files } = graph;
+    const { n_tokens, pruned, scores, files } = graph;
     await this.#manifest.append({
       slug,
       line,
@@ -120,6 +115,8 @@ export class PromptQueue {
       metadata,
       origin: task.origin,
       n_tokens,
+      n_nodes: pruned.n_nodes,
+      scan: this.#request.scan ?? this.#prepared.scan,
       scores,
       files,
     });
@@ -163,16 +160,6 @@ export class PromptQueue {
     const viewed = graphDir === undefined ? null : pruningOf(one);
     return originDigest({ ...origin, isGraphKept: output !== undefined, viewed });
   }
-}
-
-/** An error as it is reported of one prompt. */
-export function failureOf(error: unknown): Failure {
-  if (error instanceof TracerError) {
-    const { code, message, hint, exitCode } = error;
-    return { error: { code, message, ...(hint !== undefined && { hint }) }, exit_code: exitCode };
-  }
-  const message = error instanceof Error ? error.message : String(error);
-  return { error: { code: 'unexpected', message }, exit_code: EXIT.unexpected };
 }
 
 function report(request: AttributePromptsRequest, result: PromptResult, done: number, total: number): void {

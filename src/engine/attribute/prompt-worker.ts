@@ -3,10 +3,11 @@
  * one task at a time; it asks for the next one while it writes the files of the last.
  */
 import type { ViewerMetadata } from '../../graph/neuronpedia.ts';
+import { failureOf, type Failure } from '../failure.ts';
 import { openSession } from '../session.ts';
 import { computeGraph, openLabels } from './attribute.ts';
 import { labelsOnce } from './prompt-here.ts';
-import { failureOf, type Failure, type UsedBackend } from './prompt-queue.ts';
+import type { UsedBackend } from './prompt-queue.ts';
 import type { AttributePromptsRequest, AttributeRequest, AttributeResult } from './types.ts';
 
 /** What can be sent: without functions and signals. */

@@ -3,7 +3,8 @@ import { fork, type ChildProcess } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { EXIT, TracerError } from '../../errors.ts';
 import type { Device } from '../../backend/backend.ts';
-import type { Failure, PromptQueue, Task, UsedBackend } from './prompt-queue.ts';
+import type { Failure } from '../failure.ts';
+import type { PromptQueue, Task, UsedBackend } from './prompt-queue.ts';
 import type { FromWorker, ToWorker } from './prompt-worker.ts';
 import type { AttributePromptsRequest } from './types.ts';
 

@@ -6,6 +6,7 @@ import type { TopFeature } from '../../graph/top.ts';
 import type { Arithmetic, Device } from '../../backend/backend.ts';
 import type { ChatResult } from '../chat.ts';
 import type { ChatChoice, CommonOptions, PromptInput } from '../request.ts';
+import type { Failure } from '../failure.ts';
 import type { SavedFileResult, Subject } from '../result.ts';
 import type { Shard } from '../shard.ts';
 
@@ -134,17 +135,11 @@ export interface VerificationResult extends Omit<Verification, 'worst_edge'> {
   readonly worst_edge: (Omit<EdgeCheck, 'target' | 'source'> & { target: string; source: string }) | null;
 }
 
-export interface PromptError {
-  readonly code: string;
-  readonly message: string;
-  readonly hint?: string;
-}
-
 /** One line of the list of prompts. */
 export type PromptResult = { readonly line: number; readonly slug: string | null } & (
   | { readonly ok: true; readonly skipped: true; readonly files: readonly SavedFileResult[] }
   | { readonly ok: true; readonly skipped: false; readonly graph: AttributeResult }
-  | { readonly ok: false; readonly error: PromptError; readonly exit_code: number }
+  | ({ readonly ok: false } & Failure)
 );
 
 export interface AttributePromptsResult extends Subject {

@@ -4,10 +4,10 @@ import { UsageError, TracerError } from '../../errors.ts';
 import { strictJsonObject } from '../../formats/json-object.ts';
 import { parseJson } from '../../formats/json.ts';
 import { readText } from '../../formats/parsed-text.ts';
-import { changedPass, originalPass } from '../../intervention/intervene.ts';
 import { parseHeadRemoval, parseHeadScale } from '../../intervention/head-change.ts';
 import { asUsage, InterventionList, interventionsFromJson } from '../../intervention/json-form.ts';
 import { checkExpectation, effectOf, unmet } from './effect.ts';
+import { changedNextToken } from './next-token.ts';
 import { checkInterventions, planInterventions } from './prepare.ts';
 import {
   INTERVENE_DEFAULTS,
@@ -171,17 +171,10 @@ async function runCase(
   top: number,
   signal: AbortSignal | undefined,
 ): Promise<BatchCaseResult> {
-  const { replacement, tokenizer, stopwatch } = session;
-  const options = { logits: 'last' as const, ...(signal && { signal }) };
+  const { tokenizer } = session;
   using plan = await planInterventions(session, checked);
-  using original = await stopwatch.time('original', () =>
-    originalPass(replacement, tokens, checked.freeze, { ...options, inputLayers: plan.inputLayers }),
-  );
-  using changed = await stopwatch.time('changed', () =>
-    changedPass(replacement, tokens, plan, checked.freeze, original, { ...options, inputLayers: [] }),
-  );
-  const [before, after] = [await original.lastLogits(), await changed.lastLogits()];
-  await session.checkFinite(after, `the logits of line ${one.line}`);
+  const options = { name: `line ${one.line}`, signal };
+  const { before, after } = await changedNextToken(session, tokens, plan, checked.freeze, options);
   const effect = effectOf(before, after, Math.max(1, top), tokenizer);
   const failure = unmet(expectation, effect.top[0]!);
   return {

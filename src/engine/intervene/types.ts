@@ -5,9 +5,10 @@ import type { HeadChange } from '../../intervention/head-change.ts';
 import type { Change, Intervention } from '../../intervention/intervention.ts';
 import type { ScaledSupernode } from '../../intervention/supernodes.ts';
 import type { Sweep } from '../../intervention/text-form.ts';
+import type { Failure } from '../failure.ts';
 import type { ChatResult } from '../chat.ts';
 import type { Noted } from '../prompt-notes.ts';
-import type { CommonOptions, PromptInput } from '../request.ts';
+import type { ChatChoice, CommonOptions, PromptInput } from '../request.ts';
 import type { NextTokenResult, SavedFileResult, Subject, TokenResult } from '../result.ts';
 
 export const INTERVENE_DEFAULTS = {
@@ -70,6 +71,17 @@ export interface BatchCase extends InterventionChoice, Expectation {
 export interface BatchRequest extends CommonOptions {
   readonly cases: readonly BatchCase[];
   readonly top?: number | undefined;
+}
+
+/** The same interventions in every prompt of a list. */
+export interface IntervenePromptsRequest extends CommonOptions, InterventionChoice {
+  /** JSON Lines, CSV, TSV or Parquet with `slug`, `prompt` and any other columns. */
+  readonly prompts: string;
+  /** Holds for all of them. */
+  readonly chat?: ChatChoice | undefined;
+  readonly top?: number | undefined;
+  /** Table to write: `.parquet` or `.jsonl`. */
+  readonly output?: string | undefined;
 }
 
 // ---- results
@@ -186,4 +198,38 @@ export interface BatchResult extends Computed {
   readonly n_cases: number;
   readonly n_failed: number;
   readonly cases: readonly BatchCaseResult[];
+}
+
+/** What is most likely without the change, and what becomes of it. */
+export interface TokenBefore {
+  readonly token_id: number;
+  readonly text: string;
+  readonly logit_before: number;
+  readonly logit_after: number;
+  readonly probability_before: number;
+  readonly probability_after: number;
+}
+
+/** One line of a list. */
+export type IntervenedPrompt = { readonly line: number; readonly slug: string | null } & (
+  | ({
+      readonly ok: true;
+      readonly slug: string;
+      readonly prompt: string;
+      readonly before: TokenBefore;
+      /** What is most likely with the change. */
+      readonly after: { readonly token_id: number; readonly text: string; readonly probability: number };
+    } & EffectResult)
+  | ({ readonly ok: false } & Failure)
+);
+
+export interface IntervenePromptsResult extends Computed, FrozenResult {
+  readonly n_done: number;
+  readonly n_failed: number;
+  /** Prompts of which another token is then most likely. */
+  readonly n_changed: number;
+  /** Null where no prompt was changed. */
+  readonly mean_kl_divergence: number | null;
+  readonly prompts: readonly IntervenedPrompt[];
+  readonly files: readonly SavedFileResult[];
 }

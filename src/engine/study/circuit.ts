@@ -5,7 +5,7 @@ import { writeGraph } from '../../graph/files.ts';
 import type { Provenance } from '../../graph/graph.ts';
 import { viewerGraph } from '../../graph/neuronpedia.ts';
 import { pruneGraph } from '../../graph/prune.ts';
-import { labelsFrom } from '../../picture/labels.ts';
+import { labelsFrom, plural } from '../../picture/labels.ts';
 import { makePicture } from '../../picture/picture.ts';
 import { graphSvg } from '../../picture/svg.ts';
 import { Random } from '../../random.ts';
@@ -14,15 +14,24 @@ import { consensusCircuit, type Circuit } from '../../study/circuit.ts';
 import type { StudyDescription } from '../../study/description.ts';
 import { validateOnHeldOut } from '../../study/holdout.ts';
 import { openStudy } from '../../study/open.ts';
-import { DEFAULT_BY, graphsOfGroup, selectGraphs, type SelectedGraph } from '../../study/selection.ts';
+import {
+  DEFAULT_BY,
+  graphsOfGroup,
+  groupNames,
+  selectGraphs,
+  type SelectedGraph,
+} from '../../study/selection.ts';
 import { packageVersion } from '../provenance.ts';
 import { writtenFile } from '../written-file.ts';
+import { promptDigest } from './consensus.ts';
 import { withLabels } from './labels.ts';
 import { writePicture } from './pictures.ts';
 import { STUDY_DEFAULTS, type CircuitRequest, type CircuitResult } from './types.ts';
 
 const SLUG = 'circuit';
 const LEAST_GRAPHS = 2;
+/** Groups that an error names. */
+const MOST_NAMED = 20;
 
 /** Errors are those of `openStudy` and `selectGraphs`; `UsageError` for too few graphs, and where nothing recurs. */
 export async function circuit(request: CircuitRequest): Promise<CircuitResult> {
@@ -32,12 +41,14 @@ export async function circuit(request: CircuitRequest): Promise<CircuitResult> {
   for (const file of [output, svg]) if (file !== undefined) await checkWritable(file);
   using study = await openStudy(request.study);
   const all = await selectGraphs(study, { ...request, by });
+  if (group === undefined && by !== undefined) throw groupMissing(by, groupNames(all));
   const selected = group === undefined ? all : graphsOfGroup(all, by!, group);
-  const { found, heldOut } = divided(selected, request.holdout, seed);
+  const parts = divided(selected, request.holdout, seed);
+  const [found, heldOut] = [numbersOf(parts.found), numbersOf(parts.heldOut)];
   const aligned = await readAligned(study, found, align);
   const made = consensusCircuit(aligned, {
     ...{ share, n_layers: study.description.n_layers, vocabulary_size: study.description.vocabulary_size },
-    provenance: provenanceOf(study.description, request, { share, align, by, n_graphs: found.length }),
+    provenance: provenanceOf(study.description, request, { share, align, by, graphs: parts.found }),
   });
   if (made.features.length === 0) throw nothingRecurs(share, found.length);
   const keys = new Set(made.features.map(({ key }) => key));
@@ -69,21 +80,35 @@ function divided(
   selected: readonly SelectedGraph[],
   share: number | undefined,
   seed: number,
-): { readonly found: number[]; readonly heldOut: number[] } {
-  const graphs = selected.map(({ graph }) => graph);
-  const n_heldOut = share === undefined ? 0 : Math.round(share * graphs.length);
-  const drawn = new Set(new Random(seed).shuffled(graphs).slice(0, n_heldOut));
+): { readonly found: readonly SelectedGraph[]; readonly heldOut: readonly SelectedGraph[] } {
+  const n_heldOut = share === undefined ? 0 : Math.round(share * selected.length);
+  const drawn = new Set(new Random(seed).shuffled(selected).slice(0, n_heldOut));
   const parts = {
-    found: graphs.filter((graph) => !drawn.has(graph)),
-    heldOut: graphs.filter((graph) => drawn.has(graph)),
+    found: selected.filter((graph) => !drawn.has(graph)),
+    heldOut: selected.filter((graph) => drawn.has(graph)),
   };
   const isTooSmall = share !== undefined && parts.heldOut.length < LEAST_GRAPHS;
   if (parts.found.length >= LEAST_GRAPHS && !isTooSmall) return parts;
-  const held = share === undefined ? '' : `, of which ${parts.heldOut.length} are held out`;
+  const found =
+    share === undefined
+      ? `${plural(selected.length, 'graph')} selected`
+      : `${plural(parts.found.length, 'graph')} to find a circuit in and ${parts.heldOut.length} held out`;
   throw new UsageError({
     code: 'too_few_graphs',
-    message: `${graphs.length} graphs were selected${held}; what recurs needs at least ${LEAST_GRAPHS}${share === undefined ? '' : ' in both parts'}`,
-    hint: 'Select more graphs.',
+    message: `there ${selected.length === 1 ? 'is' : 'are'} ${found}; at least ${LEAST_GRAPHS} are needed${share === undefined ? '' : ' in both parts'}`,
+    hint: 'Select more graphs, or hold out another share.',
+  });
+}
+
+function numbersOf(graphs: readonly SelectedGraph[]): number[] {
+  return graphs.map(({ graph }) => graph);
+}
+
+function groupMissing(by: string, groups: readonly string[]): UsageError {
+  return new UsageError({
+    code: 'group_missing',
+    message: `--by ${by} names the column that --group is a value of, and --group is missing`,
+    hint: `Give --group with one of ${groups.slice(0, MOST_NAMED).join(', ')}${groups.length > MOST_NAMED ? ', …' : ''}; without --by it is the circuit of all graphs.`,
   });
 }
 
@@ -91,7 +116,7 @@ interface Found {
   readonly share: number;
   readonly align: string;
   readonly by: string | undefined;
-  readonly n_graphs: number;
+  readonly graphs: readonly SelectedGraph[];
 }
 
 function provenanceOf(
@@ -107,9 +132,11 @@ function provenanceOf(
     options: {
       store: 'nodes',
       consensus: {
-        ...{ share: found.share, align: found.align, n_graphs: found.n_graphs },
+        ...{ share: found.share, align: found.align, n_graphs: found.graphs.length },
         ...{ by: found.by ?? null, group: group ?? null, where: where ?? null },
         ...(holdout !== undefined && { holdout, seed: seed ?? STUDY_DEFAULTS.seed }),
+        // So that what it is tried on later is certain not to be among them.
+        found_in: found.graphs.map(({ slug, prompt }) => ({ slug, prompt_sha256: promptDigest(prompt) })),
       },
     },
     scan,
@@ -120,7 +147,7 @@ function provenanceOf(
 function nothingRecurs(share: number, n_graphs: number): UsageError {
   return new UsageError({
     code: 'nothing_recurs',
-    message: `no feature with links to the answer is at the same place in ${share} of ${n_graphs} graphs`,
+    message: `no feature with links to the answer is at the same place in a share of ${share} of ${plural(n_graphs, 'graph')}`,
     hint: 'Lower --share, select prompts of one template with --where, or try --align start.',
   });
 }

@@ -1,5 +1,6 @@
 /** Engine, verb `graph cluster`: prompts by what their graphs share. */
 import { UsageError } from '../../errors.ts';
+import { plural } from '../../picture/labels.ts';
 import { treeSvg, type DrawnTree } from '../../picture/tree-svg.ts';
 import { Random } from '../../random.ts';
 import { clusterGraphs, distances, medoid, type ClusterTree } from '../../study/cluster.ts';
@@ -44,7 +45,7 @@ export async function cluster(request: ClusterRequest): Promise<ClusterResult> {
   const draw = (): string =>
     treeSvg({
       title: `Prompts of ${request.study} by what their graphs share`,
-      description: `${selected.length} graphs in ${clusters.length} clusters, as a tree: what meets further right has more features in common.`,
+      description: `${plural(selected.length, 'graph')} in ${plural(clusters.length, 'cluster')}, as a tree: what meets further right has more features in common.`,
       axis: 'distance at which branches meet: 1 without common features (left), 0 with the same (right)',
       tree: drawnTree(tree, selected, clusterOf),
     });
@@ -64,7 +65,7 @@ function checkCount(count: number, wanted: number | undefined): void {
   if (count >= least) return;
   throw new UsageError({
     code: 'too_few_graphs',
-    message: `${count} graphs were selected; ${wanted === undefined ? 'clusters' : `${wanted} clusters`} need at least ${least}`,
+    message: `${plural(count, 'graph')} selected; ${wanted === undefined ? 'clusters' : `${wanted} clusters`} need at least ${least}`,
     hint: 'Select more graphs, or ask for fewer clusters.',
   });
 }

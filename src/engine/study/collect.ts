@@ -9,7 +9,7 @@ import type { PruneOptions } from '../../graph/prune.ts';
 import {
   DESCRIPTION_FILE,
   descriptionText,
-  isStudyFolder,
+  foreignName,
   subjectOf,
   tableFile,
   type StudyDescription,
@@ -33,7 +33,7 @@ export async function collect(request: CollectRequest): Promise<CollectResult> {
   const { entries, missing } = await findEntries(request.folders);
   if (!request.skipDamaged) refuseMissing(missing, entries.length + missing.length);
   const metadata = metadataColumns(entries.map((entry) => entry.metadata));
-  const options = { what: 'a study', isReplaceable: isStudyFolder, signal };
+  const options = { what: 'a study', inTheWay: foreignName, signal };
   const work = await replaceFolder(output, options, async (draft) => {
     const collecting = new Collecting(request, metadata);
     await collecting.run(draft, entries);
@@ -164,7 +164,7 @@ function checkThresholds(file: string, graph: Graph, { nodeThreshold, edgeThresh
 function nothingLeft(total: number): BadFileError {
   return new BadFileError({
     code: 'no_graph_left',
-    message: `none of ${total} graphs can be read`,
+    message: total === 1 ? 'the only graph cannot be read' : `none of ${total} graphs can be read`,
     hint: 'Run `tracer attribute --prompts` again.',
   });
 }

@@ -1,5 +1,6 @@
 /** Engine, verb `graph common`: features and links that recur, group by group. */
 import { barChartSvg } from '../../picture/bar-chart.ts';
+import { plural } from '../../picture/labels.ts';
 import { recurring, type Recurrence } from '../../study/common.ts';
 import { openStudy } from '../../study/open.ts';
 import { readSample } from '../../study/sample.ts';
@@ -61,7 +62,7 @@ function pictureOf(study: string, groups: readonly CommonGroup[]): string {
       note: `${one.n_graphs}: ${percent(one.share)} (${percent(one.interval[0])} to ${percent(one.interval[1])})`,
     }));
   const sections = groups.flatMap(({ group, n_graphs, features, links }) => {
-    const title = `${group ?? 'all'}, ${n_graphs} graphs`;
+    const title = `${group ?? 'all'}, ${plural(n_graphs, 'graph')}`;
     return [
       { title: `${title}: features`, bars: bars(features) },
       { title: `${title}: links`, bars: bars(links) },

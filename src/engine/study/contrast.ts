@@ -1,115 +1,20 @@
-/** Engine, verb `graph contrast`: what differs between two groups of graphs. */
-import { UsageError } from '../../errors.ts';
+/** Engine, verb `graph contrast`: what differs between two groups of graphs, with labels and a picture. */
 import { barChartSvg } from '../../picture/bar-chart.ts';
-import { differences, type Difference } from '../../study/contrast.ts';
-import { openStudy, type Study } from '../../study/open.ts';
-import { readSample } from '../../study/sample.ts';
-import { DEFAULT_BY, graphsOfGroup, selectGraphs, type SelectedGraph } from '../../study/selection.ts';
+import { plural } from '../../picture/labels.ts';
+import type { Difference } from '../../study/contrast.ts';
 import { withLabels } from './labels.ts';
+import { measureContrast } from './measure-contrast.ts';
 import { barLabel, writePicture } from './pictures.ts';
-import {
-  STUDY_DEFAULTS,
-  type ContrastRequest,
-  type ContrastResult,
-  type NamedFeature,
-  type NamedLink,
-} from './types.ts';
+import type { ContrastRequest, ContrastResult, NamedFeature, NamedLink } from './types.ts';
 
-const LEAST_GRAPHS = 2;
 const DIGITS = 3;
 
-interface Side {
-  readonly name: string;
-  readonly graphs: readonly SelectedGraph[];
-}
-
-/** Errors are those of `openStudy` and `selectGraphs`; `UsageError` for groups that are too small or have a graph in common. */
+/** With labels, and a picture where one is asked for. Errors are those of `measureContrast`. */
 export async function contrast(request: ContrastRequest): Promise<ContrastResult> {
-  const { permutations = STUDY_DEFAULTS.permutations, seed = STUDY_DEFAULTS.seed, signal } = request;
-  const { top = STUDY_DEFAULTS.top } = request;
-  const { level } = STUDY_DEFAULTS;
-  using study = await openStudy(request.study);
-  const [a, b] = await sidesOf(study, request);
-  checkSides(a, b);
-  const sample = await readSample(
-    study,
-    [...a.graphs, ...b.graphs].map(({ graph }) => graph),
-  );
-  const inA = Uint8Array.from({ length: sample.n_graphs }, (_, i) => (i < a.graphs.length ? 1 : 0));
-  const tested = [...sample.features, ...sample.links];
-  const found = await differences(tested, inA, { permutations, seed, signal });
-  const features = sorted(sample.features, found);
-  const links = sorted(sample.links, found.slice(sample.features.length));
-  const [labelled] = await withLabels(
-    [features.slice(0, top).map(({ layer, feature, difference }) => ({ layer, feature, ...difference }))],
-    study.description,
-    request.cacheDir,
-  );
-  const significant = (list: readonly { readonly difference: Difference }[]): number =>
-    list.filter(({ difference }) => difference.p_adjusted <= level).length;
-  const result = {
-    study: request.study,
-    by: 'a' in request.groups ? (request.groups.by ?? DEFAULT_BY) : null,
-    a: { name: a.name, n_graphs: a.graphs.length },
-    b: { name: b.name, n_graphs: b.graphs.length },
-    ...{ permutations, seed, level },
-    n_tested: found.filter((one) => one !== undefined).length,
-    n_significant: { features: significant(features), links: significant(links) },
-    features: labelled!,
-    links: links.slice(0, top).map(({ source, target, difference }) => ({ source, target, ...difference })),
-  };
-  return { ...result, files: await writePicture(request.svg, () => pictureOf(result), signal) };
-}
-
-async function sidesOf(study: Study, { groups, where, signal }: ContrastRequest): Promise<[Side, Side]> {
-  if ('a' in groups) {
-    const by = groups.by ?? DEFAULT_BY;
-    const all = await selectGraphs(study, { by, where, signal });
-    return [
-      { name: groups.a, graphs: graphsOfGroup(all, by, groups.a) },
-      { name: groups.b, graphs: graphsOfGroup(all, by, groups.b) },
-    ];
-  }
-  const sideOf = async (own: string): Promise<Side> => {
-    const both = where === undefined ? own : `(${where}\n) AND (${own}\n)`;
-    return { name: own, graphs: await selectGraphs(study, { where: both, signal }) };
-  };
-  return [await sideOf(groups.whereA), await sideOf(groups.whereB)];
-}
-
-function checkSides(a: Side, b: Side): void {
-  for (const { name, graphs } of [a, b]) {
-    if (graphs.length >= LEAST_GRAPHS) continue;
-    throw new UsageError({
-      code: 'group_too_small',
-      message: `${name} has ${graphs.length} graph; a difference between groups needs at least ${LEAST_GRAPHS} in each`,
-      hint: 'To compare two single graphs: `tracer graph diff BEFORE AFTER`.',
-    });
-  }
-  const inA = new Set(a.graphs.map(({ graph }) => graph));
-  const twice = b.graphs.find(({ graph }) => inA.has(graph));
-  if (twice === undefined) return;
-  throw new UsageError({
-    code: 'groups_overlap',
-    message: `${twice.slug} is in both groups`,
-    hint: 'Choose groups that have no graph in common.',
-  });
-}
-
-/** Those that were tested, the smallest adjusted p-value first; of equal ones the largest difference. */
-function sorted<T>(
-  measured: readonly T[],
-  found: readonly (Difference | undefined)[],
-): (T & { readonly difference: Difference })[] {
-  return measured
-    .flatMap((one, i) => {
-      const difference = found[i];
-      return difference === undefined ? [] : [{ ...one, difference }];
-    })
-    .sort(
-      ({ difference: x }, { difference: y }) =>
-        x.p_adjusted - y.p_adjusted || Math.abs(y.difference) - Math.abs(x.difference),
-    );
+  const { description, n_all: _all, ...measured } = await measureContrast(request);
+  const [features] = await withLabels([measured.features], description, request.cacheDir);
+  const result = { ...measured, features: features! };
+  return { ...result, files: await writePicture(request.svg, () => pictureOf(result), request.signal) };
 }
 
 function pictureOf({ study, a, b, features, links, level }: Omit<ContrastResult, 'files'>): string {
@@ -122,7 +27,7 @@ function pictureOf({ study, a, b, features, links, level }: Omit<ContrastResult,
     }));
   return barChartSvg({
     title: `Contrast in ${study}`,
-    lines: [`A: ${a.name}, ${a.n_graphs} graphs`, `B: ${b.name}, ${b.n_graphs} graphs`],
+    lines: [`A: ${a.name}, ${plural(a.n_graphs, 'graph')}`, `B: ${b.name}, ${plural(b.n_graphs, 'graph')}`],
     description: `Difference of mean influence; faint where its adjusted p-value is above ${level}.`,
     axis: '← more in B · difference of mean influence · more in A →',
     sections: [

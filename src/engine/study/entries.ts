@@ -1,6 +1,7 @@
 /** Engine, `graph collect`: the graphs of all manifests, each once, in the order of the list of prompts. */
 import { stat } from 'node:fs/promises';
 import { BadFileError, NotFoundError, UsageError } from '../../errors.ts';
+import { plural } from '../../picture/labels.ts';
 import { readManifests, type ManifestEntry } from '../attribute/manifest.ts';
 import type { SkippedGraph } from './types.ts';
 
@@ -65,7 +66,7 @@ export function refuseMissing(missing: readonly SkippedGraph[], total: number): 
   const rest = missing.length - named.length;
   throw new BadFileError({
     code: 'graphs_missing',
-    message: `${missing.length} of ${total} graphs are missing or incomplete:\n${named.join('\n')}${rest > 0 ? `\nand ${rest} more` : ''}`,
+    message: `missing or incomplete: ${missing.length} of ${plural(total, 'graph')}\n${named.join('\n')}${rest > 0 ? `\nand ${rest} more` : ''}`,
     hint: 'Run `tracer attribute --prompts` again, which makes only these, or leave them out with --skip-damaged.',
   });
 }

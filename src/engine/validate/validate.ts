@@ -16,6 +16,7 @@ import { frozenResult } from '../intervene/prepare.ts';
 import { checkFits, graphSubject, ignoredPositions } from '../graph-subject.ts';
 import { openSession, type Session } from '../session.ts';
 import { peakRssBytes } from '../stopwatch.ts';
+import { refuseStudy } from './held-out.ts';
 import { predictAblation } from './prediction.ts';
 import { rankCorrelation } from './rank.ts';
 import {
@@ -31,8 +32,9 @@ export const BEFORE_CAP: HookName = 'unembed.hook_post';
 /** An activation that differs by more than this share from the graph's was computed from other weights. */
 const SAME_ACTIVATION = 1e-2;
 
-/** Loads what the graph names and ablates. Throws what `readGraph` throws, and `UsageError` for a graph of another model. */
+/** Loads what the graph names and ablates. Throws what `readGraph` throws, and `UsageError` for a study, and for a graph of another model. */
 export async function validate(request: ValidateRequest): Promise<ValidateResult> {
+  await refuseStudy(request.file);
   const graph = await readGraph(request.file);
   const target = targetNode(graph, request.target);
   using session = await openSession(graphSubject(graph, request), { n_ignored: ignoredPositions(graph) });
