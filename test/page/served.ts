@@ -20,6 +20,8 @@ export interface Served extends AsyncDisposable {
   readonly address: string;
   readonly token: string;
   readonly folder: string;
+  /** Where labels are kept. */
+  readonly labels: string;
   /** A page in a browser of its own, which has the token: nothing is shared with other tests. */
   open(query: string, options?: BrowserContextOptions): Promise<Page>;
   /** The same without the token. */
@@ -57,6 +59,7 @@ export async function serve(sources: readonly GraphSource[], flags: readonly str
     address,
     token,
     folder: scratch.path,
+    labels: labels.path,
     complaints,
     open: (query, options) =>
       open(browser, `${address}?token=${token}${query.replace('?', '&')}`, options, complaints),
