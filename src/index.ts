@@ -38,7 +38,7 @@ export { train } from './engine/train/train.ts';
 export { buildFeatures } from './engine/features/build.ts';
 export { explainFeatures } from './engine/features/explain.ts';
 export { labelFeature, listLabels } from './engine/features/labels.ts';
-export { openFeatureSource, type FeatureSource, type ShownLabel } from './engine/features/source.ts';
+export { openFeatureSource, type FeatureSource } from './engine/features/source.ts';
 export { openSession, type Session, type SessionOptions } from './engine/session.ts';
 /** What `tracer setup` and `tracer doctor` do; their reports are those of the backend. */
 export { setUpTensorflow as setup, type SetupOptions, type SetupReport } from './backend/install.ts';

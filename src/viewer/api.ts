@@ -26,7 +26,7 @@
  *
  * Errors are `{"error":{"code","message","hint"}}` with a fitting status, as `--json` prints them.
  */
-import type { ShownLabel } from '../engine/features/source.ts';
+import type { ShownLabel } from '../engine/features/types.ts';
 import type { AttributeResult } from '../engine/attribute/types.ts';
 import type { EdgesResult, HeadResult, HeadsResult } from '../engine/attention/types.ts';
 import type { MeasuredContrast } from '../engine/study/measure-contrast.ts';

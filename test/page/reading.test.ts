@@ -1,9 +1,9 @@
 /** Reading a graph in the page: files of the reference as they are, without a model. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Page } from 'playwright-core';
-import { ModelLabelFile } from '../../src/features/model-labels.ts';
+import { asciiName } from '../../src/graph/slug.ts';
 import { eventually, GRAPH_FILES, isDrawn, serve, type Served } from './served.ts';
 
 const SLUG = 'graph-plt-jumprelu-p3';
@@ -204,8 +204,14 @@ describe('the page', () => {
       score: 0.875,
     };
     const counts = { n_positive: 4, n_negative: 4, n_true_positive: 4, n_true_negative: 3 };
-    const labels = ModelLabelFile.of(file.metadata.scan, served.labels);
-    await labels.write(new Map([[`${layer}_${feature}`, { ...made, ...counts }]]));
+    const folder = join(served.labels, 'by-model');
+    mkdirSync(folder);
+    const labels = { [`${layer}_${feature}`]: { ...made, ...counts } };
+    const { scan } = file.metadata;
+    writeFileSync(
+      join(folder, `${asciiName(scan)}.json`),
+      JSON.stringify({ format: 'tracer.model_labels', format_version: 1, set: scan, labels }),
+    );
     const page = await served.open(`?slug=${SLUG}&clickedId=${node_id}`);
     await isDrawn(page);
     await eventually(async () =>

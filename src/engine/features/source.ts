@@ -5,7 +5,7 @@ import { NetworkError, NotFoundError, UsageError } from '../../errors.ts';
 import { requireFolderPages, openFolderPages } from '../../features/folder-pages.ts';
 import { HubPages } from '../../features/hub-pages.ts';
 import { LabelFile } from '../../features/labels.ts';
-import { ModelLabelFile, type ModelLabel } from '../../features/model-labels.ts';
+import { ModelLabelFile } from '../../features/model-labels.ts';
 import { featureKey, type PageSource } from '../../features/page-source.ts';
 import { asciiName } from '../../graph/slug.ts';
 import {
@@ -20,6 +20,7 @@ import type { SetDescription } from '../../transcoder/description.ts';
 import { hubClient } from '../names.ts';
 import type { CommonOptions } from '../request.ts';
 import type { SourceResult } from '../result.ts';
+import type { ShownLabel } from './types.ts';
 
 type SetReference = LocalReference | HubReference;
 
@@ -46,17 +47,6 @@ export interface FeatureSourceRequest extends Pick<
   readonly scanLeadsTo?: 'repositories' | 'presets' | undefined;
   /** The Hub client of the run, if there is one already. */
   readonly client?: HubClient | undefined;
-}
-
-/** What is shown beside a feature. */
-export interface ShownLabel {
-  readonly text: string;
-  /** Who wrote it: a person, a language model, or rules. */
-  readonly origin: 'edited' | 'model' | 'automatic';
-  /** Share of the activation that an automatic label covers. */
-  readonly share: number | null;
-  /** What a label of a language model was made with, and how well it tells texts apart. */
-  readonly made_by?: Pick<ModelLabel, 'model' | 'score' | 'prompt_version'>;
 }
 
 export interface FeatureSource {

@@ -3,7 +3,7 @@ import type { FeatureLabel } from '../../transcoder/feature-page.ts';
 import type { ActivationKind } from '../../transcoder/activations/activation.ts';
 import type { SetKind } from '../../transcoder/description.ts';
 import type { TranscoderLayerResult } from '../load/types.ts';
-import type { ShownLabel } from '../features/source.ts';
+import type { ShownLabel } from '../features/types.ts';
 import type { CommonOptions } from '../request.ts';
 import type { SourceResult, Spread, Subject } from '../result.ts';
 
