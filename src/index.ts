@@ -24,6 +24,7 @@ export { generate, generateIn } from './engine/generate/generate.ts';
 export { validate, validateIn } from './engine/validate/validate.ts';
 export { validateCircuit } from './engine/validate/circuit.ts';
 export { diffFiles, pathsOfFile, pruneFile, scoreFiles, topOfFile } from './engine/graph/graph.ts';
+export { suggestForFile } from './engine/graph/suggest.ts';
 export { exportFile, mergeFiles } from './engine/graph/export.ts';
 export { importGraph } from './engine/graph/import.ts';
 export { collect } from './engine/study/collect.ts';

@@ -5,7 +5,7 @@ import { inputsOf, outputsOf } from '../../src/picture/picture.ts';
 import { groupPinned } from '../../src/picture/groups.ts';
 import { supernodeKey, supernodeOf as supernodeOfKey } from '../../src/picture/subgraph.ts';
 import { announce, dialog, lowerTab } from './store/ui.ts';
-import { edit, annotations, supernodeOf, togglePin } from './store/annotations.ts';
+import { edit, annotations, supernodeOf, togglePin, toggleSuggestion } from './store/annotations.ts';
 import {
   clickedId,
   clickedIndex,
@@ -150,6 +150,14 @@ export function askName(supernode: number): void {
 export function clearPins(): void {
   edit({ pinnedIds: [], supernodes: [], sg_pos: '' });
   markedKeys.value = [];
+}
+
+/** The key `s`. */
+export function suggestOrNot(): void {
+  const isShown = toggleSuggestion();
+  markedKeys.value = [];
+  if (isShown === null) announce('No circuit is suggested where nodes are pinned or annotations are saved.');
+  else announce(isShown ? 'The suggested circuit is shown.' : 'The suggested circuit is taken away.');
 }
 
 /** Whether all members of a supernode belonged to the old one. */

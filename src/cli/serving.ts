@@ -23,6 +23,8 @@ export interface ServerFlags {
 
 export interface ServeFlags extends ServerFlags {
   readonly features?: string;
+  /** False with `--no-suggest`. */
+  readonly suggest?: boolean;
 }
 
 export function withServeFlags(command: Command): Command {
@@ -54,7 +56,7 @@ export interface Serving {
 /** Opens the viewer. Notes go to standard error; the command prints the address. */
 export async function startServing(
   paths: readonly string[],
-  { port = 0, host, allowHost, basePath, token, open, features }: ServeFlags,
+  { port = 0, host, allowHost, basePath, token, open, features, suggest }: ServeFlags,
   { common, settings, report, shell }: CommandContext,
 ): Promise<Serving> {
   const [{ openViewer }, { openBrowser }, { serveNotes }] = await Promise.all([
@@ -72,6 +74,7 @@ export async function startServing(
     basePath,
     token,
     features,
+    suggest,
     common,
     isModelRequired: isTyped,
   });

@@ -52,8 +52,8 @@ export function outputInfluence(graph: Graph, influence: Float64Array, row: numb
   return logit < 0 ? influence[row]! : graph.logit_probabilities[logit]!;
 }
 
-/** Columns that can be sources: logits never are. */
-function sourceColumns(graph: Graph, kept: Uint8Array | undefined): Int32Array {
+/** Columns that can be sources, of the nodes that take part: logits never are. */
+export function sourceColumns(graph: Graph, kept?: Uint8Array): Int32Array {
   const all = Int32Array.from({ length: graph.layout.logits.start }, (_, column) => column);
   return kept === undefined ? all : all.filter((column) => kept[column] !== 0);
 }

@@ -3,7 +3,7 @@
 import { UsageError } from '../errors.ts';
 import { cumulativeShares, shareCut } from './share.ts';
 import type { Graph } from './graph.ts';
-import { outputInfluence, spreadInfluence, type Influence } from './influence.ts';
+import { outputInfluence, sourceColumns, spreadInfluence, type Influence } from './influence.ts';
 
 /** Shares of influence that are kept by default. */
 export const PRUNE_DEFAULTS = { nodeThreshold: 0.8, edgeThreshold: 0.98 } as const;
@@ -113,13 +113,14 @@ function forEachEdge(
   visit: (score: number, target: number, source: number) => void,
 ): void {
   const { layout, edges } = graph;
+  const columns = sourceColumns(graph, nodeMask);
   for (let row = 0; row < layout.n_rows; row++) {
     if (rowSums[row] === 0) continue; // dropped, or nothing to pass on
     const target = layout.nodeOfRow(row);
     const scale = outputInfluence(graph, influence, row) / rowSums[row]!;
     const start = row * layout.n_nodes;
-    for (let source = 0; source < layout.logits.start; source++) {
-      if (nodeMask[source] === 0) continue;
+    for (let i = 0; i < columns.length; i++) {
+      const source = columns[i]!;
       const score = Math.abs(edges[start + source]!) * scale;
       if (score > 0) visit(score, target, source);
     }

@@ -2,7 +2,7 @@
 
 import type { Graph } from './graph.ts';
 import { outputInfluence, spreadInfluence } from './influence.ts';
-import { graphOfPinned } from './subgraph.ts';
+import { linksOfPinned } from './subgraph.ts';
 
 export interface GraphScores {
   /** Share of the influence arriving at tokens and errors that arrives at tokens, 0 to 1. */
@@ -45,7 +45,7 @@ export function graphScores(graph: Graph): GraphScores {
  */
 export function subgraphScores(graph: Graph, pinned: Iterable<number>): GraphScores {
   const features = [...new Set(pinned)].filter((node) => node < graph.layout.n_features);
-  return graphScores(graphOfPinned(graph, Int32Array.from(features).sort()));
+  return graphScores(linksOfPinned(graph, Int32Array.from(features).sort()));
 }
 
 function sum(values: Float64Array, { start, stop }: { start: number; stop: number }): number {

@@ -36,7 +36,12 @@ export function graphOfPruned({ graph, nodeMask, edges }: PrunedGraph): Graph {
  * @param pinned feature nodes, ascending.
  */
 export function graphOfPinned(graph: Graph, pinned: Int32Array): Graph {
-  const part = withFeatures(graph, pinned);
+  return withInfluence(linksOfPinned(graph, pinned));
+}
+
+/** As `graphOfPinned`, without the influence of its nodes: all zero. */
+export function linksOfPinned(graph: Graph, pinned: Int32Array): Graph {
+  const part = withoutScores(withFeatures(graph, pinned));
   const isPinned = new Uint8Array(graph.layout.n_features);
   for (const node of pinned) isPinned[node] = 1;
   const columnOf = columnsOfPart(graph, part.layout, pinned, isPinned);
@@ -50,7 +55,7 @@ export function graphOfPinned(graph: Graph, pinned: Int32Array): Graph {
     }
     part.edges.set(sums, to);
   }
-  return withInfluence(part);
+  return part;
 }
 
 /** Column of the new graph for each column of the whole graph. */
@@ -80,6 +85,11 @@ function withFeatures(graph: Graph, features: Int32Array): Graph {
     selected_features: features.map((node) => graph.selected_features[node]!),
     node_influence: new Float32Array(layout.n_nodes),
   };
+}
+
+/** What a pruned graph's file says of the whole one is not true of a part of it. */
+function withoutScores(graph: Graph): Graph {
+  return { ...graph, provenance: { ...graph.provenance, scores: undefined } };
 }
 
 function withInfluence(graph: Graph): Graph {

@@ -73,21 +73,59 @@ export function boxCaption(picture: PictureGraph, { members }: SubgraphNode, mos
   return shownLabel(`${nodes.length} nodes, ${layers}`, mostLetters);
 }
 
+/** Where along a link its label is tried, the middle first. */
+const LABEL_PLACES = [0.5, 0.42, 0.58, 0.34, 0.66, 0.26, 0.74, 0.18, 0.82];
+
+/**
+ * Centre of a link's label on its curve, where no box covers it; the middle if there is no such place.
+ * @param label size in pixels
+ * @param places centres of all boxes
+ */
+export function linkLabelPlace(
+  from: Point,
+  to: Point,
+  box: Pick<Box, 'width' | 'height'>,
+  label: { readonly width: number; readonly height: number },
+  places: readonly Point[],
+): Point {
+  const curve = curvePoints(from, to, box.height);
+  const isFree = ({ x, y }: Point): boolean =>
+    places.every(
+      (other) =>
+        Math.abs(other.x - x) >= (box.width + label.width) / 2 ||
+        Math.abs(other.y - y) >= (box.height + label.height) / 2,
+    );
+  const tried = LABEL_PLACES.map((part) => pointOn(curve, part));
+  return tried.find(isFree) ?? tried[0]!;
+}
+
+/** Of a cubic Bézier curve. */
+function pointOn([start, first, second, end]: readonly [Point, Point, Point, Point], part: number): Point {
+  const rest = 1 - part;
+  const mix = (a: number, b: number, c: number, d: number): number =>
+    rest ** 3 * a + 3 * rest ** 2 * part * b + 3 * rest * part ** 2 * c + part ** 3 * d;
+  return {
+    x: mix(start.x, first.x, second.x, end.x),
+    y: mix(start.y, first.y, second.y, end.y),
+  };
+}
+
 /** A curve from the upper edge of the source to the lower edge of the target, vertical at both ends. */
 export function linkCurve(from: Point, to: Point, boxHeight: number): string {
+  const [start, first, second, end] = curvePoints(from, to, boxHeight).map(
+    ({ x, y }) => `${round(x)} ${round(y)}`,
+  ) as [string, string, string, string];
+  return `M${start}C${first} ${second} ${end}`;
+}
+
+function curvePoints(from: Point, to: Point, boxHeight: number): [Point, Point, Point, Point] {
   const up = from.y >= to.y ? 1 : -1;
   const [y0, y1] = [from.y - (up * boxHeight) / 2, to.y + (up * boxHeight) / 2];
   const bend = Math.max(Math.abs(y1 - y0) / 2, boxHeight / 2) * up;
-  const points = [from.x, y0, from.x, y0 - bend, to.x, y1 + bend, to.x, y1].map(round) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
+  return [
+    { x: from.x, y: y0 },
+    { x: from.x, y: y0 - bend },
+    { x: to.x, y: y1 + bend },
+    { x: to.x, y: y1 },
   ];
-  const [a, b, c, d, e, f, g, h] = points;
-  return `M${a} ${b}C${c} ${d} ${e} ${f} ${g} ${h}`;
 }

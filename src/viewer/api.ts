@@ -129,6 +129,8 @@ export interface OpenedGraph {
   readonly kind: GraphEntry['kind'];
   readonly graph: ViewerGraph;
   readonly annotations: Annotations;
+  /** A circuit to begin with, made by rules; null where a person has annotated the graph, or nothing can be suggested. */
+  readonly suggestion: Pick<Annotations, 'pinnedIds' | 'supernodes'> | null;
   /** Of the whole graph; null for a viewer file, which lacks the edges that they are computed from. */
   readonly scores: SubgraphScores | null;
   /** Whether the graph was made with the model of the server, so that it can be steered. */

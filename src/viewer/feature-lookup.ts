@@ -52,8 +52,16 @@ export class FeatureLookup {
 
   /** Labels of the features that are drawn, by `LAYER_FEATURE`. A damaged page is reported as a warning; the graph still opens. */
   async labels(open: OpenGraph, drawn: ViewerGraph): Promise<Record<string, string>> {
+    return await this.labelsOf(open, featuresOf(drawn));
+  }
+
+  /** As `labels`, of these features. */
+  async labelsOf(
+    open: OpenGraph,
+    features: readonly (readonly [layer: number, feature: number])[],
+  ): Promise<Record<string, string>> {
     const source = await this.sourceOf(this.subjectOf(open));
-    return (await this.orWarn(() => source.labels(featuresOf(drawn)))) ?? {};
+    return (await this.orWarn(() => source.labels(features))) ?? {};
   }
 
   /** Labels of features of a study, by `LAYER_FEATURE`; damaged pages as in `labels`. */

@@ -61,7 +61,7 @@ export function drawnGraph(
   open: OpenGraph,
   slug: string,
   thresholds: PruneOptions,
-  { pinnedIds }: Annotations,
+  { pinnedIds }: Pick<Annotations, 'pinnedIds'>,
 ): ViewerGraph {
   if (open.kind === 'viewer') return open.viewer;
   return viewerGraph(withPinned(pruneGraph(open.graph, thresholds), pinnedIds), { slug });
@@ -69,6 +69,16 @@ export function drawnGraph(
 
 /** The saved annotations, else those in the viewer file. */
 export async function annotationsFor(stored: StoredGraph, open: OpenGraph): Promise<Annotations> {
-  const saved = await loadAnnotations(stored.annotationsFile);
-  return saved ?? (open.kind === 'viewer' ? annotationsOf(open.viewer) : emptyAnnotations());
+  return (await loadAnnotations(stored.annotationsFile)) ?? annotationsInside(open);
+}
+
+/** Whether a person has annotated the graph, be it that everything was unpinned. */
+export async function isAnnotated(stored: StoredGraph, open: OpenGraph): Promise<boolean> {
+  if ((await loadAnnotations(stored.annotationsFile)) !== null) return true;
+  const { pinnedIds, supernodes } = annotationsInside(open);
+  return pinnedIds.length > 0 || supernodes.length > 0;
+}
+
+function annotationsInside(open: OpenGraph): Annotations {
+  return open.kind === 'viewer' ? annotationsOf(open.viewer) : emptyAnnotations();
 }

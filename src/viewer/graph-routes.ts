@@ -14,6 +14,7 @@ import { LabelSchema, PinnedSchema, readBody, readCount, readThresholds } from '
 import type { FeatureLookup } from './feature-lookup.ts';
 import type { ChosenModel } from './held-model.ts';
 import { annotationsFor, drawnGraph, type GraphCache, type OpenGraph } from './graph-cache.ts';
+import type { Suggestions } from './suggestions.ts';
 import { entryOf, type GraphStore, type StoredGraph } from './graph-store.ts';
 
 export interface GraphServices {
@@ -21,10 +22,11 @@ export interface GraphServices {
   readonly cache: GraphCache;
   readonly chosen: ChosenModel;
   readonly features: FeatureLookup;
+  readonly suggestions: Suggestions;
 }
 
 export function graphRoutes(services: GraphServices): Hono<ViewerEnv> {
-  const { store, cache, chosen, features } = services;
+  const { store, cache, chosen, features, suggestions } = services;
   const routes = new Hono<ViewerEnv>();
   const openNamed = async (context: Context): Promise<{ stored: StoredGraph; open: OpenGraph }> => {
     const stored = await store.find(context.req.param('slug') ?? '');
@@ -94,23 +96,27 @@ export function graphRoutes(services: GraphServices): Hono<ViewerEnv> {
     const [layer, feature] = featureOf(context);
     const { text } = await readBody(context, LabelSchema);
     const { open } = await openNamed(context);
-    return context.json(await features.setLabel(open, layer, feature, text));
+    const detail = await features.setLabel(open, layer, feature, text);
+    suggestions.forget();
+    return context.json(detail);
   });
   return routes;
 }
 
 async function openedGraph(
-  { chosen, features }: GraphServices,
+  { chosen, features, suggestions }: GraphServices,
   stored: StoredGraph,
   open: OpenGraph,
   thresholds: ReturnType<typeof readThresholds>,
 ): Promise<OpenedGraph> {
   const annotations = await annotationsFor(stored, open);
-  const graph = drawnGraph(open, stored.slug, thresholds, annotations);
+  const suggestion = await suggestions.suggestionFor(stored, open);
+  const graph = drawnGraph(open, stored.slug, thresholds, suggestion ?? annotations);
   return {
     kind: open.kind,
     graph,
     annotations,
+    suggestion,
     scores: open.kind === 'graph' ? open.scores : null,
     can_steer: chosen.model?.fits(open) ?? false,
     labels: await features.labels(open, graph),

@@ -19,6 +19,7 @@ import { jobRoutes } from './job-routes.ts';
 import { JobQueue } from './jobs.ts';
 import { GraphCache } from './graph-cache.ts';
 import { readPageFiles } from './page-files.ts';
+import { Suggestions } from './suggestions.ts';
 import { GraphStore } from './graph-store.ts';
 import { servedFolders } from './served-folders.ts';
 import { Studies } from './studies.ts';
@@ -47,6 +48,8 @@ export interface ServeOptions {
   readonly isModelRequired?: boolean | undefined;
   /** Folder of feature pages that are used before those of the set. */
   readonly features?: string | undefined;
+  /** False: graphs without annotations open empty, without a suggested circuit. */
+  readonly suggest?: boolean | undefined;
   /** Folder of the built page; for tests. */
   readonly pageFolder?: string | undefined;
   readonly limits?: Partial<Limits> | undefined;
@@ -122,7 +125,8 @@ export async function openViewer(options: ServeOptions): Promise<Viewer> {
   const { cacheDir, offline, onProgress } = common;
   const features = new FeatureLookup({ folder: pages, cacheDir, offline, onProgress }, chosen.model);
   const contrasts = new Contrasts(studies, features);
-  const services = { store, cache: new GraphCache(), chosen, features, contrasts };
+  const suggestions = new Suggestions(features, options.suggest ?? true);
+  const services = { store, cache: new GraphCache(), chosen, features, contrasts, suggestions };
   // A contrast does not use the model, so it does not wait for it.
   const queues = { model: new JobQueue(limits), study: new JobQueue(limits) };
   const token = options.token === false ? null : makeToken();

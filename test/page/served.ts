@@ -34,7 +34,12 @@ export interface Served extends AsyncDisposable {
 export type GraphSource =
   string | { readonly name: string; readonly content: string } | ((folder: string) => void | Promise<void>);
 
-export async function serve(sources: readonly GraphSource[], flags: readonly string[] = []): Promise<Served> {
+/** Without `suggest`, graphs open empty, so that a test says what is pinned. */
+export async function serve(
+  sources: readonly GraphSource[],
+  flags: readonly string[] = [],
+  { suggest = false }: { readonly suggest?: boolean } = {},
+): Promise<Served> {
   const browser = await launch();
   const scratch = scratchFolder();
   for (const source of sources) {
@@ -43,7 +48,8 @@ export async function serve(sources: readonly GraphSource[], flags: readonly str
     else writeFileSync(join(scratch.path, source.name), source.content);
   }
   const labels = scratchFolder();
-  const server = spawn(process.execPath, [BINARY, 'serve', scratch.path, '--offline', ...flags], {
+  const options = ['--offline', ...(suggest ? [] : ['--no-suggest']), ...flags];
+  const server = spawn(process.execPath, [BINARY, 'serve', scratch.path, ...options], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { ...process.env, TRACER_LABELS_DIR: labels.path },
   });

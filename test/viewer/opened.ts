@@ -38,7 +38,10 @@ export function copyReferenceFiles(fixture: Fixture, folder: string): string[] {
   return names.filter((name) => name !== 'graph-metadata.json').map((name) => path.parse(name).name);
 }
 
-/** @param fill writes what is served, before the viewer is opened */
+/**
+ * Without suggestions, so that a graph has the pins that a test gives it.
+ * @param fill writes what is served, before the viewer is opened
+ */
 export async function openedViewer(
   fill: (folder: string) => void | Promise<void> = (folder) => void copyReferenceFiles('tiny-a', folder),
   options: Partial<ServeOptions> = {},
@@ -51,6 +54,7 @@ export async function openedViewer(
     paths: [folder],
     port: 0,
     common: { device: 'wasm', offline: true },
+    suggest: false,
     ...options,
   });
   const askWithToken = (address: string, { headers, ...question }: Question = {}): Promise<Reply> =>

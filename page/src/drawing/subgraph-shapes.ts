@@ -1,6 +1,6 @@
 /** Drawing: boxes and links of the subgraph as SVG elements. Labels are set as text, never as markup. */
 import { select, type Selection } from 'd3-selection';
-import { boxCaption, BOX_TEXT, linkCurve, type Box } from '../../../src/picture/boxes.ts';
+import { boxCaption, BOX_TEXT, linkCurve, linkLabelPlace, type Box } from '../../../src/picture/boxes.ts';
 import { describeNode, short, type LabelOf } from '../../../src/picture/labels.ts';
 import { markPath } from '../../../src/picture/marks.ts';
 import type { PictureGraph } from '../../../src/picture/picture-graph.ts';
@@ -36,43 +36,68 @@ const MARKS_SHOWN = 8;
 const ASIDE_OPACITY = 0.12;
 const LINK_OPACITY = 0.85;
 const WIDER = 1.5;
+/** Font size in units, and the width of a digit in that size. */
+const LINK_LABEL = { size: 0.85, letter: 0.6 } as const;
+
+interface KeyedLink extends SubgraphLink {
+  readonly key: string;
+}
 
 export function drawLinks(root: Root, scene: SubgraphScene): void {
-  const { subgraph, places, box, theme: name, unit } = scene;
-  const theme = THEMES[name];
-  const chosen = scene.hovered ?? scene.clicked;
-  const isAside = ({ source, target }: SubgraphLink): boolean =>
-    chosen !== null && source !== chosen && target !== chosen;
-  // The key is stored in the datum: d3 also computes keys of old data, after the nodes have changed.
-  const links = subgraph.links.map((link) => ({
-    ...link,
-    key: `${subgraph.nodes[link.source]!.key}>${subgraph.nodes[link.target]!.key}`,
-  }));
-  const groups = root
-    .selectAll<SVGGElement, SubgraphLink & { readonly key: string }>('g')
-    .data(links, ({ key }) => key)
-    .join((enter) => {
-      const group = enter.append('g');
-      group.append('path').attr('fill', 'none');
-      group.append('text').attr('text-anchor', 'middle').attr('dy', '0.35em').attr('paint-order', 'stroke');
-      return group;
-    })
+  const { places, box, theme: name } = scene;
+  root
+    .selectAll<SVGPathElement, KeyedLink>('path')
+    .data(keyed(scene), ({ key }) => key)
+    .join((enter) => enter.append('path').attr('fill', 'none'))
     .order()
-    .attr('opacity', (link) => (isAside(link) ? ASIDE_OPACITY : LINK_OPACITY));
-  groups
-    .select('path')
+    .attr('opacity', (link) => (isAside(scene, link) ? ASIDE_OPACITY : LINK_OPACITY))
     .attr('d', ({ source, target }) => linkCurve(places[source]!, places[target]!, box.height))
     .attr('stroke', ({ share }) => weightColour(share, name))
     .attr('stroke-width', ({ share }) => linkPixels(strengthStep(share)) * WIDER);
-  groups
-    .select('text')
-    .attr('x', ({ source, target }) => (places[source]!.x + places[target]!.x) / 2)
-    .attr('y', ({ source, target }) => (places[source]!.y + places[target]!.y) / 2)
-    .attr('font-size', 0.85 * unit)
+}
+
+/** Weights of the links of the chosen box, above all boxes and where none of them is. */
+export function drawLinkLabels(root: Root, scene: SubgraphScene): void {
+  const { places, box, theme: name, unit } = scene;
+  const theme = THEMES[name];
+  const size = LINK_LABEL.size * unit;
+  const isShown = (link: SubgraphLink): boolean => chosenOf(scene) !== null && !isAside(scene, link);
+  const centre = ({ source, target, weight }: SubgraphLink): Point => {
+    const label = { width: signed(weight).length * LINK_LABEL.letter * size, height: size };
+    return linkLabelPlace(places[source]!, places[target]!, box, label, places);
+  };
+  root
+    .selectAll<SVGTextElement, KeyedLink>('text')
+    .data(keyed(scene).filter(isShown), ({ key }) => key)
+    .join((enter) =>
+      enter
+        .append('text')
+        .attr('text-anchor', 'middle')
+        .attr('dy', '0.35em')
+        .attr('paint-order', 'stroke')
+        .style('pointer-events', 'none'),
+    )
+    .attr('x', (link) => centre(link).x)
+    .attr('y', (link) => centre(link).y)
+    .attr('font-size', size)
     .attr('fill', theme.text)
     .attr('stroke', theme.background)
     .attr('stroke-width', 3)
-    .text((link) => (chosen === null || isAside(link) ? '' : signed(link.weight)));
+    .text(({ weight }) => signed(weight));
+}
+
+/** The key is stored in the datum: d3 also computes keys of old data, after the nodes have changed. */
+function keyed({ subgraph: { nodes, links } }: SubgraphScene): KeyedLink[] {
+  return links.map((link) => ({ ...link, key: `${nodes[link.source]!.key}>${nodes[link.target]!.key}` }));
+}
+
+function chosenOf({ hovered, clicked }: SubgraphScene): number | null {
+  return hovered ?? clicked;
+}
+
+function isAside(scene: SubgraphScene, { source, target }: SubgraphLink): boolean {
+  const chosen = chosenOf(scene);
+  return chosen !== null && source !== chosen && target !== chosen;
 }
 
 /** @param listen called with the new boxes */

@@ -24,7 +24,7 @@ import {
   type Supernodes,
 } from '../../../src/picture/subgraph.ts';
 import type { ThemeName } from '../../../src/picture/theme.ts';
-import { drawBoxes, drawLinks, type SubgraphScene } from './subgraph-shapes.ts';
+import { drawBoxes, drawLinkLabels, drawLinks, type SubgraphScene } from './subgraph-shapes.ts';
 
 export interface SubgraphState {
   readonly pinned: readonly string[];
@@ -72,6 +72,7 @@ export class SubgraphView {
   #state: SubgraphState;
   readonly #svg: Selection<SVGSVGElement, unknown, null, undefined>;
   readonly #links: Selection<SVGGElement, unknown, null, undefined>;
+  readonly #labels: Selection<SVGGElement, unknown, null, undefined>;
   readonly #boxes: Selection<SVGGElement, unknown, null, undefined>;
   readonly #observer: ResizeObserver;
   #subgraph: SubgraphPicture = { nodes: [], links: [] };
@@ -96,6 +97,7 @@ export class SubgraphView {
       .style('overflow', 'visible'); // marks stand on the upper edge of boxes
     this.#links = this.#svg.append('g').attr('aria-hidden', 'true');
     this.#boxes = this.#svg.append('g');
+    this.#labels = this.#svg.append('g').attr('aria-hidden', 'true');
     this.#observer = new ResizeObserver(() => {
       this.#arrange();
     });
@@ -165,6 +167,7 @@ export class SubgraphView {
       const scene = this.#scene();
       const focused = this.#focusedMember();
       drawLinks(this.#links, scene);
+      drawLinkLabels(this.#labels, scene);
       drawBoxes(this.#boxes, scene, (entered) => {
         this.#listen(entered);
       });

@@ -9,6 +9,7 @@ import {
   moveThreshold,
   nextFound,
   pinClicked,
+  suggestOrNot,
 } from '../actions.ts';
 import { announce, dialog, lowerTab, toggleTheme, upperTab } from '../store/ui.ts';
 import { redo, undo } from '../store/annotations.ts';
@@ -138,6 +139,13 @@ export const COMMANDS: readonly Command[] = [
   },
   { keys: ['G'], title: 'Group what is marked', where: 'anywhere', group: 'Annotate', run: groupMarked },
   { keys: ['e'], title: 'Edit the label', where: 'anywhere', group: 'Annotate', run: editLabel },
+  {
+    keys: ['s'],
+    title: 'Take the suggested circuit away, or show it',
+    where: 'anywhere',
+    group: 'Annotate',
+    run: suggestOrNot,
+  },
   { keys: ['Ctrl+z'], title: 'Undo', where: 'anywhere', group: 'Annotate', run: undo },
   { keys: ['Ctrl+Z', 'Ctrl+y'], title: 'Redo', where: 'anywhere', group: 'Annotate', run: redo },
 

@@ -11,13 +11,30 @@ import {
   markedKeys,
   membersOf,
   applyGroups,
+  suggestOrNot,
 } from '../actions.ts';
 import { SubgraphView, type SubgraphState } from '../drawing/subgraph-view.ts';
 import { Panel } from '../parts/panel.tsx';
 import { count, percent } from '../parts/text.ts';
 import { announce, dialog, lowerTab, theme } from '../store/ui.ts';
-import { dissolveSupernode, edit, annotations, unpin } from '../store/annotations.ts';
-import { clickedId, hoveredId, labelOf, opened, picture } from '../store/opened.ts';
+import {
+  annotations,
+  dissolveSupernode,
+  edit,
+  isSuggested,
+  suggestion,
+  unpin,
+} from '../store/annotations.ts';
+import {
+  clickedId,
+  hoveredId,
+  labelOf,
+  lostPins,
+  lostText,
+  opened,
+  picture,
+  pinnedIndices,
+} from '../store/opened.ts';
 import { pinnedScores } from '../store/scores.ts';
 import { steerThese } from './try/steer.tsx';
 
@@ -34,11 +51,29 @@ function Summary() {
   const { pinnedIds, supernodes } = annotations.value;
   const scores = pinnedScores.value;
   if (pinnedIds.length === 0) return null;
-  const words = [`${pinnedIds.length} pinned`];
+  const lost = lostPins.value;
+  const words = [`${pinnedIndices.value.length} pinned`];
   if (supernodes.length > 0) words.push(count(supernodes.length, 'supernode'));
   if (scores !== null)
     words.push(`replacement ${percent(scores.replacement)}`, `completeness ${percent(scores.completeness)}`);
-  return <span id="subgraph-summary">{words.join(' · ')}</span>;
+  return (
+    <>
+      {isSuggested.value && (
+        <strong
+          class="suggested"
+          title="Made by rules from influence, links and labels; nobody has checked it. It is saved once you change it."
+        >
+          Suggested
+        </strong>
+      )}
+      <span id="subgraph-summary">{words.join(' · ')}</span>
+      {lost.length > 0 && (
+        <span class="lost-pins" title={lost.join(', ')}>
+          {lostText.value}
+        </span>
+      )}
+    </>
+  );
 }
 
 function Tools() {
@@ -87,6 +122,11 @@ function Tools() {
           Steer
         </button>
       )}
+      {(isSuggested.value || (!hasPins && suggestion.value !== null)) && (
+        <button type="button" class="button" title="Suggested circuit (s)" onClick={suggestOrNot}>
+          {isSuggested.value ? 'Discard' : 'Suggest'}
+        </button>
+      )}
       {hasPins && (
         <>
           <button
@@ -97,9 +137,11 @@ function Tools() {
           >
             Arrange
           </button>
-          <button type="button" class="button quiet" title="Unpin everything" onClick={clearPins}>
-            Clear
-          </button>
+          {!isSuggested.value && (
+            <button type="button" class="button quiet" title="Unpin everything" onClick={clearPins}>
+              Clear
+            </button>
+          )}
           <button
             type="button"
             class="button quiet"

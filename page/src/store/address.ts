@@ -40,8 +40,11 @@ export function readAddress(query: string): Partial<AddressState> {
   return given;
 }
 
-/** The query of a state. Unknown parameters of `before` (`densityThreshold`) are kept, the token is not. */
-export function writeAddress(state: AddressState, before: string): string {
+/**
+ * The query of a state. Unknown parameters of `before` (`densityThreshold`) are kept, the token is not.
+ * @param withPins false leaves pins and groups out, so that the address opens what is saved or suggested.
+ */
+export function writeAddress(state: AddressState, before: string, withPins = true): string {
   const params = new URLSearchParams(before);
   const put = (name: string, value: string) => {
     if (value === '') params.delete(name);
@@ -51,8 +54,9 @@ export function writeAddress(state: AddressState, before: string): string {
   put('slug', state.slug ?? '');
   put('clickedId', state.clickedId);
   // Present even when empty, so that it has precedence over the saved pins.
-  params.set('pinnedIds', state.pinnedIds.join(','));
-  put('supernodes', state.supernodes.length === 0 ? '' : JSON.stringify(state.supernodes));
+  if (withPins) params.set('pinnedIds', state.pinnedIds.join(','));
+  else params.delete('pinnedIds');
+  put('supernodes', state.supernodes.length === 0 || !withPins ? '' : JSON.stringify(state.supernodes));
   put('sg_pos', state.sg_pos);
   const clerps = Object.entries(state.clerps);
   put('clerps', clerps.length === 0 ? '' : JSON.stringify(clerps));

@@ -24,14 +24,22 @@ const past = signal<readonly GraphAnnotations[]>([]);
 const future = signal<readonly GraphAnnotations[]>([]);
 
 export const pinnedSet = computed<ReadonlySet<string>>(() => new Set(annotations.value.pinnedIds));
+/** The circuit that the server suggests for a graph that nobody has annotated; null where there is none. */
+export const suggestion = signal<GraphAnnotations | null>(null);
+/** Whether what is shown is the suggestion as it was made: it is then neither saved nor in the address. */
+export const isSuggested = computed(
+  () => suggestion.value !== null && annotations.value === suggestion.value,
+);
+
 export const canUndo = computed(() => past.value.length > 0);
 export const canRedo = computed(() => future.value.length > 0);
 
-/** Sets the annotations of a graph that was just opened. */
-export function resetAnnotations(given: GraphAnnotations): void {
+/** Sets the annotations of a graph that was just opened, or shows a suggestion instead of none, which Undo takes away. */
+export function resetAnnotations(given: GraphAnnotations, suggested: GraphAnnotations | null = null): void {
   batch(() => {
-    annotations.value = given;
-    past.value = [];
+    suggestion.value = suggested;
+    annotations.value = suggested ?? given;
+    past.value = suggested === null ? [] : [given];
     future.value = [];
   });
 }
@@ -62,6 +70,18 @@ function restore(from: typeof past, to: typeof past): void {
     annotations.value = target;
     editCount.value += 1;
   });
+}
+
+/** Takes a suggested circuit away, or puts it into an empty subgraph. Null where it does not apply, else whether it is shown. */
+export function toggleSuggestion(): boolean | null {
+  if (isSuggested.value) {
+    edit({ pinnedIds: [], supernodes: [], sg_pos: '' });
+    return false;
+  }
+  if (suggestion.value === null || annotations.value.pinnedIds.length > 0) return null;
+  const { pinnedIds, supernodes } = suggestion.value;
+  edit({ pinnedIds, supernodes, sg_pos: '' });
+  return true;
 }
 
 /** Pins or unpins; tells whether it is pinned now. */

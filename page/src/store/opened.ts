@@ -61,6 +61,20 @@ export const pinnedIndices = computed(() => {
   return annotations.value.pinnedIds.flatMap((id) => indexOf(shown, id) ?? []);
 });
 
+/** Ids of pins, from an address or a file, that the graph as it is drawn does not hold. */
+export const lostPins = computed<readonly string[]>(() => {
+  const shown = picture.value;
+  if (shown === null) return [];
+  return annotations.value.pinnedIds.filter((id) => indexOf(shown, id) === undefined);
+});
+
+/** Of a graph file, more may be drawn with larger thresholds; a viewer's file is all there is. */
+export const lostText = computed(() => {
+  const lost = lostPins.value.length;
+  const where = opened.value?.kind === 'graph' ? 'not in what is drawn of this graph' : 'not in this graph';
+  return `${lost} ${lost === 1 ? 'pin is' : 'pins are'} ${where}`;
+});
+
 const pruned = computed(() => {
   const shown = picture.value;
   return shown === null ? null : visibleAt(shown, thresholds.value.node, thresholds.value.edge);
@@ -135,6 +149,8 @@ function show(slug: string, answer: OpenedGraph, given: Partial<AddressState>): 
   const { clickedId: savedClicked, ...saved } = unsaved.get(slug) ?? answer.annotations;
   // An address with pins is complete: parts that it lacks are empty.
   const complete = given.pinnedIds !== undefined;
+  const { suggestion } = answer;
+  const isFree = suggestion !== null && !complete && !unsaved.has(slug);
   batch(() => {
     opened.value = {
       slug,
@@ -145,13 +161,14 @@ function show(slug: string, answer: OpenedGraph, given: Partial<AddressState>): 
       canSteer: answer.can_steer,
     };
     labels.value = answer.labels;
-    resetAnnotations({
+    const own = {
       pinnedIds: given.pinnedIds ?? saved.pinnedIds,
       supernodes: given.supernodes ?? (complete ? [] : saved.supernodes),
       sg_pos: given.sg_pos ?? (complete ? '' : saved.sg_pos),
       clerps: { ...saved.clerps, ...given.clerps },
       notes: saved.notes,
-    });
+    };
+    resetAnnotations(own, isFree ? { ...own, ...suggestion } : null);
     hoveredId.value = null;
     clickedId.value = given.clickedId ?? savedClicked;
     thresholds.value = {
@@ -160,7 +177,10 @@ function show(slug: string, answer: OpenedGraph, given: Partial<AddressState>): 
     };
     loading.value = { state: 'idle' };
   });
-  announce(`${slug}: ${shown.nodes.length} nodes, ${shown.linkCount} links.`);
+  const words = [`${slug}: ${shown.nodes.length} nodes, ${shown.linkCount} links.`];
+  if (isFree) words.push('A suggested circuit is shown; s takes it away.');
+  if (lostPins.value.length > 0) words.push(`${lostText.value}.`);
+  announce(words.join(' '));
 }
 
 /**

@@ -3,7 +3,7 @@ import { effect, signal } from '@preact/signals';
 import type { Annotations } from '../../../src/viewer/api.ts';
 import { exported, RequestFailed, saveAnnotations } from '../server.ts';
 import { readAddress, writeAddress, type AddressState } from './address.ts';
-import { annotations, editCount, pinnedSet, togglePin, unsaved } from './annotations.ts';
+import { annotations, editCount, isSuggested, pinnedSet, togglePin, unsaved } from './annotations.ts';
 import {
   clickedId,
   closeGraph,
@@ -58,6 +58,7 @@ export async function startSync(): Promise<void> {
   await openFromAddress();
   effect(() => {
     const state = addressState();
+    void isSuggested.value; // decides whether pins are in the address
     clearTimeout(addressTimer);
     const pauseMs = Math.max(0, addressWritten + ADDRESS_PAUSE_MS - performance.now());
     if (state.slug !== null) addressTimer = setTimeout(() => writeNow('replace'), pauseMs);
@@ -230,7 +231,7 @@ function writeNow(how: 'replace' | 'push'): void {
   const state = addressState();
   if (state.slug === null) return;
   const before = exported === null ? writeTrainingName(null, writeStudyView(null, query())) : query();
-  const after = writeAddress(state, how === 'push' ? before : query());
+  const after = writeAddress(state, how === 'push' ? before : query(), !isSuggested.value);
   if (after === query()) return;
   addressWritten = performance.now();
   const address = exported === null ? `?${after}` : `#${after}`;

@@ -1,14 +1,15 @@
 /** `tracer graph …`: analyses of a graph file. No model is loaded, except to validate it. */
 import { Option, type Command } from 'commander';
-import { ATTRIBUTE_DEFAULTS } from '../../engine/attribute/types.ts';
 import type { ExportFormat, ViewFormat } from '../../engine/graph/export.ts';
 import type { ThemeName } from '../../picture/theme.ts';
 import { perform } from '../perform.ts';
 import type { Shell } from '../shell.ts';
-import { collect, probability, wholeNumber } from '../values.ts';
+import { collect, wholeNumber } from '../values.ts';
 import { addImport } from './graph-import.ts';
 import { addQuestions } from './graph-questions.ts';
 import { addStudy } from './graph-study.ts';
+import { addSuggest } from './graph-suggest.ts';
+import { givenThresholds, withThresholds, type ThresholdFlags } from './graph-thresholds.ts';
 import { addValidate } from './graph-validate.ts';
 
 const VIEW_FORMATS = ['graphml', 'dot', 'csv'] as const satisfies readonly ViewFormat[];
@@ -22,15 +23,11 @@ const THEME_NAMES = ['light', 'dark'] as const satisfies readonly ThemeName[];
 const DEFAULT_TOP = 20;
 const DEFAULT_PATHS = 10;
 
-interface ThresholdFlags {
-  readonly nodeThreshold: number;
-  readonly edgeThreshold: number;
-}
-
 const HELP = `
 Nodes are named by the string of a token or logit (' Austin'), as LAYER:POSITION:FEATURE, or by a viewer's id.
 
 Examples:
+  $ tracer graph suggest dallas.safetensors
   $ tracer graph top dallas.safetensors
   $ tracer graph paths dallas.safetensors --from Dallas --to ' Austin' --k 5
   $ tracer graph export dallas.safetensors --format graphml
@@ -44,6 +41,7 @@ export function addGraph(program: Command, shell: Shell): void {
   addPrune(graph, shell);
   addScores(graph, shell);
   addTop(graph, shell);
+  addSuggest(graph, shell);
   addPaths(graph, shell);
   addDiff(graph, shell);
   addMerge(graph, shell);
@@ -52,22 +50,6 @@ export function addGraph(program: Command, shell: Shell): void {
   addValidate(graph, shell);
   addStudy(graph, shell);
   addQuestions(graph, shell);
-}
-
-function withThresholds(command: Command): Command {
-  return command
-    .option(
-      '--node-threshold <p>',
-      'share of influence kept',
-      probability('--node-threshold'),
-      ATTRIBUTE_DEFAULTS.nodeThreshold,
-    )
-    .option(
-      '--edge-threshold <p>',
-      'share of edge scores kept',
-      probability('--edge-threshold'),
-      ATTRIBUTE_DEFAULTS.edgeThreshold,
-    );
 }
 
 function addPrune(graph: Command, shell: Shell): void {
@@ -200,13 +182,6 @@ function addExport(graph: Command, shell: Shell): void {
         return { data: result, view: (screen) => exportView(result, screen) };
       }),
   );
-}
-
-/** Viewer JSON is pruned already: a default threshold must not prune it further. */
-function givenThresholds(command: Command, options: ThresholdFlags) {
-  const given = (name: keyof ThresholdFlags): number | undefined =>
-    command.getOptionValueSource(name) === 'default' ? undefined : options[name];
-  return { nodeThreshold: given('nodeThreshold'), edgeThreshold: given('edgeThreshold') };
 }
 
 function engineAndViews() {

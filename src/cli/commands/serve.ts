@@ -28,6 +28,7 @@ export function addServe(program: Command, shell: Shell): void {
     ),
   )
     .option('--features <dir>', 'feature pages to show, before those of the set')
+    .option('--no-suggest', 'open graphs that nobody has annotated without a suggested circuit')
     .addHelpText('after', HELP);
   command.action((paths: string[], flags: ServeFlags) =>
     perform(shell, command, async (context) => {

@@ -57,6 +57,7 @@ export async function htmlOf(drawn: DrawnGraph, { cacheDir }: PictureOptions): P
       kind,
       graph: viewer,
       annotations,
+      suggestion: null,
       scores,
       can_steer: false,
       labels: await features.labels(),

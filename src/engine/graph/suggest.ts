@@ -1,0 +1,131 @@
+/** Engine, `graph suggest`: the circuit of a graph that is worth talking about. No model is loaded; labels are those on the disk. */
+import path from 'node:path';
+import { UsageError } from '../../errors.ts';
+import { writeFileAtomic, type AtomicOptions } from '../../formats/atomic.ts';
+import { withAnnotations, writeAnnotations } from '../../graph/annotations.ts';
+import { readGraph } from '../../graph/files.ts';
+import { placeOfNode, viewerGraph, type ViewerGraph } from '../../graph/neuronpedia.ts';
+import type { PrunedGraph, PruneOptions } from '../../graph/prune.ts';
+import { isViewerFile, readViewerGraph } from '../../graph/read-viewer.ts';
+import { subgraphScores, type GraphScores } from '../../graph/scores.ts';
+import { markedAnnotations } from '../../suggest/annotate.ts';
+import { greedyFeatures } from '../../suggest/greedy.ts';
+import { checkLimits, SUGGEST_DEFAULTS, type SuggestLimits } from '../../suggest/limits.ts';
+import type { SuggestedCircuit } from '../../suggest/suggest.ts';
+import { openFeatureSource } from '../features/source.ts';
+import type { SavedFileResult } from '../result.ts';
+import { writtenFile } from '../written-file.ts';
+import { refuseInputs } from './export.ts';
+import { withPinned } from './pinned-nodes.ts';
+import { suggestFor, suggestible } from './suggestible.ts';
+
+/** `annotations`: pins and supernodes, as `tracer serve` keeps them; `neuronpedia`: the graph with them. */
+export type SuggestFormat = 'annotations' | 'neuronpedia';
+
+export interface SuggestOptions extends PruneOptions, AtomicOptions, Partial<SuggestLimits> {
+  readonly output?: string | undefined;
+  readonly format?: SuggestFormat | undefined;
+  /** Folder of the Hub's cache, where labels may be. */
+  readonly cacheDir?: string | undefined;
+}
+
+export interface SuggestResult extends Omit<SuggestedCircuit, 'scores'> {
+  readonly file: string;
+  readonly prompt: string;
+  /** Of the prompt, by position. */
+  readonly tokens: readonly string[];
+  readonly scores: {
+    readonly suggested: GraphScores;
+    /** As many features chosen one after the other for completeness alone, among the most influential. */
+    readonly greedy: GraphScores;
+    /** All features that pruning kept. */
+    readonly pruned: GraphScores;
+  };
+  readonly n_pruned_features: number;
+  readonly files: readonly SavedFileResult[];
+}
+
+/** Throws `UsageError` for limits and formats that do not fit, and where annotations exist already. */
+export async function suggestForFile(file: string, options: SuggestOptions = {}): Promise<SuggestResult> {
+  const { output, format = 'annotations' } = options;
+  const limits = limitsOf(options);
+  checkLimits(limits);
+  checkOutput(options);
+  if (output !== undefined) await refuseInputs([output], [file]);
+  const opened = isViewerFile(file)
+    ? suggestible({ kind: 'viewer', viewer: await readViewerGraph(file) }, options)
+    : suggestible({ kind: 'graph', graph: await readGraph(file) }, options);
+  if (opened === null) throw nothingToSuggest(file);
+  const { pruned, scan, set, viewer } = opened;
+  const { graph } = pruned;
+  const source = await openFeatureSource({ scan, set, cacheDir: options.cacheDir, offline: true });
+  const { choice, circuit } = await suggestFor(opened, (features) => source.labels(features), limits);
+  const kept = keptFeatures(pruned);
+  if (output !== undefined) {
+    if (format === 'annotations') {
+      await writeAnnotations(output, markedAnnotations(circuit), { ...options, existing: 'keep' });
+    } else {
+      const annotations = markedAnnotations(circuit);
+      const drawn = viewer ?? drawnWith(pruned, annotations.pinnedIds, output);
+      const labels = await source.labels(featuresIn(drawn));
+      const text = `${JSON.stringify(withAnnotations(drawn, annotations, labels))}\n`;
+      await writeFileAtomic(output, text, options);
+    }
+  }
+  const { scores, ...rest } = circuit;
+  return {
+    file,
+    prompt: graph.provenance.prompt,
+    tokens: graph.provenance.token_strings,
+    ...rest,
+    scores: {
+      suggested: scores,
+      greedy: subgraphScores(choice.small, greedyFeatures(choice.small, circuit.n_features)),
+      pruned: subgraphScores(graph, kept),
+    },
+    n_pruned_features: kept.length,
+    files: output === undefined ? [] : [await writtenFile(output)],
+  };
+}
+
+function drawnWith(pruned: PrunedGraph, pinnedIds: readonly string[], output: string): ViewerGraph {
+  return viewerGraph(withPinned(pruned, pinnedIds), { slug: path.parse(output).name });
+}
+
+function featuresIn({ nodes }: ViewerGraph): (readonly [layer: number, feature: number])[] {
+  return nodes.flatMap((node) => {
+    const place = placeOfNode(node);
+    return place === null ? [] : [[place.layer, place.feature] as const];
+  });
+}
+
+function keptFeatures({ graph, nodeMask }: PrunedGraph): number[] {
+  return Array.from({ length: graph.layout.n_features }, (_, node) => node).filter(
+    (node) => nodeMask[node] === 1,
+  );
+}
+
+function limitsOf({ maxBoxes, maxNodes }: SuggestOptions): SuggestLimits {
+  return {
+    maxBoxes: maxBoxes ?? SUGGEST_DEFAULTS.maxBoxes,
+    maxNodes: maxNodes ?? SUGGEST_DEFAULTS.maxNodes,
+  };
+}
+
+function checkOutput({ output, format }: SuggestOptions): void {
+  if (output === undefined && format !== undefined) {
+    throw new UsageError({
+      code: 'format_without_output',
+      message: '--format says how --output is written, which is missing',
+      hint: 'Add --output FILE.',
+    });
+  }
+}
+
+function nothingToSuggest(file: string): UsageError {
+  return new UsageError({
+    code: 'nothing_to_suggest',
+    message: `${file} has no features or no logits that links could lead to, or more than fit into memory`,
+    hint: 'Give a graph with features: a graph file, or the JSON of a viewer.',
+  });
+}

@@ -1,0 +1,62 @@
+/** Engine: a circuit from a graph file or a viewer's file that is in memory. Used by `graph suggest` and the viewer. */
+import { featureOf, type Graph } from '../../graph/graph.ts';
+import type { ViewerGraph } from '../../graph/neuronpedia.ts';
+import { nodeId } from '../../graph/nodes.ts';
+import { pruneGraph, type PrunedGraph, type PruneOptions } from '../../graph/prune.ts';
+import { chooseNodes, type Choice } from '../../suggest/choose.ts';
+import { SUGGEST_DEFAULTS, type SuggestLimits } from '../../suggest/limits.ts';
+import { circuitOf, type SuggestedCircuit } from '../../suggest/suggest.ts';
+import { graphOfViewer } from '../../suggest/viewer-graph.ts';
+
+export type GraphInMemory =
+  | { readonly kind: 'graph'; readonly graph: Graph }
+  | { readonly kind: 'viewer'; readonly viewer: ViewerGraph };
+
+export interface Suggestible {
+  readonly pruned: PrunedGraph;
+  /** The id of a node in its file. */
+  readonly idOf: (node: number) => string;
+  readonly scan: string;
+  readonly set?: { readonly name: string; readonly revision: string | null };
+  /** What the file holds, if it is a viewer's. */
+  readonly viewer?: ViewerGraph;
+}
+
+/** Labels of features by `LAYER_FEATURE`. */
+export type LabelsOf = (
+  features: readonly (readonly [layer: number, feature: number])[],
+) => Promise<Readonly<Record<string, string>>>;
+
+/** A graph with what its file calls its nodes; null for a viewer's file that no circuit can be made of. */
+export function suggestible(open: GraphInMemory, options: PruneOptions = {}): Suggestible | null {
+  if (open.kind === 'graph') {
+    const { graph } = open;
+    const { scan, transcoders: set } = graph.provenance;
+    return { pruned: pruneGraph(graph, options), idOf: (node) => nodeId(graph, node), scan, set };
+  }
+  const found = graphOfViewer(open.viewer);
+  if (found === null) return null;
+  // It is pruned already: without thresholds all of it is kept.
+  const { nodeThreshold = 1, edgeThreshold = 1 } = options;
+  return {
+    pruned: pruneGraph(found.graph, { nodeThreshold, edgeThreshold }),
+    idOf: (node) => found.ids[node]!,
+    scan: open.viewer.metadata.scan,
+    viewer: open.viewer,
+  };
+}
+
+export async function suggestFor(
+  { pruned, idOf }: Suggestible,
+  labelsOf: LabelsOf,
+  limits: SuggestLimits = SUGGEST_DEFAULTS,
+): Promise<{ readonly choice: Choice; readonly circuit: SuggestedCircuit }> {
+  const choice = chooseNodes(pruned, limits);
+  const labels = await labelsOf(
+    choice.features.map((node) => {
+      const { layer, feature } = featureOf(choice.small, node);
+      return [layer, feature];
+    }),
+  );
+  return { choice, circuit: circuitOf(choice, idOf, labels, limits) };
+}

@@ -1,0 +1,108 @@
+/** Suggest, step 3: names of boxes, from labels where they agree, else from what the features read and write. */
+import { featureOf, type Graph } from '../graph/graph.ts';
+import type { Influence } from '../graph/influence.ts';
+import { linkOf } from './box-links.ts';
+import { rarityOf, type LabelWords } from './label-words.ts';
+
+/** A description names a box if features of so much of its influence have it. */
+const AGREED = 0.5;
+/** Added to the rarity of words, so that where all labels are alike their description counts as well. */
+const COMMON = 0.1;
+/** Links that are this much of the inputs of the answer, or of the box, name the box. */
+const SAYS = 0.1;
+const LONGEST_NAME = 60;
+
+export interface NamedFeature {
+  readonly node: number;
+  readonly influence: number;
+  readonly words: LabelWords;
+}
+
+/** The name of a group of features. */
+export function nameOfGroup(
+  small: Graph,
+  spread: Influence,
+  logits: readonly number[],
+  members: readonly NamedFeature[],
+): string {
+  return shortened(agreedDescription(members) ?? nameByLinks(small, spread, logits, members));
+}
+
+/** `Texas (2)` for the second box of a name. */
+export function withoutRepetition(names: readonly string[]): string[] {
+  const seen = new Map<string, number>();
+  return names.map((name) => {
+    const count = (seen.get(name) ?? 0) + 1;
+    seen.set(name, count);
+    return count === 1 ? name : `${name} (${count})`;
+  });
+}
+
+/** The token itself; where nothing is seen of it, in quotes. */
+export function nameOfToken(token: string): string {
+  return token.trim() === '' ? JSON.stringify(token) : token.trim();
+}
+
+/** Of the descriptions that enough of the features have, the one that tells most; null without. */
+function agreedDescription(members: readonly NamedFeature[]): string | null {
+  const total = members.reduce((sum, { influence }) => sum + influence, 0);
+  const found = new Map<string, { covered: number; told: number }>();
+  for (const { influence, words } of members) {
+    for (const part of words.parts) {
+      const name = nameOfDescription(part);
+      if (name === null) continue;
+      const { covered, told } = found.get(name) ?? { covered: 0, told: 0 };
+      // A feature of several descriptions is about each of them in part.
+      const share = influence / words.parts.length;
+      found.set(name, {
+        covered: covered + influence,
+        told: told + share * (COMMON + rarityOf(part, words)),
+      });
+    }
+  }
+  const agreed = [...found].filter(([, { covered }]) => covered >= AGREED * total);
+  agreed.sort(([a, x], [b, y]) => y.told - x.told || (a < b ? -1 : 1));
+  return agreed[0]?.[0] ?? null;
+}
+
+/** The forms that labels made by rules have (configs/embedded/README.md); any other label is its own name. */
+function nameOfDescription(part: string): string | null {
+  const word = /^(?:the word )?"(.*)"$/.exec(part)?.[1];
+  if (word !== undefined) return word.trim() === '' ? null : `the word ${word}`;
+  const next = /^what comes before (.*)$/.exec(part)?.[1];
+  if (next === undefined) return part;
+  const quoted = /^"(.*)"$/.exec(next)?.[1] ?? next;
+  return /[\p{L}\p{N}]/u.test(quoted) ? `say ${quoted}` : null;
+}
+
+/** `say Austin` for features that speak for the answer, `reads Dallas` for those that a token makes active, else where they are. */
+function nameByLinks(
+  small: Graph,
+  spread: Influence,
+  logits: readonly number[],
+  members: readonly NamedFeature[],
+): string {
+  const nodes = members.map(({ node }) => node);
+  const { token_strings, logit_labels } = small.provenance;
+  const { tokens, logits: outputs, n_pos } = small.layout;
+  const positions = nodes.map((node) => featureOf(small, node).position);
+  const last = n_pos - 1;
+  const said = logits
+    .map((logit) => ({ logit, share: linkOf(small, spread, nodes, [logit]).share }))
+    .sort((a, b) => b.share - a.share)[0];
+  if (said !== undefined && said.share >= SAYS && positions.every((position) => position === last)) {
+    return `say ${nameOfToken(logit_labels[said.logit - outputs.start]!)}`;
+  }
+  const read = [...new Set(positions)]
+    .map((position) => ({
+      position,
+      share: Math.abs(linkOf(small, spread, [tokens.start + position], nodes).share),
+    }))
+    .sort((a, b) => b.share - a.share)[0]!;
+  const token = nameOfToken(token_strings[read.position]!);
+  return `${read.share >= SAYS ? 'reads' : 'at'} ${token}`;
+}
+
+function shortened(name: string): string {
+  return name.length <= LONGEST_NAME ? name : `${name.slice(0, LONGEST_NAME - 1).trimEnd()}…`;
+}
