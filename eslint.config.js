@@ -6,6 +6,7 @@ import noImportCycle from './eslint-no-import-cycle.js';
 export const ROOMS = [
   'formats',
   'hub',
+  'llm',
   'backend',
   'tokenizer',
   'graph',
@@ -27,6 +28,7 @@ export const ROOMS = [
   'settings',
   'report',
   'viewer',
+  'mcp',
   'cli',
 ];
 
@@ -63,6 +65,9 @@ const PACKAGE_OWNERS = {
   '@duckdb/*': ['study'],
   'simple-statistics': ['study'],
   'ml-hclust': ['suggest', 'study'],
+  openai: ['llm'],
+  '@modelcontextprotocol/*': ['mcp'],
+  '@valibot/to-json-schema': ['mcp'],
 };
 
 const roomRules = ROOMS.map((room, place) => ({

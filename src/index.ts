@@ -37,8 +37,9 @@ export { evaluate, evaluateIn } from './engine/evaluate/evaluate.ts';
 export { mergeTraining } from './engine/train/merge.ts';
 export { train } from './engine/train/train.ts';
 export { buildFeatures } from './engine/features/build.ts';
+export { explainFeatures } from './engine/features/explain.ts';
 export { labelFeature, listLabels } from './engine/features/labels.ts';
-export { openFeatureSource, type FeatureSource, type ShownLabel } from './engine/features/source.ts';
+export { openFeatureSource, type FeatureSource } from './engine/features/source.ts';
 export { openSession, type Session, type SessionOptions } from './engine/session.ts';
 /** What `tracer setup` and `tracer doctor` do; their reports are those of the backend. */
 export { setUpTensorflow as setup, type SetupOptions, type SetupReport } from './backend/install.ts';
@@ -62,6 +63,7 @@ export type * from './engine/evaluate/types.ts';
 export type { ImportRequest, ImportResult } from './engine/graph/import.ts';
 export type { MergeRequest, MergeResult } from './engine/train/merge.ts';
 export type * from './engine/train/types.ts';
+export type * from './engine/features/explain-types.ts';
 export type * from './engine/features/types.ts';
 export type * from './engine/generate/types.ts';
 export type * from './engine/study/types.ts';

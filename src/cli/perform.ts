@@ -38,7 +38,7 @@ export function commandPath(command: Command): string[] {
 export async function perform(
   shell: Shell,
   command: Command,
-  work: (context: CommandContext) => Promise<Answer>,
+  work: (context: CommandContext) => Promise<Answer | null>,
 ): Promise<void> {
   const flags = sharedFlags(command);
   const { host } = shell;
@@ -67,6 +67,8 @@ export async function perform(
     // The result of a command that did not notice the signal is discarded.
     shell.signal.throwIfAborted();
     reporter.stop();
+    // Its results went elsewhere while it ran.
+    if (answer === null) return;
     const text = flags.json
       ? envelopeText({ command: commandPath(command).join(' '), data: answer.data })
       : `${answer.view(screenFor(host.stdout, host.env, flags))}\n`;

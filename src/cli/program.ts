@@ -13,6 +13,7 @@ import { addGraph } from './commands/graph.ts';
 import { addInspect } from './commands/inspect.ts';
 import { addIntervene } from './commands/intervene.ts';
 import { addLoad } from './commands/load.ts';
+import { addMcp } from './commands/mcp.ts';
 import { addPush } from './commands/push.ts';
 import { addRun } from './commands/run.ts';
 import { addServe } from './commands/serve.ts';
@@ -60,6 +61,7 @@ export function buildProgram(shell: Shell, write: (text: string) => void): Comma
     addIntervene,
     addGenerate,
     addServe,
+    addMcp,
     addPush,
     addSetup,
     addDoctor,

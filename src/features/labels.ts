@@ -1,26 +1,15 @@
-/**
- * Features, labels that people write: one JSON file a set, in the user's data folder, so that sets that are shared or
- * read-only can be labelled too. A lock serialises writers, which keep each other's labels.
- */
-import { createHash } from 'node:crypto';
-import { join, resolve } from 'node:path';
+/** Features, labels that people write. */
 import * as v from 'valibot';
-import { dataFolder } from '../backend/install/folder.ts';
-import { NotFoundError, UsageError } from '../errors.ts';
-import { jsonObject, jsonRecord } from '../formats/json-object.ts';
-import { writeFileAtomic } from '../formats/atomic.ts';
+import { UsageError } from '../errors.ts';
 import { readJson } from '../formats/json.ts';
-import { acquireLock } from '../formats/lock.ts';
-import { asciiName } from '../graph/slug.ts';
+import { jsonObject, jsonRecord } from '../formats/json-object.ts';
 import { featureKey } from './page-source.ts';
+import { compareKeys, FeatureKey, labelsFolder, parseKey, SetRecords } from './set-records.ts';
 
 const FORMAT = 'tracer.labels';
 const FORMAT_VERSION = 1;
 /** Labels are shown in lists and beside nodes. */
-const LONGEST_LABEL = 500;
-/** A file name has at most 255 bytes on most systems; ending and lock need some. */
-const LONGEST_KEY = 160;
-const HASH_DIGITS = 16;
+export const LONGEST_LABEL = 500;
 
 export interface EditedLabel {
   readonly layer: number;
@@ -28,48 +17,23 @@ export interface EditedLabel {
   readonly text: string;
 }
 
-const Key = v.pipe(v.string(), v.regex(/^\d+_\d+$/, 'LAYER_FEATURE is expected'));
 const LabelsFile = jsonObject({
   format: v.literal(FORMAT),
   format_version: v.literal(FORMAT_VERSION),
   /** The `scan` of the set that the labels belong to. */
   set: v.string(),
-  labels: jsonRecord(Key, v.string()),
+  labels: jsonRecord(FeatureKey, v.string()),
 });
 /** What can be imported: a file of labels, or the mapping alone. */
 const Importable = v.union([
-  jsonObject({ labels: jsonRecord(Key, v.string()) }),
-  jsonRecord(Key, v.string()),
+  jsonObject({ labels: jsonRecord(FeatureKey, v.string()) }),
+  jsonRecord(FeatureKey, v.string()),
 ]);
 
-/** `TRACER_LABELS_DIR`, else `labels` in the user's data folder. */
-export function labelsFolder(): string {
-  const named = process.env['TRACER_LABELS_DIR'];
-  return named ? resolve(named) : join(dataFolder(), 'labels');
-}
-
-/** The labels of one set. `set` is what it is known by everywhere: its scan, or for a folder without one its whole path. */
-export class LabelFile {
-  readonly path: string;
-  readonly #set: string;
-
-  private constructor(path: string, set: string) {
-    this.path = path;
-    this.#set = set;
-  }
-
+/** The labels of one set. */
+export class LabelFile extends SetRecords<string> {
   static of(set: string, folder: string = labelsFolder()): LabelFile {
-    return new LabelFile(join(folder, `${fileKey(set)}.json`), set);
-  }
-
-  /** By `LAYER_FEATURE`, read afresh. Throws `BadFileError` for a file that is damaged, which is then never overwritten. */
-  async read(): Promise<ReadonlyMap<string, string>> {
-    try {
-      return new Map(Object.entries((await readJson(this.path, LabelsFile)).labels));
-    } catch (error) {
-      if (error instanceof NotFoundError && error.code === 'file_not_found') return new Map();
-      throw error;
-    }
+    return new LabelFile(folder, set, LabelsFile);
   }
 
   /**
@@ -77,16 +41,14 @@ export class LabelFile {
    * that is no label, `ExhaustedError` where the folder cannot be written.
    */
   async write(labels: readonly EditedLabel[], signal?: AbortSignal): Promise<ReadonlyMap<string, string>> {
-    const edits = labels.map(({ layer, feature, text }) => [featureKey(layer, feature), labelText(text)]);
-    await using _lock = await acquireLock(`${this.path}.lock`, { signal });
-    const all = new Map(await this.read());
-    for (const [key, text] of edits) {
-      if (text === '') all.delete(key!);
-      else all.set(key!, text!);
-    }
-    const sorted = new Map([...all].sort(([a], [b]) => compareKeys(a, b)));
-    await writeFileAtomic(this.path, labelsText(this.#set, sorted), { signal });
-    return sorted;
+    const edits = labels.map(
+      ({ layer, feature, text }) => [featureKey(layer, feature), labelText(text) || null] as const,
+    );
+    return await this.change(edits, signal);
+  }
+
+  protected text(labels: ReadonlyMap<string, string>): string {
+    return labelsText(this.set, labels);
   }
 }
 
@@ -107,12 +69,7 @@ export async function readLabels(path: string): Promise<EditedLabel[]> {
 }
 
 export function labelList(labels: Iterable<readonly [key: string, text: string]>): EditedLabel[] {
-  return [...labels]
-    .sort(([a], [b]) => compareKeys(a, b))
-    .map(([key, text]) => {
-      const [layer, feature] = key.split('_').map(Number);
-      return { layer: layer!, feature: feature!, text };
-    });
+  return [...labels].sort(([a], [b]) => compareKeys(a, b)).map(([key, text]) => ({ ...parseKey(key), text }));
 }
 
 /** The text as it is kept. Throws `UsageError` when it is too long or has more than one line. */
@@ -128,18 +85,4 @@ export function labelText(text: string): string {
   if (trimmed.length > LONGEST_LABEL) refuse(`has ${trimmed.length} characters`);
   if (/[\p{Cc}\p{Zl}\p{Zp}]/u.test(trimmed)) refuse('has several lines or control characters');
   return trimmed;
-}
-
-/** Letters, digits and `_.-`, as viewers' files write a scan, so that those lead to the same labels. */
-function fileKey(set: string): string {
-  const key = asciiName(set);
-  if (key.length <= LONGEST_KEY) return key;
-  const hash = createHash('sha256').update(key).digest('hex').slice(0, HASH_DIGITS);
-  return `${key.slice(0, LONGEST_KEY)}-${hash}`;
-}
-
-/** By layer, then feature. */
-function compareKeys(a: string, b: string): number {
-  const [[layerA, featureA], [layerB, featureB]] = [a.split('_').map(Number), b.split('_').map(Number)];
-  return layerA! - layerB! || featureA! - featureB!;
 }

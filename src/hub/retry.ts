@@ -46,6 +46,8 @@ export interface RetryOptions {
   readonly signal?: AbortSignal | undefined;
   /** A number that grows with progress, such as bytes received: when it grows, the count of tries starts again. */
   readonly progress?: () => number;
+  /** The next step for a person when passing faults do not pass. Default: the one for the Hub. */
+  readonly hint?: string;
 }
 
 /** Runs `task` until it succeeds. Throws `NetworkError` when passing faults do not pass; other errors at once. */
@@ -62,7 +64,8 @@ export async function withRetries<T>(task: () => Promise<T>, options: RetryOptio
         tries = 1;
       }
       const waitMs = error.retryAfterMs ?? backOffMs(policy, tries);
-      if (tries >= policy.attempts || waitMs > policy.longestRetryAfterMs) throw giveUp(error, tries);
+      if (tries >= policy.attempts || waitMs > policy.longestRetryAfterMs)
+        throw giveUp(error, tries, options.hint);
       onNotice(`${error.message}; trying again in ${(waitMs / 1000).toFixed(1)} s`);
       await sleep(waitMs, signal);
     }
@@ -93,7 +96,10 @@ export async function sleep(waitMs: number, signal?: AbortSignal): Promise<void>
   }
 }
 
-function giveUp(fault: PassingFault, tries: number): NetworkError {
+const HUB_HINT =
+  'Check the connection (and HF_ENDPOINT, if it is set) and start again: what was transferred so far is kept. With --offline only the cache is used.';
+
+function giveUp(fault: PassingFault, tries: number, hint = HUB_HINT): NetworkError {
   const patience =
     fault.retryAfterMs === undefined
       ? ''
@@ -101,7 +107,7 @@ function giveUp(fault: PassingFault, tries: number): NetworkError {
   return new NetworkError({
     code: 'network_failed',
     message: `${fault.message}; gave up after ${tries} ${tries === 1 ? 'try' : 'tries'}${patience}`,
-    hint: 'Check the connection (and HF_ENDPOINT, if it is set) and start again: what was transferred so far is kept. With --offline only the cache is used.',
+    hint,
     cause: fault,
   });
 }

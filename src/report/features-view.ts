@@ -1,5 +1,6 @@
 /** Views of `features`: pages built from a corpus, and labels. */
 import type { FeaturesBuildResult, LabelResult, LabelsResult } from '../engine/features/types.ts';
+import { labelOrigin } from './inspect-view.ts';
 import { formatAmount, formatBytes, formatCount, formatDuration, formatProbability } from './numbers.ts';
 import { backendText } from './run-view.ts';
 import type { Screen } from './screen.ts';
@@ -58,10 +59,10 @@ export function buildView(result: FeaturesBuildResult, screen: Screen): string {
 }
 
 export function labelView({ layer, feature, label, file }: LabelResult, screen: Screen): string {
-  const text = label === null ? 'no label' : printable(label.text);
+  const text = label === null ? 'no label' : `${printable(label.text)}${labelOrigin(label)}`;
   return facts(
     [
-      [`layer ${layer}, feature ${feature}`, label?.origin === 'automatic' ? `${text} (automatic)` : text],
+      [`layer ${layer}, feature ${feature}`, text],
       ['kept in', printable(file)],
     ],
     screen,

@@ -183,8 +183,23 @@ function pageFacts(page: FeaturePageResult): (readonly [string, string])[] {
 
 function labelText({ label }: InspectFeatureResult): string {
   if (!label) return 'none';
-  const share = label.share === null ? '' : `, covers ${formatProbability(label.share)} of its activation`;
-  return `${printable(label.text)}${label.origin === 'automatic' ? ` (automatic${share})` : ''}`;
+  return `${printable(label.text)}${labelOrigin(label)}`;
+}
+
+/** Who made a label, behind its text; nothing for one that a person wrote. */
+export function labelOrigin({ origin, share, made_by }: NonNullable<InspectFeatureResult['label']>): string {
+  switch (origin) {
+    case 'edited':
+      return '';
+    case 'model': {
+      const score = made_by?.score ?? null;
+      return ` (by ${printable(made_by?.model ?? 'a model')}${score === null ? ', not scored' : `, score ${formatDecimal(score)}`})`;
+    }
+    case 'automatic':
+      return ` (automatic${share === null ? '' : `, covers ${formatProbability(share)} of its activation`})`;
+    default:
+      return unreachable(origin);
+  }
 }
 
 function exampleTable({ examples }: FeaturePageResult, screen: Screen): string {

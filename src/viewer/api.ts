@@ -26,6 +26,7 @@
  *
  * Errors are `{"error":{"code","message","hint"}}` with a fitting status, as `--json` prints them.
  */
+import type { ShownLabel } from '../engine/features/types.ts';
 import type { AttributeResult } from '../engine/attribute/types.ts';
 import type { EdgesResult, HeadResult, HeadsResult } from '../engine/attention/types.ts';
 import type { MeasuredContrast } from '../engine/study/measure-contrast.ts';
@@ -143,12 +144,8 @@ export interface FeatureDetail {
   readonly feature: number;
   /** Null if no source has a page of this feature. */
   readonly page: FeaturePage | null;
-  /** The label that a person wrote, else an automatic one. */
-  readonly label: {
-    readonly text: string;
-    readonly origin: 'edited' | 'automatic';
-    readonly share: number | null;
-  } | null;
+  /** The label that a person wrote, else one of a language model, else an automatic one. */
+  readonly label: ShownLabel | null;
   /** Address of its page on Neuronpedia; null if it is not known to have one. */
   readonly neuronpedia: string | null;
 }

@@ -1,14 +1,16 @@
 /** Reading a graph in the page: files of the reference as they are, without a model. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { readdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Page } from 'playwright-core';
+import { asciiName } from '../../src/graph/slug.ts';
 import { eventually, GRAPH_FILES, isDrawn, serve, type Served } from './served.ts';
 
 const SLUG = 'graph-plt-jumprelu-p3';
 const MARKUP = '<img src=x onerror="document.title=\'broken\'"><b>bold</b>';
 
 interface ViewerFile {
+  readonly metadata: { readonly scan: string };
   readonly nodes: readonly { readonly node_id: string; readonly feature_type: string }[];
   readonly links: readonly unknown[];
 }
@@ -191,6 +193,34 @@ describe('connections', () => {
 });
 
 describe('the page', () => {
+  it('says of a label that a language model wrote by which, and how well it does', async () => {
+    const { node_id } = file.nodes.find(({ feature_type }) => feature_type === 'cross layer transcoder')!;
+    const [layer, feature] = node_id.split('_');
+    const made = {
+      text: 'rivers',
+      model: 'some-model',
+      scorer: 'some-model',
+      prompt_version: 1,
+      score: 0.875,
+    };
+    const counts = { n_positive: 4, n_negative: 4, n_true_positive: 4, n_true_negative: 3 };
+    const folder = join(served.labels, 'by-model');
+    mkdirSync(folder);
+    const labels = { [`${layer}_${feature}`]: { ...made, ...counts } };
+    const { scan } = file.metadata;
+    writeFileSync(
+      join(folder, `${asciiName(scan)}.json`),
+      JSON.stringify({ format: 'tracer.model_labels', format_version: 1, set: scan, labels }),
+    );
+    const page = await served.open(`?slug=${SLUG}&clickedId=${node_id}`);
+    await isDrawn(page);
+    await eventually(async () =>
+      expect(await page.locator('.feature-label').innerText()).toMatch(
+        /rivers\s+by some-model, score 0\.8[78]/,
+      ),
+    );
+  });
+
   it('shows a label that holds markup as text', async () => {
     const page = await served.open('?slug=hostile');
     await isDrawn(page);

@@ -20,6 +20,8 @@ export interface Served extends AsyncDisposable {
   readonly address: string;
   readonly token: string;
   readonly folder: string;
+  /** Where labels are kept. */
+  readonly labels: string;
   /** A page in a browser of its own, which has the token: nothing is shared with other tests. */
   open(query: string, options?: BrowserContextOptions): Promise<Page>;
   /** The same without the token. */
@@ -63,6 +65,7 @@ export async function serve(
     address,
     token,
     folder: scratch.path,
+    labels: labels.path,
     complaints,
     open: (query, options) =>
       open(browser, `${address}?token=${token}${query.replace('?', '&')}`, options, complaints),

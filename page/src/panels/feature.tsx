@@ -50,7 +50,7 @@ function Head({ node, detail }: { readonly node: PictureNode; readonly detail: F
   return (
     <header class="feature-head">
       <KindMark kind={node.kind} />
-      <LabelEditor key={node.id} node={node} label={label} origin={detail?.label?.origin ?? null} />
+      <LabelEditor key={node.id} node={node} label={label} shown={detail?.label ?? null} />
       {opened.value?.canSteer === true && isFeature(node) && (
         <button
           type="button"

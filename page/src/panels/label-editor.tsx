@@ -1,5 +1,6 @@
 /** Page, panel of a feature: its label, shown as text and edited in place. */
 import { useEffect, useRef, useState } from 'preact/hooks';
+import type { FeatureDetail } from '../../../src/viewer/api.ts';
 import type { PictureNode } from '../../../src/picture/picture-graph.ts';
 import { labelFocus } from '../actions.ts';
 import { AccessToken } from '../parts/access-token.tsx';
@@ -12,9 +13,10 @@ const MOST_CHARACTERS = 500;
 export function LabelEditor(props: {
   readonly node: PictureNode;
   readonly label: string;
-  readonly origin: 'edited' | 'automatic' | null;
+  /** Of the label that is shown, where the server says who made it. */
+  readonly shown: FeatureDetail['label'];
 }) {
-  const { node, label, origin } = props;
+  const { node, label, shown } = props;
   const [draft, setDraft] = useState<string | null>(null);
   const [problem, setProblem] = useState<Error | null>(null);
   const input = useRef<HTMLInputElement>(null);
@@ -33,7 +35,16 @@ export function LabelEditor(props: {
     return (
       <h3 class="feature-label">
         <span class="feature-label-text">{label}</span>
-        {origin === 'automatic' && <span class="tag">automatic</span>}
+        {shown?.origin === 'automatic' && <span class="tag">automatic</span>}
+        {shown?.origin === 'model' && (
+          <span
+            class="tag"
+            title="Written by a language model; the score is 1 where it tells all texts apart, 0.5 by chance"
+          >
+            by {shown.made_by?.model ?? 'a model'}
+            {typeof shown.made_by?.score === 'number' && `, score ${shown.made_by.score.toFixed(2)}`}
+          </span>
+        )}
         <button
           type="button"
           class="icon-button"

@@ -10,7 +10,8 @@ import { openSubject } from '../opened-subject.ts';
 import { featureCounts } from '../../transcoder/open.ts';
 import { writtenFile } from '../written-file.ts';
 
-async function openLabels(request: CommonOptions) {
+/** Pages and labels of a set, which is opened by its headers. */
+export async function openLabels(request: CommonOptions & { readonly folder?: string | undefined }) {
   const client = hubClient(request);
   // The headers contain the numbers of layers and features.
   using opened = await openSubject(request, { dryRun: true, client });
@@ -50,8 +51,8 @@ export async function listLabels(request: LabelsRequest): Promise<LabelsResult> 
   };
 }
 
-/** @param counts features of each layer of the model */
-function checkFeature(layer: number, feature: number, counts: readonly number[]): void {
+/** Throws `UsageError` for a feature that the set does not have. @param counts features of each layer of the model */
+export function checkFeature(layer: number, feature: number, counts: readonly number[]): void {
   const refuse = (found: string, hint: string): never => {
     const message = `layer ${layer}, feature ${feature}: ${found}`;
     throw new UsageError({ code: 'out_of_range', message, hint });

@@ -5,6 +5,7 @@ import { NetworkError, NotFoundError, UsageError } from '../../errors.ts';
 import { requireFolderPages, openFolderPages } from '../../features/folder-pages.ts';
 import { HubPages } from '../../features/hub-pages.ts';
 import { LabelFile } from '../../features/labels.ts';
+import { ModelLabelFile } from '../../features/model-labels.ts';
 import { featureKey, type PageSource } from '../../features/page-source.ts';
 import { asciiName } from '../../graph/slug.ts';
 import {
@@ -19,6 +20,7 @@ import type { SetDescription } from '../../transcoder/description.ts';
 import { hubClient } from '../names.ts';
 import type { CommonOptions } from '../request.ts';
 import type { SourceResult } from '../result.ts';
+import type { ShownLabel } from './types.ts';
 
 type SetReference = LocalReference | HubReference;
 
@@ -47,14 +49,6 @@ export interface FeatureSourceRequest extends Pick<
   readonly client?: HubClient | undefined;
 }
 
-/** What is shown beside a feature. */
-export interface ShownLabel {
-  readonly text: string;
-  readonly origin: 'edited' | 'automatic';
-  /** Share of the activation that an automatic label covers. */
-  readonly share: number | null;
-}
-
 export interface FeatureSource {
   /** Names of the sources, for messages. */
   readonly source: string;
@@ -62,15 +56,17 @@ export interface FeatureSource {
   readonly problem: string | null;
   /** The labels that people wrote. */
   readonly labelFile: LabelFile;
+  /** The labels that language models wrote. */
+  readonly modelLabelFile: ModelLabelFile;
   /** Null when no source has a page. Throws `BadFileError` for a damaged one; network errors are reported in `problem`. */
   page(layer: number, feature: number): Promise<FeaturePage | null>;
-  /** One that a person wrote, else the automatic one of the page. */
+  /** One that a person wrote, else one of a language model, else the automatic one of the page. */
   label(layer: number, feature: number): Promise<ShownLabel | null>;
   /** Stores a label and keeps those of other writers; an empty text removes it. Throws `UsageError` for an invalid text. */
   setLabel(layer: number, feature: number, text: string): Promise<ShownLabel | null>;
   /**
-   * By `LAYER_FEATURE`: without features all edited labels, else those of the features, where pages are on the local disk with
-   * automatic ones. Never uses the network.
+   * By `LAYER_FEATURE`: without features all edited labels, else those of the features, with those of language models, and where pages
+   * are on the local disk with automatic ones. Never uses the network.
    */
   labels(features?: Iterable<readonly [layer: number, feature: number]>): Promise<Record<string, string>>;
 }
@@ -96,19 +92,21 @@ export async function openFeatureSource(request: FeatureSourceRequest): Promise<
     const pages = reference?.kind === 'local' ? await openFolderPages(reference.path, scan) : null;
     if (pages) sources.push(pages);
   }
-  return new Features(sources, LabelFile.of(labelKey(scan, set)), request);
+  return new Features(sources, labelKey(scan, set), request);
 }
 
 class Features implements FeatureSource {
   readonly source: string;
   readonly labelFile: LabelFile;
+  readonly modelLabelFile: ModelLabelFile;
   problem: string | null = null;
   readonly #sources: readonly PageSource[];
   readonly #request: FeatureSourceRequest;
 
-  constructor(sources: readonly PageSource[], labelFile: LabelFile, request: FeatureSourceRequest) {
+  constructor(sources: readonly PageSource[], key: string, request: FeatureSourceRequest) {
     this.source = sources.map(({ name }) => name).join(', ') || 'none';
-    this.labelFile = labelFile;
+    this.labelFile = LabelFile.of(key);
+    this.modelLabelFile = ModelLabelFile.of(key);
     this.#sources = sources;
     this.#request = request;
   }
@@ -120,6 +118,11 @@ class Features implements FeatureSource {
   async label(layer: number, feature: number): Promise<ShownLabel | null> {
     const edited = (await this.labelFile.read()).get(featureKey(layer, feature));
     if (edited !== undefined) return { text: edited, origin: 'edited', share: null };
+    const made = (await this.modelLabelFile.read()).get(featureKey(layer, feature));
+    if (made !== undefined) {
+      const { text, model, score, prompt_version } = made;
+      return { text, origin: 'model', share: null, made_by: { model, score, prompt_version } };
+    }
     const automatic = (await this.page(layer, feature))?.label;
     return automatic ? { text: automatic.text, origin: 'automatic', share: automatic.share } : null;
   }
@@ -134,12 +137,14 @@ class Features implements FeatureSource {
   ): Promise<Record<string, string>> {
     const edited = await this.labelFile.read();
     if (!features) return Object.fromEntries(edited);
+    const made = await this.modelLabelFile.read();
     const local = this.#sources.filter(({ isLocal }) => isLocal);
     const found = new Map<string, string>();
     for (const [layer, feature] of features) {
       const key = featureKey(layer, feature);
       if (found.has(key)) continue;
-      const text = edited.get(key) ?? (await this.#firstPage(local, layer, feature))?.label?.text;
+      const written = edited.get(key) ?? made.get(key)?.text;
+      const text = written ?? (await this.#firstPage(local, layer, feature))?.label?.text;
       if (text !== undefined) found.set(key, text);
     }
     return Object.fromEntries(found);

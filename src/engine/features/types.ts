@@ -1,6 +1,5 @@
 /** Engine, verbs of `features`: types of requests and results. */
 import type { Arithmetic, Device } from '../../backend/backend.ts';
-import type { ShownLabel } from './source.ts';
 import type { CommonOptions } from '../request.ts';
 import type { SavedFileResult, Subject } from '../result.ts';
 
@@ -12,6 +11,21 @@ export const FEATURES_DEFAULTS = {
   /** Tokens that a decoder promotes, and as many that it suppresses. */
   logits: 10,
 } as const;
+
+/** What is shown beside a feature. */
+export interface ShownLabel {
+  readonly text: string;
+  /** Who wrote it: a person, a language model, or rules. */
+  readonly origin: 'edited' | 'model' | 'automatic';
+  /** Share of the activation that an automatic label covers. */
+  readonly share: number | null;
+  /** What a label of a language model was made with, and how well it tells texts apart: 1 is all, 0.5 is chance. */
+  readonly made_by?: {
+    readonly model: string;
+    readonly score: number | null;
+    readonly prompt_version: number;
+  };
+}
 
 export interface FeaturesBuildRequest extends CommonOptions {
   /** Text with one document a line, or JSON Lines with `text`. */

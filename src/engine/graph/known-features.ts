@@ -2,7 +2,8 @@
 import { placeOfNode } from '../../graph/neuronpedia.ts';
 import type { FeaturePage } from '../../transcoder/feature-page.ts';
 import type { DrawnGraph } from './drawn-graph.ts';
-import { openFeatureSource, type ShownLabel } from '../features/source.ts';
+import { openFeatureSource } from '../features/source.ts';
+import type { ShownLabel } from '../features/types.ts';
 
 /** A feature as the page shows it; its fields are those of `FeatureDetail` in the viewer's interface. */
 export interface FeatureInPage {

@@ -3,6 +3,7 @@ import type { FeatureLabel } from '../../transcoder/feature-page.ts';
 import type { ActivationKind } from '../../transcoder/activations/activation.ts';
 import type { SetKind } from '../../transcoder/description.ts';
 import type { TranscoderLayerResult } from '../load/types.ts';
+import type { ShownLabel } from '../features/types.ts';
 import type { CommonOptions } from '../request.ts';
 import type { SourceResult, Spread, Subject } from '../result.ts';
 
@@ -143,13 +144,8 @@ export interface InspectFeatureResult extends Subject {
   readonly bias: number;
   readonly promotes: readonly TokenEffectResult[];
   readonly suppresses: readonly TokenEffectResult[];
-  /** The label that a person wrote, else the automatic one of its page; absent without both. */
-  readonly label?: {
-    readonly text: string;
-    readonly origin: 'edited' | 'automatic';
-    /** Share of its activation that an automatic label covers. */
-    readonly share: number | null;
-  };
+  /** The label that a person wrote, else that of a language model, else the automatic one of its page; absent without any. */
+  readonly label?: ShownLabel;
   /** Present when the set has feature pages, or a folder of them was named. */
   readonly page?: FeaturePageResult;
 }
