@@ -11,7 +11,7 @@ import { Workspace } from './workspace.ts';
 /** A client that asked for progress hears of it this often at most. */
 const PROGRESS_MS = 500;
 
-const INSTRUCTIONS = `Traces what caused a language model's output. Usual order: run a prompt, attribute it (this writes a graph file and answers its name), read the graph with graph_top and graph_paths, look at features with inspect_feature, and test a hypothesis with intervene or validate. Answers are short; result_file has everything.`;
+const INSTRUCTIONS = `Traces what caused a language model's output. Usual order: run a prompt, attribute it (this writes a graph file and answers its name), read the graph with graph_suggest, graph_top and graph_paths, look at features with inspect_feature, and test a hypothesis with intervene or validate. Answers are short; result_file has everything.`;
 
 export interface ServeMcpOptions {
   readonly input: Readable;

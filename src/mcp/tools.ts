@@ -1,7 +1,7 @@
-/** Mcp: all tools, in the order in which they are listed. A new one (`graph suggest`) is a file in `tools/` and a line here. */
+/** Mcp: all tools, in the order in which they are listed. A new one is a file in `tools/` and a line here. */
 import type { Tool } from './tool.ts';
 import { attribute } from './tools/attribute.ts';
-import { graphPaths, graphTop } from './tools/graph.ts';
+import { graphPaths, graphSuggest, graphTop } from './tools/graph.ts';
 import { inspectFeature, inspectModel } from './tools/inspect.ts';
 import { intervene } from './tools/intervene.ts';
 import { run } from './tools/run.ts';
@@ -13,6 +13,7 @@ export const TOOLS: readonly Tool[] = [
   attribute,
   graphTop,
   graphPaths,
+  graphSuggest,
   inspectFeature,
   intervene,
   validate,

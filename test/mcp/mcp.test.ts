@@ -15,6 +15,7 @@ const TOOLS = [
   'attribute',
   'graph_top',
   'graph_paths',
+  'graph_suggest',
   'inspect_feature',
   'intervene',
   'validate',
@@ -110,6 +111,14 @@ describe('tracer mcp', () => {
       paths: { nodes: { token: string }[] }[];
     };
     expect(paths[0]!.nodes.map(({ token }) => token)).toEqual([' Dallas', ' Dallas', ' Austin']);
+  });
+
+  it('suggests a circuit of few boxes', async () => {
+    const { data } = await agent.call('graph_suggest', { graph, max_boxes: 6 });
+    const boxes = data['boxes'] as { name: string; ids: string[] }[];
+    expect(boxes.length).toBeLessThanOrEqual(6);
+    expect(boxes.flatMap(({ ids }) => ids)).toContain('1_392_7');
+    expect(data['scores']).toMatchObject({ suggested: { completeness: expect.any(Number) } });
   });
 
   it('does not replace a graph of the same name', async () => {

@@ -1,8 +1,10 @@
 /** Mcp, tools that read a graph file, without the model. */
 import * as v from 'valibot';
 import { pathsOfFile, topOfFile } from '../../engine/graph/graph.ts';
+import { suggestForFile } from '../../engine/graph/suggest.ts';
 import { strictJsonObject } from '../../formats/json-object.ts';
 import { readGraph } from '../../graph/files.ts';
+import { FEWEST_BOXES, SUGGEST_DEFAULTS } from '../../suggest/limits.ts';
 import { defineTool, described, listLength, text } from '../tool.ts';
 import { graphArgument, labelsOfNodes, shortNode } from './shared.ts';
 
@@ -47,5 +49,23 @@ export const graphPaths = defineTool({
       },
       full: result,
     };
+  },
+});
+
+export const graphSuggest = defineTool({
+  name: 'graph_suggest',
+  title: 'Suggest a circuit',
+  description:
+    'The circuit of a graph that is worth talking about: features grouped into a few named boxes, with the links between them, and scores beside those of the whole pruned graph.',
+  input: strictJsonObject({
+    graph: graphArgument,
+    max_boxes: listLength(SUGGEST_DEFAULTS.maxBoxes, 'Boxes at most', FEWEST_BOXES),
+  }),
+  work: async ({ graph, max_boxes }, workspace) => {
+    const file = await workspace.graphFile(graph);
+    const { cacheDir } = workspace.common;
+    const result = await suggestForFile(file, { maxBoxes: max_boxes, cacheDir });
+    const { boxes, links, scores, n_features, left_out } = result;
+    return { short: { boxes, links, scores, n_features, left_out }, full: result };
   },
 });
