@@ -200,23 +200,14 @@ export interface BatchResult extends Computed {
   readonly cases: readonly BatchCaseResult[];
 }
 
-/** What is most likely without the change, and what becomes of it. */
-export interface TokenBefore {
-  readonly token_id: number;
-  readonly text: string;
-  readonly logit_before: number;
-  readonly logit_after: number;
-  readonly probability_before: number;
-  readonly probability_after: number;
-}
-
 /** One line of a list. */
 export type IntervenedPrompt = { readonly line: number; readonly slug: string | null } & (
   | ({
       readonly ok: true;
       readonly slug: string;
       readonly prompt: string;
-      readonly before: TokenBefore;
+      /** What is most likely without the change, and what becomes of it. */
+      readonly before: TokenChangeResult;
       /** What is most likely with the change. */
       readonly after: { readonly token_id: number; readonly text: string; readonly probability: number };
     } & EffectResult)
