@@ -19,6 +19,28 @@ export interface LayerValues {
   readonly y: Float32Array;
 }
 
+/**
+ * Arrays that blocks are put in one after the other: garbage of hundreds of megabytes is collected late, so that blocks made anew would
+ * be in memory several times.
+ */
+export class BlockMemory {
+  readonly #arrays = new Map<number, LayerValues>();
+
+  /** For so many numbers a layer, whatever they are so far. What it gave before is given again. */
+  take(layers: readonly number[], length: number): ReadonlyMap<number, LayerValues> {
+    return new Map(
+      layers.map((layer) => {
+        let own = this.#arrays.get(layer);
+        if (!own || own.x.length < length) {
+          own = { x: new Float32Array(length), y: new Float32Array(length) };
+          this.#arrays.set(layer, own);
+        }
+        return [layer, { x: own.x.subarray(0, length), y: own.y.subarray(0, length) }];
+      }),
+    );
+  }
+}
+
 export interface ActivationOptions {
   /** Loaded up to the highest of `layers`, or further. */
   readonly model: Transformer;
@@ -34,10 +56,11 @@ export interface ActivationOptions {
 /** Positions that go through the model together, padding included; more only where one row has more. */
 const PASS_POSITIONS = 2048;
 
-/** Throws the reason of the signal. */
+/** Throws the reason of the signal. @param memory of the block; what it held before is lost */
 export async function activationsOf(
   rows: readonly (readonly number[])[],
   options: ActivationOptions,
+  memory: BlockMemory,
 ): Promise<Block> {
   const { layers, model, n_ignored, specialIds, signal } = options;
   const { d_model } = model.config;
@@ -46,10 +69,7 @@ export async function activationsOf(
     return { batch, places: batch.inner.filter((place) => !specialIds.has(batch.tokens[place]!)) };
   });
   const n = passes.reduce((sum, { places }) => sum + places.length, 0);
-  // Made at once: parts that are joined would be in memory twice.
-  const values = new Map(
-    layers.map((layer) => [layer, { x: new Float32Array(n * d_model), y: new Float32Array(n * d_model) }]),
-  );
+  const values = memory.take(layers, n * d_model);
   let at = 0;
   for (const pass of passes) {
     await yieldToEventLoop();
@@ -127,10 +147,11 @@ async function runPass(
   }
 }
 
-/** Activations of rows, those of a pass at a time. */
+/** Activations of rows, those of a pass at a time: a block holds until the next is asked for. */
 export async function* activationsInTurn(
   rows: readonly (readonly number[])[],
   options: ActivationOptions,
 ): AsyncGenerator<Block, void, undefined> {
-  for (const group of grouped(rows)) yield await activationsOf(group, options);
+  const memory = new BlockMemory();
+  for (const group of grouped(rows)) yield await activationsOf(group, options, memory);
 }

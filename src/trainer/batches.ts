@@ -5,7 +5,7 @@ import type { Block } from './activations.ts';
 /** Blocks one after the other. `state` is what the blocks that follow can be had from again. */
 export interface BlockSource<S> {
   readonly state: S;
-  /** Null: there are no more. */
+  /** Null: there are no more. A block holds until the next is asked for. */
   next(): Promise<Block | null>;
 }
 

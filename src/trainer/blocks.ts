@@ -1,5 +1,5 @@
 /** Trainer: blocks of activations from the model, as it reads a corpus. */
-import { activationsOf, type ActivationOptions, type Block } from './activations.ts';
+import { activationsOf, BlockMemory, type ActivationOptions, type Block } from './activations.ts';
 import type { BlockSource } from './batches.ts';
 import { RowFeed, type RowFeedOptions, type RowFeedState } from './row-feed.ts';
 import type { RowSource } from './rows.ts';
@@ -15,6 +15,7 @@ export interface LiveOptions {
 export class LiveBlocks implements BlockSource<RowFeedState> {
   readonly #options: LiveOptions;
   readonly #feed: RowFeed;
+  readonly #memory = new BlockMemory();
 
   constructor(options: LiveOptions, state?: RowFeedState) {
     this.#options = options;
@@ -28,6 +29,6 @@ export class LiveBlocks implements BlockSource<RowFeedState> {
   async next(): Promise<Block | null> {
     const { blockTokens, rows, activations } = this.#options;
     const taken = await this.#feed.take(Math.max(1, Math.round(blockTokens / rows.context)));
-    return taken.length === 0 ? null : await activationsOf(taken, activations);
+    return taken.length === 0 ? null : await activationsOf(taken, activations, this.#memory);
   }
 }

@@ -16,7 +16,7 @@ import { openSafetensors } from '../formats/safetensors.ts';
 import { writeSafetensors, type TensorToWrite } from '../formats/safetensors-writer.ts';
 import { folderState } from '../backend/disk.ts';
 import { Random } from '../random.ts';
-import type { Block, LayerValues } from './activations.ts';
+import { BlockMemory, type Block, type LayerValues } from './activations.ts';
 import type { BlockSource } from './batches.ts';
 import type { TrainIdentity } from './checkpoint.ts';
 import type { RowFeedState } from './row-feed.ts';
@@ -162,12 +162,13 @@ export class ActivationStore {
     state?: StoredState,
   ): BlockSource<StoredState> {
     let now = state ?? { epoch: 0, given: 0 };
+    const memory = new BlockMemory();
     const n_blocks = Math.ceil(this.#index.shards.length / this.#options.blockShards);
     const next = async (): Promise<Block | null> => {
       if (now.given === n_blocks) now = { epoch: now.epoch + 1, given: 0 };
       if (now.epoch >= epochs || n_blocks === 0) return null;
       const order = new Random(seed + now.epoch).shuffled(Array.from({ length: n_blocks }, (_, i) => i));
-      const block = await this.#readBlock(order[now.given]!, layers);
+      const block = await this.#readBlock(order[now.given]!, layers, memory);
       now = { ...now, given: now.given + 1 };
       return block;
     };
@@ -179,14 +180,12 @@ export class ActivationStore {
     };
   }
 
-  async #readBlock(block: number, layers: readonly number[]): Promise<Block> {
+  async #readBlock(block: number, layers: readonly number[], memory: BlockMemory): Promise<Block> {
     const { blockShards, d_model } = this.#options;
     const first = block * blockShards;
     const shards = this.#index.shards.slice(first, first + blockShards);
     const n = shards.reduce((sum, shard) => sum + shard.n, 0);
-    const values = new Map(
-      layers.map((layer) => [layer, { x: new Float32Array(n * d_model), y: new Float32Array(n * d_model) }]),
-    );
+    const values = memory.take(layers, n * d_model);
     let at = 0;
     for (const [i, shard] of shards.entries()) {
       if (shard.n > 0) await this.#read(first + i, values, at * d_model);
