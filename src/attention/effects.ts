@@ -53,12 +53,12 @@ export async function headEffects(
   const strongest = new Array<StrongestEntry>(n_layers * n_heads).fill({ query: 0, key: 0, value: 0 });
   const batch = logitBatch(prompt, vectors);
   const group = n_heads / n_kv_heads;
-  const pairs = Array.from({ length: n }, (_, row) => ({ row, column: 0 }));
+  const pairs = { rows: batch.targets, columns: new Int32Array(n) };
   using values = passValues(prompt);
   await walkTargets(prompt, batch, {
     async heads(layer, attention, queries) {
       const products = (await headProducts(attention, pairs, batch, queries, values, layer, {
-        withThrough: true,
+        kinds: ['last', 'through'],
       }))!;
       for (let head = 0; head < n_heads; head++)
         for (let target = 0; target < n; target++) {

@@ -5,14 +5,17 @@ import type { AttentionMap } from '../attribution/attention-map.ts';
 import type { StoredValues } from './stored-values.ts';
 import type { HeadQueries, TargetBatch } from './target-walk.ts';
 
-/** Paths from a source to a target by what they owe a head; see `Loadings`. */
-export const PATH_KINDS = ['through', 'last', 'first', 'only'] as const;
+/**
+ * Paths from a source to a target by what they owe a head: they use it anywhere (what the link loses with the head), it is the last one,
+ * the first one, the only one.
+ */
+export const PATH_KINDS = ['last', 'first', 'through', 'only'] as const;
 export type PathKind = (typeof PATH_KINDS)[number];
 
-/** A row of a batch of targets and a source of a store, by their places. */
-export interface Pair {
-  readonly row: number;
-  readonly column: number;
+/** Rows of a batch of targets and sources of a store, by their places: a pair has one of each. */
+export interface Pairs {
+  readonly rows: Int32Array;
+  readonly columns: Int32Array;
 }
 
 /** By head and pair, [n_heads, pairs] each; null where a kind was not asked for. */
@@ -22,54 +25,64 @@ export type HeadProducts = Readonly<Record<PathKind, Float32Array | null>> & {
 };
 
 export interface ProductsOptions {
-  /** Whether paths with heads below and above are wanted: of the four the most work, n_pos times that of `first`. */
-  readonly withThrough: boolean;
-  /** What `queriesByKey` gave; without it, neither `first` nor `only`. The store has its sources with attention cut then. */
-  readonly byKey?: Tensor4D;
+  /** `through` is the most work, n_pos times that of `first`. For `first` and `only` the store has its sources with attention cut. */
+  readonly kinds: readonly PathKind[];
+  /** What `queriesByKey` gave: `first` is made of it. */
+  readonly byKey?: Tensor4D | undefined;
 }
 
 /** Undefined where no pair has begun, or all sources are behind the targets. */
 export async function headProducts(
   attention: AttentionMap,
-  pairs: readonly Pair[],
+  pairs: Pairs,
   batch: TargetBatch,
   queries: HeadQueries,
   store: StoredValues,
   layer: number,
-  { withThrough, byKey }: ProductsOptions,
+  { kinds, byKey }: ProductsOptions,
 ): Promise<HeadProducts | undefined> {
   const values = store.at(layer);
   const p0 = store.firstPosition;
   if (!values || p0 >= batch.n_pos) return undefined;
   const m = values.all.shape[1];
   const n = queries.cut.shape[0];
-  const begun = Int32Array.from(pairs.keys()).filter((i) => pairs[i]!.row < n && pairs[i]!.column < m);
+  const { begun, places } = begunPairs(pairs, n, m);
   if (begun.length === 0) return undefined;
-  const made = tf.tidy(() => {
-    const places = tf.tensor1d(
-      begun.map((i) => pairs[i]!.row * m + pairs[i]!.column),
-      'int32',
-    );
-    const ofPairs = (products: Tensor3D): Tensor2D =>
-      tf.gather(tf.reshape<tf.Rank.R2>(products, [attention.n_heads, n * m]), places, 1);
-    const reached = tf.slice<tf.Rank.R3, Tensor3D>(values.all, [0, 0, 0], [batch.n_pos - p0, -1, -1]);
-    return {
-      last: ofPairs(lastAt(attention, batch, queries.cut, reached, p0)),
-      ...(withThrough && { through: ofPairs(throughHeads(attention, queries.all, reached, p0)) }),
-      ...(byKey && {
-        first: ofPairs(firstAt(attention, byKey, store.positions.subarray(0, m), values.own!)),
-        only: ofPairs(onlyAt(attention, batch, queries.cut, store.positions.subarray(0, m), values.own!)),
-      }),
-    };
-  });
+  const positions = store.positions.subarray(0, m);
+  const reached = (): Tensor3D => tf.slice(values.all, [0, 0, 0], [batch.n_pos - p0, -1, -1]);
+  const make: Record<PathKind, () => Tensor3D> = {
+    through: () => throughHeads(attention, queries.all, reached(), p0),
+    last: () => lastAt(attention, batch, queries.cut, reached(), p0),
+    first: () => firstAt(attention, byKey!, positions, values.own!),
+    only: () => onlyAt(attention, batch, queries.cut, positions, values.own!),
+  };
   const found: Record<PathKind, Float32Array | null> = { through: null, last: null, first: null, only: null };
-  for (const kind of PATH_KINDS) {
-    const tensor = made[kind];
-    if (!tensor) continue;
-    found[kind] = await tensor.data<'float32'>();
-    tensor.dispose();
+  for (const kind of kinds) {
+    const ofPairs = tf.tidy(() =>
+      tf.gather(
+        tf.reshape<tf.Rank.R2>(make[kind](), [attention.n_heads, n * m]),
+        tf.tensor1d(places, 'int32'),
+        1,
+      ),
+    );
+    found[kind] = await ofPairs.data<'float32'>();
+    ofPairs.dispose();
   }
   return { pairs: begun, ...found };
+}
+
+/** Pairs of the first n rows and m columns, by their place in the list, and their places among all n × m. */
+function begunPairs({ rows, columns }: Pairs, n: number, m: number) {
+  const begun = new Int32Array(rows.length);
+  const places = new Int32Array(rows.length);
+  let count = 0;
+  for (let i = 0; i < rows.length; i++) {
+    const [row, column] = [rows[i]!, columns[i]!];
+    if (row >= n || column >= m) continue;
+    begun[count] = i;
+    places[count++] = row * m + column;
+  }
+  return { begun: begun.subarray(0, count), places: places.subarray(0, count) };
 }
 
 /**

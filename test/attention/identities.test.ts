@@ -5,6 +5,7 @@ import { describe, expect, it } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import { forwardBatches } from '../../src/attention/forward-batch.ts';
 import { walkForth } from '../../src/attention/forward.ts';
+import { PATH_KINDS } from '../../src/attention/head-products.ts';
 import { headLoadings, weightOf } from '../../src/attention/loadings.ts';
 import { scoreParts } from '../../src/attention/score-parts.ts';
 import { contrastTotal, queryScores, type Against } from '../../src/attention/scores.ts';
@@ -194,7 +195,7 @@ async function expectEdges(
     sources,
     batches,
     links: links.map(({ source, target }) => ({ source: sources.indexOf(source), target })),
-    withThrough: true,
+    kinds: PATH_KINDS,
   });
   const size = found.n_layers * found.n_heads;
   links.forEach(({ row, source }, link) => {

@@ -2,7 +2,9 @@
 import { describe, expect, it } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import { headEffects } from '../../src/attention/effects.ts';
-import { headLoadings, weightOf, type Link } from '../../src/attention/loadings.ts';
+import { PATH_KINDS } from '../../src/attention/head-products.ts';
+import type { Link } from '../../src/attention/link-batches.ts';
+import { headLoadings, weightOf } from '../../src/attention/loadings.ts';
 import { featureBatches, logitBatch, type TargetBatch } from '../../src/attention/target-walk.ts';
 import { TracedPrompt } from '../../src/attention/traced-prompt.ts';
 import { chooseTargets } from '../../src/attribution/targets.ts';
@@ -53,7 +55,7 @@ describe.each(GOLDEN_DEVICES)('heads that carry edges on %s', (device) => {
           sources,
           batches,
           links,
-          withThrough: true,
+          kinds: PATH_KINDS,
           withPositions: true,
         });
         const size = found.n_layers * found.n_heads;

@@ -1,5 +1,7 @@
 /** Engine, verb `attention`: which heads carry edges. */
-import { headLoadings, weightOf, type Loadings, type LoadingsRequest } from '../../attention/loadings.ts';
+import { PATH_KINDS, type PathKind } from '../../attention/head-products.ts';
+import type { LoadingsRequest } from '../../attention/link-batches.ts';
+import { headLoadings, weightOf, type Loadings } from '../../attention/loadings.ts';
 import { featureBatches, logitBatch } from '../../attention/target-walk.ts';
 import { UsageError } from '../../errors.ts';
 import type { Graph } from '../../graph/graph.ts';
@@ -37,16 +39,14 @@ export async function attentionEdgesIn(
   const pairs = request.edges.map(([source, target]) => edgeOf(nodes, source, target));
   request.onProgress?.({ kind: 'progress', phase: 'attention', message: 'Following edges through heads' });
   const loadings = await stopwatch.time('edges', () =>
-    loadingsOf(subject, pairs, { withThrough: true, withPositions: true }),
+    headLoadings(prompt, loadingsRequest(subject, pairs, { kinds: PATH_KINDS, withPositions: true })),
   );
   const { n_layers, n_heads } = loadings;
-  const of = (name: 'last' | 'first' | 'through' | 'only', i: number): Float32Array =>
+  const of = (name: PathKind, i: number): Float32Array =>
     loadings[name].subarray(i * n_layers * n_heads, (i + 1) * n_layers * n_heads);
   const wide = n_layers * n_heads * prompt.n_pos;
   const tensors = pairs.flatMap((_, i) => [
-    ...(['last', 'first', 'through', 'only'] as const).map((name) =>
-      floats(`edges/${i}/${name}`, [n_layers, n_heads], of(name, i)),
-    ),
+    ...PATH_KINDS.map((name) => floats(`edges/${i}/${name}`, [n_layers, n_heads], of(name, i))),
     ...(['lastKeys', 'firstQueries'] as const).map((name) =>
       floats(
         `edges/${i}/${name === 'lastKeys' ? 'last_keys' : 'first_queries'}`,
@@ -71,13 +71,12 @@ export async function attentionEdgesIn(
 /** An edge as (source, target) nodes. */
 export type NodePair = readonly [source: number, target: number];
 
-/** Loadings of edges. Targets are features and logits. */
-export async function loadingsOf(
+/** Edges as links from sources to targets, which are features and logits. */
+export function loadingsRequest(
   { prompt, nodes, targets }: TracedSubject,
   pairs: readonly NodePair[],
-  wanted: Pick<LoadingsRequest, 'withThrough' | 'withPositions'>,
-  onProgress?: (done: number, wanted: number) => void,
-): Promise<Loadings> {
+  wanted: Pick<LoadingsRequest, 'kinds' | 'withPositions' | 'onProgress'>,
+): LoadingsRequest {
   const { layout } = nodes;
   const features = Int32Array.from(
     new Set(pairs.flatMap(([, target]) => (target < layout.n_features ? [target] : []))),
@@ -87,7 +86,7 @@ export async function loadingsOf(
   const logits = logitBatch(prompt, targets.vectors);
   const sources = Int32Array.from(new Set(pairs.map(([source]) => source))).sort();
   const sourceAt = new Map(Array.from(sources, (source, i) => [source, i]));
-  return await headLoadings(prompt, {
+  return {
     sources,
     batches: [
       ...featureBatches(prompt, features, ATTRIBUTE_DEFAULTS.batchSize),
@@ -98,8 +97,7 @@ export async function loadingsOf(
       target: place.get(target) ?? features.length + target - layout.logits.start,
     })),
     ...wanted,
-    ...(onProgress && { onProgress }),
-  });
+  };
 }
 
 /** Lists of an edge, the largest first, and what they leave out. */

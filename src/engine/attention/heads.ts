@@ -1,17 +1,19 @@
 /** Engine, verb `attention`: heads by their effect on the first logit, and by the influence of a graph that goes through them. */
 import { headEffects } from '../../attention/effects.ts';
-import type { Loadings } from '../../attention/loadings.ts';
+import { PATH_KINDS } from '../../attention/head-products.ts';
+import { linkBatches } from '../../attention/link-batches.ts';
+import { collect, emptyLoadings, type Loadings } from '../../attention/loadings.ts';
 import { UsageError } from '../../errors.ts';
 import { writeGraph } from '../../graph/files.ts';
 import type { Graph } from '../../graph/graph.ts';
-import { outputInfluence, spreadInfluence } from '../../graph/influence.ts';
 import { nodeId } from '../../graph/nodes.ts';
 import { EDGE_FIELDS, pruneGraph, type PrunedGraph } from '../../graph/prune.ts';
 import type { SavedFileResult } from '../result.ts';
 import type { Session } from '../session.ts';
 import { writtenFile } from '../written-file.ts';
-import { loadingsOf, type NodePair } from './edges.ts';
+import { loadingsRequest, type NodePair } from './edges.ts';
 import { checkOutput, floats, ints, writeAttention } from './files.ts';
+import { HeadShares } from './head-shares.ts';
 import { openAttention, traceSubject } from './traced-subject.ts';
 import {
   ATTENTION_DEFAULTS,
@@ -98,11 +100,23 @@ export async function attentionSummaryIn(
       done,
       total,
     });
-  const loadings = await stopwatch.time('links', () =>
-    loadingsOf(subject, pairs, { withThrough: request.output !== undefined }, report),
-  );
-  const shares = sharesOf(pruned, links, loadings);
-  const files = await writeSummary(request, graph, links, loadings);
+  const { n_layers, n_heads } = session.replacement.model.config;
+  const { prompt } = subject;
+  const added = new HeadShares(pruned, links, n_layers * n_heads);
+  // Loadings of all links in memory together are for the file alone.
+  const wanted = loadingsRequest(subject, pairs, {
+    kinds: request.output === undefined ? ['last', 'first'] : PATH_KINDS,
+    onProgress: report,
+  });
+  const saved = request.output === undefined ? null : emptyLoadings(prompt, wanted);
+  await stopwatch.time('links', async () => {
+    for await (const batch of linkBatches(prompt, wanted)) {
+      added.add(batch);
+      if (saved) collect(saved, batch);
+    }
+  });
+  const shares = added.result();
+  const files = saved ? await writeSummary(request, request.output!, graph, links, saved) : [];
   return {
     ...subject.described(files),
     n_links: links.length,
@@ -110,6 +124,7 @@ export async function attentionSummaryIn(
     edge_threshold: pruned.edgeThreshold,
     shares: { direct: shares.direct, heads: 1 - shares.direct },
     heads: shares.heads
+      .map((share, i) => ({ layer: Math.floor(i / n_heads), head: i % n_heads, ...share }))
       .sort((a, b) => b.last - a.last || a.layer - b.layer || a.head - b.head)
       .slice(0, request.top ?? ATTENTION_DEFAULTS.top)
       .map(({ strongest, ...head }) => ({
@@ -137,56 +152,14 @@ function inNodes(graph: Graph, nodes: Graph, selected: Int32Array, node: number)
   return node < n_features ? selected[node]! : node - n_features + nodes.layout.n_features;
 }
 
-/** Shares of the influence of links: each link's is cut in proportion to the sizes of its parts. */
-function sharesOf(pruned: PrunedGraph, links: readonly NodePair[], loadings: Loadings) {
-  const { graph } = pruned;
-  const { layout, edges } = graph;
-  const { influence, rowSums } = spreadInfluence(graph, pruned.nodeMask);
-  const { n_layers, n_heads } = loadings;
-  const size = n_layers * n_heads;
-  const heads = Array.from({ length: size }, (_, i) => ({
-    layer: Math.floor(i / n_heads),
-    head: i % n_heads,
-    last: 0,
-    first: 0,
-    strongest: { link: 0, value: 0 },
-  }));
-  let [direct, total] = [0, 0];
-  links.forEach(([source, target], link) => {
-    const row = layout.rowOfNode(target);
-    const weight = Math.abs(edges[row * layout.n_nodes + source]!);
-    if (rowSums[row] === 0) return;
-    const score = (weight / rowSums[row]!) * outputInfluence(graph, influence, row);
-    total += score;
-    const own = Math.abs(loadings.direct[link]!);
-    for (const name of ['last', 'first'] as const) {
-      const values = loadings[name].subarray(link * size, (link + 1) * size);
-      let sum = own;
-      for (let i = 0; i < size; i++) sum += Math.abs(values[i]!);
-      if (sum === 0) continue;
-      for (let i = 0; i < size; i++) heads[i]![name] += (score * Math.abs(values[i]!)) / sum;
-      if (name === 'last') direct += (score * own) / sum;
-    }
-    for (let i = 0; i < size; i++) {
-      const value = loadings.last[link * size + i]!;
-      if (Math.abs(value) > Math.abs(heads[i]!.strongest.value)) heads[i]!.strongest = { link, value };
-    }
-  });
-  if (total === 0) return { direct: 1, heads };
-  return {
-    direct: direct / total,
-    heads: heads.map((head) => ({ ...head, last: head.last / total, first: head.first / total })),
-  };
-}
-
 /** The graph again, with loadings of the kept links beside its own tensors. */
 async function writeSummary(
-  { output, signal }: SummaryRequest,
+  { signal }: SummaryRequest,
+  output: string,
   graph: Graph,
   links: readonly NodePair[],
   loadings: Loadings,
 ): Promise<SavedFileResult[]> {
-  if (output === undefined) return [];
   const { n_layers, n_heads } = loadings;
   const shape = [links.length, n_layers, n_heads];
   await writeGraph(output, graph, { signal }, [
@@ -196,9 +169,7 @@ async function writeSummary(
       links.flatMap(([source, target]) => [target, source]),
     ),
     floats('attention/direct', [links.length], loadings.direct),
-    ...(['last', 'first', 'through', 'only'] as const).map((name) =>
-      floats(`attention/${name}`, shape, loadings[name]),
-    ),
+    ...PATH_KINDS.map((name) => floats(`attention/${name}`, shape, loadings[name])),
   ]);
   return [await writtenFile(output)];
 }

@@ -1,0 +1,67 @@
+/** Attention: loadings by key of the last head, and by query of the first one. */
+import type { AttentionMap } from '../attribution/attention-map.ts';
+import type { Pairs } from './head-products.ts';
+import type { StoredValues } from './stored-values.ts';
+import type { HeadQueries, TargetBatch } from './target-walk.ts';
+import type { TracedPrompt } from './traced-prompt.ts';
+
+/** Where a walk of targets stands, and the sources that it meets. */
+export interface AtLayer {
+  readonly batch: TargetBatch;
+  readonly queries: HeadQueries;
+  readonly store: StoredValues;
+  readonly layer: number;
+}
+
+/** [links, n_layers, n_heads, n_pos] each. */
+export interface PositionLoadings {
+  readonly lastKeys: Float32Array;
+  readonly firstQueries: Float32Array;
+}
+
+/** Adds those of a layer. @param start place of the first pair among the links */
+export async function addPositions(
+  prompt: TracedPrompt,
+  attention: AttentionMap,
+  { batch, queries, store, layer }: AtLayer,
+  { rows, columns }: Pairs,
+  start: number,
+  { lastKeys, firstQueries }: PositionLoadings,
+): Promise<void> {
+  const { n_layers } = prompt.replacement.model.config;
+  const { all, own } = store.at(layer)!;
+  const { n_pos } = prompt;
+  const { d_head, n_heads, n_kv_heads } = attention;
+  const group = n_heads / n_kv_heads;
+  const [n, m] = [queries.cut.shape[0], all.shape[1]];
+  const [z, cut, values, alone, pattern] = await Promise.all(
+    [queries.all, queries.cut, all, own!, attention.dividedPattern].map((tensor) => tensor.data<'float32'>()),
+  );
+  const share = (head: number, query: number, key: number): number =>
+    pattern![((Math.floor(head / group) * n_pos + query) * group + (head % group)) * n_pos + key]!;
+  const product = (a: Float32Array, from: number, b: Float32Array, at: number): number => {
+    let sum = 0;
+    for (let j = 0; j < d_head; j++) sum += a[from + j]! * b[at + j]!;
+    return sum;
+  };
+  const p0 = store.firstPosition;
+  const width = n_kv_heads * d_head;
+  for (let i = 0; i < rows.length; i++) {
+    const [row, column] = [rows[i]!, columns[i]!];
+    if (row >= n || column >= m) continue;
+    const [query, key] = [batch.positions[row]!, store.positions[column]!];
+    for (let head = 0; head < n_heads; head++) {
+      const to = (((start + i) * n_layers + layer) * n_heads + head) * n_pos;
+      const of = Math.floor(head / group) * d_head;
+      for (let at = p0; at <= query; at++) {
+        const from = (row * n_heads + head) * d_head;
+        const value = product(cut!, from, values!, ((at - p0) * m + column) * width + of);
+        lastKeys[to + at]! += share(head, query, at) * value;
+      }
+      for (let at = key; at < batch.n_pos; at++) {
+        const value = product(z!, ((at * n + row) * n_heads + head) * d_head, alone!, column * width + of);
+        firstQueries[to + at]! += share(head, at, key) * value;
+      }
+    }
+  }
+}
