@@ -184,7 +184,7 @@ async function walkBatch(
     const rows = await sums.values();
     links.forEach(({ source, target }, link) => {
       const row = placed.rowOf.get(target);
-      if (row !== undefined) direct![link] = rows[row * prompt.list.n_sources + sources[source]!]!;
+      if (row !== undefined) direct[link] = rows[row * prompt.list.n_sources + sources[source]!]!;
     });
   }
   return { links: placed.links, values, lastKeys, firstQueries };
