@@ -5,7 +5,9 @@ export type Piece =
   | string
   | { readonly kind: 'code'; readonly text: string }
   | { readonly kind: 'strong'; readonly text: string }
-  | { readonly kind: 'mark'; readonly text: string };
+  | { readonly kind: 'mark'; readonly text: string }
+  /** Of the line, inside a cell. */
+  | { readonly kind: 'break' };
 
 export type Line = readonly Piece[];
 
@@ -53,6 +55,13 @@ export function code(text: string): Piece {
 
 export function strong(text: string): Piece {
   return { kind: 'strong', text };
+}
+
+export const BREAK: Piece = { kind: 'break' };
+
+/** What is read of a piece. */
+export function textOf(piece: Piece): string {
+  return typeof piece === 'string' ? piece : piece.kind === 'break' ? '' : piece.text;
 }
 
 export function paragraph(...line: Line): Block {

@@ -1,5 +1,5 @@
 /** Paper, content: the circuit as a figure, its boxes, the features in them, and its links. */
-import { code, paragraph, strong, type Block, type Line, type Section } from './blocks.ts';
+import { BREAK, code, paragraph, strong, type Block, type Line, type Section } from './blocks.ts';
 import type { Paper, PaperBox, PaperCircuit, PaperMember } from './paper.ts';
 import {
   decimal,
@@ -37,8 +37,8 @@ export function circuitSections(paper: Paper): Section[] {
       ],
     },
     {
-      id: 'features',
-      title: 'Features',
+      id: 'supernodes',
+      title: 'Supernodes and their features',
       blocks:
         features.length === 0
           ? [paragraph('The circuit has no features.')]
@@ -78,8 +78,8 @@ function about({ origin, file, notes, lost_ids, left_out }: PaperCircuit): Block
 function sourceOf(origin: PaperCircuit['origin'], file: string | null): Line {
   if (origin === 'suggested') {
     return [
-      strong('Suggested, not a finding: '),
-      'rules chose, grouped and named these nodes from influence, links and labels (',
+      strong('Suggested, not a finding:'),
+      ' rules chose, grouped and named these nodes from influence, links and labels (',
       code('tracer graph suggest'),
       '); nobody has checked them.',
     ];
@@ -191,7 +191,7 @@ function featureRow(member: PaperMember): Line[] {
     label === null ? NOTHING : [shownName(label.text), LABEL_ORIGINS[label.origin]],
     examples.length === 0
       ? NOTHING
-      : examples.flatMap((example, i): Line => [...(i === 0 ? [] : [' · ']), ...exampleLine(example)]),
+      : examples.flatMap((example, i): Line => [...(i === 0 ? [] : [BREAK]), ...exampleLine(example)]),
   ];
 }
 

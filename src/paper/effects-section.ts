@@ -29,7 +29,7 @@ function howMade({ measured, not_predicted }: PaperEffects): Block[] {
               strong('Predicted'),
               ' from the graph: what is switched off no longer writes, every feature that received from it writes less in proportion to its activation, errors stay as they are.',
             ]
-          : [strong('Not predicted: '), `${not_predicted}.`],
+          : [strong('Not predicted:'), ` ${not_predicted}.`],
         measured.state === 'measured'
           ? [
               strong('Measured'),
@@ -41,7 +41,7 @@ function howMade({ measured, not_predicted }: PaperEffects): Block[] {
               tokenPiece(measured.says.token),
               ` with ${percent(measured.says.probability)}.`,
             ]
-          : [strong('Not measured: '), `${measured.reason}.`],
+          : [strong('Not measured:'), ` ${measured.reason}.`],
       ],
     },
   ];

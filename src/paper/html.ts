@@ -4,11 +4,22 @@
  */
 import { createHash } from 'node:crypto';
 import { xmlText } from '../graph/export.ts';
-import type { Block, Column, Line, PageContent, Piece, RowGroup, Section } from './blocks.ts';
+import {
+  textOf,
+  type Block,
+  type Column,
+  type Line,
+  type PageContent,
+  type Piece,
+  type RowGroup,
+  type Section,
+} from './blocks.ts';
 import { PAGE_STYLE } from './style.ts';
 
 /** From so many letters on a cell is given room. */
 const LONG_TEXT = 40;
+/** Tables of so many rows are not divided between printed pages. */
+const MOST_WHOLE_ROWS = 12;
 
 /** @param svg the figure, a document of its own */
 export function htmlOf({ title, sections, footer }: PageContent, svg: string): string {
@@ -53,7 +64,7 @@ function blockHtml(block: Block, svg: string): string {
       // The parser takes the first line break away.
       return `<pre dir="auto">\n${xmlText(block.text)}</pre>`;
     case 'figure':
-      return `<figure>\n${inlineSvg(svg)}<figcaption>${lineHtml(block.caption)}</figcaption>\n</figure>`;
+      return `<figure>\n<div class="wide" tabindex="0" role="group" aria-label="${xmlText(block.alternative)}">\n${inlineSvg(svg)}</div>\n<figcaption>${lineHtml(block.caption)}</figcaption>\n</figure>`;
     case 'table':
       return tableHtml(block);
   }
@@ -66,9 +77,10 @@ function inlineSvg(svg: string): string {
 
 function tableHtml({ caption, columns, groups }: Extract<Block, { kind: 'table' }>): string {
   const heads = columns.map((column) => `<th scope="col"${classOf(column)}>${xmlText(column.title)}</th>`);
+  const n_rows = groups.reduce((sum, { rows }) => sum + rows.length, 0);
   return [
     // What scrolls has to be reached by keyboard.
-    `<div class="wide" tabindex="0" role="group" aria-label="${xmlText(caption)}"><table>`,
+    `<div class="wide${n_rows <= MOST_WHOLE_ROWS ? ' whole' : ''}" tabindex="0" role="group" aria-label="${xmlText(caption)}"><table>`,
     `<caption>${xmlText(caption)}</caption>`,
     `<thead><tr>${heads.join('')}</tr></thead>`,
     ...groups.map((group) => groupHtml(group, columns)),
@@ -88,10 +100,7 @@ function groupHtml({ heading, rows }: RowGroup, columns: readonly Column[]): str
 
 function classOf({ align }: Column, cell: Line = []): string {
   if (align === 'right') return ' class="number"';
-  const letters = cell.reduce(
-    (sum, piece) => sum + (typeof piece === 'string' ? piece : piece.text).length,
-    0,
-  );
+  const letters = cell.reduce((sum, piece) => sum + textOf(piece).length, 0);
   return letters > LONG_TEXT ? ' class="texts"' : '';
 }
 
@@ -102,6 +111,7 @@ function lineHtml(line: Line): string {
 /** Texts of a graph may be written from right to left: each is isolated, so that it cannot reorder what is around it. */
 function pieceHtml(piece: Piece): string {
   if (typeof piece === 'string') return `<bdi>${xmlText(piece)}</bdi>`;
+  if (piece.kind === 'break') return '<br />';
   const text = xmlText(piece.text);
   switch (piece.kind) {
     case 'code':

@@ -77,14 +77,15 @@ function lineMarkdown(line: Line): string {
 function pieceMarkdown(piece: Piece): string {
   if (typeof piece === 'string') return escaped(piece);
   switch (piece.kind) {
+    case 'break':
+      return '<br>';
     case 'code':
       return codeSpan(piece.text);
+    case 'mark':
+      // Asterisks inside a word or beside a punctuation mark would be no emphasis.
+      return `<b>${escaped(piece.text)}</b>`;
     case 'strong':
-    case 'mark': {
-      // Emphasis does not begin or end with a space.
-      const [, before, text, after] = /^(\s*)([^]*?)(\s*)$/.exec(piece.text)!;
-      return text === '' ? piece.text : `${before}**${escaped(text!)}**${after}`;
-    }
+      return `**${escaped(piece.text)}**`;
   }
 }
 

@@ -76,6 +76,8 @@ export interface PaperLabel {
 export interface PaperExample {
   readonly tokens: readonly string[];
   readonly strongest: number;
+  /** Whether the text goes on before and after. */
+  readonly is_cut: { readonly before: boolean; readonly after: boolean };
 }
 
 export interface PaperLink {

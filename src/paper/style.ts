@@ -15,23 +15,23 @@ body { margin: 0; background: var(--background); color: var(--text); font: 1rem/
 main { max-width: 64rem; margin: 0 auto; padding: 1.5rem 1rem 3rem; }
 h1 { font-size: 1.5rem; line-height: 1.25; margin: 0 0 1rem; overflow-wrap: anywhere; }
 h2 { font-size: 1.15rem; margin: 2rem 0 0.5rem; padding-bottom: 0.25rem; border-bottom: 1px solid var(--grid); }
-p, ul { margin: 0.5rem 0; max-width: 46rem; }
+p, ul { margin: 0.5rem 0; max-width: 46rem; overflow-wrap: anywhere; }
 ul { padding-left: 1.25rem; }
 pre { margin: 0.5rem 0; padding: 0.75rem 1rem; background: var(--band); border-left: 3px solid var(--line); white-space: pre-wrap; overflow-wrap: anywhere; font: inherit; font-size: 1.1rem; }
-code { font-family: ui-monospace, 'Cascadia Mono', Menlo, Consolas, 'DejaVu Sans Mono', monospace; font-size: 0.88em; overflow-wrap: anywhere; }
+code { font-family: ui-monospace, 'Cascadia Mono', Menlo, Consolas, 'DejaVu Sans Mono', monospace; font-size: 0.88em; overflow-wrap: inherit; }
 mark { background: none; color: inherit; font-weight: 700; text-decoration: underline 2px var(--strong); text-underline-offset: 0.15em; }
 figure { margin: 1rem 0; }
-figure svg { display: block; width: 100%; height: auto; border: 1px solid var(--grid); border-radius: 4px; }
+figure svg { display: block; width: 100%; min-width: 42rem; height: auto; border: 1px solid var(--grid); border-radius: 4px; }
 figcaption { font-size: 0.85rem; color: var(--muted); margin-top: 0.4rem; max-width: 60rem; }
 .wide { overflow-x: auto; margin: 1rem 0; }
 table { border-collapse: collapse; font-size: 0.9rem; line-height: 1.35; }
 caption { text-align: left; font-weight: 600; padding-bottom: 0.3rem; }
-th, td { padding: 0.3rem 0.75rem 0.3rem 0; text-align: left; vertical-align: top; overflow-wrap: anywhere; }
+th, td { padding: 0.3rem 0.75rem 0.3rem 0; text-align: left; vertical-align: top; overflow-wrap: break-word; }
 thead th { color: var(--muted); font-weight: 600; border-bottom: 1px solid var(--line); vertical-align: bottom; overflow-wrap: normal; }
-tbody th { font-weight: 500; min-width: 7rem; max-width: 16rem; }
+tbody th { font-weight: 500; min-width: 7rem; max-width: 16rem; overflow-wrap: anywhere; }
 tbody { border-bottom: 1px solid var(--grid); }
-.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; overflow-wrap: normal; }
-.texts { min-width: 14rem; }
+.number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
+.texts { min-width: 14rem; overflow-wrap: anywhere; }
 footer { margin-top: 2.5rem; font-size: 0.85rem; color: var(--muted); }
 @media (prefers-color-scheme: dark) {
   :root { ${variables(DARK)} }
@@ -40,17 +40,20 @@ footer { margin-top: 2.5rem; font-size: 0.85rem; color: var(--muted); }
 @media print {
   :root { color-scheme: light; ${variables(LIGHT)} }
   @page { margin: 18mm 15mm; }
-  body { font-size: 9.5pt; }
+  html { font-size: 9.5pt; }
   main { max-width: none; padding: 0; }
-  h1 { font-size: 15pt; } h2 { font-size: 12pt; break-after: avoid; }
+  h2 { break-after: avoid; }
   p, ul { max-width: none; }
-  table { font-size: 8pt; width: 100%; }
+  table { font-size: 8pt; }
   .wide { overflow: visible; }
-  .texts { min-width: 0; }
-  tbody th { min-width: 0; }
+  figure svg { min-width: 0; border: 0; }
+  .texts { min-width: 8em; }
+  tbody th { min-width: 6.5em; }
   thead { display: table-header-group; }
   tr, figure, pre { break-inside: avoid; }
-  caption { break-after: avoid; }
+  caption, thead { break-after: avoid; }
+  .whole { break-inside: avoid; }
+  tbody:nth-of-type(-n + 2) { break-before: avoid; }
 }
 `;
 

@@ -85,7 +85,7 @@ function span(values: readonly number[]): string {
 }
 
 /** An excerpt on one line, with the strongest token marked. */
-export function exampleLine({ tokens, strongest }: PaperExample): Line {
+export function exampleLine({ tokens, strongest, is_cut }: PaperExample): Line {
   const text = (part: readonly string[]): string => shownLabel(part.join(''), Infinity);
   const [before, at, after] = [
     text(tokens.slice(0, strongest)),
@@ -96,9 +96,9 @@ export function exampleLine({ tokens, strongest }: PaperExample): Line {
   const word = at.trim();
   const [lead, trail] = word === '' ? ['', ''] : [/^ */.exec(at)![0], / *$/.exec(at)![0]];
   return [
-    before + lead,
+    (is_cut.before ? '…' : '') + before + lead,
     { kind: 'mark', text: word === '' ? shownToken(at, LONGEST.token) : word },
-    trail + after,
+    trail + after + (is_cut.after ? '…' : ''),
   ];
 }
 

@@ -6,7 +6,7 @@ export function madePaper(text: string, changes: Partial<Paper> = {}): Paper {
   const member = (changes: Partial<PaperMember>): PaperMember => ({
     ...{ id: text, kind: 'feature', layer: 1, feature: 392, position: 1, token: text, activation: 6.9 },
     ...{ influence: 0.178, label: { text, origin: 'automatic' } },
-    examples: [{ tokens: [text, text, text], strongest: 1 }],
+    examples: [{ tokens: [text, text, text], strongest: 1, is_cut: { before: true, after: false } }],
     ...changes,
   });
   const box = (kind: PaperBox['kind'], members: PaperMember[]): PaperBox => ({

@@ -136,8 +136,9 @@ function examplesOf({ examples_quantiles }: FeaturePage): PaperExample[] {
       0,
     );
     const at = (tokens_acts_list[train_token_ind] ?? 0) > 0 ? train_token_ind : largest;
-    const start = Math.max(0, at - AROUND);
-    return { tokens: tokens.slice(start, at + AROUND + 1), strongest: at - start };
+    const [start, stop] = [Math.max(0, at - AROUND), Math.min(tokens.length, at + AROUND + 1)];
+    const is_cut = { before: start > 0, after: stop < tokens.length };
+    return { tokens: tokens.slice(start, stop), strongest: at - start, is_cut };
   });
 }
 
