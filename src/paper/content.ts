@@ -1,5 +1,4 @@
 /** Paper, content: the sections of the page, from what it says. */
-import { shownText } from '../picture/shown.ts';
 import type { PageContent, Section } from './blocks.ts';
 import { code, paragraph } from './blocks.ts';
 import { circuitSections } from './circuit-section.ts';
@@ -30,7 +29,7 @@ function questionSection({ prompt, tokens }: Paper): Section {
     id: 'question',
     title: 'Question',
     blocks: [
-      { kind: 'quotation', text: shownText(prompt) },
+      { kind: 'quotation', text: prompt },
       paragraph(`The prompt has ${plural(tokens.length, 'token')}.`),
     ],
   };

@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { xmlText } from '../graph/export.ts';
+import { shownText } from '../picture/shown.ts';
 import {
   textOf,
   type Block,
@@ -31,12 +32,12 @@ export function htmlOf({ title, sections, footer }: PageContent, svg: string): s
     '<meta charset="utf-8" />',
     `<meta http-equiv="Content-Security-Policy" content="${policy}" />`,
     '<meta name="viewport" content="width=device-width, initial-scale=1" />',
-    `<title>${xmlText(title)}</title>`,
+    `<title>${safeText(title)}</title>`,
     `<style>${PAGE_STYLE}</style>`,
     '</head>',
     '<body>',
     '<main>',
-    `<h1><bdi>${xmlText(title)}</bdi></h1>`,
+    `<h1><bdi>${safeText(title)}</bdi></h1>`,
     ...sections.flatMap((section) => sectionHtml(section, svg)),
     `<footer><p>${lineHtml(footer)}</p></footer>`,
     '</main>',
@@ -48,7 +49,7 @@ export function htmlOf({ title, sections, footer }: PageContent, svg: string): s
 function sectionHtml({ id, title, blocks }: Section, svg: string): string[] {
   return [
     `<section aria-labelledby="${id}">`,
-    `<h2 id="${id}">${xmlText(title)}</h2>`,
+    `<h2 id="${id}">${safeText(title)}</h2>`,
     ...blocks.map((block) => blockHtml(block, svg)),
     '</section>',
   ];
@@ -62,9 +63,9 @@ function blockHtml(block: Block, svg: string): string {
       return `<ul>${block.items.map((item) => `<li>${lineHtml(item)}</li>`).join('')}</ul>`;
     case 'quotation':
       // The parser takes the first line break away.
-      return `<pre dir="auto">\n${xmlText(block.text)}</pre>`;
+      return `<pre dir="auto">\n${safeText(block.text)}</pre>`;
     case 'figure':
-      return `<figure>\n<div class="wide" tabindex="0" role="group" aria-label="${xmlText(block.alternative)}">\n${inlineSvg(svg)}</div>\n<figcaption>${lineHtml(block.caption)}</figcaption>\n</figure>`;
+      return `<figure>\n<div class="wide" tabindex="0" role="group" aria-label="${safeText(block.alternative)}">\n${inlineSvg(svg)}</div>\n<figcaption>${lineHtml(block.caption)}</figcaption>\n</figure>`;
     case 'table':
       return tableHtml(block);
   }
@@ -76,12 +77,12 @@ function inlineSvg(svg: string): string {
 }
 
 function tableHtml({ caption, columns, groups }: Extract<Block, { kind: 'table' }>): string {
-  const heads = columns.map((column) => `<th scope="col"${classOf(column)}>${xmlText(column.title)}</th>`);
+  const heads = columns.map((column) => `<th scope="col"${classOf(column)}>${safeText(column.title)}</th>`);
   const n_rows = groups.reduce((sum, { rows }) => sum + rows.length, 0);
   return [
     // What scrolls has to be reached by keyboard.
-    `<div class="wide${n_rows <= MOST_WHOLE_ROWS ? ' whole' : ''}" tabindex="0" role="group" aria-label="${xmlText(caption)}"><table>`,
-    `<caption>${xmlText(caption)}</caption>`,
+    `<div class="wide${n_rows <= MOST_WHOLE_ROWS ? ' whole' : ''}" tabindex="0" role="group" aria-label="${safeText(caption)}"><table>`,
+    `<caption>${safeText(caption)}</caption>`,
     `<thead><tr>${heads.join('')}</tr></thead>`,
     ...groups.map((group) => groupHtml(group, columns)),
     '</table></div>',
@@ -110,9 +111,9 @@ function lineHtml(line: Line): string {
 
 /** Texts of a graph may be written from right to left: each is isolated, so that it cannot reorder what is around it. */
 function pieceHtml(piece: Piece): string {
-  if (typeof piece === 'string') return `<bdi>${xmlText(piece)}</bdi>`;
+  if (typeof piece === 'string') return `<bdi>${safeText(piece)}</bdi>`;
   if (piece.kind === 'break') return '<br />';
-  const text = xmlText(piece.text);
+  const text = safeText(piece.text);
   switch (piece.kind) {
     case 'code':
       return `<code dir="auto">${text}</code>`;
@@ -121,6 +122,11 @@ function pieceHtml(piece: Piece): string {
     case 'mark':
       return `<mark>${text}</mark>`;
   }
+}
+
+/** Characters that are not seen, or turn the direction of others, are written as their codes. */
+function safeText(text: string): string {
+  return xmlText(shownText(text));
 }
 
 function hashOf(text: string): string {

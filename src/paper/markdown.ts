@@ -2,6 +2,7 @@
  * Paper, Markdown as GitHub reads it: tables with pipes, the figure as a file beside it, since data addresses and inline SVG are not shown
  * there. What comes from the graph is escaped: no character of it is markup.
  */
+import { shownText } from '../picture/shown.ts';
 import type { Block, Column, Line, PageContent, Piece, RowGroup, Section } from './blocks.ts';
 
 /** Characters that mean something inside a line: emphasis, code, links, HTML, tables, strikethrough, mathematics, entities. */
@@ -33,7 +34,7 @@ function blockMarkdown(block: Block, svgFile: string | null): string {
     case 'list':
       return block.items.map((item) => `- ${lineMarkdown(item)}`).join('\n');
     case 'quotation':
-      return fenced(block.text);
+      return fenced(shownText(block.text));
     case 'figure':
       return svgFile === null
         ? 'The figure is not in this copy: it needs a file beside the page.'
@@ -95,8 +96,8 @@ function isCode(piece: Piece): piece is Extract<Piece, { kind: 'code' }> {
 
 /** On one line. */
 export function escaped(text: string): string {
-  return text
-    .replace(/[\r\n]+/g, ' ')
+  return shownText(text)
+    .replace(/\n+/g, ' ')
     .replace(SPECIAL, (character) => `\\${character}`)
     .replaceAll('|', PIPE)
     .replace(BARE_LINK, (character) => `&#${character.charCodeAt(0)};`);
@@ -104,7 +105,7 @@ export function escaped(text: string): string {
 
 /** Code between more back-ticks than it has in a row; nothing in it is markup. */
 function codeSpan(text: string): string {
-  const line = text.replace(/[\r\n]+/g, ' ');
+  const line = shownText(text).replace(/\n+/g, ' ');
   if (line === '') return '';
   const ticks = '`'.repeat(longestRun(line) + 1);
   // One space at each end is taken away where both are there and it is not all spaces.
