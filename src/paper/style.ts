@@ -33,7 +33,7 @@ tbody { border-bottom: 1px solid var(--grid); }
 .number { text-align: right; font-variant-numeric: tabular-nums; white-space: nowrap; }
 .texts { min-width: 14rem; overflow-wrap: anywhere; }
 footer { margin-top: 2.5rem; font-size: 0.85rem; color: var(--muted); }
-@media (prefers-color-scheme: dark) {
+@media screen and (prefers-color-scheme: dark) {
   :root { ${variables(DARK)} }
   ${darkFigure()}
 }
