@@ -39,11 +39,10 @@ export function subgraphSvg(picture: PictureGraph, options: SubgraphSvgOptions):
   const theme = THEMES[name];
   const labelOf = options.labelOf ?? ((index) => defaultLabel(picture, index));
   const subgraph = supernodeView(picture, options.pinnedIds, options.supernodes ?? [], labelOf);
-  const lines = lineCount(picture, subgraph);
   const { height: wanted = DEFAULT_PIXELS.height } = options;
-  const height = wanted === 'fitted' ? HEADING_PIXELS + Math.max(1, lines) * LINE_PIXELS : wanted;
+  const height = wanted === 'fitted' ? fittedHeight(picture, subgraph, width) : wanted;
   const plot = { width, height: height - HEADING_PIXELS };
-  const box = boxSize(plot, FONT_PIXELS, lines);
+  const box = boxSize(plot, FONT_PIXELS, lineCount(picture, subgraph));
   const places = placeSubgraph(picture, subgraph, options.sg_pos ?? '', {
     width: (SPACED.across * box.width) / plot.width,
     height: (SPACED.apart * box.height) / plot.height,
@@ -65,6 +64,13 @@ export function subgraphSvg(picture: PictureGraph, options: SubgraphSvgOptions):
       '</g>',
     ],
   });
+}
+
+/** The width of boxes does not depend on the height. */
+function fittedHeight(picture: PictureGraph, subgraph: SubgraphPicture, width: number): number {
+  const box = boxSize({ width, height: Infinity }, FONT_PIXELS, 1);
+  const lines = lineCount(picture, subgraph, Math.max(1, Math.floor(width / (SPACED.across * box.width))));
+  return HEADING_PIXELS + Math.max(1, lines) * LINE_PIXELS;
 }
 
 /** A description of boxes and links, the strongest link first. */

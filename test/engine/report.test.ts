@@ -1,6 +1,6 @@
 /** `report`: pages of graphs of every kind, with and without a model at hand. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { copyFileSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { copyFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { importGraph } from '../../src/engine/graph/import.ts';
 import { exportFile } from '../../src/engine/graph/export.ts';

@@ -3,8 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Browser, Page } from 'playwright-core';
-import { report } from '../../src/engine/report/report.ts';
 import { THEMES } from '../../src/picture/theme.ts';
+import { tracer } from '../cli/start.ts';
 import { scratchFolder } from '../support/scratch.ts';
 import { GRAPH_FILES, launch } from './served.ts';
 
@@ -14,7 +14,9 @@ let browser: Browser;
 let address = '';
 beforeAll(async () => {
   const output = join(scratch.path, 'page.html');
-  await report({ file: join(GRAPH_FILES, 'graph-plt-jumprelu-p3.json'), output });
+  const file = join(GRAPH_FILES, 'graph-plt-jumprelu-p3.json');
+  const { exitCode, stderr } = await tracer(['report', file, '--output', output, '--quiet']);
+  if (exitCode !== 0) throw new Error(stderr);
   address = pathToFileURL(output).href;
   browser = await launch();
 }, 120_000);
@@ -63,7 +65,7 @@ describe('the page of a report', () => {
   it('has no cut text in its figure, and does not scroll sideways on a narrow screen but in tables', async () => {
     const page = await opened('light', 400);
     const [wide, narrow] = await page.evaluate(() => [document.documentElement.scrollWidth, innerWidth]);
-    expect(wide).toBeLessThanOrEqual(narrow!);
+    expect(wide).toBeLessThanOrEqual(narrow);
     const outside = await page.locator('figure svg').evaluate((svg) => {
       const frame = svg.getBoundingClientRect();
       const isOutside = (inner: DOMRect, outer: DOMRect): boolean =>

@@ -5,6 +5,7 @@ import type { BoxKind, PaperBox, PaperExample, PaperLabel, PaperMember } from '.
 import type { PictureGraph } from '../../picture/picture-graph.ts';
 import type { SubgraphNode } from '../../picture/subgraph.ts';
 import type { FeaturePage } from '../../transcoder/feature-page.ts';
+import { nameOfToken, withoutRepetition } from '../../suggest/name.ts';
 import type { FeatureSource } from '../features/source.ts';
 import type { OpenedGraph } from './open.ts';
 
@@ -50,7 +51,21 @@ export async function boxesOf(
       drawn: place,
     });
   }
-  return boxes.sort((a, b) => KIND_ORDER[a.kind] - KIND_ORDER[b.kind] || byPlace(a, b) || a.drawn - b.drawn);
+  const sorted = boxes.sort(
+    (a, b) => KIND_ORDER[a.kind] - KIND_ORDER[b.kind] || byPlace(a, b) || a.drawn - b.drawn,
+  );
+  const names = withoutRepetition(sorted.map((box) => distinctName(box, sorted)));
+  return sorted.map((box, i) => ({ ...box, name: names[i]! }));
+}
+
+/** Features of one label are told apart by their numbers. */
+function distinctName(
+  { name, is_supernode, members: [first] }: CircuitBox,
+  all: readonly CircuitBox[],
+): string {
+  const isShared = all.filter((other) => other.name === name).length > 1;
+  const isFeature = !is_supernode && first?.kind === 'feature' && first.feature !== null;
+  return isShared && isFeature ? `${name} (${first.layer}/${first.feature} at ${first.position})` : name;
 }
 
 const KIND_ORDER: Readonly<Record<BoxKind, number>> = { token: 0, feature: 1, mixed: 1, error: 1, target: 2 };
@@ -61,10 +76,6 @@ function byPlace(a: PaperBox, b: PaperBox): number {
   return a.kind === 'target'
     ? 0
     : least(a, 'position') - least(b, 'position') || least(a, 'layer') - least(b, 'layer');
-}
-
-function nameOfToken(token: string): string {
-  return token.trim() === '' ? token : token.trim();
 }
 
 async function memberOf(
