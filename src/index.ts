@@ -26,7 +26,7 @@ export { validateCircuit } from './engine/validate/circuit.ts';
 export { diffFiles, pathsOfFile, pruneFile, scoreFiles, topOfFile } from './engine/graph/graph.ts';
 export { suggestForFile } from './engine/graph/suggest.ts';
 export { exportFile, mergeFiles } from './engine/graph/export.ts';
-export { report } from './engine/report/report.ts';
+export { report, reportIn } from './engine/report/report.ts';
 export { importGraph } from './engine/graph/import.ts';
 export { collect } from './engine/study/collect.ts';
 export { query } from './engine/study/query.ts';

@@ -1,6 +1,7 @@
 /** Engine, `report`: what switching each box off does, as the graph predicts it and as the model does it. */
 import type { Graph } from '../../graph/graph.ts';
 import type { PaperEffect, PaperEffects } from '../../paper/paper.ts';
+import type { Session } from '../session.ts';
 import { predictAblations } from '../validate/prediction.ts';
 import { rankCorrelation } from '../validate/rank.ts';
 import { measure, notMeasured, type Removal } from './measure.ts';
@@ -17,6 +18,7 @@ export async function effectsOf(
   request: ReportRequest,
   opened: OpenedGraph,
   boxes: readonly CircuitBox[],
+  held?: Session,
 ): Promise<PaperEffects> {
   const { graph } = opened.pruned;
   const targets = shownTargets(graph);
@@ -35,7 +37,7 @@ export async function effectsOf(
   const measured =
     removals.length === 0
       ? notMeasured('the circuit has no features')
-      : await measure(request, opened, targets, removals);
+      : await measure(request, opened, targets, removals, held);
   const isMeasured = measured.state === 'measured';
   const rows = removals.map(({ box, nodes }, i): PaperEffect => {
     const reading = isMeasured ? measured.rows[i]! : null;

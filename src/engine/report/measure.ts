@@ -38,12 +38,16 @@ export function notMeasured(reason: string): NotMeasured {
   return { state: 'not_measured', reason };
 }
 
-/** @param targets logits of the graph */
+/**
+ * In the session that is open already, or in one of its own.
+ * @param targets logits of the graph
+ */
 export async function measure(
   request: ReportRequest,
   { pruned: { graph }, viewer }: OpenedGraph,
   targets: readonly number[],
   removals: readonly Removal[],
+  held?: Session,
 ): Promise<Measurement> {
   if (request.measure === false) return notMeasured('it was asked for without (--no-measure)');
   if (viewer !== undefined) {
@@ -53,10 +57,10 @@ export async function measure(
   }
   const isNamed = request.model !== undefined || request.transcoders !== undefined;
   try {
+    if (held !== undefined) return await measureIn(held, request, graph, targets, removals);
     // What nobody named is not downloaded: the model is at hand or it is not.
     const subject = graphSubject(graph, isNamed ? request : { ...request, offline: true });
     using session = await openSession(subject, { n_ignored: ignoredPositions(graph) });
-    checkFits(session, graph);
     return await measureIn(session, request, graph, targets, removals);
   } catch (error) {
     if (isNamed || !isNotAtHand(error)) throw error;
@@ -77,6 +81,7 @@ async function measureIn(
   targets: readonly number[],
   removals: readonly Removal[],
 ): Promise<Measurement> {
+  checkFits(session, graph);
   const { replacement, stopwatch, tokenizer } = session;
   const { n_layers, d_vocab } = replacement.model.config;
   const freeze = new Freeze({}, n_layers);

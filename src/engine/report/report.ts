@@ -17,6 +17,7 @@ import { openFeatureSource } from '../features/source.ts';
 import { prunedFurther } from '../graph/drawn-graph.ts';
 import { withPinned } from '../graph/pinned-nodes.ts';
 import { packageVersion } from '../provenance.ts';
+import type { Session } from '../session.ts';
 import { writtenFile } from '../written-file.ts';
 import { chooseCircuit, type ChosenCircuit } from './circuit.ts';
 import { commandOf } from './command.ts';
@@ -34,19 +35,28 @@ const SPECIAL_TOKEN = /^<.+>$/;
 
 /** Writes the page, and for Markdown its figure beside it. Errors as `composeReport`; an output that replaces an input is refused. */
 export async function report(request: ReportRequest): Promise<ReportResult> {
+  return await written(request);
+}
+
+/** As `report`, measured in a session that is loaded already, if the graph is one of its model. */
+export async function reportIn(session: Session, request: ReportRequest): Promise<ReportResult> {
+  return await written(request, session);
+}
+
+async function written(request: ReportRequest, held?: Session): Promise<ReportResult> {
   const format = formatOf(request);
   const files = outputFiles(request, format);
   await checkOutputs(files, request);
-  const composed = await composeReport(request);
+  const composed = await composeReport(request, held);
   const text = pageText(composed, files.svg === null ? null : path.basename(files.svg));
   if (files.svg !== null) await writeFileAtomic(files.svg, composed.svg, request);
   await writeFileAtomic(files.page, text, request);
-  const written = [files.page, ...(files.svg === null ? [] : [files.svg])];
+  const all = [files.page, ...(files.svg === null ? [] : [files.svg])];
   return {
     file: request.file,
     format,
     ...composed.paper,
-    files: await Promise.all(written.map(writtenFile)),
+    files: await Promise.all(all.map(writtenFile)),
   };
 }
 
@@ -60,7 +70,7 @@ export function pageText({ paper, format, svg }: ComposedReport, svgFile: string
  * What the page says, and its figure. The same files give the same page. Throws what reading a graph and its annotations throws,
  * `UsageError` for a circuit that cannot be shown, and what `openSession` throws for a model that the request names.
  */
-export async function composeReport(request: ReportRequest): Promise<ComposedReport> {
+export async function composeReport(request: ReportRequest, held?: Session): Promise<ComposedReport> {
   const format = formatOf(request);
   const opened = await openGraph(request);
   const { pruned, scan, set } = opened;
@@ -102,7 +112,7 @@ export async function composeReport(request: ReportRequest): Promise<ComposedRep
       left_out: chosen.left_out,
       no_pages: whyNoPages(boxes, source.problem, scan),
     },
-    effects: await effectsOf(request, opened, boxes),
+    effects: await effectsOf(request, opened, boxes, held),
     scores: scoresOf(opened, chosen, boxes),
     provenance: await provenanceOf(request, opened, chosen),
   };
