@@ -127,7 +127,9 @@ describe('the page as HTML', () => {
   });
 
   it('has a dark colour for every colour of the figure', () => {
-    const dark = /@media screen and \(prefers-color-scheme: dark\) \{([^]*?)\n\}/.exec(html(madePaper('x')))![1]!;
+    const dark = /@media screen and \(prefers-color-scheme: dark\) \{([^]*?)\n\}/.exec(
+      html(madePaper('x')),
+    )![1]!;
     const picture = makePicture(smallViewer());
     const pinnedIds = picture.nodes.map(({ id }) => id);
     const drawn = subgraphSvg(picture, {
