@@ -12,6 +12,7 @@ export const ROOMS = [
   'graph',
   'suggest',
   'picture',
+  'paper',
   'study',
   'model',
   'transcoder',

@@ -26,6 +26,7 @@ export { validateCircuit } from './engine/validate/circuit.ts';
 export { diffFiles, pathsOfFile, pruneFile, scoreFiles, topOfFile } from './engine/graph/graph.ts';
 export { suggestForFile } from './engine/graph/suggest.ts';
 export { exportFile, mergeFiles } from './engine/graph/export.ts';
+export { report, reportIn } from './engine/report/report.ts';
 export { importGraph } from './engine/graph/import.ts';
 export { collect } from './engine/study/collect.ts';
 export { query } from './engine/study/query.ts';
@@ -66,6 +67,8 @@ export type * from './engine/train/types.ts';
 export type * from './engine/features/explain-types.ts';
 export type * from './engine/features/types.ts';
 export type * from './engine/generate/types.ts';
+export type * from './engine/report/types.ts';
+export type * from './paper/paper.ts';
 export type * from './engine/study/types.ts';
 export type * from './engine/validate/types.ts';
 export {

@@ -1,13 +1,8 @@
 /** A corpus from standard input: it is read twice, so it is put into a file first, which is removed afterwards. */
-import { createWriteStream } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { Readable } from 'node:stream';
-import { pipeline } from 'node:stream/promises';
+import type { Readable } from 'node:stream';
 import { UsageError } from '../errors.ts';
+import { STANDARD_INPUT, withStandardInput } from './standard-input.ts';
 
-const STANDARD_INPUT = '-';
 /** The first character of JSON Lines. */
 const JSON_START = /^\s*\{/;
 
@@ -30,27 +25,9 @@ export async function withCorpusFiles<T>(
       hint: 'Give - once.',
     });
   }
-  const folder = await mkdtemp(join(tmpdir(), 'tracer-corpus-'));
-  try {
-    const written = await spooled(folder, stdin, signal);
-    return await work(names.map((name) => (name === STANDARD_INPUT ? written : name)));
-  } finally {
-    await rm(folder, { recursive: true, force: true });
-  }
-}
-
-async function spooled(folder: string, stdin: Readable, signal: AbortSignal): Promise<string> {
-  const chunks = (stdin as AsyncIterable<Buffer>)[Symbol.asyncIterator]();
-  const first = await chunks.next();
-  const start = first.done ? Buffer.alloc(0) : first.value;
-  const path = join(
-    folder,
-    JSON_START.test(start.toString('utf8')) ? 'standard-input.jsonl' : 'standard-input.txt',
+  const nameOf = (start: Buffer): string =>
+    JSON_START.test(start.toString('utf8')) ? 'standard-input.jsonl' : 'standard-input.txt';
+  return await withStandardInput(stdin, signal, nameOf, (written) =>
+    work(names.map((name) => (name === STANDARD_INPUT ? written : name))),
   );
-  const all = async function* (): AsyncGenerator<Buffer, void, undefined> {
-    yield start;
-    for (let next = await chunks.next(); !next.done; next = await chunks.next()) yield next.value;
-  };
-  await pipeline(Readable.from(all()), createWriteStream(path), { signal });
-  return path;
 }

@@ -15,6 +15,7 @@ import { addIntervene } from './commands/intervene.ts';
 import { addLoad } from './commands/load.ts';
 import { addMcp } from './commands/mcp.ts';
 import { addPush } from './commands/push.ts';
+import { addReport } from './commands/report.ts';
 import { addRun } from './commands/run.ts';
 import { addServe } from './commands/serve.ts';
 import { addSetup } from './commands/setup.ts';
@@ -55,6 +56,7 @@ export function buildProgram(shell: Shell, write: (text: string) => void): Comma
     addAttribute,
     addAttention,
     addGraph,
+    addReport,
     addFeatures,
     addEvaluate,
     addTrain,

@@ -4,6 +4,7 @@ import { attribute } from './tools/attribute.ts';
 import { graphPaths, graphSuggest, graphTop } from './tools/graph.ts';
 import { inspectFeature, inspectModel } from './tools/inspect.ts';
 import { intervene } from './tools/intervene.ts';
+import { graphReport } from './tools/report.ts';
 import { run } from './tools/run.ts';
 import { validate } from './tools/validate.ts';
 
@@ -14,6 +15,7 @@ export const TOOLS: readonly Tool[] = [
   graphTop,
   graphPaths,
   graphSuggest,
+  graphReport,
   inspectFeature,
   intervene,
   validate,

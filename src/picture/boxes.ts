@@ -88,15 +88,28 @@ export function linkLabelPlace(
   label: { readonly width: number; readonly height: number },
   places: readonly Point[],
 ): Point {
-  const curve = curvePoints(from, to, box.height);
-  const isFree = ({ x, y }: Point): boolean =>
-    places.every(
-      (other) =>
-        Math.abs(other.x - x) >= (box.width + label.width) / 2 ||
-        Math.abs(other.y - y) >= (box.height + label.height) / 2,
-    );
-  const tried = LABEL_PLACES.map((part) => pointOn(curve, part));
-  return tried.find(isFree) ?? tried[0]!;
+  const tried = pointsOnLink(from, to, box.height);
+  return tried.find((point) => isFreeOf(point, label, places, box)) ?? tried[0]!;
+}
+
+/** Where along a link a label may stand, the middle first. */
+export function pointsOnLink(from: Point, to: Point, boxHeight: number): Point[] {
+  const curve = curvePoints(from, to, boxHeight);
+  return LABEL_PLACES.map((part) => pointOn(curve, part));
+}
+
+interface Size {
+  readonly width: number;
+  readonly height: number;
+}
+
+/** Whether something of a size around a point overlaps none of the things of another size around their centres. */
+export function isFreeOf({ x, y }: Point, own: Size, centres: readonly Point[], size: Size): boolean {
+  return centres.every(
+    (other) =>
+      Math.abs(other.x - x) >= (size.width + own.width) / 2 ||
+      Math.abs(other.y - y) >= (size.height + own.height) / 2,
+  );
 }
 
 /** Of a cubic Bézier curve. */

@@ -69,9 +69,14 @@ export function placeId({ nodes }: PictureGraph, { members }: SubgraphNode): str
   return nodes[members[0]!]!.id;
 }
 
-/** Number of rows of boxes before they are merged to fit. */
-export function lineCount(picture: PictureGraph, { nodes }: SubgraphPicture): number {
-  return new Set(nodes.map(({ members }) => Math.round(mean(picture, members, 'row')))).size;
+/** Number of rows of boxes before they are merged to fit; a row of more than `mostBoxes` counts as several. */
+export function lineCount(picture: PictureGraph, { nodes }: SubgraphPicture, mostBoxes = Infinity): number {
+  const sizes = new Map<number, number>();
+  for (const { members } of nodes) {
+    const row = Math.round(mean(picture, members, 'row'));
+    sizes.set(row, (sizes.get(row) ?? 0) + 1);
+  }
+  return [...sizes.values()].reduce((sum, size) => sum + Math.ceil(size / mostBoxes), 0);
 }
 
 function mean({ nodes }: PictureGraph, members: readonly number[], field: 'row' | 'position'): number {

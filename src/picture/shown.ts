@@ -18,6 +18,13 @@ export function shownLabel(label: string, mostLetters: number): string {
   return cut(label.replace(/\s+/g, ' ').replace(INVISIBLE, signOf), mostLetters);
 }
 
+/** A text of several lines, with its spaces: what is invisible otherwise is shown. */
+export function shownText(text: string): string {
+  return text.replace(INVISIBLE, (character) =>
+    character === '\n' || character === '\t' ? character : signOf(character),
+  );
+}
+
 /** A label on at most so many lines, broken at spaces where there are any. */
 export function shownLines(label: string, lettersPerLine: number, mostLines: number): string[] {
   const lines: string[] = [];

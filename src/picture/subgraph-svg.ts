@@ -2,6 +2,7 @@
 
 import { xmlText } from '../graph/export.ts';
 import { boxCaption, boxSize, BOX_TEXT, linkCurve, type Box } from './boxes.ts';
+import { linkWeights } from './link-weights.ts';
 import type { LabelOf } from './labels.ts';
 import { defaultLabel, describeNode, short } from './labels.ts';
 import { round } from './marks.ts';
@@ -20,20 +21,26 @@ export interface SubgraphSvgOptions {
   readonly labelOf?: LabelOf;
   /** Default: the prompt. */
   readonly title?: string;
-  /** In pixels; default 960 and 640. */
+  /** How many links have their weight beside them, the strongest first, where there is room; default 0. */
+  readonly weights?: number;
+  /** In pixels; default 960 and 640. `fitted`: as high as the lines of boxes need. */
   readonly width?: number;
-  readonly height?: number;
+  readonly height?: number | 'fitted';
 }
 
 const DEFAULT_PIXELS = { width: 960, height: 640 } as const;
+/** Of a line of boxes, with room for links and their weights above it. */
+const LINE_PIXELS = 104;
 const HEADING_PIXELS = 40;
 
 /** A complete document (XML 1.0) with a box for each pinned node or group, and their links with summed weights. */
 export function subgraphSvg(picture: PictureGraph, options: SubgraphSvgOptions): string {
-  const { theme: name = 'light', width = DEFAULT_PIXELS.width, height = DEFAULT_PIXELS.height } = options;
+  const { theme: name = 'light', width = DEFAULT_PIXELS.width, weights = 0 } = options;
   const theme = THEMES[name];
   const labelOf = options.labelOf ?? ((index) => defaultLabel(picture, index));
   const subgraph = supernodeView(picture, options.pinnedIds, options.supernodes ?? [], labelOf);
+  const { height: wanted = DEFAULT_PIXELS.height } = options;
+  const height = wanted === 'fitted' ? fittedHeight(picture, subgraph, width) : wanted;
   const plot = { width, height: height - HEADING_PIXELS };
   const box = boxSize(plot, FONT_PIXELS, lineCount(picture, subgraph));
   const places = placeSubgraph(picture, subgraph, options.sg_pos ?? '', {
@@ -53,9 +60,17 @@ export function subgraphSvg(picture: PictureGraph, options: SubgraphSvgOptions):
       `<g transform="translate(0 ${HEADING_PIXELS})">`,
       ...links(subgraph, places, box.height, name),
       ...subgraph.nodes.map((node, i) => boxText(picture, node, places[i]!, box, name, labelOf)),
+      ...linkWeights(subgraph.links, places, box, weights, theme),
       '</g>',
     ],
   });
+}
+
+/** The width of boxes does not depend on the height. */
+function fittedHeight(picture: PictureGraph, subgraph: SubgraphPicture, width: number): number {
+  const box = boxSize({ width, height: Infinity }, FONT_PIXELS, 1);
+  const lines = lineCount(picture, subgraph, Math.max(1, Math.floor(width / (SPACED.across * box.width))));
+  return HEADING_PIXELS + Math.max(1, lines) * LINE_PIXELS;
 }
 
 /** A description of boxes and links, the strongest link first. */

@@ -3,7 +3,7 @@ import path from 'node:path';
 import { ablateIn } from '../engine/validate/ablate.ts';
 import { attributeIn } from '../engine/attribute/attribute.ts';
 import { interveneIn } from '../engine/intervene/intervene.ts';
-import { checkActivation } from '../engine/validate/validate.ts';
+import { checkActivation } from '../engine/validate/switch-off.ts';
 import { unreachable, UsageError } from '../errors.ts';
 import { isThere } from '../formats/atomic.ts';
 import { isNameOfOtherFile, slugOfPrompt, viewerSlug } from '../graph/slug.ts';

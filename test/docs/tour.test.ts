@@ -11,6 +11,7 @@ const PAGES = [
   { page: 'evaluate.md', least: 1, nFiles: 1 },
   { page: 'attention.md', least: 7, nFiles: 0 },
   { page: 'study.md', least: 10, nFiles: 1 },
+  { page: 'report.md', least: 3, nFiles: 0 },
 ];
 
 interface Command {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { traceGraph } from '../../src/engine/attribute/attribute.ts';
-import { predictAblation } from '../../src/engine/validate/prediction.ts';
+import { predictAblation, predictAblations } from '../../src/engine/validate/prediction.ts';
 import { rankCorrelation } from '../../src/engine/validate/rank.ts';
 import { targetNode, validateIn } from '../../src/engine/validate/validate.ts';
 import { NodeLayout } from '../../src/graph/node-layout.ts';
@@ -37,6 +37,11 @@ describe('the prediction of an ablation', () => {
       total: -3 + 8 * second + 10 * third,
     });
     expect(predictAblation(graph, 2, layout.logits.start)).toEqual({ direct: -10, total: -10 });
+    // Together: the second is off already and loses nothing more, the third loses what both wrote.
+    expect(predictAblations(graph, [1, 0], [layout.logits.start])).toEqual([
+      { direct: -3 - 8, total: -3 - 8 + 10 * ((-0.5 - 2.5) / 5) },
+    ]);
+    expect(predictAblations(graph, [], [layout.logits.start])[0]!.total).toBeCloseTo(0, 12);
   });
 });
 

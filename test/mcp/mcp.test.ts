@@ -16,6 +16,7 @@ const TOOLS = [
   'graph_top',
   'graph_paths',
   'graph_suggest',
+  'graph_report',
   'inspect_feature',
   'intervene',
   'validate',
@@ -119,6 +120,17 @@ describe('tracer mcp', () => {
     expect(boxes.length).toBeLessThanOrEqual(6);
     expect(boxes.flatMap(({ ids }) => ids)).toContain('1_392_7');
     expect(data['scores']).toMatchObject({ suggested: { completeness: expect.any(Number) } });
+  });
+
+  it('writes a page about a graph, measured in the model that is held', async () => {
+    const { isError, data } = await agent.call('graph_report', { graph, format: 'markdown', max_boxes: 6 });
+    expect(isError).toBe(false);
+    const files = ['dallas.report.md', 'dallas.report.svg'].map((name) => join(folder, name));
+    expect(data['files']).toEqual(files);
+    expect(files.every(existsSync)).toBe(true);
+    expect(data['measured']).toMatchObject({ state: 'measured', model: 'embedded' });
+    const without = data['without'] as { changes: { measured: number }[] }[];
+    expect(without.at(-1)!.changes[0]!.measured).toBeLessThan(-5);
   });
 
   it('does not replace a graph of the same name', async () => {

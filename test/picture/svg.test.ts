@@ -64,6 +64,49 @@ describe('the picture as SVG', () => {
     expect(description).toContain('"capital <b>&amp;" to "1/7" 3');
   });
 
+  it('has weights beside its links that neither a box nor another weight covers', () => {
+    let shown = 0;
+    fc.assert(
+      fc.property(arbitraryViewer(), (viewer) => {
+        const random = makePicture(viewer);
+        const pinnedIds = random.nodes.slice(0, 12).map(({ id }) => id);
+        const svg = parseXml(subgraphSvg(random, { pinnedIds, weights: 16, height: 'fitted' }));
+        const number = (value: string | undefined): number => Number(value);
+        const boxes = all(svg, 'rect')
+          .slice(1)
+          .map(({ attributes: { x, y, width, height } }) => {
+            const [left, top] = [number(x), number(y)];
+            return { left, top, right: left + number(width), bottom: top + number(height) };
+          });
+        const weights = all(svg, 'text')
+          .filter(({ attributes }) => attributes['paint-order'] === 'stroke')
+          .map(({ text, attributes: { x, y, 'font-size': size } }) => {
+            const [half, height] = [(text.length * 0.55 * number(size)) / 2, number(size)];
+            return {
+              left: number(x) - half,
+              right: number(x) + half,
+              top: number(y) - height * 0.8,
+              bottom: number(y),
+            };
+          });
+        shown += weights.length;
+        expect(weights.length).toBeLessThanOrEqual(16);
+        for (const [i, one] of weights.entries()) {
+          for (const other of [...boxes, ...weights.slice(0, i)]) {
+            const isApart =
+              one.right <= other.left ||
+              one.left >= other.right ||
+              one.bottom <= other.top ||
+              one.top >= other.bottom;
+            expect(isApart).toBe(true);
+          }
+        }
+      }),
+      { numRuns: 40, seed: 1 },
+    );
+    expect(shown).toBeGreaterThan(40);
+  });
+
   it.each(['light', 'dark'] as const)('has the colours of the %s theme', (theme) => {
     expect(graphSvg(picture, { theme })).toContain(`fill="${THEMES[theme].background}"`);
     expect(subgraphSvg(picture, { theme, pinnedIds: [] })).toContain(`fill="${THEMES[theme].background}"`);

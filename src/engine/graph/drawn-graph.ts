@@ -76,7 +76,7 @@ export async function openDrawnGraph(file: string, options: DrawnOptions): Promi
   };
 }
 
-function prunedFurther(
+export function prunedFurther(
   graph: ViewerGraph,
   { pinnedIds }: Annotations,
   { nodeThreshold, edgeThreshold }: PruneOptions,

@@ -9,7 +9,8 @@ import type { HookName } from '../../model/hooks.ts';
 import type { ForwardResult } from '../../model/transformer.ts';
 import type { CommonOptions } from '../request.ts';
 import type { Session } from '../session.ts';
-import { BEFORE_CAP, checkActivation, checkIsToken, readTarget } from './validate.ts';
+import { checkActivation } from './switch-off.ts';
+import { BEFORE_CAP, checkIsToken, readTarget } from './validate.ts';
 
 export interface AblatedFeature {
   /** As the graph calls it, for messages. */

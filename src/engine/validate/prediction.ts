@@ -16,17 +16,37 @@ export interface Prediction {
  * @param target node of a logit
  */
 export function predictAblation(graph: Graph, ablated: number, target: number): Prediction {
+  return predictAblations(graph, [ablated], [target])[0]!;
+}
+
+/**
+ * As `predictAblation`, for several features that are switched off together and several targets: a feature that is switched off loses
+ * nothing more by what the others no longer write.
+ */
+export function predictAblations(
+  graph: Graph,
+  ablated: readonly number[],
+  targets: readonly number[],
+): Prediction[] {
   const { n_features } = graph.layout;
   /** Change of each feature's activation as a share of it. */
   const shares = new Float64Array(n_features);
-  shares[ablated] = -1;
+  for (const node of ablated) shares[node] = -1;
+  const off = new Set(ablated);
+  const first = ablated.reduce((least, node) => Math.min(least, node), n_features);
   // Selected features are sorted by layer, and every edge leads to a higher one: one pass over them is enough.
-  for (let node = ablated + 1; node < n_features; node++) {
-    const change = received(rowOf(graph, node)!, shares, ablated, node);
+  for (let node = first + 1; node < n_features; node++) {
+    if (off.has(node)) continue;
+    const change = received(rowOf(graph, node)!, shares, first, node);
     if (change !== 0) shares[node] = change / featureOf(graph, node).activation;
   }
-  const row = rowOf(graph, target)!;
-  return { direct: -row[ablated]!, total: received(row, shares, ablated, n_features) };
+  return targets.map((target) => {
+    const row = rowOf(graph, target)!;
+    return {
+      direct: ablated.reduce((sum, node) => sum - row[node]!, 0),
+      total: received(row, shares, first, n_features),
+    };
+  });
 }
 
 /** Effect of sources in [start, stop) on the target of a row. */

@@ -4,10 +4,7 @@ import { readGraph } from '../../graph/files.ts';
 import type { Graph } from '../../graph/graph.ts';
 import { selectNodes } from '../../graph/select.ts';
 import { topFeatures, type TopFeature } from '../../graph/top.ts';
-import { plannedChanges } from '../../intervention/compare.ts';
-import { changedPass, originalPass } from '../../intervention/intervene.ts';
-import { InterventionPlan } from '../../intervention/plan.ts';
-import { resolveInterventions } from '../../intervention/resolve.ts';
+import { originalPass } from '../../intervention/intervene.ts';
 import { Freeze } from '../../intervention/freeze.ts';
 import { softmax } from '../../model/logits.ts';
 import type { HookName } from '../../model/hooks.ts';
@@ -19,6 +16,7 @@ import { peakRssBytes } from '../stopwatch.ts';
 import { refuseStudy } from './held-out.ts';
 import { predictAblation } from './prediction.ts';
 import { rankCorrelation } from './rank.ts';
+import { passWithout } from './switch-off.ts';
 import {
   VALIDATE_DEFAULTS,
   type ValidatedFeature,
@@ -28,9 +26,6 @@ import {
 
 /** Logits before the cap: what edges to logits are about. */
 export const BEFORE_CAP: HookName = 'unembed.hook_post';
-
-/** An activation that differs by more than this share from the graph's was computed from other weights. */
-const SAME_ACTIVATION = 1e-2;
 
 /** Loads what the graph names and ablates. Throws what `readGraph` throws, and `UsageError` for a study, and for a graph of another model. */
 export async function validate(request: ValidateRequest): Promise<ValidateResult> {
@@ -72,12 +67,11 @@ export async function validateIn(
   for (const [done, node] of chosen.entries()) {
     const progress = { kind: 'progress', phase: 'ablate', message: 'Switching features off' } as const;
     onProgress?.({ ...progress, done, total: chosen.length });
-    using plan = await InterventionPlan.of(replacement, ablation(session, node, tokens.length));
-    const [change] = await plannedChanges(replacement, plan, original, tokens);
-    checkActivation(node, change!.before);
-    using changed = await stopwatch.time('ablate', () =>
-      changedPass(replacement, tokens, plan, freeze, original, { ...options, inputLayers: [] }),
-    );
+    const one = { ...node, layer: node.layer!, feature: node.feature!, activation: node.activation! };
+    using changed = await passWithout(session, original, tokens, [one], freeze, {
+      ...options,
+      inputLayers: [],
+    });
     const after = await readTarget(changed, tokenId);
     const prediction = predictAblation(graph, nodeIndex(graph, node), target);
     features.push({
@@ -131,15 +125,6 @@ function nodeIndex(graph: Graph, { id }: TopFeature): number {
   return selectNodes(graph, id)[0]!;
 }
 
-function ablation(session: Session, node: TopFeature, n_pos: number) {
-  const { featureCounts } = session.replacement.transcoders;
-  const change = { kind: 'set', value: 0 } as const;
-  return resolveInterventions([{ layer: node.layer!, feature: node.feature!, pos: node.position, change }], {
-    featureCounts,
-    n_pos,
-  });
-}
-
 /** A target at the last position of a pass. */
 export async function readTarget(
   pass: ForwardResult,
@@ -162,19 +147,5 @@ export function checkIsToken(tokenId: number, d_vocab: number): void {
     message:
       'the target is a direction and no token: its vector is not in the graph file, so it cannot be measured',
     hint: 'Give a token with --target, or trace the prompt with --target-strings.',
-  });
-}
-
-/** Throws `UsageError` for an activation that the graph's own model and set would not give. */
-export function checkActivation(
-  { id, activation }: Pick<TopFeature, 'id' | 'activation'>,
-  found: number,
-): void {
-  const expected = activation!;
-  if (Math.abs(found - expected) <= SAME_ACTIVATION * Math.abs(expected)) return;
-  throw new UsageError({
-    code: 'other_model',
-    message: `the graph says that feature ${id} has activation ${expected}; in this model and set it has ${found}`,
-    hint: 'Name the model and the set that the graph was made with: --model, --transcoders.',
   });
 }

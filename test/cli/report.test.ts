@@ -1,0 +1,60 @@
+/** `tracer report`: files, standard input and output. What pages say is tested in test/engine/report.test.ts. */
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import type { ReportResult } from '../../src/engine/report/types.ts';
+import { writeGraph } from '../../src/graph/files.ts';
+import { readGolden } from '../graph/golden.ts';
+import { envelope, tracer } from './start.ts';
+
+const folder = mkdtempSync(path.join(tmpdir(), 'tracer-cli-report-'));
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+const read = (name: string): string => readFileSync(path.join(folder, name), 'utf8');
+const report = (args: string[], input?: Buffer) =>
+  tracer(['report', ...args], { cwd: folder, ...(input !== undefined && { input }) });
+
+beforeAll(async () => {
+  const { graph } = await readGolden('tiny-a', 'graph-plt-jumprelu-p2');
+  await writeGraph(path.join(folder, 'graph.safetensors'), graph);
+});
+
+describe('tracer report', () => {
+  it('writes a page beside the graph and prints it with --json as data', async () => {
+    const { command, data } = envelope(
+      await report(['graph.safetensors', '--no-measure', '--json']),
+    ) as unknown as {
+      command: string;
+      data: ReportResult;
+    };
+    expect(command).toBe('report');
+    expect(data.files.map(({ path: file }) => file)).toEqual(['graph.report.html']);
+    expect(read('graph.report.html')).toContain('<h2 id="effects">');
+    expect(data.provenance.command).toBe('tracer report graph.safetensors --no-measure');
+  });
+
+  it('takes the graph from standard input, and puts the page on standard output', async () => {
+    const input = readFileSync(path.join(folder, 'graph.safetensors'));
+    const piped = await report(['-', '--format', 'markdown', '--no-measure', '--title', 'A | B'], input);
+    expect({ exitCode: piped.exitCode, stderr: piped.stderr }).toEqual({ exitCode: 0, stderr: '' });
+    expect(piped.stdout).toMatch(/^# A &#124; B\n/);
+    expect(piped.stdout).toContain('`standard input`');
+    const page = await report(['graph.safetensors', '--no-measure', '--output', '-']);
+    expect(page.stdout).toMatch(/^<!DOCTYPE html>[^]*<\/html>\n$/);
+    const both = await report(['graph.safetensors', '--no-measure', '--output', '-', '--json']);
+    expect(both.exitCode).toBe(2);
+    expect(both.stdout).toContain('two_outputs');
+  });
+
+  it('shows what it measured, or why it did not', async () => {
+    const { exitCode, stdout, stderr } = await report(['graph.safetensors', '--output', 'page.md']);
+    expect(exitCode).toBe(0);
+    expect(stdout).toContain('not measured');
+    expect(stderr).toContain('effects are not measured');
+    expect(read('page.md')).toContain('](page.svg)');
+    expect(read('page.svg')).toContain('<svg');
+    const refused = await report(['graph.safetensors', '--output', 'graph.safetensors', '--format', 'html']);
+    expect(refused.exitCode).toBe(2);
+    expect(refused.stderr).toContain('would replace');
+  });
+});
