@@ -116,8 +116,10 @@ export function printAttention(r) {
         `the graph, ${measured(r.graphSeconds)}`,
         r.graphSeconds.median,
       ],
-      ['pairs of one head', r.headSeconds, `its products, ${seconds(r.headBound)}`, r.headBound],
-      ['pairs of ten heads', r.tenSeconds, 'one head', r.headSeconds.median],
+      ...r.heads.flatMap(({ layer, bound, oneSeconds, tenSeconds }) => [
+        [`pairs of one head, layer ${layer}`, oneSeconds, `its products, ${seconds(bound)}`, bound],
+        [`pairs of ten heads, layer ${layer}`, tenSeconds, 'one head', oneSeconds.median],
+      ]),
     ].map(([what, found, beside, reference]) => [
       ...[r.tokens, r.nodes, r.n_sources, r.links].map(String),
       what,

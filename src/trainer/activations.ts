@@ -24,7 +24,13 @@ export interface LayerValues {
  * be in memory several times.
  */
 export class BlockMemory {
+  readonly #mostNumbers: number;
   readonly #arrays = new Map<number, LayerValues>();
+
+  /** @param mostNumbers of an input or output of the longest block; a longer one gets arrays of its own */
+  constructor(mostNumbers: number) {
+    this.#mostNumbers = mostNumbers;
+  }
 
   /** For so many numbers a layer, whatever they are so far. What it gave before is given again. */
   take(layers: readonly number[], length: number): ReadonlyMap<number, LayerValues> {
@@ -32,7 +38,8 @@ export class BlockMemory {
       layers.map((layer) => {
         let own = this.#arrays.get(layer);
         if (!own || own.x.length < length) {
-          own = { x: new Float32Array(length), y: new Float32Array(length) };
+          const size = Math.max(length, this.#mostNumbers);
+          own = { x: new Float32Array(size), y: new Float32Array(size) };
           this.#arrays.set(layer, own);
         }
         return [layer, { x: own.x.subarray(0, length), y: own.y.subarray(0, length) }];
@@ -152,6 +159,8 @@ export async function* activationsInTurn(
   rows: readonly (readonly number[])[],
   options: ActivationOptions,
 ): AsyncGenerator<Block, void, undefined> {
-  const memory = new BlockMemory();
-  for (const group of grouped(rows)) yield await activationsOf(group, options, memory);
+  const groups = grouped(rows);
+  const longest = groups.reduce((most, group) => Math.max(most, group.flat().length), 0);
+  const memory = new BlockMemory(longest * options.model.config.d_model);
+  for (const group of groups) yield await activationsOf(group, options, memory);
 }

@@ -15,10 +15,14 @@ export interface LiveOptions {
 export class LiveBlocks implements BlockSource<RowFeedState> {
   readonly #options: LiveOptions;
   readonly #feed: RowFeed;
-  readonly #memory = new BlockMemory();
+  readonly #rowsOfBlock: number;
+  readonly #memory: BlockMemory;
 
   constructor(options: LiveOptions, state?: RowFeedState) {
+    const { blockTokens, rows, activations } = options;
     this.#options = options;
+    this.#rowsOfBlock = Math.max(1, Math.round(blockTokens / rows.context));
+    this.#memory = new BlockMemory(this.#rowsOfBlock * rows.context * activations.model.config.d_model);
     this.#feed = new RowFeed(options.rows, options.feed, state);
   }
 
@@ -27,8 +31,9 @@ export class LiveBlocks implements BlockSource<RowFeedState> {
   }
 
   async next(): Promise<Block | null> {
-    const { blockTokens, rows, activations } = this.#options;
-    const taken = await this.#feed.take(Math.max(1, Math.round(blockTokens / rows.context)));
-    return taken.length === 0 ? null : await activationsOf(taken, activations, this.#memory);
+    const taken = await this.#feed.take(this.#rowsOfBlock);
+    return taken.length === 0
+      ? null
+      : await activationsOf(taken, this.#options.activations, this.#memory);
   }
 }

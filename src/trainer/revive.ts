@@ -1,6 +1,6 @@
 /** Trainer: dead features begin again, at tokens that are badly rebuilt. */
 import * as tf from '@tensorflow/tfjs-core';
-import type { Tensor, Tensor2D } from '../backend/backend.ts';
+import type { Tensor2D } from '../backend/backend.ts';
 import { Random } from '../random.ts';
 import type { Coder } from './coder.ts';
 import type { DeviceParameter } from './optimizer.ts';
@@ -57,9 +57,9 @@ export async function revive(
       wanted.map((value) => (-WRITTEN_SHARE * value) / length),
     );
   }
-  await setRows(coder.W_enc, recipe, read);
-  await setRows(coder.W_dec, recipe, write);
-  await setRows(coder.b_enc, recipe, new Map(dead.map((feature) => [feature, ZERO])));
+  setRows(coder.W_enc, recipe, read);
+  setRows(coder.W_dec, recipe, write);
+  setRows(coder.b_enc, recipe, new Map(dead.map((feature) => [feature, ZERO])));
   coder.wake(dead);
   return dead.length;
 }
@@ -68,21 +68,25 @@ const STEP_STRIDE = 0x85ebca6b;
 const ZERO = new Float32Array(1);
 const TOKENS = (n: number): number[] => Array.from({ length: n }, (_, i) => i);
 
-/** Rows of a parameter get new values, and running means of 0. */
-async function setRows(
+/** Rows of a parameter get new values, and running means of 0. All other rows stay on the device as they are. */
+function setRows(
   parameter: DeviceParameter,
   { optimizer }: Recipe,
   rows: ReadonlyMap<number, Float32Array>,
-): Promise<void> {
-  const tensors: Tensor[] = [];
-  for (const [i, [, tensor]] of parameter.tensors(optimizer).entries()) {
-    const values = (await tensor.data<'float32'>()).slice();
-    for (const [row, value] of rows) {
-      if (i === 0) values.set(value, row * value.length);
-      else values.fill(0, row * value.length, (row + 1) * value.length);
-    }
-    tensors.push(tf.tensor(values, tensor.shape));
-  }
-  parameter.replace(tensors);
+): void {
+  const [n_rows = 0, ...inner] = parameter.value.shape;
+  const isSet = new Float32Array(n_rows);
+  for (const row of rows.keys()) isSet[row] = 1;
+  const values = new Float32Array(rows.size * (parameter.value.size / n_rows));
+  [...rows.values()].forEach((row, i) => values.set(row, i * row.length));
+  const next = tf.tidy(() => {
+    const mask = tf.greater(tf.tensor(isSet, [n_rows, ...inner.map(() => 1)]), 0);
+    const at = tf.tensor2d(Int32Array.from(rows.keys()), [rows.size, 1], 'int32');
+    const given = tf.scatterND(at, tf.tensor(values, [rows.size, ...inner]), parameter.value.shape);
+    return parameter
+      .tensors(optimizer)
+      .map(([, tensor], i) => tf.where(mask, i === 0 ? given : tf.zerosLike(tensor), tensor));
+  });
+  parameter.replace(next);
   parameter.normalise();
 }

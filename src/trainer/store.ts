@@ -32,6 +32,7 @@ const Index = jsonObject({
   next: v.nullable(v.unknown()),
 });
 type Index = v.InferOutput<typeof Index>;
+type Shard = Index['shards'][number];
 
 export interface StoreOptions {
   readonly folder: string;
@@ -105,7 +106,7 @@ export class ActivationStore {
   }
 
   get n_tokens(): number {
-    return this.#index.shards.reduce((sum, { n }) => sum + n, 0);
+    return tokensOf(this.#index.shards);
   }
 
   /** The last block is filled beyond the tokens that are wanted: which of its tokens are given is up to its order. */
@@ -162,8 +163,10 @@ export class ActivationStore {
     state?: StoredState,
   ): BlockSource<StoredState> {
     let now = state ?? { epoch: 0, given: 0 };
-    const memory = new BlockMemory();
     const n_blocks = Math.ceil(this.#index.shards.length / this.#options.blockShards);
+    let longest = 0;
+    for (let i = 0; i < n_blocks; i++) longest = Math.max(longest, tokensOf(this.#shardsOf(i)));
+    const memory = new BlockMemory(longest * this.#options.d_model);
     const next = async (): Promise<Block | null> => {
       if (now.given === n_blocks) now = { epoch: now.epoch + 1, given: 0 };
       if (now.epoch >= epochs || n_blocks === 0) return null;
@@ -180,11 +183,16 @@ export class ActivationStore {
     };
   }
 
+  #shardsOf(block: number): readonly Shard[] {
+    const { blockShards } = this.#options;
+    return this.#index.shards.slice(block * blockShards, (block + 1) * blockShards);
+  }
+
   async #readBlock(block: number, layers: readonly number[], memory: BlockMemory): Promise<Block> {
     const { blockShards, d_model } = this.#options;
     const first = block * blockShards;
-    const shards = this.#index.shards.slice(first, first + blockShards);
-    const n = shards.reduce((sum, shard) => sum + shard.n, 0);
+    const shards = this.#shardsOf(block);
+    const n = tokensOf(shards);
     const values = memory.take(layers, n * d_model);
     let at = 0;
     for (const [i, shard] of shards.entries()) {
@@ -207,6 +215,10 @@ export class ActivationStore {
       of.y.set(widen(y, 'BF16'), offset);
     }
   }
+}
+
+function tokensOf(shards: readonly Shard[]): number {
+  return shards.reduce((sum, { n }) => sum + n, 0);
 }
 
 function damaged(path: string, layer: number): BadFileError {
