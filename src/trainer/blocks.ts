@@ -32,8 +32,6 @@ export class LiveBlocks implements BlockSource<RowFeedState> {
 
   async next(): Promise<Block | null> {
     const taken = await this.#feed.take(this.#rowsOfBlock);
-    return taken.length === 0
-      ? null
-      : await activationsOf(taken, this.#options.activations, this.#memory);
+    return taken.length === 0 ? null : await activationsOf(taken, this.#options.activations, this.#memory);
   }
 }
