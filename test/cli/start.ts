@@ -33,11 +33,22 @@ export interface StartOptions {
 const ULIMIT_BYTES = 512;
 
 /** An empty folder to work in, where no settings are found. */
-const emptyFolder = mkdtempSync(join(tmpdir(), 'tracer-cli-'));
+export const emptyFolder = mkdtempSync(join(tmpdir(), 'tracer-cli-'));
 process.on('exit', () => rmSync(emptyFolder, { recursive: true, force: true }));
 
-export function start(args: readonly string[], options: StartOptions = {}): ChildProcess {
+/** Variables of a command: those of the machine that change nothing, folders of the tests, and the given ones. */
+export function childEnvironment(env: Readonly<Record<string, string>> = {}): Record<string, string> {
   const inherited = Object.entries(process.env).filter(([name]) => !SILENCED.test(name));
+  return {
+    ...(Object.fromEntries(inherited) as Record<string, string>),
+    XDG_CONFIG_HOME: emptyFolder,
+    TRACER_LABELS_DIR: join(emptyFolder, 'labels'),
+    HF_HUB_OFFLINE: '1',
+    ...env,
+  };
+}
+
+export function start(args: readonly string[], options: StartOptions = {}): ChildProcess {
   const limit = options.largestFileBytes;
   const words = [process.execPath, BINARY, ...args];
   const limited = [
@@ -50,13 +61,7 @@ export function start(args: readonly string[], options: StartOptions = {}): Chil
   return spawn(program!, rest, {
     stdio: ['pipe', options.stdoutFile === undefined ? 'pipe' : openSync(options.stdoutFile, 'w'), 'pipe'],
     cwd: options.cwd ?? emptyFolder,
-    env: {
-      ...Object.fromEntries(inherited),
-      XDG_CONFIG_HOME: emptyFolder,
-      TRACER_LABELS_DIR: join(emptyFolder, 'labels'),
-      HF_HUB_OFFLINE: '1',
-      ...options.env,
-    },
+    env: childEnvironment(options.env),
   });
 }
 
