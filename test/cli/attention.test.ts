@@ -8,7 +8,8 @@ import { readGraph } from '../../src/graph/files.ts';
 import { TEST_DEVICES } from '../support/backends.ts';
 import { goldenPath, IS_FULL } from '../support/golden.ts';
 import { readTensors } from '../support/tensors.ts';
-import { envelope, tracer } from './start.ts';
+import { tracer } from './shared.ts';
+import { envelope } from './start.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'tracer-attention-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { readGraph } from '../../src/graph/files.ts';
 import { goldenPath } from '../support/golden.ts';
-import { envelope, finish, start, tracer, type Finished } from './start.ts';
+import { tracer } from './shared.ts';
+import { envelope, finish, start, type Finished } from './start.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'tracer-lists-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -135,8 +136,11 @@ describe('a list of prompts', () => {
     ];
     await trace(list, '--output', whole);
     const both = ['--output', parts, '--graph-dir', viewed];
-    const runs = await Promise.all(['1/2', '2/2'].map((shard) => trace(list, ...both, '--shard', shard)));
-    expect(runs.map(({ data }) => [data.shard, data.n_done])).toEqual([
+    const args = ['attribute', '--prompts', list, ...SUBJECT, ...both, '--shard'];
+    // At the same time, so each in a process of its own.
+    const runs = await Promise.all(['1/2', '2/2'].map((shard) => finish(start([...args, shard]))));
+    const answers = runs.map((run) => envelope(run).data as unknown as Listed);
+    expect(answers.map(({ shard, n_done }) => [shard, n_done])).toEqual([
       ['1/2', 3],
       ['2/2', 4],
     ]);

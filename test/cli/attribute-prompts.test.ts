@@ -5,7 +5,8 @@ import path from 'node:path';
 import { readGraph } from '../../src/graph/files.ts';
 import { POINTER } from '../formats/saved-instead.ts';
 import { goldenPath } from '../support/golden.ts';
-import { envelope, tracer, type Finished } from './start.ts';
+import { tracer } from './shared.ts';
+import { envelope, type Finished } from './start.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'tracer-prompts-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -5,7 +5,8 @@ import path from 'node:path';
 import { readGraph } from '../../src/graph/files.ts';
 import { TEST_DEVICES } from '../support/backends.ts';
 import { goldenPath } from '../support/golden.ts';
-import { envelope, finish, start, tracer } from './start.ts';
+import { tracer } from './shared.ts';
+import { envelope, finish, start } from './start.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'tracer-stops-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -18,7 +18,8 @@ import {
   type PromptName,
 } from '../support/golden.ts';
 import { expectValues } from '../support/tensors.ts';
-import { envelope, tracer } from './start.ts';
+import { tracer } from './shared.ts';
+import { envelope } from './start.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'tracer-attribute-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

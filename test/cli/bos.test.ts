@@ -6,7 +6,7 @@ import { afterAll, describe, expect, it } from '@jest/globals';
 import { readGraph } from '../../src/graph/files.ts';
 import { goldenPath } from '../support/golden.ts';
 import { expectRefusal } from './refusal.ts';
-import { tracer } from './start.ts';
+import { tracer } from './shared.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'tracer-bos-'));
 afterAll(() => rmSync(folder, { recursive: true }));

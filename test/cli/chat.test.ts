@@ -6,7 +6,8 @@ import { afterAll, describe, expect, it } from '@jest/globals';
 import { goldenPath } from '../support/golden.ts';
 import { readGraph } from '../../src/graph/files.ts';
 import { readLines } from '../tokenizer/support.ts';
-import { envelope, tracer, type Finished } from './start.ts';
+import { tracer } from './shared.ts';
+import { envelope, type Finished } from './start.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'tracer-chat-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

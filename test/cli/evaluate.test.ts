@@ -3,7 +3,8 @@ import { existsSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { goldenPath } from '../support/golden.ts';
-import { envelope, finish, start, tracer, type StartOptions } from './start.ts';
+import { tracer } from './shared.ts';
+import { envelope, finish, start, type StartOptions } from './start.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'tracer-evaluate-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { FAMILIES, FAMILY_FIXTURES, goldenPath, prompts, type FamilyFixture } from '../support/golden.ts';
-import { tracer } from './start.ts';
+import { tracer } from './shared.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'tracer-families-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

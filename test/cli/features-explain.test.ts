@@ -12,7 +12,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { LlmServer, SOME_LABEL } from '../support/llm-server.ts';
-import { envelope, finish, start, tracer, type Finished } from './start.ts';
+import { tracer } from './shared.ts';
+import { envelope, finish, start, type Finished } from './start.ts';
 
 const KEY = 'sk-secret-0123456789';
 const root = mkdtempSync(join(tmpdir(), 'tracer-explain-'));

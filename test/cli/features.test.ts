@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { ViewerGraph } from '../../src/graph/neuronpedia.ts';
 import { goldenPath } from '../support/golden.ts';
-import { envelope, finish, start, tracer, type Finished } from './start.ts';
+import { tracer } from './shared.ts';
+import { envelope, finish, start, type Finished } from './start.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'tracer-features-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -116,7 +117,7 @@ describe('tracer features build', () => {
 describe('labels', () => {
   it('that several processes write at once are all kept', async () => {
     const writers = Array.from({ length: 4 }, (_, i) =>
-      features('label', '3', String(i), `writer ${i}`, '--json'),
+      finish(start(['features', 'label', '3', String(i), `writer ${i}`, '--json', ...SUBJECT], { env })),
     );
     expect((await Promise.all(writers)).map(({ exitCode }) => exitCode)).toEqual([0, 0, 0, 0]);
     const { data } = envelope(await features('labels', '--json'));

@@ -4,7 +4,8 @@ import path from 'node:path';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { HubFixture } from '../hub/setup.ts';
 import { goldenPath } from '../support/golden.ts';
-import { envelope, tracer, type Envelope, type Finished, type StartOptions } from './start.ts';
+import { tracer } from './shared.ts';
+import { envelope, type Envelope, type Finished, type StartOptions } from './start.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'tracer-generate-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

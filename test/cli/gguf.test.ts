@@ -10,7 +10,7 @@ import { changedGguf } from '../support/gguf-writer.ts';
 import { goldenPath, prompts, tolerances } from '../support/golden.ts';
 import { HubServer } from '../support/hub-server.ts';
 import { readTensors } from '../support/tensors.ts';
-import { tracer } from './start.ts';
+import { tracer } from './shared.ts';
 
 const NAMES = Object.keys(GGUF_FAMILIES) as GgufFamily[];
 const folder = mkdtempSync(path.join(tmpdir(), 'tracer-gguf-'));

@@ -15,7 +15,7 @@ import {
   type Fixture,
 } from '../support/golden.ts';
 import { expectValues, readTensors } from '../support/tensors.ts';
-import { tracer } from './start.ts';
+import { tracer } from './shared.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'tracer-golden-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

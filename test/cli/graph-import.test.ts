@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { GOLDEN } from '../formats/support.ts';
 import { fileOf, global, pickle, text } from '../graph/torch-files.ts';
-import { envelope, FIXTURE, tracer } from './start.ts';
+import { tracer } from './shared.ts';
+import { envelope, FIXTURE } from './start.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'tracer-cli-import-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -3,7 +3,8 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { madeFolder, randomPrompts } from '../study/made-graphs.ts';
-import { envelope, tracer } from './start.ts';
+import { tracer } from './shared.ts';
+import { envelope } from './start.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'tracer-cli-study-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { readGraph, writeGraph } from '../../src/graph/files.ts';
 import { readExpected, readGolden, toleranceOf } from '../graph/golden.ts';
-import { envelope, startsOfNode, tracer } from './start.ts';
+import { tracer } from './shared.ts';
+import { envelope, startsOfNode, tracer as startTracer } from './start.ts';
 
 /** Above what Node itself needs, so that the whole stays below a quarter of a second. */
 /** In starts of Node alone: 0.2 s where that starts in 0.04 s. It takes 2.1. */
@@ -199,7 +200,7 @@ describe('tracer graph', () => {
   });
 
   it('starts at once and without TensorFlow', async () => {
-    const { stderr, exitCode } = await tracer(['graph', 'top', first], { env: { NODE_DEBUG: 'esm' } });
+    const { stderr, exitCode } = await startTracer(['graph', 'top', first], { env: { NODE_DEBUG: 'esm' } });
     expect(exitCode).toBe(0);
     expect(stderr).toContain('dist/engine/graph/graph.js');
     expect(stderr).not.toContain('@tensorflow');

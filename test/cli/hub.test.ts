@@ -15,7 +15,8 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import type { Fault } from '../support/hub-faults.ts';
 import { HubServer } from '../support/hub-server.ts';
-import { envelope, FIXTURE, tracer, type Finished } from './start.ts';
+import { tracer } from './shared.ts';
+import { envelope, FIXTURE, type Finished } from './start.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'tracer-cli-hub-'));
 const cache = join(folder, 'cache');

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { intervenePrompts } from '../../src/engine/intervene/prompts.ts';
 import { madeFolder, randomPrompts } from '../study/made-graphs.ts';
-import { envelope, tracer } from './start.ts';
+import { tracer } from './shared.ts';
+import { envelope } from './start.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'tracer-intervene-prompts-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -6,7 +6,8 @@ import { GOLDEN_FILES, type GoldenCase, type GoldenFile } from '../intervention/
 import { TEST_DEVICES } from '../support/backends.ts';
 import { goldenPath, IS_FULL, prompts, tolerances } from '../support/golden.ts';
 import { expectValues, readTensors } from '../support/tensors.ts';
-import { envelope, finish, start, tracer } from './start.ts';
+import { tracer } from './shared.ts';
+import { envelope, finish, start } from './start.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'tracer-intervene-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -12,7 +12,8 @@ import {
   tolerances,
 } from '../support/golden.ts';
 import { expectValues, readTensors } from '../support/tensors.ts';
-import { envelope, tracer } from './start.ts';
+import { tracer } from './shared.ts';
+import { envelope } from './start.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'tracer-layouts-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -6,7 +6,7 @@ import { afterAll, describe, expect, it } from '@jest/globals';
 import { openSafetensors } from '../../src/formats/safetensors.ts';
 import { goldenPath, prompts } from '../support/golden.ts';
 import { expectRefusal } from './refusal.ts';
-import { tracer } from './start.ts';
+import { tracer } from './shared.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'tracer-no-set-'));
 afterAll(() => rmSync(folder, { recursive: true }));

@@ -8,7 +8,8 @@ import { referencePass, type ReferenceConfig } from '../support/gemma2-reference
 import { goldenPath, prompts, readGoldenJson, tolerances } from '../support/golden.ts';
 import { makeCheckpoint, type StoredAs } from '../support/made-checkpoint.ts';
 import { expectValues, readTensors } from '../support/tensors.ts';
-import { envelope, tracer } from './start.ts';
+import { tracer } from './shared.ts';
+import { envelope } from './start.ts';
 
 const { text: PROMPT, token_ids: TOKENS } = prompts('tiny-a').p2;
 const TOLERANCE = tolerances('tiny-a').logits_and_hooks;

@@ -3,7 +3,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import { goldenPath } from '../support/golden.ts';
-import { envelope, tracer, type Finished } from './start.ts';
+import { tracer } from './shared.ts';
+import { envelope, type Finished } from './start.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'tracer-notes-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -3,7 +3,8 @@ import { cpSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { HubFixture } from '../hub/setup.ts';
-import { envelope, tracer } from './start.ts';
+import { tracer } from './shared.ts';
+import { envelope } from './start.ts';
 
 const SET = join(import.meta.dirname, '../../configs/embedded/transcoders');
 const TOKEN = 'hf_writer';

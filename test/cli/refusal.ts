@@ -1,8 +1,8 @@
 /** What a refusal of the real binary has to look like: one document, a message that names the thing, the next step. */
 import { expect } from '@jest/globals';
 import { fingerprint } from '../support/damage.ts';
-import { tracer, type SharedOptions } from './shared.ts';
-import { envelope, type Finished } from './start.ts';
+import { tracer } from './shared.ts';
+import { envelope, type Finished, type StartOptions } from './start.ts';
 
 /** `says` is in the message, `next` in the hint. */
 export interface Refusal {
@@ -34,7 +34,7 @@ export async function refused(
   folder: string,
   [command, ...args]: CommandLine,
   refusal: Refusal,
-  options: SharedOptions = {},
+  options: StartOptions = {},
 ): Promise<void> {
   const before = fingerprint(folder);
   expectRefusal(await tracer([...command.split(' '), ...args, '--json'], options), command, refusal);

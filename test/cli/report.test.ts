@@ -6,7 +6,8 @@ import path from 'node:path';
 import type { ReportResult } from '../../src/engine/report/types.ts';
 import { writeGraph } from '../../src/graph/files.ts';
 import { readGolden } from '../graph/golden.ts';
-import { envelope, tracer } from './start.ts';
+import { tracer } from './shared.ts';
+import { envelope } from './start.ts';
 
 const folder = mkdtempSync(path.join(tmpdir(), 'tracer-cli-report-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

@@ -8,15 +8,9 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { afterAll } from '@jest/globals';
 import { IS_FULL } from '../support/golden.ts';
-import { childEnvironment, emptyFolder, tracer as startTracer, type Finished } from './start.ts';
+import { childEnvironment, emptyFolder, tracer as startTracer, type Finished, type StartOptions } from './start.ts';
 
 const CHILD = fileURLToPath(new URL('../support/commands-child.mjs', import.meta.url));
-
-export interface SharedOptions {
-  readonly env?: Readonly<Record<string, string>>;
-  readonly cwd?: string;
-  readonly input?: string | Buffer;
-}
 
 let child: ChildProcess | undefined;
 /** The command before: they share environment and folder, so each waits for the other. */
@@ -29,14 +23,15 @@ afterAll(async () => {
   await exited;
 });
 
-export function tracer(args: readonly string[], options: SharedOptions = {}): Promise<Finished> {
-  if (IS_FULL) return startTracer(args, options);
+export function tracer(args: readonly string[], options: StartOptions = {}): Promise<Finished> {
+  const needsOwn = options.largestFileBytes !== undefined || options.stdoutFile !== undefined;
+  if (IS_FULL || needsOwn) return startTracer(args, options);
   const finished = previous.then(() => ask(args, options));
   previous = finished.catch(() => undefined);
   return finished;
 }
 
-async function ask(args: readonly string[], { env, cwd, input = '' }: SharedOptions): Promise<Finished> {
+async function ask(args: readonly string[], { env, cwd, input = '' }: StartOptions): Promise<Finished> {
   const to = (child ??= fork(CHILD, { execArgv: [], env: childEnvironment() }));
   const answer = new Promise<Finished>((resolve, reject) => {
     const ended = (code: number | null): void =>

@@ -5,7 +5,8 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as wait } from 'node:timers/promises';
 import { IS_FULL } from '../support/golden.ts';
-import { envelope, finish, start, tracer } from './start.ts';
+import { tracer } from './shared.ts';
+import { envelope, finish, start } from './start.ts';
 
 /** Half a minute a thousand graphs on two busy cores, and each list is traced twice. */
 const N_PROMPTS = IS_FULL ? 2000 : 40;

@@ -7,7 +7,7 @@ import type { Annotations } from '../../src/graph/annotations.ts';
 import { writeGraph } from '../../src/graph/files.ts';
 import { readViewerGraph } from '../../src/graph/read-viewer.ts';
 import { readGolden } from '../graph/golden.ts';
-import { tracer } from './start.ts';
+import { tracer } from './shared.ts';
 
 const USAGE = 2;
 const folder = mkdtempSync(path.join(tmpdir(), 'tracer-suggest-cli-'));

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from '@jest/globals';
 import type { TrainingEvents, TrainingList } from '../../src/viewer/api.ts';
 import { TEST_DEVICES } from '../support/backends.ts';
-import { envelope, finish, FIXTURE, start, tracer, type StartOptions } from './start.ts';
+import { tracer } from './shared.ts';
+import { envelope, finish, FIXTURE, start, type StartOptions } from './start.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'tracer-cli-train-'));
 afterAll(() => rmSync(folder, { recursive: true, force: true }));

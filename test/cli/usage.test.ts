@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
 import { IS_FULL } from '../support/golden.ts';
-import { BINARY, envelope, finish, startsOfNode, tracer } from './start.ts';
+import { tracer } from './shared.ts';
+import { BINARY, envelope, finish, startsOfNode } from './start.ts';
 
 const COMMANDS = ['load', 'configure', 'run', 'inspect', 'setup', 'doctor', 'completion'];
 const SHARED = [

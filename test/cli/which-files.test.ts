@@ -4,7 +4,8 @@ import { describe, expect, it } from '@jest/globals';
 import { readGraph } from '../../src/graph/files.ts';
 import { copyFixture, editTensors, type FixtureCopy, type StoredTensors } from '../support/damage.ts';
 import { shard, SHARDS } from '../support/sharding.ts';
-import { envelope, tracer } from './start.ts';
+import { tracer } from './shared.ts';
+import { envelope } from './start.ts';
 
 /** Of "Hello, world!" on the golden checkpoint, as transformers 4.57.3 computes it. */
 const TOP_LOGIT = 14.9207;

@@ -7,7 +7,8 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { HubFixture } from '../hub/setup.ts';
 import { goldenPath } from '../support/golden.ts';
 import { expectRefusal, refused, type CommandLine } from './refusal.ts';
-import { envelope, finish, start, tracer, type StartOptions } from './start.ts';
+import { tracer } from './shared.ts';
+import { envelope, finish, start, type StartOptions } from './start.ts';
 
 const MODEL_REPO = 'golden/tiny-a';
 const SET_REPO = 'golden/tiny-a-set';

@@ -5,7 +5,8 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { goldenPath } from '../support/golden.ts';
 import { scratchFolder, type Scratch } from '../support/scratch.ts';
 import { refused, type CommandLine, type Refusal } from './refusal.ts';
-import { tracer, type StartOptions } from './start.ts';
+import { tracer } from './shared.ts';
+import { type StartOptions } from './start.ts';
 
 const FIXTURE = ['--model', goldenPath('tiny-a', 'model'), '--transcoders', goldenPath('tiny-a', 'transcoders', 'plt-jumprelu'), '--device', 'wasm'] as const; // prettier-ignore
 const PROMPT = 'The capital of the';

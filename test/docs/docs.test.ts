@@ -3,7 +3,7 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { ROOMS } from '../../eslint.config.js';
-import { tracer } from '../cli/start.ts';
+import { tracer } from '../cli/shared.ts';
 
 const ROOT = path.join(import.meta.dirname, '../..');
 const PAGES = [

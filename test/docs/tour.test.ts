@@ -4,7 +4,8 @@ import { spawn } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { finish, tracer } from '../cli/start.ts';
+import { tracer } from '../cli/shared.ts';
+import { finish } from '../cli/start.ts';
 
 const PAGES = [
   { page: 'tour.md', least: 9, nFiles: 1 },

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import type { Browser, Page } from 'playwright-core';
 import { THEMES } from '../../src/picture/theme.ts';
-import { tracer } from '../cli/start.ts';
+import { tracer } from '../cli/shared.ts';
 import { scratchFolder } from '../support/scratch.ts';
 import { GRAPH_FILES, launch } from './served.ts';
 

@@ -4,7 +4,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { suggestForFile, type SuggestResult } from '../../src/engine/graph/suggest.ts';
-import { tracer } from '../cli/start.ts';
+import { tracer } from '../cli/shared.ts';
 
 const MOST_BOXES = 12;
 const LEAST_PART = 0.8;

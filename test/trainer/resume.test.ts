@@ -4,7 +4,8 @@ import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSy
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Random } from '../../src/random.ts';
-import { finish, start, tracer, type StartOptions } from '../cli/start.ts';
+import { tracer } from '../cli/shared.ts';
+import { finish, start, type StartOptions } from '../cli/start.ts';
 import { TEST_DEVICES } from '../support/backends.ts';
 import { goldenPath, IS_FULL } from '../support/golden.ts';
 
