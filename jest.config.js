@@ -1,4 +1,4 @@
-/** `npm run test:full` runs them: half a minute and more on a quick machine, for code that seldom changes. */
+/** Only `npm run test:full` runs these: half a minute and more on a quick machine, for code that seldom changes. */
 const SLOW = ['test/evaluation/embedded', 'test/training/(?:resume|interchange|training)'];
 
 /** Tests run as ES modules; TypeScript is stripped by swc, types are checked by `npm run typecheck`. */

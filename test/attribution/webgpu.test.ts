@@ -5,7 +5,7 @@ import { attribute, type AttributionOptions } from '../../src/attribution/attrib
 import { verifyAttribution } from '../../src/attribution/verify.ts';
 import type { Kernels } from '../../src/backend/webgpu/kernels.ts';
 import { openBackend } from '../support/backends.ts';
-import { IS_FULL, prompts, type Fixture } from '../support/golden.ts';
+import { prompts, type Fixture } from '../support/golden.ts';
 import { readings } from '../support/readings.ts';
 import { loadFixture, type LoadedFixture } from '../support/replacement.ts';
 
@@ -20,7 +20,7 @@ const ALL_SETS: readonly [Fixture, string][] = [
 ];
 
 /** A device in software takes seconds for a run when the machine does other work, so that most is left to the full tests. */
-const IS_WHOLE = IS_FULL || process.env['DEVICE'] === 'webgpu';
+const IS_WHOLE = process.env['DEVICE'] === 'webgpu';
 const SETS = IS_WHOLE ? ALL_SETS : ALL_SETS.slice(0, 1);
 const N_RUNS = IS_WHOLE ? 200 : 6;
 

@@ -36,8 +36,10 @@ export const LAYOUT_FIXTURES: readonly LayoutFixture[] = [
 export type LayoutFixture = `layouts/${string}`;
 export type Fixture = (typeof FIXTURES)[number] | FamilyFixture | LayoutFixture;
 
-/** `npm run test:full`: the command line is compared on other families too. */
+/** `npm run test:full`: all cases of a kind, of which `npm test` takes one or a few. */
 export const IS_FULL = process.env['TRACER_TEST_FULL'] === '1';
+/** The part of it that is about WebGPU: a device in software takes minutes for what others do in seconds. */
+export const IS_FULL_ON_WEBGPU = IS_FULL && process.env['DEVICE'] === 'webgpu';
 /** Fixtures that the command line is compared on: in `npm test` one a device, since the engine is compared on all of them anyway. */
 export const CLI_FIXTURES = (device: string): readonly Fixture[] =>
   IS_FULL ? [...FIXTURES, ...FAMILIES] : [FIXTURES[device === 'cpu' ? 0 : 1]];

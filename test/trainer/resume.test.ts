@@ -30,7 +30,7 @@ function args(output: string, more: readonly string[]): string[] {
     '--output': output,
     '--context': '16',
     '--batch-tokens': '64',
-    '--tokens': '4000',
+    '--tokens': IS_FULL ? '4000' : '2500',
     '--features': '48',
     '--k': '4',
     '--shuffle': '32',
