@@ -39,7 +39,7 @@ const embedded = async (name: string, config: (text: string) => string): Promise
   writeFileSync(join(set, 'config.yaml'), config(readFileSync(join(set, 'config.yaml'), 'utf8')));
   const corpus = join(folder, 'facts.txt');
   const facts = ['The capital of the state containing Dallas is Austin.', 'The opposite of hot is cold.'];
-  writeFileSync(corpus, Array.from({ length: 20 }, () => `${facts.join('\n')}\n`).join(''));
+  writeFileSync(corpus, Array.from({ length: 4 }, () => `${facts.join('\n')}\n`).join(''));
   return await evaluate({ ...REQUEST, corpus: [corpus], model: join(root, 'model'), transcoders: set });
 };
 
