@@ -8,7 +8,13 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { afterAll } from '@jest/globals';
 import { IS_FULL } from '../support/golden.ts';
-import { childEnvironment, emptyFolder, tracer as startTracer, type Finished, type StartOptions } from './start.ts';
+import {
+  childEnvironment,
+  emptyFolder,
+  tracer as startTracer,
+  type Finished,
+  type StartOptions,
+} from './start.ts';
 
 const CHILD = fileURLToPath(new URL('../support/commands-child.mjs', import.meta.url));
 

@@ -195,7 +195,10 @@ describe('evaluate', () => {
   });
 
   it('that is stopped anywhere and resumed gives the same numbers', async () => {
-    const documents = Array.from({ length: IS_FULL ? 100 : 40 }, (_, i) => `${i} ${DOCUMENTS[i % DOCUMENTS.length]!}`);
+    const documents = Array.from(
+      { length: IS_FULL ? 100 : 40 },
+      (_, i) => `${i} ${DOCUMENTS[i % DOCUMENTS.length]!}`,
+    );
     const long = [corpus('long.txt', documents)];
     const whole = await evaluate(request(set, { corpus: long }));
     const state = join(folder, 'state.safetensors');

@@ -119,7 +119,7 @@ describe('a build', () => {
 
   it('that is stopped anywhere and resumed writes the same files, and reads nothing twice', async () => {
     let n_stops = 0;
-    for (const after of IS_FULL ? [1, 17, 40] : [1, 9, 20]) {
+    for (const after of IS_FULL ? [1, 17, 40] : [1, 8, 15]) {
       const stop = new AbortController();
       let read = 0;
       const stopped = buildFeatures({

@@ -60,81 +60,84 @@ function casesOn(device: TestDevice): typeof CASES {
 }
 
 describeEachBackend('a weight', (backend, device) => {
-  describe.each(casesOn(device))('$dtype, $way, stored transposed: $isTransposed', ({ dtype, way, isTransposed }) => {
-    const keep = (logical: Matrix) => KEPT[way](backend(), memorySource(logical, dtype, isTransposed));
+  describe.each(casesOn(device))(
+    '$dtype, $way, stored transposed: $isTransposed',
+    ({ dtype, way, isTransposed }) => {
+      const keep = (logical: Matrix) => KEPT[way](backend(), memorySource(logical, dtype, isTransposed));
 
-    it('multiplies in both directions, exactly where float32 is exact', async () => {
-      const size = fc.integer({ min: 1, max: 70 });
-      await fc.assert(
-        fc.asyncProperty(size, size, size, fc.nat(), async (n, rows, columns, seed) => {
-          const W = wholeNumbers(rows, columns, seed);
-          using weight = await keep(W);
-          expect(weight.shape).toEqual([rows, columns]);
-          const x = wholeNumbers(n, rows, seed + 1);
+      it('multiplies in both directions, exactly where float32 is exact', async () => {
+        const size = fc.integer({ min: 1, max: 70 });
+        await fc.assert(
+          fc.asyncProperty(size, size, size, fc.nat(), async (n, rows, columns, seed) => {
+            const W = wholeNumbers(rows, columns, seed);
+            using weight = await keep(W);
+            expect(weight.shape).toEqual([rows, columns]);
+            const x = wholeNumbers(n, rows, seed + 1);
+            expectExact(await multiply(weight, x, false), product(x, W).exact);
+            const y = wholeNumbers(n, columns, seed + 2);
+            expectExact(await multiply(weight, y, true), product(y, transposed(W)).exact);
+          }),
+          { numRuns: isSlow(device) ? 2 : 15 },
+        );
+      });
+
+      it('gives single rows, in the order asked for, repeated where asked for, and none for none', async () => {
+        const W = wholeNumbers(23, 11, 3);
+        using weight = await keep(W);
+        for (const list of [[5], [22, 0, 22, 7], []]) {
+          const expected = list.flatMap((row) => Array.from(W.values.subarray(row * 11, (row + 1) * 11)));
+          const rows = await weight.rows(Int32Array.from(list));
+          expect(rows.shape).toEqual([list.length, 11]);
+          expectExact(await valuesOf(rows), Float64Array.from(expected));
+          using held = await weight.acquire();
+          expectExact(await valuesOf(held.rows(Int32Array.from(list))), Float64Array.from(expected));
+        }
+      });
+
+      it('leaves no tensor behind and gives its memory back', async () => {
+        const W = wholeNumbers(40, 30, 9);
+        const before = tf.memory().numTensors;
+        const weight = await keep(W);
+        expect(weight.storedBytes).toBe(40 * 30 * (dtype === 'float32' ? 4 : 2));
+        expect(weight.heldBytes).toBe(way === 'loaded' ? weight.storedBytes : 0);
+        await multiply(weight, wholeNumbers(3, 40, 1), false);
+        await multiply(weight, wholeNumbers(3, 30, 1), true);
+        (await weight.rows(Int32Array.of(1, 2))).dispose();
+        expect(tf.memory().numTensors).toBe(before);
+        {
+          using _held = await weight.acquire();
+          expect(weight.heldBytes).toBe(weight.storedBytes);
+        }
+        expect(weight.heldBytes).toBe(way === 'streamed' ? 0 : weight.storedBytes);
+        weight[Symbol.dispose]();
+        expect(weight.heldBytes).toBe(0);
+        expect(tf.memory().numTensors).toBe(before);
+      });
+
+      it('multiplies a single row, and no row at all', async () => {
+        const W = wholeNumbers(31, 18, 4);
+        using weight = await keep(W);
+        for (const n of [1, 0]) {
+          const [x, y] = [wholeNumbers(n, 31, 5), wholeNumbers(n, 18, 6)];
           expectExact(await multiply(weight, x, false), product(x, W).exact);
-          const y = wholeNumbers(n, columns, seed + 2);
           expectExact(await multiply(weight, y, true), product(y, transposed(W)).exact);
-        }),
-        { numRuns: isSlow(device) ? 2 : 15 },
-      );
-    });
+        }
+      });
 
-    it('gives single rows, in the order asked for, repeated where asked for, and none for none', async () => {
-      const W = wholeNumbers(23, 11, 3);
-      using weight = await keep(W);
-      for (const list of [[5], [22, 0, 22, 7], []]) {
-        const expected = list.flatMap((row) => Array.from(W.values.subarray(row * 11, (row + 1) * 11)));
-        const rows = await weight.rows(Int32Array.from(list));
-        expect(rows.shape).toEqual([list.length, 11]);
-        expectExact(await valuesOf(rows), Float64Array.from(expected));
+      it('lets a gradient through to x and has none itself', async () => {
+        const W = wholeNumbers(12, 9, 5);
+        const dy = wholeNumbers(4, 9, 6);
+        using weight = await keep(W);
         using held = await weight.acquire();
-        expectExact(await valuesOf(held.rows(Int32Array.from(list))), Float64Array.from(expected));
-      }
-    });
-
-    it('leaves no tensor behind and gives its memory back', async () => {
-      const W = wholeNumbers(40, 30, 9);
-      const before = tf.memory().numTensors;
-      const weight = await keep(W);
-      expect(weight.storedBytes).toBe(40 * 30 * (dtype === 'float32' ? 4 : 2));
-      expect(weight.heldBytes).toBe(way === 'loaded' ? weight.storedBytes : 0);
-      await multiply(weight, wholeNumbers(3, 40, 1), false);
-      await multiply(weight, wholeNumbers(3, 30, 1), true);
-      (await weight.rows(Int32Array.of(1, 2))).dispose();
-      expect(tf.memory().numTensors).toBe(before);
-      {
-        using _held = await weight.acquire();
-        expect(weight.heldBytes).toBe(weight.storedBytes);
-      }
-      expect(weight.heldBytes).toBe(way === 'streamed' ? 0 : weight.storedBytes);
-      weight[Symbol.dispose]();
-      expect(weight.heldBytes).toBe(0);
-      expect(tf.memory().numTensors).toBe(before);
-    });
-
-    it('multiplies a single row, and no row at all', async () => {
-      const W = wholeNumbers(31, 18, 4);
-      using weight = await keep(W);
-      for (const n of [1, 0]) {
-        const [x, y] = [wholeNumbers(n, 31, 5), wholeNumbers(n, 18, 6)];
-        expectExact(await multiply(weight, x, false), product(x, W).exact);
-        expectExact(await multiply(weight, y, true), product(y, transposed(W)).exact);
-      }
-    });
-
-    it('lets a gradient through to x and has none itself', async () => {
-      const W = wholeNumbers(12, 9, 5);
-      const dy = wholeNumbers(4, 9, 6);
-      using weight = await keep(W);
-      using held = await weight.acquire();
-      const [x, seed] = [tensorOf(wholeNumbers(4, 12, 7)), tensorOf(dy)];
-      const gradient = tf.grad((input) => held.matMul(input as Tensor2D))(x, seed);
-      expectExact(await valuesOf(gradient), product(dy, transposed(W)).exact);
-      const backwards = tf.grad((input) => held.matMul(input as Tensor2D, { transpose: true }))(seed, x);
-      expectExact(await valuesOf(backwards), product(wholeNumbers(4, 12, 7), W).exact);
-      tf.dispose([x, seed]);
-    });
-  });
+        const [x, seed] = [tensorOf(wholeNumbers(4, 12, 7)), tensorOf(dy)];
+        const gradient = tf.grad((input) => held.matMul(input as Tensor2D))(x, seed);
+        expectExact(await valuesOf(gradient), product(dy, transposed(W)).exact);
+        const backwards = tf.grad((input) => held.matMul(input as Tensor2D, { transpose: true }))(seed, x);
+        expectExact(await valuesOf(backwards), product(wholeNumbers(4, 12, 7), W).exact);
+        tf.dispose([x, seed]);
+      });
+    },
+  );
 
   // WebGPU has no blocks: test/backend/webgpu.test.ts splits matrices.
   (isSlow(device) ? describe.skip : describe).each(WEIGHT_TYPES)('with %s numbers', (dtype) => {
