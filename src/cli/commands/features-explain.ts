@@ -108,7 +108,7 @@ export function addExplain(features: Command, shell: Shell): void {
   );
 }
 
-function parseFeature(text: string): { layer: number; feature: number } {
+export function parseFeature(text: string): { layer: number; feature: number } {
   const parts = /^(\d+)[:_](\d+)$/.exec(text.trim());
   if (parts) return { layer: Number(parts[1]), feature: Number(parts[2]) };
   throw new UsageError({
