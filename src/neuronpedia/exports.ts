@@ -3,7 +3,8 @@
  * and `explanations/` (more than one where several language models explained it) with `batch-N.jsonl.gz`. It is listed as S3
  * lists buckets (ListObjectsV2), without credentials.
  */
-import { BadFileError, UsageError } from '../errors.ts';
+import { BadFileError } from '../errors.ts';
+import { serverAddress } from '../hub/server-address.ts';
 import type { NeuronpediaHttp, TryOptions } from './http.ts';
 import { sourceOfLayer, type SourceTemplate } from './source-name.ts';
 
@@ -29,15 +30,7 @@ export interface ExportFile {
 /** Where the exports are. Throws `UsageError` for a variable that holds no address. */
 export function exportsAddress(env: NodeJS.ProcessEnv = process.env): string {
   const text = env[EXPORTS_VARIABLE] || EXPORTS_SITE;
-  const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (url && /^https?:$/.test(url.protocol) && !url.username && !url.password && !url.search && !url.hash) {
-    return url.href.replace(/\/+$/, '');
-  }
-  throw new UsageError({
-    code: 'bad_server',
-    message: `${EXPORTS_VARIABLE}: a plain http or https address is expected, without a name, password or query in it`,
-    hint: `Unset it for ${EXPORTS_SITE}.`,
-  });
+  return serverAddress(text, EXPORTS_VARIABLE, `Unset it for ${EXPORTS_SITE}.`).baseUrl;
 }
 
 export function exportUrl(site: string, template: SourceTemplate, layer: number, path: string): string {

@@ -1,5 +1,6 @@
 /** Neuronpedia: names of sources, `MODEL/SOURCE`, where SOURCE has the number of its layer in it. */
 import { UsageError } from '../errors.ts';
+import type { NeuronpediaSource } from './sources.ts';
 
 const LAYER = '{layer}';
 /** Neuronpedia's ids are put into paths: nothing else may get there. */
@@ -22,6 +23,11 @@ export function parseSourceTemplate(text: string, flag: string): SourceTemplate 
     message: `${flag}: expected MODEL/SOURCE with ${LAYER} for the layer, found '${text}'`,
     hint: `Write it as ${flag} 'gemma-2-2b/${LAYER}-gemmascope-transcoder-16k', as in the address of a feature's page.`,
   });
+}
+
+/** The sources of a set that its preset names. */
+export function templateOf({ model, set }: NeuronpediaSource): SourceTemplate {
+  return { model, source: `${LAYER}-${set}` };
 }
 
 export function sourceOfLayer({ source }: SourceTemplate, layer: number): string {

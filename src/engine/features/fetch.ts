@@ -13,14 +13,13 @@ import {
 } from '../../features/fetched/fetch-exports.ts';
 import type { FetchContext } from '../../features/fetched/fetch-context.ts';
 import { FetchedState, STATE_FILE } from '../../features/fetched/fetched-state.ts';
-import { neuronpediaSource } from '../../features/fetched/known-source.ts';
 import { readHubEnvironment } from '../../hub/environment.ts';
-import { locate } from '../../hub/resolve.ts';
 import { neuronpediaAddress } from '../../neuronpedia/address.ts';
 import { exportsAddress } from '../../neuronpedia/exports.ts';
-import { MS_BETWEEN, NeuronpediaHttp } from '../../neuronpedia/http.ts';
+import { DEFAULT_MS_BETWEEN, NeuronpediaHttp } from '../../neuronpedia/http.ts';
 import { activationsNote } from '../../neuronpedia/notes.ts';
-import { parseSourceTemplate, templateText, type SourceTemplate } from '../../neuronpedia/source-name.ts';
+import { neuronpediaSource } from '../../neuronpedia/sources.ts';
+import { parseSourceTemplate, templateOf, templateText, type SourceTemplate } from '../../neuronpedia/source-name.ts';
 import { namedSubject } from '../graph-subject.ts';
 import { Stopwatch } from '../stopwatch.ts';
 import { chosenFeatures, graphOf, type Place } from './chosen.ts';
@@ -242,7 +241,7 @@ function planOfExports(
 }
 
 function secondsOf(n_requests: number): number {
-  return (n_requests * MS_BETWEEN) / MS_PER_SECOND;
+  return (n_requests * DEFAULT_MS_BETWEEN) / MS_PER_SECOND;
 }
 
 /** Throws `UsageError` unless exactly one way to name features was used. */
@@ -262,23 +261,13 @@ function checkWay({ chosen = [], graph, bulk, layers }: FeaturesFetchRequest): v
 
 /** Throws `UsageError` for a set that is not known to have pages on Neuronpedia. */
 function knownSource(name: string, scan: string): SourceTemplate {
-  const known = presetSource(name) ?? neuronpediaSource(scan);
-  if (known !== undefined) return parseSourceTemplate(known, 'the preset');
+  const known = neuronpediaSource(name) ?? neuronpediaSource(scan);
+  if (known !== null) return templateOf(known);
   throw new UsageError({
     code: 'no_source',
     message: `it is not known which sources of Neuronpedia are those of ${name}`,
     hint: "Name them with --source 'MODEL/{layer}-NAME', as in the address of a feature's page there.",
   });
-}
-
-/** Of a set that goes by another name than its scan. */
-function presetSource(name: string): string | undefined {
-  try {
-    return locate('transcoders', name).preset?.neuronpedia;
-  } catch (error) {
-    if (error instanceof NotFoundError || error instanceof UsageError) return undefined;
-    throw error;
-  }
 }
 
 function placesOf(

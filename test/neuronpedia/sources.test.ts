@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { neuronpediaPage } from '../../src/viewer/neuronpedia.ts';
+import { neuronpediaPage } from '../../src/neuronpedia/sources.ts';
 
 const SITE = 'https://www.neuronpedia.org';
 

@@ -1,0 +1,51 @@
+/** Neuronpedia: which sets have pages there, as their presets say. */
+import { asciiName } from '../graph/slug.ts';
+import { listPresets, type Preset } from '../hub/resolve.ts';
+import { NEURONPEDIA_SITE } from './address.ts';
+
+export interface NeuronpediaSource {
+  /** Neuronpedia's id of the model, such as `gemma-2-2b`. */
+  readonly model: string;
+  /** Its name of the set, such as `gemmascope-transcoder-16k`; a layer's source is `LAYER-SET`. */
+  readonly set: string;
+}
+
+/** The set's source by the scan of its graphs; null where it is not known to have pages. */
+export function neuronpediaSource(scan: string): NeuronpediaSource | null {
+  return sources().get(asciiName(scan)) ?? null;
+}
+
+/** Address of a feature's page by the scan of its set; null where the set is not known to have any. */
+export function neuronpediaPage(scan: string, layer: number, feature: number): string | null {
+  const source = neuronpediaSource(scan);
+  return source && `${NEURONPEDIA_SITE}/${source.model}/${layer}-${source.set}/${feature}`;
+}
+
+let known: ReadonlyMap<string, NeuronpediaSource> | undefined;
+
+/** By scan, as viewer files spell it. */
+function sources(): ReadonlyMap<string, NeuronpediaSource> {
+  known ??= new Map(
+    listPresets('transcoders').flatMap((preset) => {
+      const source = sourceOf(preset);
+      return source === null ? [] : scansOf(preset).map((scan) => [asciiName(scan), source] as const);
+    }),
+  );
+  return known;
+}
+
+/** Presets write it as `model/{layer}-set`. */
+function sourceOf({ neuronpedia }: Preset): NeuronpediaSource | null {
+  const [, model, set] = /^([^/]+)\/\{layer\}-(.+)$/.exec(neuronpedia ?? '') ?? [];
+  return model === undefined || set === undefined ? null : { model, set };
+}
+
+/** The names that a set's graphs may have: its preset's, and its repository with or without `//` before the folder. */
+function scansOf({ name, aliases, reference }: Preset): string[] {
+  const names = [name, ...aliases];
+  if (reference.kind === 'local') return names;
+  const { repo, subfolder } = reference;
+  return subfolder === undefined
+    ? [...names, repo]
+    : [...names, `${repo}//${subfolder}`, `${repo}/${subfolder}`];
+}
