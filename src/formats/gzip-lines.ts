@@ -16,8 +16,7 @@ export interface LineLimits {
 
 /** A document, or why the line holds none. `number` counts from 1. */
 export type JsonLine =
-  | { readonly number: number; readonly value: unknown }
-  | { readonly number: number; readonly fault: string };
+  { readonly number: number; readonly value: unknown } | { readonly number: number; readonly fault: string };
 
 /**
  * The lines that are not empty, some at a time. Throws `BadFileError` for a file that is no gzip or is cut short, `NotFoundError`
@@ -38,7 +37,8 @@ export async function* readGzipLines(
     for await (const chunk of unpacked as AsyncIterable<Buffer>) {
       signal?.throwIfAborted();
       bytes += chunk.length;
-      if (bytes > LARGEST_UNPACKED_BYTES) throw damaged(path, `it unpacks to more than ${LARGEST_UNPACKED_BYTES / MIB} MiB`);
+      if (bytes > LARGEST_UNPACKED_BYTES)
+        throw damaged(path, `it unpacks to more than ${LARGEST_UNPACKED_BYTES / MIB} MiB`);
       const lines = splitter.push(chunk);
       if (lines.length > 0) yield lines;
     }
@@ -48,7 +48,9 @@ export async function* readGzipLines(
     signal?.throwIfAborted();
     if (error instanceof BadFileError) throw error;
     const isZlib = /^Z_|^ERR_/.test(String((error as NodeJS.ErrnoException | null)?.code));
-    throw isZlib ? damaged(path, `it is no whole gzip file (${messageOf(error)})`) : openingError(path, error);
+    throw isZlib
+      ? damaged(path, `it is no whole gzip file (${messageOf(error)})`)
+      : openingError(path, error);
   } finally {
     file.destroy();
     unpacked.destroy();

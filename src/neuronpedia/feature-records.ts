@@ -59,7 +59,8 @@ export interface WholeFeature {
 
 /** Plain loops: there are millions of these lists, where a schema of each entry would take minutes. */
 const isNumbers = (value: unknown): value is number[] =>
-  Array.isArray(value) && (value as unknown[]).every((one) => typeof one === 'number' && Number.isFinite(one));
+  Array.isArray(value) &&
+  (value as unknown[]).every((one) => typeof one === 'number' && Number.isFinite(one));
 const isStrings = (value: unknown): value is string[] =>
   Array.isArray(value) && (value as unknown[]).every((one) => typeof one === 'string');
 
@@ -70,7 +71,10 @@ const name = v.nullish(v.string(), null);
 
 /** The API and the exports write it as text. */
 const index = v.pipe(
-  v.union([v.pipe(v.string(), v.regex(/^\d{1,9}$/, 'a number is expected')), v.number()], 'an index is expected'),
+  v.union(
+    [v.pipe(v.string(), v.regex(/^\d{1,9}$/, 'a number is expected')), v.number()],
+    'an index is expected',
+  ),
   v.transform(Number),
   v.integer('a whole number is expected'),
   v.minValue(0),
@@ -108,10 +112,7 @@ const Explanation = jsonObject({
   typeName: name,
   explanationModelName: name,
   triggeredByUser: v.nullish(jsonObject({ name }), null),
-  scores: v.nullish(
-    v.array(jsonObject({ value: finite, explanationScoreTypeName: name })),
-    () => [],
-  ),
+  scores: v.nullish(v.array(jsonObject({ value: finite, explanationScoreTypeName: name })), () => []),
 });
 
 /** The dictionary's width, among much else. What is no number there is left out, since the field is optional. */
@@ -192,7 +193,12 @@ function rowOfFeature(row: v.InferOutput<typeof Feature>): FeatureRow {
 function rowOfActivation(row: v.InferOutput<typeof Activation>): ActivationRow {
   const { values, maxValueTokenIndex: told } = row;
   const isPlace = told !== null && Number.isInteger(told) && told >= 0 && told < values.length;
-  return { index: row.index, tokens: row.tokens.map(tokenText), values, position: isPlace ? told : largestAt(values) };
+  return {
+    index: row.index,
+    tokens: row.tokens.map(tokenText),
+    values,
+    position: isPlace ? told : largestAt(values),
+  };
 }
 
 function rowOfExplanation(row: v.InferOutput<typeof Explanation>, at: number): ExplanationRow {

@@ -1,8 +1,10 @@
 /** Neuronpedia: one feature by the API, with its activations and explanations. */
+import * as v from 'valibot';
 import { BadFileError } from '../errors.ts';
 import { withoutKey } from '../hub/redact.ts';
 import { wholeFeature, type WholeFeature } from './feature-records.ts';
-import type { NeuronpediaHttp, TryOptions } from './http.ts';
+import { upTo, type NeuronpediaHttp, type TryOptions } from './http.ts';
+import { readAnswer } from './json.ts';
 import { sourceOfLayer, type SourceTemplate } from './source-name.ts';
 
 /** With all activations a feature has some hundred KB. */
@@ -27,46 +29,24 @@ export async function askFeature(
   options: TryOptions = {},
 ): Promise<AskedFeature> {
   const url = `/api/feature/${template.model}/${sourceOfLayer(template, layer)}/${index}`;
-  const request = { url, accept: [NOT_FOUND] };
-  const text = await http.run(async () => {
-    const answer = await http.open(request, options.signal);
-    if (answer.status !== NOT_FOUND) return await wholeText(answer.chunks(), http.describe(request));
-    await answer.discard();
-    return null;
+  const body = await http.run(async () => {
+    const answer = await http.open({ url, accept: [NOT_FOUND] }, options.signal);
+    if (answer.status === NOT_FOUND) {
+      await answer.discard();
+      return null;
+    }
+    return (await upTo(answer.chunks(), LARGEST_FEATURE_BYTES)) ?? 'too large';
   }, options);
-  const bytes = text === null ? 0 : Buffer.byteLength(text);
-  const value = text === null ? null : parsed(text, http, url);
+  if (body === 'too large')
+    throw badAnswer(http, url, `has more than ${LARGEST_FEATURE_BYTES / 2 ** 20} MiB`);
+  const bytes = body?.length ?? 0;
+  const value = body && readAnswer(http, { url }, body.toString('utf8'), v.unknown());
   if (value === null) return { whole: null, bytes };
   const result = wholeFeature(value);
   if ('fault' in result) throw badAnswer(http, url, `is no feature: ${result.fault}`);
   const { row } = result;
-  if (row.feature.index === index) return { whole: row, bytes };
-  throw badAnswer(http, url, `is about feature ${row.feature.index}`);
-}
-
-async function wholeText(chunks: AsyncIterable<Uint8Array>, what: string): Promise<string> {
-  const parts: Uint8Array[] = [];
-  let bytes = 0;
-  for await (const chunk of chunks) {
-    bytes += chunk.length;
-    if (bytes > LARGEST_FEATURE_BYTES) {
-      throw new BadFileError({
-        code: 'answer_too_large',
-        message: `${what} answered with more than ${LARGEST_FEATURE_BYTES / 2 ** 20} MiB`,
-        hint: 'Check that the address of the site is the one that is meant.',
-      });
-    }
-    parts.push(chunk);
-  }
-  return Buffer.concat(parts).toString('utf8');
-}
-
-function parsed(text: string, http: NeuronpediaHttp, url: string): unknown {
-  try {
-    return JSON.parse(text) as unknown;
-  } catch {
-    throw badAnswer(http, url, 'is not JSON');
-  }
+  if (row.feature.index !== index) throw badAnswer(http, url, `is about feature ${row.feature.index}`);
+  return { whole: row, bytes };
 }
 
 function badAnswer(http: NeuronpediaHttp, url: string, what: string): BadFileError {

@@ -178,7 +178,9 @@ function pageFacts(page: FeaturePageResult): (readonly [string, string])[] {
   return [
     ['active at', `${formatProbability(activation_frequency)} of tokens`],
     ['largest activation', formatDecimal(largest_activation)],
-    ...(fetched ? [['page from', printable(`Neuronpedia, ${fetched.source}, ${fetched.date}`)] as const] : []),
+    ...(fetched
+      ? [['page from', printable(`Neuronpedia, ${fetched.source}, ${fetched.date}`)] as const]
+      : []),
     ...(fetched?.note ? [['note', printable(fetched.note)] as const] : []),
   ];
 }
@@ -189,7 +191,12 @@ function labelText({ label }: InspectFeatureResult): string {
 }
 
 /** Who made a label, behind its text; nothing for one that a person wrote. */
-export function labelOrigin({ origin, share, made_by, fetched }: NonNullable<InspectFeatureResult['label']>): string {
+export function labelOrigin({
+  origin,
+  share,
+  made_by,
+  fetched,
+}: NonNullable<InspectFeatureResult['label']>): string {
   switch (origin) {
     case 'edited':
       return '';

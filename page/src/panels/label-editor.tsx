@@ -39,7 +39,12 @@ export function LabelEditor(props: {
         {shown?.origin === 'neuronpedia' && (
           <span
             class="tag"
-            title={['Fetched from Neuronpedia', shown.fetched?.date, shown.fetched?.type, shown.fetched?.author]
+            title={[
+              'Fetched from Neuronpedia',
+              shown.fetched?.date,
+              shown.fetched?.type,
+              shown.fetched?.author,
+            ]
               .filter((part) => part !== null && part !== undefined)
               .join(', ')}
           >

@@ -34,10 +34,7 @@ export function addFetch(features: Command, shell: Shell): void {
     .option('--graph <file>', 'the features of a graph, the most influential first')
     .option('--bulk', 'all features, from the exports')
     .option('--layers <list>', 'of --graph or --bulk only these: 0-5,9', layerList('--layers'))
-    .option(
-      '--source <name>',
-      'MODEL/SOURCE there, with {layer} for the layer (default: that of the preset)',
-    )
+    .option('--source <name>', 'MODEL/SOURCE there, with {layer} for the layer (default: that of the preset)')
     .option('--max <n>', 'at most so many requests', wholeNumber('--max', 1))
     .option('--again', 'fetch again what is there, and ask again for what was unknown')
     .option('--dry-run', 'fetch nothing: how many requests and bytes it would be')

@@ -29,7 +29,9 @@ Examples:
 export function addFeatures(program: Command, shell: Shell): void {
   const features = program
     .command('features')
-    .description('build pages of features from a corpus, or fetch them; label features, also by a language model');
+    .description(
+      'build pages of features from a corpus, or fetch them; label features, also by a language model',
+    );
   features.addHelpText('after', HELP);
   addBuild(features, shell);
   addLabel(features, shell);

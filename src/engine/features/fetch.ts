@@ -19,7 +19,12 @@ import { exportsAddress } from '../../neuronpedia/exports.ts';
 import { DEFAULT_MS_BETWEEN, NeuronpediaHttp } from '../../neuronpedia/http.ts';
 import { activationsNote } from '../../neuronpedia/notes.ts';
 import { neuronpediaSource } from '../../neuronpedia/sources.ts';
-import { parseSourceTemplate, templateOf, templateText, type SourceTemplate } from '../../neuronpedia/source-name.ts';
+import {
+  parseSourceTemplate,
+  templateOf,
+  templateText,
+  type SourceTemplate,
+} from '../../neuronpedia/source-name.ts';
 import { namedSubject } from '../graph-subject.ts';
 import { Stopwatch } from '../stopwatch.ts';
 import { chosenFeatures, graphOf, type Place } from './chosen.ts';
@@ -254,7 +259,10 @@ function checkWay({ chosen = [], graph, bulk, layers }: FeaturesFetchRequest): v
   };
   if (given === 0) refuse('no_features', 'no feature is named that should be fetched');
   if (given > 1)
-    refuse('flags_exclude_each_other', 'features are named in more than one way: by number, with --graph or with --bulk');
+    refuse(
+      'flags_exclude_each_other',
+      'features are named in more than one way: by number, with --graph or with --bulk',
+    );
   if (chosen.length > 0 && layers !== undefined)
     refuse('flags_exclude_each_other', '--layers does not go with features that are named by number');
 }
@@ -290,7 +298,9 @@ function layersOf(layers: readonly number[] | undefined, counts: readonly number
   throw new UsageError({
     code: 'out_of_range',
     message:
-      wrong === undefined ? '--layers names no layer' : `--layers: the set has no transcoder for layer ${wrong}`,
+      wrong === undefined
+        ? '--layers names no layer'
+        : `--layers: the set has no transcoder for layer ${wrong}`,
     hint: `It has those of ${present.join(', ')}.`,
   });
 }

@@ -29,7 +29,10 @@ export function exportPath({ path }: ExportFolder, file: ExportFile): string {
 }
 
 /** Those that are not here yet. */
-export async function missingFiles(folder: ExportFolder, files: readonly ExportFile[]): Promise<ExportFile[]> {
+export async function missingFiles(
+  folder: ExportFolder,
+  files: readonly ExportFile[],
+): Promise<ExportFile[]> {
   const missing: ExportFile[] = [];
   for (const file of files) {
     if ((await sizeOf(exportPath(folder, file))) !== file.bytes) missing.push(file);

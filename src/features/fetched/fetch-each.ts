@@ -106,7 +106,9 @@ export async function fetchEach(
       context.onWarning(`what was fetched is not merged yet, but will be by the next run: ${String(cause)}`),
     );
     if (n_fetched > 0) {
-      context.onWarning(`${n_fetched} features were complete and are kept; the same command goes on after them`);
+      context.onWarning(
+        `${n_fetched} features were complete and are kept; the same command goes on after them`,
+      );
     }
     throw error;
   }
@@ -123,7 +125,11 @@ async function keep(single: SinglePages, saving: SaveInterval): Promise<Map<numb
 
 type Whole = NonNullable<AskedFeature['whole']>;
 
-function pageOf({ feature, activations, explanations }: Whole, context: FetchContext, layer: number): FeaturePage {
+function pageOf(
+  { feature, activations, explanations }: Whole,
+  context: FetchContext,
+  layer: number,
+): FeaturePage {
   const examples = activations.flatMap((row): RankedExample[] => {
     const rank = rankOf(layer, row);
     return rank === null ? [] : [{ ...rank, example: exampleOf(row) }];

@@ -13,7 +13,7 @@ import {
 } from './download-export.ts';
 import { originOf, type FetchContext } from './fetch-context.ts';
 import { mergeLayer, type MergedLayer } from './merge-layer.ts';
-import { ExportReader } from './read-exports.ts';
+import { ExportReader, type ExportCounts } from './read-exports.ts';
 
 export interface PlannedLayer {
   readonly layer: number;
@@ -63,7 +63,13 @@ export async function fetchExports(
   const without: number[] = [];
   let n_requests = 0;
   let bytes = 0;
-  const outcome = (isAtLimit: boolean): FetchedExports => ({ layers: done, without, n_requests, bytes, isAtLimit });
+  const outcome = (isAtLimit: boolean): FetchedExports => ({
+    layers: done,
+    without,
+    n_requests,
+    bytes,
+    isAtLimit,
+  });
   for (const layer of layers) {
     if (n_requests >= mostRequests) return outcome(true);
     n_requests++;

@@ -92,7 +92,8 @@ export class FetchedFeatures implements PageSource {
         for (const feature of wanted) {
           const entry = table.find(feature);
           const chunk = entry && (await readLabel(source, entry));
-          if (chunk) found.set(featureKey(layer, feature), checkSchema(name, parseChunk(chunk, feature, name), Label));
+          if (chunk)
+            found.set(featureKey(layer, feature), checkSchema(name, parseChunk(chunk, feature, name), Label));
         }
       });
     }

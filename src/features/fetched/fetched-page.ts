@@ -1,6 +1,11 @@
 /** Features, fetched: the page of a feature from the rows that Neuronpedia has of it. */
 import { createHash } from 'node:crypto';
-import { distinctExplanations, type ActivationRow, type ExplanationRow, type FeatureRow } from '../../neuronpedia/feature-records.ts';
+import {
+  distinctExplanations,
+  type ActivationRow,
+  type ExplanationRow,
+  type FeatureRow,
+} from '../../neuronpedia/feature-records.ts';
 import type { FeatureExample, FeaturePage, FetchedOrigin } from '../../transcoder/feature-page.ts';
 import { chance } from '../chosen-examples.ts';
 import { rounded } from '../page.ts';
@@ -19,10 +24,15 @@ export interface RankedExample {
 }
 
 /** Null for a text in which the feature is not active. */
-export function rankOf(layer: number, row: ActivationRow): { readonly strength: number; readonly draw: number } | null {
+export function rankOf(
+  layer: number,
+  row: ActivationRow,
+): { readonly strength: number; readonly draw: number } | null {
   const strength = row.values[row.position]!;
   if (!(strength > 0)) return null;
-  const text = createHash('sha256').update(JSON.stringify([row.tokens, row.position])).digest();
+  const text = createHash('sha256')
+    .update(JSON.stringify([row.tokens, row.position]))
+    .digest();
   return { strength, draw: chance(layer, row.index, text.readUInt32LE(0)) };
 }
 
@@ -93,7 +103,8 @@ function histogramOf(
   act_max: number,
 ): Pick<FeaturePage, 'histogram' | 'act_min'> {
   const none = { histogram: [], act_min: 0 };
-  if (feature === null || feature.heights.length !== feature.centres.length || feature.heights.length < 2) return none;
+  if (feature === null || feature.heights.length !== feature.centres.length || feature.heights.length < 2)
+    return none;
   const { heights, centres } = feature;
   const width = (centres.at(-1)! - centres[0]!) / (centres.length - 1);
   const isEven = centres.every((centre, i) => Math.abs(centre - (centres[0]! + i * width)) <= width / 2);

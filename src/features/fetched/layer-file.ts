@@ -145,6 +145,7 @@ export class LayerTable {
       last = feature;
       from = start + pageBytes + labelBytes;
     }
+    if (from !== end) throw damaged(name, 'its table leaves a part of it out');
   }
 }
 
@@ -172,7 +173,11 @@ export async function* packedFeatures(path: string | null): AsyncGenerator<Packe
   const table = await LayerTable.read(source);
   for (let i = 0; i < table.size; i++) {
     const entry = table.find(table.feature(i))!;
-    yield { feature: entry.feature, page: await readPage(source, entry), label: await readLabel(source, entry) };
+    yield {
+      feature: entry.feature,
+      page: await readPage(source, entry),
+      label: await readLabel(source, entry),
+    };
   }
 }
 

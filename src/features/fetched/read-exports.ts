@@ -138,7 +138,8 @@ export class ExportReader implements AsyncDisposable {
       this.#n_used++;
       return null;
     }
-    if (index >= this.#subject.width && !('is_vector' in checked.row)) return `feature ${index} is beyond the dictionary`;
+    if (index >= this.#subject.width && !('is_vector' in checked.row))
+      return `feature ${index} is beyond the dictionary`;
     const fault = await use(checked.row);
     if (fault === null) this.#n_used++;
     return fault;
@@ -177,10 +178,14 @@ export class ExportReader implements AsyncDisposable {
   }
 
   async #examples(feature: number): Promise<RankedExample[]> {
-    const places = new Set([...this.#strongest.of(feature), ...this.#drawn.of(feature)].map(({ offset }) => offset));
+    const places = new Set(
+      [...this.#strongest.of(feature), ...this.#drawn.of(feature)].map(({ offset }) => offset),
+    );
     const examples: RankedExample[] = [];
     for (const place of [...places].sort((a, b) => a - b)) {
-      examples.push((await this.#spool.read(place)) as { strength: number; draw: number; example: FeatureExample });
+      examples.push(
+        (await this.#spool.read(place)) as { strength: number; draw: number; example: FeatureExample },
+      );
     }
     return examples;
   }

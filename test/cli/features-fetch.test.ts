@@ -1,0 +1,98 @@
+/** `tracer features fetch` against a loopback Neuronpedia: what a script sees, a killed run, and the key. */
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { featurePath, NP_SOURCE, wholeFeatureOf } from '../support/neuronpedia-exports.ts';
+import { NeuronpediaServer } from '../support/neuronpedia-server.ts';
+import { scratchFolder, type Scratch } from '../support/scratch.ts';
+import { envelope, finish, start, tracer } from './start.ts';
+
+const KEY = 'sk-np-secret-0123456789';
+const FEATURES = [5, 6, 7, 8];
+const ARGS = ['features', 'fetch', ...FEATURES.map((feature) => `1:${feature}`), '--source', NP_SOURCE];
+
+let server: NeuronpediaServer;
+let scratch: Scratch;
+let env: Record<string, string>;
+
+beforeEach(async () => {
+  server = await NeuronpediaServer.start();
+  scratch = scratchFolder();
+  env = {
+    TRACER_NEURONPEDIA_DIR: scratch.path,
+    NEURONPEDIA_BASE_URL: server.baseUrl,
+    NEURONPEDIA_API_KEY: KEY,
+  };
+  for (const feature of FEATURES) server.pages.set(featurePath(1, feature), wholeFeatureOf(1, feature));
+});
+
+afterEach(async () => {
+  scratch[Symbol.dispose]();
+  await server[Symbol.asyncDispose]();
+});
+
+function filesIn(folder: string): [path: string, bytes: string][] {
+  return readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isFile())
+    .map((entry) => join(entry.parentPath, entry.name))
+    .sort()
+    .map((path) => [path, readFileSync(path, 'latin1')]);
+}
+
+async function seen(path: string): Promise<void> {
+  while (server.seen(path).length === 0) await new Promise((resolve) => setTimeout(resolve, 20));
+}
+
+describe('tracer features fetch', () => {
+  it('fetches, and inspect shows where page and label are from; the key is nowhere', async () => {
+    const finished = await tracer([...ARGS, '--json', '--verbose'], { env });
+    expect(finished.exitCode).toBe(0);
+    expect(envelope(finished)).toMatchObject({
+      command: 'features fetch',
+      data: { n_fetched: 4, folder: join(scratch.path, 'embedded') },
+    });
+    expect(finished.stdout + finished.stderr + JSON.stringify(filesIn(scratch.path))).not.toContain(KEY);
+    expect(server.requests[0]!.headers['x-api-key']).toBe(KEY);
+    const label = await tracer(['features', 'label', '1', '7'], {
+      env: { ...env, NEURONPEDIA_BASE_URL: 'http://127.0.0.1:1' },
+    });
+    expect(label.stdout).toContain('words of text 7');
+    expect(label.stdout).toMatch(/from Neuronpedia, gpt-4o-mini, oai_token-act-pair, \d{4}-\d\d-\d\d/);
+  });
+
+  it('ends with the same bytes after it was killed, and what it had is not asked for again', async () => {
+    await tracer(ARGS, { env });
+    const whole = filesIn(scratch.path);
+    rmSync(join(scratch.path, 'embedded'), { recursive: true });
+    const third = featurePath(1, FEATURES[2]!);
+    server.requests.length = 0;
+    server.inject(third, { kind: 'stall', afterBytes: 100 });
+    const child = start(ARGS, { env });
+    await seen(third);
+    child.kill('SIGKILL');
+    await finish(child);
+    expect(
+      filesIn(scratch.path)
+        .map(([path]) => path.slice(scratch.path.length + 1))
+        .filter((path) => path.endsWith('.bin')),
+    ).toEqual(['embedded/.single/1_5.bin', 'embedded/.single/1_6.bin']);
+    server.requests.length = 0;
+    expect((await tracer(ARGS, { env })).exitCode).toBe(0);
+    expect(server.requests.map(({ path }) => path)).toEqual([third, featurePath(1, FEATURES[3]!)]);
+    expect(filesIn(scratch.path)).toEqual(whole);
+  });
+
+  it('keeps what is complete when Ctrl-C comes, and exits with 130', async () => {
+    const second = featurePath(1, FEATURES[1]!);
+    server.inject(second, { kind: 'stall', afterBytes: 100 });
+    const child = start(ARGS, { env });
+    await seen(second);
+    child.kill('SIGINT');
+    const finished = await finish(child);
+    expect(finished.exitCode).toBe(130);
+    expect(filesIn(scratch.path).map(([path]) => path.slice(scratch.path.length + 1))).toEqual([
+      'embedded/fetched.json',
+      'embedded/layer_1.bin',
+    ]);
+  });
+});
