@@ -29,7 +29,10 @@ import { environment, scratchFolder, type Scratch } from '../support/scratch.ts'
 import { PAGES } from '../features/pages.ts';
 
 const KEY = 'sk-np-secret-0123456789';
-const DAY = new Date('2026-11-30T12:00:00Z');
+const SURROUNDINGS = {
+  today: new Date('2026-11-30T12:00:00Z'),
+  client: { msBetween: 0, retry: { firstWaitMs: 1 } },
+};
 /** Passes by itself, without a wait. */
 const NOW = { 'retry-after': '0' };
 
@@ -67,7 +70,7 @@ const place = (text: string): { layer: number; feature: number } => {
 async function fetching(request: FeaturesFetchRequest): Promise<FeaturesFetchResult> {
   const result = await fetchFeatures(
     { source: NP_SOURCE, onProgress: (event) => events.push(event), ...request },
-    DAY,
+    SURROUNDINGS,
   );
   if (result.dry_run) throw new Error('it was no dry run');
   return result;
@@ -274,7 +277,7 @@ describe('single features', () => {
   it('are planned without a request or a file', async () => {
     const plan = (await fetchFeatures(
       { source: NP_SOURCE, chosen: ['1:5', '1:6', '3:1'].map(place), dryRun: true },
-      DAY,
+      SURROUNDINGS,
     )) as FeaturesFetchPlan;
     expect(plan).toMatchObject({
       dry_run: true,
@@ -349,12 +352,18 @@ describe('exports', () => {
       layers: [{ layer: 1, n_pages: 6, n_labels: 6, n_new: 6, n_faults: 0 }],
     });
     const folder = process.env['TRACER_NEURONPEDIA_DIR']!;
+    const pages = async (): Promise<unknown[]> => {
+      const { fetched } = await sourceOfSet();
+      return await Promise.all(features.map((feature) => fetched.page(1, feature)));
+    };
+    const fromExports = await pages();
     const bulk = filesIn(folder);
     expect(Object.keys(bulk)).toEqual(['embedded/fetched.json', 'embedded/layer_1.bin']);
     rmSync(folder, { recursive: true });
     offer(...features.map((feature) => `1:${feature}`));
     await each(...features.map((feature) => `1:${feature}`));
-    expect(filesIn(folder)['embedded/layer_1.bin']).toEqual(bulk['embedded/layer_1.bin']);
+    expect(await pages()).toEqual(fromExports);
+    expect(filesIn(folder)['embedded/layer_1.bin']!.equals(bulk['embedded/layer_1.bin']!)).toBe(true);
   });
 
   it('that were read are not asked for again, nor are single features of their layers', async () => {
@@ -375,7 +384,7 @@ describe('exports', () => {
     await each('1:10');
     const stopped = await fetching({ bulk: true, layers: [1], max: 4 });
     expect(stopped).toMatchObject({ stopped: 'max', n_requests: 4, layers: [] });
-    server.inject(exportPath(1, 'explanations/batch-1'), { kind: 'status', status: 503, headers: NOW }, 9);
+    server.inject(exportPath(1, 'explanations/batch-1'), { kind: 'status', status: 503, headers: NOW }, 5);
     expect(await failureOf(fetching({ bulk: true, layers: [1] }))).toMatchObject({ exitCode: 69 });
     const paths = (): string[] => server.seen('storage GET /v1').map(({ path }) => path);
     const before = paths().length;
@@ -396,7 +405,7 @@ describe('exports', () => {
     offerExports(1, features);
     const plan = (await fetchFeatures(
       { source: NP_SOURCE, bulk: true, layers: [0, 1], dryRun: true },
-      DAY,
+      SURROUNDINGS,
     )) as FeaturesFetchPlan;
     const bytes = [...server.stored]
       .filter(([path]) => path.endsWith('.gz'))

@@ -16,7 +16,7 @@ import { FetchedState, STATE_FILE } from '../../features/fetched/fetched-state.t
 import { readHubEnvironment } from '../../hub/environment.ts';
 import { neuronpediaAddress } from '../../neuronpedia/address.ts';
 import { exportsAddress } from '../../neuronpedia/exports.ts';
-import { DEFAULT_MS_BETWEEN, NeuronpediaHttp } from '../../neuronpedia/http.ts';
+import { DEFAULT_MS_BETWEEN, NeuronpediaHttp, type NeuronpediaOptions } from '../../neuronpedia/http.ts';
 import { activationsNote } from '../../neuronpedia/notes.ts';
 import { neuronpediaSource } from '../../neuronpedia/sources.ts';
 import {
@@ -36,6 +36,12 @@ const MS_PER_SECOND = 1000;
 /** `2026-11-30T…`. */
 const DAY_LETTERS = 10;
 
+/** For tests. */
+export interface FetchSurroundings {
+  readonly today?: Date;
+  readonly client?: Pick<NeuronpediaOptions, 'msBetween' | 'retry' | 'stallMs'>;
+}
+
 /** What to fetch: single features, or the exports of layers. */
 type Wanted = { readonly places: readonly Place[] } | { readonly layers: readonly number[] };
 
@@ -46,7 +52,7 @@ type Wanted = { readonly places: readonly Place[] } | { readonly layers: readonl
  */
 export async function fetchFeatures(
   request: FeaturesFetchRequest,
-  today = new Date(),
+  { today = new Date(), client = {} }: FetchSurroundings = {},
 ): Promise<FeaturesFetchResult | FeaturesFetchPlan> {
   checkWay(request);
   const given = request.source === undefined ? undefined : parseSourceTemplate(request.source, '--source');
@@ -63,7 +69,7 @@ export async function fetchFeatures(
   await using _lock = request.dryRun ? null : await lockFolder(fetched.name, request.signal, onWarning);
   const { offline, proxyFor } = readHubEnvironment(request);
   const context: FetchContext = {
-    http: new NeuronpediaHttp(neuronpediaAddress(request), { proxyFor, offline, onNotice: onWarning }),
+    http: new NeuronpediaHttp(neuronpediaAddress(request), { proxyFor, offline, onNotice: onWarning, ...client }),
     template,
     fetched,
     state: await FetchedState.open(fetched.name, key, templateText(template)),

@@ -1,6 +1,6 @@
 /** Features, fetched: new pages of a layer into its file, which is written anew and put in place of the old one. */
 import { existsSync } from 'node:fs';
-import type { FeaturePage } from '../../transcoder/feature-page.ts';
+import { parsePage, type FeaturePage } from '../../transcoder/feature-page.ts';
 import { packDocument } from '../write-pages.ts';
 import { labelDocument, layerPath } from './fetched-features.ts';
 import { packedFeatures, writeLayerFile, type PackedFeature } from './layer-file.ts';
@@ -67,7 +67,9 @@ async function* merged(
     }
     counts.n_new++;
     const label = labelDocument(page);
-    yield count({ feature, page: packDocument(page), label: label && packDocument(label) });
+    // Through the schema, so that fields are in one order whichever way the page came.
+    const document = parsePage(page, `page of feature ${feature}`);
+    yield count({ feature, page: packDocument(document), label: label && packDocument(label) });
   }
   for (; there.done !== true; there = await old.next()) yield count(there.value);
 }
