@@ -27,6 +27,8 @@ export { diffFiles, pathsOfFile, pruneFile, scoreFiles, topOfFile } from './engi
 export { suggestForFile } from './engine/graph/suggest.ts';
 export { exportFile, mergeFiles } from './engine/graph/export.ts';
 export { importGraph } from './engine/graph/import.ts';
+export { pullGraph } from './engine/graph/pull.ts';
+export { uploadGraph } from './engine/graph/upload.ts';
 export { collect } from './engine/study/collect.ts';
 export { query } from './engine/study/query.ts';
 export { common } from './engine/study/common.ts';

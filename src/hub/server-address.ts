@@ -48,7 +48,10 @@ export function keyFrom(variable: string, env: NodeJS.ProcessEnv): string | unde
 }
 
 /** Throws `NetworkError` for a server on another machine while the network is off. */
-export function requireOnline({ host, isLocal }: Pick<ServerAddress, 'host' | 'isLocal'>, offline = false): void {
+export function requireOnline(
+  { host, isLocal }: Pick<ServerAddress, 'host' | 'isLocal'>,
+  offline = false,
+): void {
   if (!offline || isLocal) return;
   throw new NetworkError({
     code: 'offline',

@@ -2,7 +2,10 @@
 import { keyFrom, serverAddress, type ServerAddress } from '../hub/server-address.ts';
 
 export const NEURONPEDIA_SITE = 'https://www.neuronpedia.org';
-export const NEURONPEDIA_ENVIRONMENT = { baseUrl: 'NEURONPEDIA_BASE_URL', key: 'NEURONPEDIA_API_KEY' } as const;
+export const NEURONPEDIA_ENVIRONMENT = {
+  baseUrl: 'NEURONPEDIA_BASE_URL',
+  key: 'NEURONPEDIA_API_KEY',
+} as const;
 /** Where a person finds the key, below the address of the site. */
 export const ACCOUNT_PAGE = '/account';
 

@@ -22,6 +22,8 @@ export interface NeuronpediaRequest {
   readonly body?: string | Uint8Array<ArrayBuffer>;
   /** Statuses beyond 200 to 299 that the caller handles itself. */
   readonly accept?: readonly number[];
+  /** The error for a refusal that this request knows more about; undefined: the usual one. */
+  readonly refused?: ((status: number, reason: string) => Error | undefined) | undefined;
   /** How long the server may be silent. Default: that of the options. */
   readonly stallMs?: number;
 }
@@ -47,6 +49,8 @@ export interface NeuronpediaOptions {
 }
 
 export interface TryOptions {
+  /** Default: as often as the policy says. `one`: the caller tries again. */
+  readonly tries?: 'many' | 'one' | undefined;
   readonly signal?: AbortSignal | undefined;
   /** See `RetryOptions`. */
   readonly progress?: () => number;
@@ -59,7 +63,8 @@ export const DEFAULT_MS_BETWEEN = 250;
 const LARGEST_REASON_BYTES = 64 * 2 ** 10;
 const MOST_REDIRECTS = 5;
 const REDIRECTS = [301, 302, 303, 307, 308];
-const HINT = 'Neuronpedia is busy or cannot be reached: check the connection, and start the same command again later.';
+const HINT =
+  'Neuronpedia is busy or cannot be reached: check the connection, and start the same command again later.';
 
 export class NeuronpediaHttp {
   readonly address: NeuronpediaAddress;
@@ -77,8 +82,14 @@ export class NeuronpediaHttp {
   }
 
   /** Runs a task that makes requests until it succeeds. Throws `NetworkError` when passing faults do not pass. */
-  async run<T>(task: () => Promise<T>, options: TryOptions = {}): Promise<T> {
-    return withRetries(task, { ...options, policy: this.#policy, onNotice: this.#options.onNotice, hint: HINT });
+  async run<T>(task: () => Promise<T>, { tries = 'many', ...options }: TryOptions = {}): Promise<T> {
+    if (tries === 'one') return task();
+    return withRetries(task, {
+      ...options,
+      policy: this.#policy,
+      onNotice: this.#options.onNotice,
+      hint: HINT,
+    });
   }
 
   /**
@@ -99,11 +110,12 @@ export class NeuronpediaHttp {
       const fault = (error: unknown): unknown =>
         networkFault(error, asked, this.#transport.proxyFor(asked), guard, signal);
       try {
-        const response = await guard.until(
+        const response: Response = await guard.until(
           this.#transport.fetch(url, this.#init(request, isSite && mayHaveKey, guard.signal)),
         );
         guard.watch();
-        const next = hop < MOST_REDIRECTS ? redirectOf(response, url, request) : undefined;
+        const next: string | undefined =
+          hop < MOST_REDIRECTS ? redirectOf(response, url, request) : undefined;
         if (next === undefined) {
           await this.#check(response, url, request, guard, fault);
           return {
@@ -127,7 +139,7 @@ export class NeuronpediaHttp {
     }
   }
 
-  /** The whole body, with retries. Throws `BadFileError` for more bytes than that. */
+  /** The whole body. Throws as `run`, and `BadFileError` for more bytes than that. */
   async body(request: NeuronpediaRequest, largestBytes: number, options: TryOptions = {}): Promise<Buffer> {
     return this.run(async () => {
       const answer = await this.open(request, options.signal);
@@ -172,7 +184,11 @@ export class NeuronpediaHttp {
     const { key } = this.address;
     return {
       method: method ?? 'GET',
-      headers: { 'user-agent': 'tracer', ...headers, ...(withKey && key !== undefined && { 'x-api-key': key }) },
+      headers: {
+        'user-agent': 'tracer',
+        ...headers,
+        ...(withKey && key !== undefined && { 'x-api-key': key }),
+      },
       signal,
       ...(body !== undefined && { body }),
     };
@@ -188,16 +204,10 @@ export class NeuronpediaHttp {
     const { status, headers } = response;
     if (response.ok || request.accept?.includes(status)) return;
     const body = await upTo(bodyChunks(response, guard, fault), LARGEST_REASON_BYTES);
-    const error = refusalError(
-      {
-        status,
-        what: this.describe({ ...request, url }),
-        isSite: this.#isSite(url),
-        reason: reasonOf(body?.toString('utf8') ?? '', this.address),
-        headers,
-      },
-      this.address,
-    );
+    const reason = reasonOf(body?.toString('utf8') ?? '', this.address);
+    const what = this.describe({ ...request, url });
+    const refusal = { status, what, isSite: this.#isSite(url), reason, headers };
+    const error = request.refused?.(status, reason) ?? refusalError(refusal, this.address);
     if (error instanceof PassingFault && error.retryAfterMs !== undefined) {
       this.#pace.hold(Math.min(error.retryAfterMs, this.#policy.longestRetryAfterMs));
     }
@@ -217,7 +227,11 @@ export async function upTo(chunks: AsyncIterable<Uint8Array>, largestBytes: numb
   return Buffer.concat(parts);
 }
 
-function redirectOf(response: Response, from: string, { method = 'GET' }: NeuronpediaRequest): string | undefined {
+function redirectOf(
+  response: Response,
+  from: string,
+  { method = 'GET' }: NeuronpediaRequest,
+): string | undefined {
   const location = REDIRECTS.includes(response.status) ? response.headers.get('location') : null;
   if (location === null || method !== 'GET' || !URL.canParse(location, from)) return undefined;
   const next = new URL(location, from);

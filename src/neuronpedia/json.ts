@@ -13,11 +13,12 @@ export async function askJson<T>(
   http: NeuronpediaHttp,
   path: string,
   schema: Schema<T>,
-  options: TryOptions & Pick<NeuronpediaRequest, 'stallMs'> & { readonly send?: object } = {},
+  options: TryOptions & Pick<NeuronpediaRequest, 'stallMs' | 'refused'> & { readonly send?: object } = {},
 ): Promise<T> {
-  const { send, stallMs, ...tries } = options;
+  const { send, stallMs, refused, ...tries } = options;
   const request: NeuronpediaRequest = {
     url: path,
+    refused,
     ...(stallMs !== undefined && { stallMs }),
     ...(send !== undefined && {
       method: 'POST',

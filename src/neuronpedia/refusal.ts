@@ -78,6 +78,6 @@ function jsonReason(body: string): string | undefined {
   }
   if (typeof value !== 'object' || value === null) return undefined;
   const { error, message, details } = value as Record<string, unknown>;
-  const parts = [error, message, ...(Array.isArray(details) ? details : [details])];
+  const parts = [error, message, ...(Array.isArray(details) ? (details as unknown[]) : [details])];
   return parts.filter((part) => typeof part === 'string' && part !== '').join('; ');
 }

@@ -15,6 +15,17 @@ export function neuronpediaSource(scan: string): NeuronpediaSource | null {
   return sources().get(asciiName(scan)) ?? null;
 }
 
+/** The name under which a set's labels and pages are looked up, by its source; null for a set that is not known. */
+export function scanOfSource(source: NeuronpediaSource): string | null {
+  const preset = listPresets('transcoders').find((one) => {
+    const found = sourceOf(one);
+    return found?.model === source.model && found.set === source.set;
+  });
+  if (preset?.reference.kind !== 'hub') return null;
+  const { repo, subfolder } = preset.reference;
+  return subfolder === undefined ? repo : `${repo}//${subfolder}`;
+}
+
 /** Address of a feature's page by the scan of its set; null where the set is not known to have any. */
 export function neuronpediaPage(scan: string, layer: number, feature: number): string | null {
   const source = neuronpediaSource(scan);

@@ -100,7 +100,10 @@ export class NeuronpediaServer implements AsyncDisposable {
   publish(model: string, slug: string, graph: object): void {
     const path = `/user-graphs/someone/${slug}.json`;
     this.stored.set(path, { body: gzipSync(JSON.stringify(graph)), encoding: 'gzip' });
-    this.graphs.set(`${model}/${slug}`, { path, metadata: (graph as { metadata: Record<string, unknown> }).metadata });
+    this.graphs.set(`${model}/${slug}`, {
+      path,
+      metadata: (graph as { metadata: Record<string, unknown> }).metadata,
+    });
   }
 
   /** The graph that is stored for a model and slug, decoded. */
@@ -164,7 +167,11 @@ export class NeuronpediaServer implements AsyncDisposable {
     const file = this.stored.get(path);
     if (!file) return xml(404, 'NoSuchKey');
     const { encoding } = file;
-    return { status: 200, body: file.body, headers: encoding === undefined ? {} : { 'content-encoding': encoding } };
+    return {
+      status: 200,
+      body: file.body,
+      headers: encoding === undefined ? {} : { 'content-encoding': encoding },
+    };
   }
 
   #answerOfSite({ method, path, headers, body }: NeuronpediaSeen): Answer {
@@ -176,7 +183,13 @@ export class NeuronpediaServer implements AsyncDisposable {
       const graph = this.graphs.get(path.replace('/api/graph/', ''));
       if (!graph) return json({ error: 'Graph not found' }, 404);
       const [modelId, slug] = path.replace('/api/graph/', '').split('/');
-      return json({ id: 'g1', modelId, slug, prompt: graph.metadata.prompt, url: `${this.storageUrl}${graph.path}` });
+      return json({
+        id: 'g1',
+        modelId,
+        slug,
+        prompt: graph.metadata.prompt,
+        url: `${this.storageUrl}${graph.path}`,
+      });
     }
     const key = headers['x-api-key'];
     if (key === undefined || (this.key !== undefined && key !== this.key)) {
@@ -193,7 +206,9 @@ export class NeuronpediaServer implements AsyncDisposable {
       case '/api/graph/subgraph/list':
         return json({
           success: true,
-          subgraphs: this.subgraphs.filter(({ modelId, slug }) => modelId === sent.modelId && slug === sent.slug),
+          subgraphs: this.subgraphs.filter(
+            ({ modelId, slug }) => modelId === sent.modelId && slug === sent.slug,
+          ),
         });
       default:
         return json({ error: 'Not found' }, 404);
@@ -207,12 +222,17 @@ export class NeuronpediaServer implements AsyncDisposable {
     const path = `/user-graphs/someone/${filename}`;
     const putRequestId = `put-${this.#signed.size + 1}`;
     this.#signed.set(path, putRequestId);
-    return json({ url: `${this.storageUrl}${path}?X-Amz-Expires=3600&${SIGNATURE}`, key: path, putRequestId });
+    return json({
+      url: `${this.storageUrl}${path}?X-Amz-Expires=3600&${SIGNATURE}`,
+      key: path,
+      putRequestId,
+    });
   }
 
   #save({ putRequestId }: { putRequestId?: string }): Answer {
     const path = [...this.#signed].find(([, id]) => id === putRequestId)?.[0];
-    if (path === undefined || !this.stored.has(path)) return json({ error: 'Failed to generate signed URL' }, 500);
+    if (path === undefined || !this.stored.has(path))
+      return json({ error: 'Failed to generate signed URL' }, 500);
     const { metadata } = JSON.parse(this.#decoded(path)) as { metadata: { scan: string; slug: string } };
     const { scan, slug } = metadata;
     if (!NAME.test(scan) || !NAME.test(slug)) return json({ error: 'Invalid scan or slug.' }, 400);
@@ -232,7 +252,17 @@ export class NeuronpediaServer implements AsyncDisposable {
     }
     const id = overwriteId ?? `subgraph-${this.subgraphs.length + 1}`;
     const { pruningThreshold = null, densityThreshold = null } = sent;
-    const saved = { id, modelId, slug, displayName, pinnedIds, supernodes, clerps, pruningThreshold, densityThreshold };
+    const saved = {
+      id,
+      modelId,
+      slug,
+      displayName,
+      pinnedIds,
+      supernodes,
+      clerps,
+      pruningThreshold,
+      densityThreshold,
+    };
     this.subgraphs.splice(at < 0 ? this.subgraphs.length : at, at < 0 ? 0 : 1, saved);
     return json({ success: true, subgraphId: id });
   }
@@ -259,7 +289,11 @@ function originOf(server: Server): string {
 }
 
 function json(value: object, status = 200): Answer {
-  return { status, body: Buffer.from(JSON.stringify(value)), headers: { 'content-type': 'application/json' } };
+  return {
+    status,
+    body: Buffer.from(JSON.stringify(value)),
+    headers: { 'content-type': 'application/json' },
+  };
 }
 
 function xml(status: number, code: string): Answer {
