@@ -57,7 +57,10 @@ describe('tracer features fetch', () => {
       env: { ...env, NEURONPEDIA_BASE_URL: 'http://127.0.0.1:1' },
     });
     expect(label.stdout).toContain('words of text 7');
-    expect(label.stdout).toMatch(/from Neuronpedia, gpt-4o-mini, oai_token-act-pair, \d{4}-\d\d-\d\d/);
+    expect(label.stdout.replace(/\s+/g, ' ')).toMatch(
+      /from Neuronpedia, gpt-4o-mini, oai_token-act-pair, \d{4}-\d\d-\d\d\) kept in \S+embedded/,
+    );
+    expect(label.stdout).toContain(join(scratch.path, 'embedded'));
   });
 
   it('ends with the same bytes after it was killed, and what it had is not asked for again', async () => {

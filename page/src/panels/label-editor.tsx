@@ -48,7 +48,7 @@ export function LabelEditor(props: {
               .filter((part) => part !== null && part !== undefined)
               .join(', ')}
           >
-            Neuronpedia{shown.fetched?.model != null && `, ${shown.fetched.model}`}
+            Neuronpedia{shown.fetched?.model && `, ${shown.fetched.model}`}
           </span>
         )}
         {shown?.origin === 'model' && (
