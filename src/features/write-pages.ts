@@ -48,8 +48,8 @@ export async function writeLayerPages(
 }
 
 /** Length and gzipped JSON, as `parseChunk` reads them. */
-export function packDocument(document: object): Buffer {
-  const packed = gzipSync(JSON.stringify(document), GZIP);
+export function packDocument(document: object, { level } = GZIP): Buffer {
+  const packed = gzipSync(JSON.stringify(document), { level });
   const length = Buffer.alloc(LENGTH_BYTES);
   length.writeUInt32LE(packed.length);
   return Buffer.concat([length, packed]);

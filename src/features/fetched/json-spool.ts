@@ -8,6 +8,8 @@ import { writingError } from '../../formats/system-errors.ts';
 
 const BUFFER_BYTES = 2 ** 20;
 const LENGTH_BYTES = 4;
+/** Read at once: an example of 128 tokens is shorter. */
+const USUAL_BYTES = 4096;
 
 export class JsonSpool implements AsyncDisposable {
   readonly #path: string;
@@ -57,11 +59,14 @@ export class JsonSpool implements AsyncDisposable {
 
   /** What `append` was given, after a `flush`. */
   async read(offset: number): Promise<unknown> {
-    const length = Buffer.alloc(LENGTH_BYTES);
-    await readFully(this.#handle, length, offset);
-    const text = Buffer.alloc(length.readUInt32LE());
-    await readFully(this.#handle, text, offset + LENGTH_BYTES);
-    return JSON.parse(text.toString('utf8')) as unknown;
+    let bytes = Buffer.alloc(USUAL_BYTES);
+    const n = await readFully(this.#handle, bytes, offset);
+    const end = LENGTH_BYTES + bytes.readUInt32LE();
+    if (end > n) {
+      bytes = Buffer.alloc(end);
+      await readFully(this.#handle, bytes, offset);
+    }
+    return JSON.parse(bytes.toString('utf8', LENGTH_BYTES, end)) as unknown;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

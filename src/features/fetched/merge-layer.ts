@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { parsePage, type FeaturePage } from '../../transcoder/feature-page.ts';
 import { packDocument } from '../write-pages.ts';
 import { labelDocument, layerPath } from './fetched-features.ts';
-import { packedFeatures, writeLayerFile, type PackedFeature } from './layer-file.ts';
+import { GZIP, packedFeatures, writeLayerFile, type PackedFeature } from './layer-file.ts';
 
 export interface NewPage {
   readonly feature: number;
@@ -69,7 +69,7 @@ async function* merged(
     const label = labelDocument(page);
     // Through the schema, so that fields are in one order whichever way the page came.
     const document = parsePage(page, `page of feature ${feature}`);
-    yield count({ feature, page: packDocument(document), label: label && packDocument(label) });
+    yield count({ feature, page: packDocument(document, GZIP), label: label && packDocument(label, GZIP) });
   }
   for (; there.done !== true; there = await old.next()) yield count(there.value);
 }

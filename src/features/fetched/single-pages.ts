@@ -8,6 +8,7 @@ import { writeFileAtomic } from '../../formats/atomic.ts';
 import { errnoCode, openingError } from '../../formats/system-errors.ts';
 import { parsePageChunk, type FeaturePage } from '../../transcoder/feature-page.ts';
 import { packDocument } from '../write-pages.ts';
+import { GZIP } from './layer-file.ts';
 import { mergeLayer, type MergedLayer, type NewPage } from './merge-layer.ts';
 
 const FOLDER = '.single';
@@ -39,7 +40,7 @@ export class SinglePages {
 
   async add(layer: number, feature: number, page: FeaturePage, signal?: AbortSignal): Promise<void> {
     await mkdir(this.#folder, { recursive: true });
-    await writeFileAtomic(this.#path(layer, feature), packDocument(page), { signal });
+    await writeFileAtomic(this.#path(layer, feature), packDocument(page, GZIP), { signal });
     this.#note(layer, feature);
   }
 
