@@ -9,7 +9,7 @@ import { envelope, finish, start, tracer } from './start.ts';
 
 const KEY = 'sk-np-secret-0123456789';
 const FEATURES = [5, 6, 7, 8];
-const ARGS = ['features', 'fetch', ...FEATURES.map((feature) => `1:${feature}`), '--source', NP_SOURCE];
+const ARGS = ['features', 'fetch', '1:5,1/6', '1:7', '1_8', '--source', NP_SOURCE];
 
 let server: NeuronpediaServer;
 let scratch: Scratch;

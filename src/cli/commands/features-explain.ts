@@ -109,7 +109,7 @@ export function addExplain(features: Command, shell: Shell): void {
 }
 
 export function parseFeature(text: string): { layer: number; feature: number } {
-  const parts = /^(\d+)[:_](\d+)$/.exec(text.trim());
+  const parts = /^(\d+)[:_/](\d+)$/.exec(text.trim());
   if (parts) return { layer: Number(parts[1]), feature: Number(parts[2]) };
   throw new UsageError({
     code: 'bad_value',

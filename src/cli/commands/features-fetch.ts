@@ -22,15 +22,15 @@ Examples:
   $ tracer features fetch 3:17 3:42 --transcoders gemma
   $ tracer features fetch --bulk --layers 0-5 --transcoders qwen3-4b
 
-A few features are asked for one by one, at most four a second; --bulk fetches the exports of whole layers. What is there stays: the same
-command goes on after it, and what was fetched is used without a network. Your own pages and labels come before it.
-Most of it needs no key; one is read from NEURONPEDIA_API_KEY.`;
+A few features are asked for one by one, at most four a second; --bulk fetches the exports of whole layers. What is there stays:
+the same command goes on after it, and what was fetched is used without a network. Your own pages and labels come before it.
+No key is needed for what is public; one is read from NEURONPEDIA_API_KEY.`;
 
 export function addFetch(features: Command, shell: Shell): void {
   const command = features
     .command('fetch')
     .description('labels, examples and densities from Neuronpedia')
-    .argument('[features...]', 'LAYER:FEATURE')
+    .argument('[features...]', 'LAYER:FEATURE, also several with commas between them')
     .option('--graph <file>', 'the features of a graph, the most influential first')
     .option('--bulk', 'all features, from the exports')
     .option('--layers <list>', 'of --graph or --bulk only these: 0-5,9', layerList('--layers'))
@@ -53,7 +53,7 @@ export function addFetch(features: Command, shell: Shell): void {
           transcoders: typed(settings.transcoders),
         }),
         ...options,
-        chosen: names.map(parseFeature),
+        chosen: names.flatMap((list) => list.split(',')).map(parseFeature),
       });
       return { data: result, view: (screen) => fetchView(result, screen) };
     }),
