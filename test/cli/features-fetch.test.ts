@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { featurePath, NP_SOURCE, wholeFeatureOf } from '../support/neuronpedia-exports.ts';
 import { NeuronpediaServer } from '../support/neuronpedia-server.ts';
 import { scratchFolder, type Scratch } from '../support/scratch.ts';
-import { envelope, finish, start, tracer } from './start.ts';
+import { envelope, finish, FIXTURE, start, tracer } from './start.ts';
 
 const KEY = 'sk-np-secret-0123456789';
 const FEATURES = [5, 6, 7, 8];
@@ -61,6 +61,44 @@ describe('tracer features fetch', () => {
       /from Neuronpedia, gpt-4o-mini, oai_token-act-pair, \d{4}-\d\d-\d\d\) kept in \S+embedded/,
     );
     expect(label.stdout).toContain(join(scratch.path, 'embedded'));
+  });
+
+  it('takes the features of a graph in some layers, the most influential first', async () => {
+    const graph = join(scratch.path, 'dallas.safetensors');
+    const prompt = 'The capital of the state containing Dallas is';
+    await tracer(['attribute', prompt, '--device', 'wasm', '--output', graph]);
+    const args = ['features', 'fetch', '--graph', graph, '--layers', '1-2', '--source', NP_SOURCE, '--json'];
+    const plan = envelope(await tracer([...args, '--dry-run'], { env })).data!;
+    const layers = plan['layers'] as { layer: number; n_requests: number }[];
+    expect(layers.map(({ layer }) => layer)).toEqual([1, 2]);
+    expect(plan['n_features']).toBe(layers[0]!.n_requests + layers[1]!.n_requests);
+    server.requests.length = 0;
+    expect(envelope(await tracer([...args, '--max', '1'], { env })).data).toMatchObject({
+      n_unknown: 1,
+      stopped: 'max',
+    });
+    expect(server.requests.map(({ path }) => path)).toEqual([featurePath(1, 392)]);
+  });
+
+  it('gives a set without pages of its own examples, whose source inspect shows', async () => {
+    server.pages.set(featurePath(0, 1), wholeFeatureOf(0, 1));
+    const set = [
+      '--model',
+      join(FIXTURE, 'model'),
+      '--transcoders',
+      join(FIXTURE, 'transcoders', 'plt-jumprelu'),
+    ];
+    const finished = await tracer(['features', 'fetch', '0:1', '--source', NP_SOURCE, ...set], { env });
+    expect(finished.stdout).toMatch(/fetched +1 page of 1 feature/);
+    const inspect = ['inspect', '--layer', '0', '--feature', '1', ...set];
+    const shown = (await tracer(inspect, { env })).stdout.replace(/\s+/g, ' ');
+    expect(shown).toContain('words of text 1 (from Neuronpedia, gpt-4o-mini');
+    expect(shown).toMatch(/page from Neuronpedia, some-model\/0-some-transcoder, \d{4}-\d\d-\d\d/);
+    expect(shown).toContain('[ word0] of text1');
+    const { page } = envelope(await tracer([...inspect, '--json'], { env })).data as {
+      page: { fetched: object };
+    };
+    expect(page.fetched).toMatchObject({ site: 'neuronpedia', note: null });
   });
 
   it('ends with the same bytes after it was killed, and what it had is not asked for again', async () => {

@@ -25,7 +25,7 @@ describe('the listing of an export', () => {
   it('is read to its last page; only batches of its own folder are taken, features first', async () => {
     await using server = await NeuronpediaServer.start();
     const files = exportFilesOf(1, [0, 1, 2, 10]);
-    for (const [path, file] of files) server.stored.set(path, { ...file, encoding: undefined });
+    for (const [path, file] of files) server.stored.set(path, file);
     const folder = '/v1/some-model/1-some-transcoder';
     for (const other of [
       'explanations-gpt-4o-mini/batch-10',

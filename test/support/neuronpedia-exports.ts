@@ -110,7 +110,10 @@ export function gzipLines(rows: readonly (object | string)[]): Buffer {
 }
 
 /** Files of the exports of a layer by their path, with the features in the order of texts, as the database sorts them. */
-export function exportFilesOf(layer: number, features: readonly number[]): Map<string, StoredFile> {
+export function exportFilesOf(
+  layer: number,
+  features: readonly number[],
+): Map<string, StoredFile & { readonly encoding: undefined }> {
   const sorted = [...features].sort((a, b) => (String(a) < String(b) ? -1 : 1));
   const folder = `/v1/${NP_MODEL}/${sourceAt(layer)}`;
   const half = Math.ceil(sorted.length / 2);
@@ -123,7 +126,10 @@ export function exportFilesOf(layer: number, features: readonly number[]): Map<s
     ] as const,
   ]);
   return new Map([
-    ...files.map(([name, rows]) => [`${folder}/${name}.jsonl.gz`, { body: gzipLines(rows) }] as const),
-    [`${folder}/model.jsonl`, { body: Buffer.from('{}\n') }],
+    ...files.map(
+      ([name, rows]) =>
+        [`${folder}/${name}.jsonl.gz`, { body: gzipLines(rows), encoding: undefined }] as const,
+    ),
+    [`${folder}/model.jsonl`, { body: Buffer.from('{}\n'), encoding: undefined }],
   ]);
 }
