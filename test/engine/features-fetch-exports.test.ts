@@ -1,8 +1,9 @@
 /** `features fetch --bulk` against a loopback bucket: pages from exports, resuming, hostile files. */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { rmSync } from 'node:fs';
+import type { NeuronpediaFault } from '../support/neuronpedia-server.ts';
 import { activationRowsOf, featureRowOf, gzipLines } from '../support/neuronpedia-exports.ts';
-import { exportPath, failureOf, FetchFixture, filesIn } from './fetch-fixture.ts';
+import { exportPath, failureOf, FetchFixture, filesIn, KEY } from './fetch-fixture.ts';
 
 /** Passes by itself, without a wait. */
 const NOW = { 'retry-after': '0' };
@@ -166,6 +167,36 @@ describe('exports', () => {
       expect(await fixture.fetch({ bulk: true, layers: [1] })).toMatchObject({ n_fetched: 6 });
     },
   );
+
+  it.each<[string, NeuronpediaFault, number, string]>([
+    [
+      '403',
+      { kind: 'status', status: 403, body: '<Error><Code>AccessDenied</Code></Error>' },
+      3,
+      'export_not_found',
+    ],
+    ['404', { kind: 'status', status: 404 }, 3, 'export_not_found'],
+    [
+      '429 for an hour',
+      { kind: 'status', status: 429, headers: { 'retry-after': '3600' } },
+      69,
+      'network_failed',
+    ],
+    ['other bytes than are listed', { kind: 'body', body: 'x'.repeat(10_000) }, 4, 'bad_answer'],
+  ])('with %s in the way are told, and go on after what is there', async (_, fault, exitCode, code) => {
+    fixture.offerExports(1, features);
+    fixture.server.inject(exportPath(1, 'activations/batch-1'), fault);
+    const error = await failureOf(fixture.fetch({ bulk: true, layers: [1] }));
+    expect(error).toMatchObject({ exitCode, code });
+    expect(error.message).toContain('activations/batch-1');
+    expect(`${error.message} ${error.hint}`).not.toContain(KEY);
+    fixture.server.requests.length = 0;
+    expect(await fixture.fetch({ bulk: true, layers: [1] })).toMatchObject({ n_fetched: 6 });
+    expect(fixture.server.seen('storage GET /v1').map(({ path }) => path)).toEqual([
+      exportPath(1, 'activations/batch-1'),
+    ]);
+    expect(JSON.stringify(fixture.server.requests.map(({ headers }) => headers))).not.toContain(KEY);
+  });
 
   it('that are nowhere are told', async () => {
     expect(await failureOf(fixture.fetch({ bulk: true, layers: [1, 2] }))).toMatchObject({

@@ -1,7 +1,7 @@
 /** Features, fetched: the export files of a layer onto this machine, each complete or not at all; those that are there already are not fetched again. */
 import { readdir, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
-import { BadFileError, ExhaustedError } from '../../errors.ts';
+import { BadFileError, ExhaustedError, NotFoundError } from '../../errors.ts';
 import { writeFileAtomic } from '../../formats/atomic.ts';
 import { makeFolder } from '../../formats/output-path.ts';
 import { errnoCode } from '../../formats/system-errors.ts';
@@ -12,6 +12,8 @@ import type { NeuronpediaHttp } from '../../neuronpedia/http.ts';
 import type { FetchContext } from './fetch-context.ts';
 
 const FOLDER = '.exports';
+/** A public bucket answers so for what is not there, too. */
+const REFUSALS = [403, 404];
 
 export interface ExportFolder {
   readonly path: string;
@@ -72,7 +74,12 @@ async function downloadOnce(
   signal: AbortSignal | undefined,
   onBytes: (bytes: number) => void,
 ): Promise<void> {
-  const answer = await http.open({ url, headers: { 'accept-encoding': 'identity' } }, signal);
+  const request = { url, headers: { 'accept-encoding': 'identity' }, accept: REFUSALS };
+  const answer = await http.open(request, signal);
+  if (REFUSALS.includes(answer.status)) {
+    await answer.discard();
+    throw refused(http.describe(request), answer.status);
+  }
   await writeFileAtomic(
     exportPath(folder, file),
     async (writer) => {
@@ -89,6 +96,14 @@ async function downloadOnce(
     },
     { signal },
   );
+}
+
+function refused(what: string, status: number): NotFoundError {
+  return new NotFoundError({
+    code: 'export_not_found',
+    message: `${what} answered ${status}, although the file is listed`,
+    hint: 'It may have been exported anew just now: start the same command again later.',
+  });
 }
 
 function otherSize(url: string, file: ExportFile, found: string): BadFileError {
