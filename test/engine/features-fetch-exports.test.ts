@@ -1,6 +1,8 @@
 /** `features fetch --bulk` against a loopback bucket: pages from exports, resuming, hostile files. */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { rmSync } from 'node:fs';
+import { join } from 'node:path';
+import { SinglePages } from '../../src/features/fetched/single-pages.ts';
 import type { NeuronpediaFault } from '../support/neuronpedia-server.ts';
 import { activationRowsOf, featureRowOf, gzipLines } from '../support/neuronpedia-exports.ts';
 import { exportPath, failureOf, FetchFixture, filesIn, KEY } from './fetch-fixture.ts';
@@ -77,6 +79,20 @@ describe('exports', () => {
     await fixture.each('1:10');
     await fixture.fetch({ bulk: true, layers: [1] });
     expect(filesIn(fixture.store)).toEqual(interrupted);
+  });
+
+  it('take in single pages that a killed run left', async () => {
+    fixture.offer('1:10');
+    await fixture.each('1:10');
+    const page = (await (await fixture.source()).fetched.page(1, 10))!;
+    rmSync(fixture.store, { recursive: true });
+    const single = await SinglePages.open(join(fixture.store, 'embedded'));
+    await single.add(1, 99, page);
+    fixture.offerExports(1, features);
+    expect((await fixture.fetch({ bulk: true, layers: [1] })).layers).toMatchObject([
+      { n_pages: 7, n_new: 6 },
+    ]);
+    expect(Object.keys(filesIn(fixture.store))).toEqual(['embedded/fetched.json', 'embedded/layer_1.bin']);
   });
 
   it('are planned by their listing', async () => {

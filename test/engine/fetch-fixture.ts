@@ -23,7 +23,7 @@ import { environment, scratchFolder, type Scratch } from '../support/scratch.ts'
 export const KEY = 'sk-np-secret-0123456789';
 const SURROUNDINGS = {
   today: new Date('2026-11-30T12:00:00Z'),
-  client: { msBetween: 0, retry: { firstWaitMs: 1 } },
+  client: { msBetween: 0, retry: { firstWaitMs: 1 }, stallMs: 1_500 },
 };
 
 export class FetchFixture implements AsyncDisposable {

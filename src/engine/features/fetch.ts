@@ -5,6 +5,7 @@ import { checkWritable } from '../../formats/atomic.ts';
 import { acquireLock } from '../../formats/lock.ts';
 import type { FetchContext } from '../../features/fetched/fetch-context.ts';
 import { FetchedState, STATE_FILE } from '../../features/fetched/fetched-state.ts';
+import { SinglePages } from '../../features/fetched/single-pages.ts';
 import { readHubEnvironment } from '../../hub/environment.ts';
 import { neuronpediaAddress } from '../../neuronpedia/address.ts';
 import { NeuronpediaHttp, type NeuronpediaOptions } from '../../neuronpedia/http.ts';
@@ -51,6 +52,8 @@ export async function fetchFeatures(
   const { fetched, key } = features;
   const onWarning = (message: string): void => request.onProgress?.({ kind: 'warning', message });
   await using _lock = request.dryRun ? null : await lockFolder(fetched.name, request.signal, onWarning);
+  // What a run that was killed had fetched.
+  if (!request.dryRun) await (await SinglePages.open(fetched.name)).merge(request.signal);
   const { offline, proxyFor } = readHubEnvironment(request);
   const context: FetchContext = {
     http: new NeuronpediaHttp(neuronpediaAddress(request), {
