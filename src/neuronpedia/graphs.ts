@@ -13,7 +13,7 @@ export const UPLOAD_BYTES = { most: 100 * 2 ** 20, least: 1024 } as const;
 /** JSON of a graph. */
 const LARGEST_GRAPH_BYTES = 128 * 2 ** 20;
 /** The site fetches and checks the whole file before it answers. */
-const SAVE_STALL_MS = 180_000;
+const SAVE_PATIENCE = 6;
 /** Error of the site for a model that it does not have. */
 const NO_MODEL = 'ERR_MODEL_DOES_NOT_EXIST';
 
@@ -54,13 +54,14 @@ export async function graphText(http: NeuronpediaHttp, url: string, tries: TryOp
 /** What is sent for a text: compressed, as Neuronpedia's own client does. Throws `UsageError` for more than the site takes. */
 export async function packGraph(
   text: string,
+  most: number = UPLOAD_BYTES.most,
 ): Promise<{ bytes: Uint8Array<ArrayBuffer>; encoding: 'gzip' | null }> {
   const packed = await promisify(gzip)(text);
-  if (packed.length > UPLOAD_BYTES.most) {
+  if (packed.length > most) {
     const mib = (packed.length / 2 ** 20).toFixed(1);
     throw new UsageError({
       code: 'graph_too_large',
-      message: `the graph has ${mib} MiB compressed; Neuronpedia takes ${UPLOAD_BYTES.most / 2 ** 20}`,
+      message: `the graph has ${mib} MiB compressed; Neuronpedia takes ${most / 2 ** 20}`,
       hint: 'Prune it further with --node-threshold and --edge-threshold.',
     });
   }
@@ -98,7 +99,7 @@ export async function publishGraph(
   const { url: page } = await askJson(http, '/api/graph/save-to-db', Saved, {
     ...tries,
     send: { putRequestId: signed.putRequestId },
-    stallMs: SAVE_STALL_MS,
+    patience: SAVE_PATIENCE,
     refused: (status, reason) => (status === 400 ? saveRefusal(reason, { model, slug }) : undefined),
   });
   onStep?.('confirm');

@@ -24,8 +24,8 @@ export interface NeuronpediaRequest {
   readonly accept?: readonly number[];
   /** The error for a refusal that this request knows more about; undefined: the usual one. */
   readonly refused?: ((status: number, reason: string) => Error | undefined) | undefined;
-  /** How long the server may be silent. Default: that of the options. */
-  readonly stallMs?: number;
+  /** How many times as long as usual the server may be silent. */
+  readonly patience?: number | undefined;
 }
 
 /** An answer whose body has not been read yet. Loop over `chunks`, or `discard` it: either frees the connection. */
@@ -57,8 +57,8 @@ export interface TryOptions {
 }
 
 const DEFAULT_STALL_MS = 30_000;
-/** The site counts requests by the hour; this keeps a long run near 4 a second. */
-export const DEFAULT_MS_BETWEEN = 250;
+/** The site counts requests by the hour; this keeps a long run below 4 a second. A site on this machine counts none. */
+export const MS_BETWEEN = 250;
 /** Text of a refusal that is read. */
 const LARGEST_REASON_BYTES = 64 * 2 ** 10;
 const MOST_REDIRECTS = 5;
@@ -77,7 +77,7 @@ export class NeuronpediaHttp {
     this.address = address;
     this.#options = options;
     this.#transport = new Transport(options.proxyFor);
-    this.#pace = new Pace(options.msBetween ?? DEFAULT_MS_BETWEEN);
+    this.#pace = new Pace(options.msBetween ?? (address.isLocal ? 0 : MS_BETWEEN));
     this.#policy = { ...DEFAULT_RETRY, ...options.retry };
   }
 
@@ -99,7 +99,7 @@ export class NeuronpediaHttp {
   async open(request: NeuronpediaRequest, signal?: AbortSignal): Promise<NeuronpediaAnswer> {
     let url = this.#absolute(request.url);
     const sendMs = msToSend(request.body?.length ?? 0);
-    const stallMs = request.stallMs ?? this.#options.stallMs ?? DEFAULT_STALL_MS;
+    const stallMs = (request.patience ?? 1) * (this.#options.stallMs ?? DEFAULT_STALL_MS);
     let mayHaveKey = true;
     for (let hop = 0; ; hop++) {
       this.#requireAllowed(url);

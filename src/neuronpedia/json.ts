@@ -13,13 +13,13 @@ export async function askJson<T>(
   http: NeuronpediaHttp,
   path: string,
   schema: Schema<T>,
-  options: TryOptions & Pick<NeuronpediaRequest, 'stallMs' | 'refused'> & { readonly send?: object } = {},
+  options: TryOptions & Pick<NeuronpediaRequest, 'patience' | 'refused'> & { readonly send?: object } = {},
 ): Promise<T> {
-  const { send, stallMs, refused, ...tries } = options;
+  const { send, patience, refused, ...tries } = options;
   const request: NeuronpediaRequest = {
     url: path,
     refused,
-    ...(stallMs !== undefined && { stallMs }),
+    patience,
     ...(send !== undefined && {
       method: 'POST',
       headers: { 'content-type': 'application/json' },

@@ -20,6 +20,8 @@ export type NeuronpediaFault =
   | { readonly kind: 'stall'; readonly afterBytes: number }
   /** The request is carried out, and the connection is reset before an answer. */
   | { readonly kind: 'lost' }
+  /** The request is carried out, and nothing is ever answered. */
+  | { readonly kind: 'silence' }
   /** This body instead, with status 200. */
   | { readonly kind: 'body'; readonly body: string; readonly type?: string };
 
@@ -65,6 +67,8 @@ export class NeuronpediaServer implements AsyncDisposable {
   /** By `MODEL/SLUG`: the path at the storage. */
   readonly graphs = new Map<string, { readonly path: string; readonly metadata: Record<string, unknown> }>();
   readonly subgraphs: SavedSubgraph[] = [];
+  /** Those of others that the site shows to all. */
+  readonly featured: SavedSubgraph[] = [];
   /** Other answers of the site, by path. A value that is no buffer is sent as JSON. */
   readonly pages = new Map<string, Buffer | object>();
   readonly #signed = new Map<string, string>();
@@ -89,6 +93,11 @@ export class NeuronpediaServer implements AsyncDisposable {
   /** The next `times` requests whose `host METHOD path` contains `match` meet this fault. */
   inject(match: string, fault: NeuronpediaFault, times = 1): void {
     this.#faults.push({ match, fault, times });
+  }
+
+  /** Ends all faults. */
+  recover(): void {
+    this.#faults.length = 0;
   }
 
   /** Requests so far whose `host METHOD path` contains `match`. */
@@ -139,6 +148,7 @@ export class NeuronpediaServer implements AsyncDisposable {
       response.destroy();
       return;
     }
+    if (fault?.kind === 'silence') return;
     response.writeHead(answer.status, { 'content-length': answer.body.length, ...answer.headers });
     if (!fault) response.end(answer.body);
     else {
@@ -191,11 +201,14 @@ export class NeuronpediaServer implements AsyncDisposable {
         url: `${this.storageUrl}${graph.path}`,
       });
     }
+    const sent = JSON.parse(body.toString() || '{}') as Record<string, never>;
+    if (path === '/api/graph/subgraph/list-featured') {
+      return json({ success: true, subgraphs: this.#savedFor(sent, this.featured) });
+    }
     const key = headers['x-api-key'];
     if (key === undefined || (this.key !== undefined && key !== this.key)) {
       return json({ error: `Invalid API key: ${String(key)}` }, 401);
     }
-    const sent = JSON.parse(body.toString() || '{}') as Record<string, never>;
     switch (path) {
       case '/api/graph/signed-put':
         return this.#sign(sent);
@@ -204,15 +217,14 @@ export class NeuronpediaServer implements AsyncDisposable {
       case '/api/graph/subgraph/save':
         return this.#saveSubgraph(sent);
       case '/api/graph/subgraph/list':
-        return json({
-          success: true,
-          subgraphs: this.subgraphs.filter(
-            ({ modelId, slug }) => modelId === sent.modelId && slug === sent.slug,
-          ),
-        });
+        return json({ success: true, subgraphs: this.#savedFor(sent, this.subgraphs) });
       default:
         return json({ error: 'Not found' }, 404);
     }
+  }
+
+  #savedFor(asked: { modelId?: string; slug?: string }, all: readonly SavedSubgraph[]): SavedSubgraph[] {
+    return all.filter(({ modelId, slug }) => modelId === asked.modelId && slug === asked.slug);
   }
 
   #sign({ filename, contentLength }: { filename?: string; contentLength?: number }): Answer {

@@ -1,5 +1,6 @@
 /** Engine: the client of Neuronpedia as a request and the environment describe it. */
 import { readHubEnvironment } from '../../hub/environment.ts';
+import type { RetryPolicy } from '../../hub/retry.ts';
 import { sendsKeyInClear } from '../../hub/server-address.ts';
 import { neuronpediaAddress } from '../../neuronpedia/address.ts';
 import { NeuronpediaHttp } from '../../neuronpedia/http.ts';
@@ -11,6 +12,8 @@ export interface NeuronpediaRequestOptions extends Pick<
 > {
   /** The site; default: `NEURONPEDIA_BASE_URL`, else neuronpedia.org. */
   readonly baseUrl?: string | undefined;
+  /** How often a fault that may pass is tried again, and how long is waited before. */
+  readonly retry?: Partial<RetryPolicy> | undefined;
 }
 
 /** Throws `UsageError` for what is no address or no key. Nothing is asked yet. */
@@ -21,5 +24,5 @@ export function neuronpediaClient(request: NeuronpediaRequestOptions): Neuronped
   if (sendsKeyInClear(address)) {
     warn(`the key is sent to ${address.host} unencrypted: the address begins with http://`);
   }
-  return new NeuronpediaHttp(address, { offline, proxyFor, onNotice: warn });
+  return new NeuronpediaHttp(address, { offline, proxyFor, onNotice: warn, retry: request.retry });
 }
