@@ -286,6 +286,12 @@ describe('a request that cannot be made', () => {
     }
   });
 
+  it('forgets a source of which nothing came', async () => {
+    await fixture.fetch({ chosen: [place('1:5')], source: 'some-model/{layer}-wrong' });
+    fixture.offer('1:5');
+    expect(await fixture.each('1:5')).toMatchObject({ n_fetched: 1, n_known_unknown: 0 });
+  });
+
   it('keeps sets of other sources apart', async () => {
     fixture.offer('1:5');
     await fixture.each('1:5');
@@ -293,6 +299,7 @@ describe('a request that cannot be made', () => {
       fixture.fetch({ chosen: [place('1:6')], source: 'some-model/{layer}-other' }),
     );
     expect(error).toMatchObject({ code: 'other_source', exitCode: 2 });
+    expect(error.hint).toContain(join(fixture.store, 'embedded'));
     writeFileSync(join(fixture.store, 'embedded', 'fetched.json'), '{');
     expect(await failureOf(fixture.each('1:6'))).toMatchObject({ exitCode: 4 });
   });

@@ -44,8 +44,6 @@ export async function fetchFeatures(
   const { fetched, key } = features;
   const onWarning = (message: string): void => request.onProgress?.({ kind: 'warning', message });
   await using _lock = request.dryRun ? null : await lockFolder(fetched.name, request.signal, onWarning);
-  // What a run that was killed had fetched.
-  if (!request.dryRun) await (await SinglePages.open(fetched.name)).merge(request.signal);
   const context: FetchContext = {
     http: neuronpediaClient(request),
     template,
@@ -58,6 +56,11 @@ export async function fetchFeatures(
     signal: request.signal,
     onWarning,
   };
+  if (!request.dryRun) {
+    await context.state.save();
+    // What a run that was killed had fetched.
+    await (await SinglePages.open(fetched.name)).merge(request.signal);
+  }
   const description = {
     transcoders: name,
     scan,
