@@ -58,7 +58,7 @@ export interface TryOptions {
 
 const DEFAULT_STALL_MS = 30_000;
 /** The site counts requests by the hour; this keeps a long run below 4 a second. A site on this machine counts none. */
-const MS_BETWEEN = 250;
+export const DEFAULT_MS_BETWEEN = 250;
 /** Text of a refusal that is read. */
 const LARGEST_REASON_BYTES = 64 * 2 ** 10;
 const MOST_REDIRECTS = 5;
@@ -77,7 +77,7 @@ export class NeuronpediaHttp {
     this.address = address;
     this.#options = options;
     this.#transport = new Transport(options.proxyFor);
-    this.#pace = new Pace(options.msBetween ?? (address.isLocal ? 0 : MS_BETWEEN));
+    this.#pace = new Pace(options.msBetween ?? (address.isLocal ? 0 : DEFAULT_MS_BETWEEN));
     this.#policy = { ...DEFAULT_RETRY, ...options.retry };
   }
 
@@ -216,7 +216,7 @@ export class NeuronpediaHttp {
 }
 
 /** Undefined for a body that is longer. Counted after decompression: a small compressed body can become a large one. */
-async function upTo(chunks: AsyncIterable<Uint8Array>, largestBytes: number): Promise<Buffer | undefined> {
+export async function upTo(chunks: AsyncIterable<Uint8Array>, largestBytes: number): Promise<Buffer | undefined> {
   const parts: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of chunks) {

@@ -54,6 +54,7 @@ export function start(args: readonly string[], options: StartOptions = {}): Chil
       ...Object.fromEntries(inherited),
       XDG_CONFIG_HOME: emptyFolder,
       TRACER_LABELS_DIR: join(emptyFolder, 'labels'),
+      TRACER_NEURONPEDIA_DIR: join(emptyFolder, 'neuronpedia'),
       HF_HUB_OFFLINE: '1',
       ...options.env,
     },

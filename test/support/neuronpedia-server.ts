@@ -5,6 +5,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { gunzipSync, gzipSync } from 'node:zlib';
+import { listing } from './neuronpedia-exports.ts';
 
 export type NeuronpediaFault =
   | {
@@ -171,6 +172,9 @@ export class NeuronpediaServer implements AsyncDisposable {
       this.stored.set(path, { body, encoding: headers['content-encoding'] });
       return { status: 200, body: Buffer.alloc(0) };
     }
+    if (path === '/' && query.includes('list-type=2')) {
+      return { status: 200, body: listing(this.stored, query), headers: { 'content-type': 'application/xml' } };
+    }
     const file = this.stored.get(path);
     if (!file) return xml(404, 'NoSuchKey');
     const { encoding } = file;
@@ -184,6 +188,8 @@ export class NeuronpediaServer implements AsyncDisposable {
   #answerOfSite({ method, path, headers, body }: NeuronpediaSeen): Answer {
     const page = this.pages.get(path);
     if (page) return Buffer.isBuffer(page) ? { status: 200, body: page } : json(page);
+    // A feature that is not known.
+    if (path.startsWith('/api/feature/')) return { status: 200, body: Buffer.from('null') };
     if (method === 'GET') {
       const graph = this.graphs.get(path.replace('/api/graph/', ''));
       if (!graph) return json({ error: 'Graph not found' }, 404);

@@ -143,7 +143,7 @@ function PageOf({ node, detail }: { readonly node: PictureNode; readonly detail:
   if (detail.state === 'failed') {
     return <Problem error={detail.error} onRetry={() => requestDetail(node.layer, node.feature)} />;
   }
-  const { page } = detail.detail;
+  const { page, neuronpedia } = detail.detail;
   if (page !== null)
     return <FeaturePageView key={`${node.layer}_${node.feature}`} page={page} activation={node.activation} />;
   return (
@@ -151,7 +151,9 @@ function PageOf({ node, detail }: { readonly node: PictureNode; readonly detail:
       {exported === null ? (
         <>
           No page of this feature was found. <code>tracer features build</code> makes pages for any set from a
-          text file.
+          text file{neuronpedia !== null && '; '}
+          {neuronpedia !== null && <code>tracer features fetch</code>}
+          {neuronpedia !== null && ' brings those of Neuronpedia'}.
         </>
       ) : (
         'This file has no page of this feature.'
