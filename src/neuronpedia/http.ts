@@ -58,7 +58,7 @@ export interface TryOptions {
 
 const DEFAULT_STALL_MS = 30_000;
 /** The site counts requests by the hour; this keeps a long run below 4 a second. A site on this machine counts none. */
-export const MS_BETWEEN = 250;
+export const DEFAULT_MS_BETWEEN = 250;
 /** Text of a refusal that is read. */
 const LARGEST_REASON_BYTES = 64 * 2 ** 10;
 const MOST_REDIRECTS = 5;
@@ -77,7 +77,7 @@ export class NeuronpediaHttp {
     this.address = address;
     this.#options = options;
     this.#transport = new Transport(options.proxyFor);
-    this.#pace = new Pace(options.msBetween ?? (address.isLocal ? 0 : MS_BETWEEN));
+    this.#pace = new Pace(options.msBetween ?? (address.isLocal ? 0 : DEFAULT_MS_BETWEEN));
     this.#policy = { ...DEFAULT_RETRY, ...options.retry };
   }
 

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { diffFiles, topOfFile } from '../../src/engine/graph/graph.ts';
+import { diffFiles, pruneFile, topOfFile } from '../../src/engine/graph/graph.ts';
 import type { PullRequest, UploadRequest } from '../../src/engine/graph/neuronpedia-types.ts';
 import { pullGraph } from '../../src/engine/graph/pull.ts';
 import { uploadGraph } from '../../src/engine/graph/upload.ts';
@@ -16,6 +16,7 @@ import {
   writeAnnotations,
 } from '../../src/graph/annotations.ts';
 import { readGraph, writeGraph } from '../../src/graph/files.ts';
+import { edgeWeight } from '../../src/graph/graph.ts';
 import { nodeId } from '../../src/graph/nodes.ts';
 import { readViewerGraph } from '../../src/graph/read-viewer.ts';
 import { readGolden } from '../graph/golden.ts';
@@ -25,6 +26,9 @@ import { environment } from '../support/scratch.ts';
 import * as v from 'valibot';
 
 const KEY = 'sk-np-secret-0123456789';
+const GOLDEN = path.join(import.meta.dirname, '../fixtures/golden/tiny-a');
+const MODEL = path.join(GOLDEN, 'model');
+const REFERENCE = path.join(GOLDEN, 'expected/graph-files');
 const folder = mkdtempSync(path.join(tmpdir(), 'tracer-neuronpedia-'));
 const at = (name: string): string => path.join(folder, name);
 const variables = environment({
@@ -50,7 +54,9 @@ let server: NeuronpediaServer;
 beforeAll(async () => {
   const { graph } = await readGolden('tiny-a', 'graph-plt-jumprelu-p2');
   // A set that the site has pages of.
-  const provenance = { ...graph.provenance, scan: 'mwhanna/gemma-scope-transcoders' };
+  const scan = 'mwhanna/gemma-scope-transcoders';
+  const transcoders = { name: scan, revision: 'bd5773156dea', config_sha256: null };
+  const provenance = { ...graph.provenance, scan, transcoders };
   await writeGraph(file, { ...graph, provenance });
   await writeAnnotations(annotationsPath(file), annotations);
   server = await NeuronpediaServer.start();
@@ -239,7 +245,7 @@ describe('graph pull', () => {
     expect(result).toMatchObject({
       model: 'gemma-2-2b',
       slug: 'pulled',
-      scan: 'mwhanna-gemma-scope-transcoders',
+      scan: 'mwhanna/gemma-scope-transcoders',
       annotations: { from: 'subgraph', n_pinned: 3, n_supernodes: 1, n_labels: 1, is_written: true },
       missing_ids: [],
     });
@@ -250,9 +256,18 @@ describe('graph pull', () => {
       clerps: annotations.clerps,
     });
     const [sent, back] = [await readGraph(file), await readGraph(at('back.safetensors'))];
-    const idsOf = (graph: typeof sent) =>
-      Array.from({ length: graph.layout.n_nodes }, (_, node) => nodeId(graph, node));
-    expect(new Set(idsOf(back))).toEqual(new Set(idsOf(sent)));
+    expect(back.layout.n_features).toBe(
+      (await pruneFile(file, { nodeThreshold: 1, edgeThreshold: 1 })).n_features,
+    );
+    const nodeOf = new Map(
+      Array.from({ length: sent.layout.n_nodes }, (_, node) => [nodeId(sent, node), node]),
+    );
+    const inSent = Array.from({ length: back.layout.n_nodes }, (_, node) => nodeOf.get(nodeId(back, node)));
+    for (let target = 0; target < back.layout.n_nodes; target += 7) {
+      for (let source = 0; source < back.layout.n_nodes; source++) {
+        expect(edgeWeight(back, target, source)).toBe(edgeWeight(sent, inSent[target]!, inSent[source]!));
+      }
+    }
     expect(back.input_tokens).toEqual(sent.input_tokens);
     expect(back.provenance.options).toMatchObject({
       published: `${server.baseUrl}/gemma-2-2b/graph?slug=pulled`,
@@ -352,8 +367,7 @@ describe('graph pull', () => {
     server.publish('gemma-2-2b', 'pruned', viewer);
     const error = await errorOf(pull('gemma-2-2b/pruned', 'pruned.safetensors'));
     expect(error).toMatchObject({ code: 'tokens_left_out', exitCode: 2 });
-    const model = path.join(import.meta.dirname, '../fixtures/golden/tiny-a/model');
-    await pull('gemma-2-2b/pruned', 'pruned.safetensors', { model, offline: true });
+    await pull('gemma-2-2b/pruned', 'pruned.safetensors', { model: MODEL, offline: true });
     expect((await readGraph(at('pruned.safetensors'))).input_tokens).toEqual(
       (await readGraph(file)).input_tokens,
     );
@@ -362,6 +376,27 @@ describe('graph pull', () => {
     );
     expect(other.exitCode).toBe(2);
     expect(existsSync(at('other.safetensors'))).toBe(false);
+  });
+
+  it("gives nodes of other programs' files the ids that they have in a graph file", async () => {
+    const text = readFileSync(path.join(REFERENCE, 'graph-plt-jumprelu-p2.json'), 'utf8');
+    const viewer = JSON.parse(text) as {
+      metadata: { prompt_tokens: string[] };
+      nodes: { node_id: string; feature_type: string; layer: string; ctx_idx: number }[];
+    };
+    const errors = viewer.nodes.filter(({ feature_type }) => feature_type === 'mlp reconstruction error');
+    const error = errors.find(
+      ({ node_id }) => viewer.nodes.filter((one) => one.node_id === node_id).length === 1,
+    )!;
+    server.publish('gemma-2-2b', 'reference', {
+      ...viewer,
+      qParams: { pinnedIds: error.node_id, supernodes: [] },
+    });
+    await pull('gemma-2-2b/reference', 'reference.safetensors', { model: MODEL, offline: true });
+    const ids = (await readAnnotations(annotationsPath(at('reference.safetensors'))))!.pinnedIds;
+    expect(ids).toEqual([`${error.layer}_error_${error.ctx_idx}`]);
+    const { input_tokens } = await readGraph(at('reference.safetensors'));
+    expect(input_tokens).toEqual((await readGraph(file)).input_tokens);
   });
 
   const faults: [string, string, NeuronpediaFault, number][] = [

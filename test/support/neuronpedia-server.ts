@@ -72,6 +72,7 @@ export class NeuronpediaServer implements AsyncDisposable {
   /** Other answers of the site, by path. A value that is no buffer is sent as JSON. */
   readonly pages = new Map<string, Buffer | object>();
   readonly #signed = new Map<string, string>();
+  #puts = 0;
   readonly #faults: { match: string; fault: NeuronpediaFault; times: number }[] = [];
   readonly #site = createServer((request, response) => void this.#serve('site', request, response));
   readonly #storage = createServer((request, response) => void this.#serve('storage', request, response));
@@ -236,7 +237,7 @@ export class NeuronpediaServer implements AsyncDisposable {
       return json({ error: 'Failed to generate signed URL' }, 500);
     }
     const path = `/user-graphs/someone/${filename}`;
-    const putRequestId = `put-${this.#signed.size + 1}`;
+    const putRequestId = `put-${++this.#puts}`;
     this.#signed.set(path, putRequestId);
     return json({
       url: `${this.storageUrl}${path}?X-Amz-Expires=3600&${SIGNATURE}`,

@@ -1,7 +1,7 @@
 /** Engine, a part of `features fetch`: some features, with a request for each. */
 import { fetchEach, leftToFetch, type LeftToFetch } from '../../features/fetched/fetch-each.ts';
 import type { FetchContext } from '../../features/fetched/fetch-context.ts';
-import { MS_BETWEEN } from '../../neuronpedia/http.ts';
+import { DEFAULT_MS_BETWEEN } from '../../neuronpedia/http.ts';
 import { Stopwatch } from '../stopwatch.ts';
 import type { Place } from './chosen.ts';
 import type { FeaturesFetchPlan, FeaturesFetchRequest, FeaturesFetchResult } from './fetch-types.ts';
@@ -82,5 +82,5 @@ function planOfEach(
 }
 
 export function secondsOf(n_requests: number): number {
-  return (n_requests * MS_BETWEEN) / MS_PER_SECOND;
+  return (n_requests * DEFAULT_MS_BETWEEN) / MS_PER_SECOND;
 }

@@ -39,7 +39,8 @@ export async function graphOfPublished(
     provenance: {
       ...found.graph.provenance,
       tracer_version: packageVersion(),
-      transcoders: { name: metadata.scan, revision: null, config_sha256: null },
+      // As other graph files name it: the repository, without the folder in it.
+      transcoders: { name: metadata.scan.replace(/\/\/.*$/, ''), revision: null, config_sha256: null },
       options: {
         published: page,
         published_by: `${metadata.info.generator.name} ${metadata.info.generator.version}`.trim(),

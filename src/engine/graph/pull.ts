@@ -100,8 +100,10 @@ function withKnownScan(viewer: ViewerGraph, record: GraphRecord | null): ViewerG
   const set = record?.sourceSetName || metadata.feature_details?.neuronpedia_source_set;
   if (!set) return viewer;
   const known = scanOfSource({ model: record?.modelId ?? metadata.scan, set });
-  const scan = known === null ? metadata.scan : asciiName(known);
-  return { ...viewer, metadata: { ...metadata, scan, feature_details: { neuronpedia_source_set: set } } };
+  return {
+    ...viewer,
+    metadata: { ...metadata, scan: known ?? metadata.scan, feature_details: { neuronpedia_source_set: set } },
+  };
 }
 
 function withoutQuery(url: string): string {
@@ -121,7 +123,8 @@ async function write(
   if (isViewerFile(output)) {
     const { pinnedIds = [], supernodes = [] } = annotations ?? {};
     const { tracer_positions: _there, ...qParams } = viewer.qParams;
-    const file = { ...viewer, qParams: { ...qParams, pinnedIds, supernodes, sg_pos: '' } };
+    const metadata = { ...viewer.metadata, scan: asciiName(viewer.metadata.scan) };
+    const file = { ...viewer, metadata, qParams: { ...qParams, pinnedIds, supernodes, sg_pos: '' } };
     await writeFileAtomic(output, `${JSON.stringify(file)}\n`, { signal });
   } else {
     const published = await graphOfPublished(viewer, page, request);
