@@ -216,7 +216,10 @@ export class NeuronpediaHttp {
 }
 
 /** Undefined for a body that is longer. Counted after decompression: a small compressed body can become a large one. */
-export async function upTo(chunks: AsyncIterable<Uint8Array>, largestBytes: number): Promise<Buffer | undefined> {
+export async function upTo(
+  chunks: AsyncIterable<Uint8Array>,
+  largestBytes: number,
+): Promise<Buffer | undefined> {
   const parts: Uint8Array[] = [];
   let bytes = 0;
   for await (const chunk of chunks) {
