@@ -21,10 +21,7 @@ import { NeuronpediaServer } from '../support/neuronpedia-server.ts';
 import { environment, scratchFolder, type Scratch } from '../support/scratch.ts';
 
 export const KEY = 'sk-np-secret-0123456789';
-const SURROUNDINGS = {
-  today: new Date('2026-11-30T12:00:00Z'),
-  client: { msBetween: 0, retry: { firstWaitMs: 1 }, stallMs: 1_500 },
-};
+const TODAY = new Date('2026-11-30T12:00:00Z');
 
 export class FetchFixture implements AsyncDisposable {
   readonly server: NeuronpediaServer;
@@ -73,7 +70,10 @@ export class FetchFixture implements AsyncDisposable {
 
   async #run(request: FeaturesFetchRequest): Promise<FeaturesFetchResult | FeaturesFetchPlan> {
     const onProgress = (event: EngineEvent): void => void this.events.push(event);
-    return await fetchFeatures({ source: NP_SOURCE, onProgress, ...request }, SURROUNDINGS);
+    return await fetchFeatures(
+      { source: NP_SOURCE, retry: { firstWaitMs: 1 }, onProgress, ...request },
+      TODAY,
+    );
   }
 
   /** The server has these features from now on. */

@@ -221,6 +221,8 @@ describe('what is remembered of a set', () => {
       false,
     ]);
     expect(again.exportsOf(4)).toMatchObject({ n_features: 10 });
+    expect((await FetchedState.open(scratch.path, 'set', 'm/{layer}-y')).exportsOf(4)).toBeUndefined();
+    writeFileSync(join(scratch.path, 'layer_4.bin'), '');
     await expect(FetchedState.open(scratch.path, 'set', 'm/{layer}-y')).rejects.toMatchObject({
       code: 'other_source',
       exitCode: 2,

@@ -173,7 +173,11 @@ export class NeuronpediaServer implements AsyncDisposable {
       return { status: 200, body: Buffer.alloc(0) };
     }
     if (path === '/' && query.includes('list-type=2')) {
-      return { status: 200, body: listing(this.stored, query), headers: { 'content-type': 'application/xml' } };
+      return {
+        status: 200,
+        body: listing(this.stored, query),
+        headers: { 'content-type': 'application/xml' },
+      };
     }
     const file = this.stored.get(path);
     if (!file) return xml(404, 'NoSuchKey');

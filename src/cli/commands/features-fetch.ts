@@ -11,6 +11,7 @@ interface FetchOptions {
   readonly bulk?: boolean;
   readonly layers?: readonly number[];
   readonly source?: string;
+  readonly baseUrl?: string;
   readonly max?: number;
   readonly again?: boolean;
   readonly dryRun?: boolean;
@@ -35,6 +36,7 @@ export function addFetch(features: Command, shell: Shell): void {
     .option('--bulk', 'all features, from the exports')
     .option('--layers <list>', 'of --graph or --bulk only these: 0-5,9', layerList('--layers'))
     .option('--source <name>', 'MODEL/SOURCE there, with {layer} for the layer (default: that of the preset)')
+    .option('--base-url <url>', 'another site than neuronpedia.org (default: $NEURONPEDIA_BASE_URL)')
     .option('--max <n>', 'at most so many requests', wholeNumber('--max', 1))
     .option('--again', 'fetch again what is there, and ask again for what was unknown')
     .option('--dry-run', 'fetch nothing: how many requests and bytes it would be')

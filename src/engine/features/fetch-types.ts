@@ -1,7 +1,8 @@
 /** Engine, verb `features fetch`: types of the request and the result. */
+import type { NeuronpediaRequestOptions } from '../graph/neuronpedia-client.ts';
 import type { CommonOptions } from '../request.ts';
 
-export interface FeaturesFetchRequest extends CommonOptions {
+export interface FeaturesFetchRequest extends CommonOptions, NeuronpediaRequestOptions {
   /** Features to fetch, with a request for each. One of `chosen`, `graph` and `bulk` is needed. */
   readonly chosen?: readonly { readonly layer: number; readonly feature: number }[] | undefined;
   /** A graph file, whose features are fetched, the most influential first. */
@@ -18,8 +19,6 @@ export interface FeaturesFetchRequest extends CommonOptions {
   readonly again?: boolean | undefined;
   /** Fetches nothing: how many requests and bytes it would be. */
   readonly dryRun?: boolean | undefined;
-  /** Default: `NEURONPEDIA_BASE_URL`, else Neuronpedia. */
-  readonly baseUrl?: string | undefined;
 }
 
 interface Fetching {

@@ -6,11 +6,9 @@ import { acquireLock } from '../../formats/lock.ts';
 import type { FetchContext } from '../../features/fetched/fetch-context.ts';
 import { FetchedState, STATE_FILE } from '../../features/fetched/fetched-state.ts';
 import { SinglePages } from '../../features/fetched/single-pages.ts';
-import { readHubEnvironment } from '../../hub/environment.ts';
-import { neuronpediaAddress } from '../../neuronpedia/address.ts';
-import { NeuronpediaHttp, type NeuronpediaOptions } from '../../neuronpedia/http.ts';
 import { activationsNote } from '../../neuronpedia/notes.ts';
 import { parseSourceTemplate, templateText } from '../../neuronpedia/source-name.ts';
+import { neuronpediaClient } from '../graph/neuronpedia-client.ts';
 import { namedSubject } from '../graph-subject.ts';
 import { graphOf } from './chosen.ts';
 import { runEach } from './fetch-each.ts';
@@ -25,12 +23,6 @@ const DRAFT = /^\..*\.tmp$/;
 /** `2026-11-30T…`. */
 const DAY_LETTERS = 10;
 
-/** For tests. */
-export interface FetchSurroundings {
-  readonly today?: Date;
-  readonly client?: Pick<NeuronpediaOptions, 'msBetween' | 'retry' | 'stallMs'>;
-}
-
 /**
  * Fetches what the request names, and is not there. What is complete stays, also when it fails or is stopped; the same request goes
  * on after it. Throws `UsageError` for a request that cannot be made and a set without a known source, `NotFoundError` for exports
@@ -38,7 +30,7 @@ export interface FetchSurroundings {
  */
 export async function fetchFeatures(
   request: FeaturesFetchRequest,
-  { today = new Date(), client = {} }: FetchSurroundings = {},
+  today = new Date(),
 ): Promise<FeaturesFetchResult | FeaturesFetchPlan> {
   checkWay(request);
   const given = request.source === undefined ? undefined : parseSourceTemplate(request.source, '--source');
@@ -52,16 +44,8 @@ export async function fetchFeatures(
   const { fetched, key } = features;
   const onWarning = (message: string): void => request.onProgress?.({ kind: 'warning', message });
   await using _lock = request.dryRun ? null : await lockFolder(fetched.name, request.signal, onWarning);
-  // What a run that was killed had fetched.
-  if (!request.dryRun) await (await SinglePages.open(fetched.name)).merge(request.signal);
-  const { offline, proxyFor } = readHubEnvironment(request);
   const context: FetchContext = {
-    http: new NeuronpediaHttp(neuronpediaAddress(request), {
-      proxyFor,
-      offline,
-      onNotice: onWarning,
-      ...client,
-    }),
+    http: neuronpediaClient(request),
     template,
     fetched,
     state: await FetchedState.open(fetched.name, key, templateText(template)),
@@ -72,6 +56,11 @@ export async function fetchFeatures(
     signal: request.signal,
     onWarning,
   };
+  if (!request.dryRun) {
+    await context.state.save();
+    // What a run that was killed had fetched.
+    await (await SinglePages.open(fetched.name)).merge(request.signal);
+  }
   const description = {
     transcoders: name,
     scan,

@@ -1,4 +1,5 @@
 /** Features, fetched: what is remembered of a set beside its pages: where they are from, whose exports are complete, what is unknown there. */
+import { readdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import * as v from 'valibot';
 import { NotFoundError, UsageError } from '../../errors.ts';
@@ -9,6 +10,9 @@ import { jsonObject, jsonRecord } from '../../formats/json-object.ts';
 const FORMAT = 'tracer.fetched_features';
 const FORMAT_VERSION = 1;
 export const STATE_FILE = 'fetched.json';
+/** Inside the folder of a set: pages that are not merged yet. */
+export const SINGLE_FOLDER = '.single';
+const LAYER_FILE = /^layer_\d+\.bin$/;
 
 const count = v.pipe(v.number(), v.integer(), v.minValue(0));
 const LayerState = jsonObject({
@@ -50,7 +54,10 @@ export class FetchedState {
     this.source = source;
   }
 
-  /** Throws `UsageError` where the pages in the folder are from another source, `BadFileError` for a damaged file. */
+  /**
+   * Throws `UsageError` where the pages in the folder are from another source, `BadFileError` for a damaged file. A source of which
+   * nothing came is forgotten.
+   */
   static async open(folder: string, set: string, source: string): Promise<FetchedState> {
     const state = new FetchedState(folder, set, source);
     const stored = await readJson(state.#path, State).catch((error: unknown) => {
@@ -58,6 +65,7 @@ export class FetchedState {
       throw error;
     });
     if (stored !== null && stored.source !== source) {
+      if (!(await hasPages(folder))) return state;
       throw new UsageError({
         code: 'other_source',
         message: `what was fetched for ${set} is from ${stored.source}, not from ${source}`,
@@ -109,4 +117,9 @@ export class FetchedState {
     };
     await writeFileAtomic(this.#path, `${JSON.stringify(state)}\n`, { signal });
   }
+}
+
+/** Merged or not. */
+async function hasPages(folder: string): Promise<boolean> {
+  return (await readdir(folder)).some((name) => name === SINGLE_FOLDER || LAYER_FILE.test(name));
 }

@@ -8,10 +8,10 @@ import { writeFileAtomic } from '../../formats/atomic.ts';
 import { errnoCode, openingError } from '../../formats/system-errors.ts';
 import { parsePageChunk, type FeaturePage } from '../../transcoder/feature-page.ts';
 import { packDocument } from '../write-pages.ts';
+import { SINGLE_FOLDER } from './fetched-state.ts';
 import { GZIP } from './layer-file.ts';
 import { mergeLayer, type MergedLayer, type NewPage } from './merge-layer.ts';
 
-const FOLDER = '.single';
 const NAME = /^(\d+)_(\d+)\.bin$/;
 
 export class SinglePages {
@@ -21,7 +21,7 @@ export class SinglePages {
 
   private constructor(target: string) {
     this.#target = target;
-    this.#folder = join(target, FOLDER);
+    this.#folder = join(target, SINGLE_FOLDER);
   }
 
   /** @param target the folder of the set */
