@@ -2,6 +2,7 @@
 import { asciiName } from '../graph/slug.ts';
 import { listPresets, type Preset } from '../hub/resolve.ts';
 import { NEURONPEDIA_SITE } from './address.ts';
+import { activationsNote } from './notes.ts';
 
 export interface NeuronpediaSource {
   /** Neuronpedia's id of the model, such as `gemma-2-2b`. */
@@ -26,10 +27,16 @@ export function scanOfSource(source: NeuronpediaSource): string | null {
   return subfolder === undefined ? repo : `${repo}//${subfolder}`;
 }
 
-/** Address of a feature's page by the scan of its set; null where the set is not known to have any. */
-export function neuronpediaPage(scan: string, layer: number, feature: number): string | null {
-  const source = neuronpediaSource(scan);
-  return source && `${NEURONPEDIA_SITE}/${source.model}/${layer}-${source.set}/${feature}`;
+/** A feature's page by the scan of its set; null where the set is not known to have any. */
+export function neuronpediaPage(
+  scan: string,
+  layer: number,
+  feature: number,
+): { readonly address: string; readonly note: string | null } | null {
+  const found = neuronpediaSource(scan);
+  if (found === null) return null;
+  const source = `${found.model}/${layer}-${found.set}`;
+  return { address: `${NEURONPEDIA_SITE}/${source}/${feature}`, note: activationsNote(source) };
 }
 
 let known: ReadonlyMap<string, NeuronpediaSource> | undefined;

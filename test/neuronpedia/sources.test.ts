@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { neuronpediaPage } from '../../src/neuronpedia/sources.ts';
+import { neuronpediaPage, neuronpediaSource, scanOfSource } from '../../src/neuronpedia/sources.ts';
 
 const SITE = 'https://www.neuronpedia.org';
 
@@ -19,7 +19,23 @@ describe('the page of a feature on Neuronpedia', () => {
       'gemma-3-4b-it/3-gemmascope-2-transcoder-16k/7',
     ],
   ])('of %s is the one that its preset names', (scan, page) => {
-    expect(neuronpediaPage(scan, 3, 7)).toBe(`${SITE}/${page}`);
+    expect(neuronpediaPage(scan, 3, 7)?.address).toBe(`${SITE}/${page}`);
+  });
+
+  it('says of all 26 layers of Gemma Scope, and of no other set, that activations there differ', () => {
+    for (let layer = 0; layer < 26; layer++) {
+      expect(neuronpediaPage('mwhanna/gemma-scope-transcoders', layer, 7)!.note).toContain('unnormalised');
+    }
+    for (const scan of ['mntss/clt-gemma-2-2b-2.5M', 'mwhanna/qwen3-4b-transcoders']) {
+      expect(neuronpediaPage(scan, 3, 7)!.note).toBeNull();
+    }
+  });
+
+  it('leads back to the name of the set', () => {
+    const source = neuronpediaSource('mntss-clt-gemma-2-2b-2.5M')!;
+    expect(source).toEqual({ model: 'gemma-2-2b', set: 'clt-hp' });
+    expect(scanOfSource(source)).toBe('mntss/clt-gemma-2-2b-2.5M');
+    expect(scanOfSource({ model: 'gemma-2-2b', set: 'unknown' })).toBeNull();
   });
 
   it.each(['embedded', 'mwhanna/gemma-scope-2-4b-it', 'somebody/else', ''])('is not known of %j', (scan) => {

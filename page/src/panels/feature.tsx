@@ -40,6 +40,7 @@ export function Feature() {
     <article class="feature" aria-label={labelOf.value(node.index)}>
       <Head node={node} detail={detail?.state === 'here' ? detail.detail : null} />
       <Numbers node={node} detail={detail?.state === 'here' ? detail.detail : null} />
+      {detail?.state === 'here' && <NumbersElsewhere detail={detail.detail} />}
       <PageOf node={node} detail={detail} />
     </article>
   );
@@ -128,13 +129,23 @@ function factsOfFeature(detail: FeatureDetail | null): Fact[] {
   }
   if (neuronpedia !== null && navigator.onLine) {
     const link = (
-      <a href={neuronpedia} target="_blank" rel="noopener noreferrer">
+      <a href={neuronpedia.address} target="_blank" rel="noopener noreferrer">
         Neuronpedia ↗
       </a>
     );
     facts.push({ title: 'Elsewhere', content: link });
   }
   return facts;
+}
+
+/** Where Neuronpedia's numbers are shown or linked, and are known to differ from those of the graph. */
+function NumbersElsewhere({ detail: { page, neuronpedia } }: { readonly detail: FeatureDetail }) {
+  const note = page?.fetched?.note ?? (navigator.onLine ? neuronpedia?.note : undefined);
+  return note ? (
+    <p class="muted words" role="note">
+      {note}
+    </p>
+  ) : null;
 }
 
 function PageOf({ node, detail }: { readonly node: PictureNode; readonly detail: Detail | undefined }) {
