@@ -16,15 +16,28 @@ export function neuronpediaSource(scan: string): NeuronpediaSource | null {
   return sources().get(asciiName(scan)) ?? null;
 }
 
-/** The name under which a set's labels and pages are looked up, by its source; null for a set that is not known. */
-export function scanOfSource(source: NeuronpediaSource): string | null {
+/** A set of a preset, by the names that graph files have. */
+export interface KnownSet {
+  /** Under which its labels and pages are looked up. */
+  readonly scan: string;
+  readonly transcoders: string;
+  readonly model: string;
+}
+
+/** The set whose features a source has; null for one that is not known. */
+export function setOfSource(source: NeuronpediaSource): KnownSet | null {
   const preset = listPresets('transcoders').find((one) => {
     const found = sourceOf(one);
     return found?.model === source.model && found.set === source.set;
   });
   if (preset?.reference.kind !== 'hub') return null;
   const { repo, subfolder } = preset.reference;
-  return subfolder === undefined ? repo : `${repo}//${subfolder}`;
+  const model = listPresets('models').find(({ name }) => name === preset.model);
+  return {
+    scan: subfolder === undefined ? repo : `${repo}//${subfolder}`,
+    transcoders: repo,
+    model: model?.reference.kind === 'hub' ? model.reference.repo : source.model,
+  };
 }
 
 /** A feature's page by the scan of its set; null where the set is not known to have any. */

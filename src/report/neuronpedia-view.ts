@@ -24,8 +24,10 @@ export function uploadView(result: UploadResult, screen: Screen): string {
     rows.push(['subgraph', `${printable(subgraph.name)}: ${amounts(subgraph)}`]);
     if (subgraph.is_replaced) rows.push(['', 'in the place of the one of this name']);
   }
-  const end: Rows = [link === null ? ['sent', 'nothing: a dry run'] : ['link', printable(link)]];
-  return facts([...rows, ...missing(result.missing_ids), ...end], screen);
+  const left = missing(result.missing_ids);
+  if (link === null) return facts([...rows, ...left, ['sent', 'nothing: a dry run']], screen);
+  // In a line of its own, since what is wrapped cannot be copied.
+  return `${facts([...rows, ...left], screen)}\n\n${printable(link)}`;
 }
 
 export function pullView(result: PullResult, screen: Screen): string {

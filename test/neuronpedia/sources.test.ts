@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { neuronpediaPage, neuronpediaSource, scanOfSource } from '../../src/neuronpedia/sources.ts';
+import { neuronpediaPage, neuronpediaSource, setOfSource } from '../../src/neuronpedia/sources.ts';
 
 const SITE = 'https://www.neuronpedia.org';
 
@@ -34,8 +34,16 @@ describe('the page of a feature on Neuronpedia', () => {
   it('leads back to the name of the set', () => {
     const source = neuronpediaSource('mntss-clt-gemma-2-2b-2.5M')!;
     expect(source).toEqual({ model: 'gemma-2-2b', set: 'clt-hp' });
-    expect(scanOfSource(source)).toBe('mntss/clt-gemma-2-2b-2.5M');
-    expect(scanOfSource({ model: 'gemma-2-2b', set: 'unknown' })).toBeNull();
+    expect(setOfSource(source)).toEqual({
+      scan: 'mntss/clt-gemma-2-2b-2.5M',
+      transcoders: 'mntss/clt-gemma-2-2b-2.5M',
+      model: 'google/gemma-2-2b',
+    });
+    expect(setOfSource({ model: 'gemma-3-4b-it', set: 'gemmascope-2-transcoder-16k' })).toMatchObject({
+      scan: 'mwhanna/gemma-scope-2-4b-it//transcoder_all/width_16k_l0_small_affine',
+      transcoders: 'mwhanna/gemma-scope-2-4b-it',
+    });
+    expect(setOfSource({ model: 'gemma-2-2b', set: 'unknown' })).toBeNull();
   });
 
   it.each(['embedded', 'mwhanna/gemma-scope-2-4b-it', 'somebody/else', ''])('is not known of %j', (scan) => {

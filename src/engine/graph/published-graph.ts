@@ -18,10 +18,17 @@ export interface PublishedGraph {
   readonly renamed: (annotations: Annotations) => Annotations;
 }
 
+export interface PublishedAs {
+  /** Address of its page. */
+  readonly page: string;
+  /** Of model and set, as graph files name them. */
+  readonly names: { readonly model: string; readonly transcoders: string };
+}
+
 /** Throws `BadFileError` for a graph that no graph file can hold, and `UsageError` where ids of tokens are missing. */
 export async function graphOfPublished(
   viewer: ViewerGraph,
-  page: string,
+  { page, names }: PublishedAs,
   request: PullRequest,
 ): Promise<PublishedGraph> {
   const found = graphOfViewer(viewer);
@@ -33,14 +40,15 @@ export async function graphOfPublished(
     });
   }
   const { metadata } = viewer;
+  const unversioned = { revision: null, config_sha256: null };
   const graph: Graph = {
     ...found.graph,
     input_tokens: await tokensOf(viewer, found, request),
     provenance: {
       ...found.graph.provenance,
       tracer_version: packageVersion(),
-      // As other graph files name it: the repository, without the folder in it.
-      transcoders: { name: metadata.scan.replace(/\/\/.*$/, ''), revision: null, config_sha256: null },
+      model: { name: names.model, ...unversioned },
+      transcoders: { name: names.transcoders, ...unversioned },
       options: {
         published: page,
         published_by: `${metadata.info.generator.name} ${metadata.info.generator.version}`.trim(),
@@ -51,9 +59,9 @@ export async function graphOfPublished(
     },
   };
   checkGraph(page, graph);
-  const names = new Map<string, string>();
-  found.ids.forEach((id, node) => id !== undefined && names.set(id, nodeId(graph, node)));
-  const name = (id: string): string => names.get(id) ?? id;
+  const ids = new Map<string, string>();
+  found.ids.forEach((id, node) => id !== undefined && ids.set(id, nodeId(graph, node)));
+  const name = (id: string): string => ids.get(id) ?? id;
   return {
     graph,
     renamed: (annotations) => ({

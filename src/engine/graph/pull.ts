@@ -10,13 +10,13 @@ import { asciiName } from '../../graph/slug.ts';
 import { graphRecord, graphText, type GraphRecord } from '../../neuronpedia/graphs.ts';
 import type { NeuronpediaHttp } from '../../neuronpedia/http.ts';
 import { graphPage, parseGraphLink, type GraphLink } from '../../neuronpedia/link.ts';
-import { scanOfSource } from '../../neuronpedia/sources.ts';
+import { neuronpediaSource, setOfSource, type KnownSet } from '../../neuronpedia/sources.ts';
 import { listSubgraphs } from '../../neuronpedia/subgraphs.ts';
 import { writtenFile } from '../written-file.ts';
 import { neuronpediaClient } from './neuronpedia-client.ts';
 import type { PullRequest, PullResult } from './neuronpedia-types.ts';
 import { publishedAnnotations } from './published-annotations.ts';
-import { graphOfPublished } from './published-graph.ts';
+import { graphOfPublished, type PublishedAs } from './published-graph.ts';
 
 /**
  * Fetches and checks everything before it writes. Throws `UsageError` for what is no link or no name of a file, `NotFoundError`
@@ -31,14 +31,19 @@ export async function pullGraph(request: PullRequest): Promise<PullResult> {
   onProgress?.({ kind: 'progress', phase: 'pull', message: 'Fetching the graph' });
   const url = record?.url ?? (link.place as { url: string }).url;
   const text = await graphText(http, url, { signal });
-  const viewer = withKnownScan(parseViewerGraph(http.describe({ url }), text), record);
+  const published = parseViewerGraph(http.describe({ url }), text);
+  const source = sourceOf(published, record);
+  const viewer = withKnownScan(published, source);
   const own = await ownSubgraphs(http, record, request);
   const found = await publishedAnnotations({ http, link, record, viewer, own, request });
   const { held, missing } = found;
   const page = record
     ? graphPage(http.address, { model: record.modelId, slug: record.slug })
     : withoutQuery(url);
-  const annotations = await write(request, viewer, found.from === null ? null : held, page);
+  const annotations = await write(request, viewer, found.from === null ? null : held, {
+    page,
+    names: source.known ?? { transcoders: viewer.metadata.scan, model: record?.modelId ?? '' },
+  });
   return {
     link: page,
     model: record?.modelId ?? null,
@@ -94,16 +99,26 @@ async function ownSubgraphs(http: NeuronpediaHttp, record: GraphRecord | null, {
   return await listSubgraphs(http, { model: record.modelId, slug: record.slug }, 'own', { signal });
 }
 
-/** Labels and pages here are found by the name of the set, the site has that of the model. */
-function withKnownScan(viewer: ViewerGraph, record: GraphRecord | null): ViewerGraph {
-  const { metadata } = viewer;
+/** The set whose features these are, as far as the site or the file says. */
+function sourceOf(
+  { metadata }: ViewerGraph,
+  record: GraphRecord | null,
+): { readonly set: string | undefined; readonly known: KnownSet | null } {
+  const model = record?.modelId ?? metadata.scan;
   const set = record?.sourceSetName || metadata.feature_details?.neuronpedia_source_set;
-  if (!set) return viewer;
-  const known = scanOfSource({ model: record?.modelId ?? metadata.scan, set });
-  return {
-    ...viewer,
-    metadata: { ...metadata, scan: known ?? metadata.scan, feature_details: { neuronpedia_source_set: set } },
-  };
+  if (set) return { set, known: setOfSource({ model, set }) };
+  // Older graphs do not say: the site has pages of one set for them.
+  const source = neuronpediaSource(metadata.scan);
+  return { set: undefined, known: source && setOfSource(source) };
+}
+
+/** Labels and pages here are found by the name of the set, the site has that of the model. */
+function withKnownScan(
+  { metadata, ...graph }: ViewerGraph,
+  { set, known }: ReturnType<typeof sourceOf>,
+): ViewerGraph {
+  const details = set === undefined ? {} : { feature_details: { neuronpedia_source_set: set } };
+  return { ...graph, metadata: { ...metadata, scan: known?.scan ?? metadata.scan, ...details } };
 }
 
 function withoutQuery(url: string): string {
@@ -116,7 +131,7 @@ async function write(
   request: PullRequest,
   viewer: ViewerGraph,
   annotations: Annotations | null,
-  page: string,
+  { page, names }: PublishedAs,
 ): Promise<'written' | 'kept' | null> {
   const { output, signal, onProgress } = request;
   let own = annotations;
@@ -127,7 +142,7 @@ async function write(
     const file = { ...viewer, metadata, qParams: { ...qParams, pinnedIds, supernodes, sg_pos: '' } };
     await writeFileAtomic(output, `${JSON.stringify(file)}\n`, { signal });
   } else {
-    const published = await graphOfPublished(viewer, page, request);
+    const published = await graphOfPublished(viewer, { page, names }, request);
     await writeGraph(output, published.graph, { signal });
     own = annotations && published.renamed(annotations);
   }

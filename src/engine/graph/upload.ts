@@ -62,7 +62,7 @@ export async function uploadGraph(request: UploadRequest): Promise<UploadResult>
     prompt: graph.metadata.prompt,
     n_nodes: graph.nodes.length,
     n_links: graph.links.length,
-    bytes: text.length,
+    bytes: Buffer.byteLength(text),
     sent_bytes: packed.bytes.length,
     missing_ids: missing,
   };
