@@ -3,10 +3,10 @@ import { featureOf, type Graph } from '../../graph/graph.ts';
 import type { ViewerGraph } from '../../graph/neuronpedia.ts';
 import { nodeId } from '../../graph/nodes.ts';
 import { pruneGraph, type PrunedGraph, type PruneOptions } from '../../graph/prune.ts';
+import { graphOfViewer } from '../../graph/viewer-arrays.ts';
 import { chooseNodes, type Choice } from '../../suggest/choose.ts';
 import { SUGGEST_DEFAULTS, type SuggestLimits } from '../../suggest/limits.ts';
 import { circuitOf, type SuggestedCircuit } from '../../suggest/suggest.ts';
-import { graphOfViewer } from '../../suggest/viewer-graph.ts';
 
 export type GraphInMemory =
   | { readonly kind: 'graph'; readonly graph: Graph }
