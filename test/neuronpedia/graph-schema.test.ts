@@ -26,7 +26,7 @@ describe('a graph that is to be sent', () => {
   it.each<[string, ViewerGraph, number, string]>([
     ['a name with a dot', { ...graph, metadata: { ...graph.metadata, slug: 'a.b' } }, 2, "'a.b'"],
     ['an empty name', { ...graph, metadata: { ...graph.metadata, slug: '' } }, 2, "''"],
-    ['no nodes', { ...graph, nodes: [] }, 4, 'no nodes'],
+    ['no nodes', { ...graph, nodes: [] }, 4, 'no logits'],
     ['a number that JSON has not', withNodes(() => ({ activation: Infinity })), 4, 'nodes[0].activation'],
     ['a feature that is no whole number', withNodes(() => ({ feature: 1.5 })), 4, 'nodes[0].feature'],
     ['no logits', withNodes(({ feature_type }) => (feature_type === 'logit' ? null : {})), 4, 'no logits'],
