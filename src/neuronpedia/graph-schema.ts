@@ -35,7 +35,7 @@ const Graph = jsonObject({
     pruning_settings: jsonObject({ node_threshold: share, edge_threshold: share }),
   }),
   qParams: jsonObject({ pinnedIds: v.array(v.string()), supernodes: v.array(v.array(v.string())) }),
-  nodes: v.pipe(v.array(Node), v.minLength(1, 'the graph has no nodes')),
+  nodes: v.array(Node),
   links: v.array(jsonObject({ source: v.string(), target: v.string(), weight: finite })),
 });
 

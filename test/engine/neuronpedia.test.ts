@@ -299,7 +299,7 @@ describe('graph pull', () => {
       supernodes: JSON.stringify([['box', '3_15_10', '8_8_8']]),
       clerps: JSON.stringify([['3_15_10', 'by address']]),
     });
-    const result = await pull(`${server.baseUrl}/gemma-2-2b/graph?${query}`, 'address.json');
+    const result = await pull(`${server.baseUrl}/gemma-2-2b/graph?${query.toString()}`, 'address.json');
     expect(result).toMatchObject({
       annotations: { from: 'address', n_pinned: 1, n_supernodes: 1, n_labels: 1 },
       missing_ids: ['7_7_7', '8_8_8'],

@@ -136,7 +136,7 @@ describe('publishing a graph', () => {
     ['GET /api/graph', { kind: 'status', status: 404 }, 4, 'not_published'],
   ] as const)('stops at a refusal of %s (%#)', async (step, fault, exitCode, code) => {
     await using up = await started();
-    up.server.inject(step, fault as NeuronpediaFault, 99);
+    up.server.inject(step, fault, 99);
     const error = await errorOf(publishGraph(up.http, NAME, await packGraph(TEXT), {}));
     expect(error).toMatchObject({ exitCode, code });
     expect(error.hint).toBeTruthy();
@@ -210,7 +210,7 @@ describe('saving a subgraph', () => {
   ] as const)('says what went wrong (%#)', async (fault, exitCode, code) => {
     await using up = await started();
     up.server.publish(NAME.model, NAME.slug, { metadata: {} });
-    up.server.inject('/subgraph/save', fault as NeuronpediaFault, 99);
+    up.server.inject('/subgraph/save', fault, 99);
     const error = await errorOf(saveSubgraph(up.http, NAME, SUBGRAPH, {}));
     expect(error).toMatchObject({ exitCode, code });
     expect(shown(error)).not.toContain(KEY);

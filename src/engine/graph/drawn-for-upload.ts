@@ -1,15 +1,12 @@
 /** Engine: a graph as it is published, with the annotations that go with it. */
-import { UsageError } from '../../errors.ts';
 import { emptyAnnotations, type Annotations } from '../../graph/annotations.ts';
-import { readGraph } from '../../graph/files.ts';
 import { viewerGraph } from '../../graph/neuronpedia.ts';
-import { isViewerFile, readViewerGraph } from '../../graph/read-viewer.ts';
 import { markedAnnotations } from '../../suggest/annotate.ts';
 import { openFeatureSource } from '../features/source.ts';
 import { openDrawnGraph, type DrawnGraph } from './drawn-graph.ts';
 import type { UploadedSubgraph, UploadRequest } from './neuronpedia-types.ts';
 import { withPinned } from './pinned-nodes.ts';
-import { suggestFor, suggestible } from './suggestible.ts';
+import { openSuggestible, suggestFor } from './suggestible.ts';
 
 export interface DrawnForUpload extends DrawnGraph {
   readonly which: UploadedSubgraph;
@@ -36,16 +33,7 @@ async function withSuggestion(
   drawn: DrawnGraph,
 ): Promise<DrawnGraph> {
   const { file, cacheDir } = request;
-  const opened = isViewerFile(file)
-    ? suggestible({ kind: 'viewer', viewer: await readViewerGraph(file) }, request)
-    : suggestible({ kind: 'graph', graph: await readGraph(file) }, request);
-  if (opened === null) {
-    throw new UsageError({
-      code: 'nothing_to_suggest',
-      message: `${file} has no features or no logits that links could lead to, or more than fit into memory`,
-      hint: 'Leave --subgraph suggested out.',
-    });
-  }
+  const opened = await openSuggestible(file, request);
   const { scan, set, pruned } = opened;
   const source = await openFeatureSource({ scan, set, cacheDir, offline: true });
   const { circuit } = await suggestFor(opened, (features) => source.labels(features));
