@@ -10,6 +10,7 @@ export const ROOMS = [
   'backend',
   'tokenizer',
   'graph',
+  'neuronpedia',
   'suggest',
   'picture',
   'paper',

@@ -57,14 +57,14 @@ export async function headEffects(
   using values = passValues(prompt);
   await walkTargets(prompt, batch, {
     async heads(layer, attention, queries) {
-      const products = (await headProducts(attention, pairs, batch, queries, values, layer, {
+      const { values: products } = (await headProducts(attention, pairs, batch, queries, values, layer, {
         kinds: ['last', 'through'],
       }))!;
       for (let head = 0; head < n_heads; head++)
         for (let target = 0; target < n; target++) {
           const at = (target * n_layers + layer) * n_heads + head;
-          direct[at] = products.last![head * n + target]!;
-          total[at] = products.through![head * n + target]!;
+          direct[at] = products.get('last')![head * n + target]!;
+          total[at] = products.get('through')![head * n + target]!;
         }
       const [z, cut, v, pattern] = await Promise.all(
         [queries.all, queries.cut, values.at(layer)!.all, attention.dividedPattern].map((tensor) =>

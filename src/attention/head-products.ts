@@ -18,11 +18,12 @@ export interface Pairs {
   readonly columns: Int32Array;
 }
 
-/** By head and pair, [n_heads, pairs] each; null where a kind was not asked for. */
-export type HeadProducts = Readonly<Record<PathKind, Float32Array | null>> & {
-  /** Pairs of which both have begun, by their place in the list asked for. */
+export interface HeadProducts {
+  /** Those of which both have begun, by their place in the list asked for. */
   readonly pairs: Int32Array;
-};
+  /** Each kind asked for, [n_heads, pairs]. */
+  readonly values: ReadonlyMap<PathKind, Float32Array>;
+}
 
 export interface ProductsOptions {
   /** `through` is the most work, n_pos times that of `first`. For `first` and `only` the store has its sources with attention cut. */
@@ -56,7 +57,7 @@ export async function headProducts(
     first: () => firstAt(attention, byKey!, positions, values.own!),
     only: () => onlyAt(attention, batch, queries.cut, positions, values.own!),
   };
-  const found: Record<PathKind, Float32Array | null> = { through: null, last: null, first: null, only: null };
+  const found = new Map<PathKind, Float32Array>();
   for (const kind of kinds) {
     const ofPairs = tf.tidy(() =>
       tf.gather(
@@ -65,10 +66,10 @@ export async function headProducts(
         1,
       ),
     );
-    found[kind] = await ofPairs.data<'float32'>();
+    found.set(kind, await ofPairs.data<'float32'>());
     ofPairs.dispose();
   }
-  return { pairs: begun, ...found };
+  return { pairs: begun, values: found };
 }
 
 /** Pairs of the first n rows and m columns, by their place in the list, and their places among all n × m. */

@@ -1,7 +1,7 @@
 /** Attention: loadings of many links in parts, those of a batch of targets and of as many sources as have room at a time. */
 import { DirectSums } from './direct-sums.ts';
 import { firstLayer, firstPosition } from './forward-batch.ts';
-import { headProducts, queriesByKey, type Pairs, type PathKind } from './head-products.ts';
+import { headProducts, queriesByKey, type HeadProducts, type Pairs, type PathKind } from './head-products.ts';
 import { addPositions } from './position-loadings.ts';
 import { storedValues, type StoredValues } from './stored-values.ts';
 import { walkTargets, type TargetBatch } from './target-walk.ts';
@@ -24,18 +24,26 @@ export interface LoadingsRequest {
   readonly onProgress?: (done: number, wanted: number) => void;
 }
 
-/** Loadings of some links. */
+/** Loadings of some links. What no part has is 0. */
 export interface LinkBatch {
   /** Places in the list asked for. */
   readonly links: Int32Array;
   /** What no head carries, [links]. */
   readonly direct: Float32Array;
-  /** Each kind asked for, [n_layers, n_heads, links]. */
-  readonly values: ReadonlyMap<PathKind, Float32Array>;
+  readonly parts: readonly LinkPart[];
   /** Of `last`, by key position, [links, n_layers, n_heads, n_pos]; empty unless asked for. */
   readonly lastKeys: Float32Array;
   /** Of `first`, by query position. */
   readonly firstQueries: Float32Array;
+}
+
+/** Of heads of one layer, and of some links of a batch: a link is in one part a layer at most. */
+export interface LinkPart {
+  readonly layer: number;
+  /** Places among the links of the batch. */
+  readonly places: Int32Array;
+  /** Each kind asked for, [n_heads, places]. */
+  readonly values: HeadProducts['values'];
 }
 
 /** Values that are kept while targets are walked; beyond it they are walked again for further sources. */
@@ -148,12 +156,9 @@ async function walkBatch(
   direct: Float32Array | null,
 ): Promise<Omit<LinkBatch, 'direct'>> {
   const { n_layers, n_heads } = prompt.replacement.model.config;
-  const count = placed.links.length;
-  const size = n_layers * n_heads * count;
-  const values = new Map(kinds.map((kind) => [kind, new Float32Array(size)]));
-  const [lastKeys, firstQueries] = [0, 1].map(
-    () => new Float32Array(withPositions ? size * prompt.n_pos : 0),
-  ) as [Float32Array, Float32Array];
+  const wide = withPositions ? placed.links.length * n_layers * n_heads * prompt.n_pos : 0;
+  const byPosition = { lastKeys: new Float32Array(wide), firstQueries: new Float32Array(wide) };
+  const parts: LinkPart[] = [];
   using sums = direct && new DirectSums(prompt, batch);
   await walkTargets(prompt, batch, {
     async heads(layer, attention, queries) {
@@ -163,13 +168,11 @@ async function walkBatch(
           const { store, start } = own;
           const products = await headProducts(attention, own, batch, queries, store, layer, { kinds, byKey });
           if (!products) continue;
-          for (const [kind, all] of values)
-            putProducts(products[kind]!, products.pairs, all, { row: layer * n_heads, count, start });
-          if (withPositions)
-            await addPositions(prompt, attention, { batch, queries, store, layer }, own, start, {
-              lastKeys,
-              firstQueries,
-            });
+          parts.push({ layer, places: products.pairs.map((pair) => start + pair), values: products.values });
+          if (withPositions) {
+            const at = { batch, queries, store, layer };
+            await addPositions(prompt, attention, at, own, start, byPosition);
+          }
         }
       } finally {
         byKey?.dispose();
@@ -187,17 +190,5 @@ async function walkBatch(
       if (row !== undefined) direct[link] = rows[row * prompt.list.n_sources + sources[source]!]!;
     });
   }
-  return { links: placed.links, values, lastKeys, firstQueries };
-}
-
-/** Products [n_heads, pairs] put into rows of `to`, [n_layers · n_heads, count], from `row` on. */
-function putProducts(
-  products: Float32Array,
-  pairs: Int32Array,
-  to: Float32Array,
-  { row, count, start }: { row: number; count: number; start: number },
-): void {
-  const n = pairs.length;
-  for (let from = 0, at = row * count + start; from < products.length; from += n, at += count)
-    for (let i = 0; i < n; i++) to[at + pairs[i]!] = products[from + i]!;
+  return { links: placed.links, parts, ...byPosition };
 }

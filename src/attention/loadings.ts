@@ -53,14 +53,16 @@ export function emptyLoadings(
 /** Puts a batch in its places. */
 export function collect(
   loadings: Loadings,
-  { links, direct, values, lastKeys, firstQueries }: LinkBatch,
+  { links, direct, parts, lastKeys, firstQueries }: LinkBatch,
 ): void {
-  const size = loadings.n_layers * loadings.n_heads;
-  const count = links.length;
-  for (const [kind, of] of values)
-    for (let head = 0; head < size; head++)
-      for (let i = 0; i < count; i++) loadings[kind][links[i]! * size + head] = of[head * count + i]!;
-  const wide = lastKeys.length / count;
+  const { n_layers, n_heads } = loadings;
+  for (const { layer, places, values } of parts)
+    for (const [kind, of] of values)
+      places.forEach((place, i) => {
+        const to = (links[place]! * n_layers + layer) * n_heads;
+        for (let head = 0; head < n_heads; head++) loadings[kind][to + head] = of[head * places.length + i]!;
+      });
+  const wide = lastKeys.length / links.length;
   links.forEach((link, i) => {
     loadings.direct[link] = direct[i]!;
     if (wide === 0) return;

@@ -75,6 +75,7 @@ function example(
 /** Digits of an activation that are kept: more are not significant and double the size of pages. */
 const SIGNIFICANT_DIGITS = 4;
 
-function rounded(value: number): number {
+/** An activation as pages have it. */
+export function rounded(value: number): number {
   return Number(value.toPrecision(SIGNIFICANT_DIGITS));
 }

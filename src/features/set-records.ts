@@ -81,7 +81,7 @@ export function compareKeys(a: string, b: string): number {
 }
 
 /** Letters, digits and `_.-`, as viewers' files write a scan, so that those lead to the same labels. */
-function fileKey(set: string): string {
+export function fileKey(set: string): string {
   const key = asciiName(set);
   if (key.length <= LONGEST_KEY) return key;
   const hash = createHash('sha256').update(key).digest('hex').slice(0, HASH_DIGITS);

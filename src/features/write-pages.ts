@@ -31,12 +31,10 @@ export async function writeLayerPages(
       let pending: Buffer[] = [];
       let pendingBytes = 0;
       for await (const page of pages) {
-        const packed = gzipSync(JSON.stringify(page), GZIP);
-        const length = Buffer.alloc(LENGTH_BYTES);
-        length.writeUInt32LE(packed.length);
-        pending.push(length, packed);
-        pendingBytes += LENGTH_BYTES + packed.length;
-        offsets.push(offsets.at(-1)! + LENGTH_BYTES + packed.length);
+        const packed = packDocument(page);
+        pending.push(packed);
+        pendingBytes += packed.length;
+        offsets.push(offsets.at(-1)! + packed.length);
         if (pendingBytes < WRITE_BYTES) continue;
         await writer.write(Buffer.concat(pending));
         pending = [];
@@ -47,6 +45,14 @@ export async function writeLayerPages(
     { signal },
   );
   return { filename, offsets };
+}
+
+/** Length and gzipped JSON, as `parseChunk` reads them. */
+export function packDocument(document: object, { level } = GZIP): Buffer {
+  const packed = gzipSync(JSON.stringify(document), { level });
+  const length = Buffer.alloc(LENGTH_BYTES);
+  length.writeUInt32LE(packed.length);
+  return Buffer.concat([length, packed]);
 }
 
 /** Puts entries into the index of a folder; those of other layers stay. Throws `BadFileError` when what is there is damaged. */

@@ -1,4 +1,4 @@
-/** Graph: ids of feature nodes, `LAYER_FEATURE_POSITION`. */
+/** Graph: ids of nodes that say what they are: `LAYER_FEATURE_POSITION` of features, and the token id in others. */
 
 export interface FeaturePlace {
   readonly layer: number;
@@ -16,4 +16,13 @@ export function featureId({ layer, feature, position }: FeaturePlace): string {
 export function parseFeatureId(id: string): FeaturePlace | null {
   const found = FEATURE_ID.exec(id);
   return found && { layer: Number(found[1]), feature: Number(found[2]), position: Number(found[3]) };
+}
+
+/** `27_22605_10` (a logit) and `E_26865_9` (a token). */
+const TOKEN_ID = /^[^_]+_(\d+)_\d+$/;
+
+/** The token id in the id of a logit or a token; null for ids of another form. */
+export function parseTokenId(id: string): number | null {
+  const found = TOKEN_ID.exec(id);
+  return found && Number(found[1]);
 }

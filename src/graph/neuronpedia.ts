@@ -20,6 +20,8 @@ export interface ViewerMetadata {
   readonly transcoder_list: readonly string[];
   readonly prompt_tokens: readonly string[];
   readonly prompt: string;
+  /** Where Neuronpedia has pages of the features, if it has. */
+  readonly feature_details?: { readonly neuronpedia_source_set: string } | undefined;
   readonly node_threshold: number;
   readonly schema_version: number;
   readonly info: {

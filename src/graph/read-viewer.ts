@@ -58,6 +58,7 @@ const Viewer = jsonObject({
     transcoder_list: v.nullish(Strings, []),
     prompt_tokens: Strings,
     prompt: orEmpty,
+    feature_details: v.nullish(looseJsonObject({ neuronpedia_source_set: v.nullish(v.string()) })),
     node_threshold: v.nullish(share),
     schema_version: v.nullish(v.number(), 1),
     info: v.nullish(
@@ -137,7 +138,8 @@ function featureType(text: string): ViewerNode['feature_type'] {
 }
 
 function metadataOf({ metadata }: Viewer): ViewerGraph['metadata'] {
-  const { info, pruning_settings } = metadata;
+  const { info, pruning_settings, feature_details } = metadata;
+  const sourceSet = feature_details?.neuronpedia_source_set;
   const nodeThreshold = pruning_settings?.node_threshold ?? metadata.node_threshold ?? UNSAID_THRESHOLD;
   const created = info?.create_time_ms;
   return {
@@ -146,6 +148,7 @@ function metadataOf({ metadata }: Viewer): ViewerGraph['metadata'] {
     transcoder_list: metadata.transcoder_list ?? [],
     prompt_tokens: metadata.prompt_tokens,
     prompt: metadata.prompt,
+    ...(typeof sourceSet === 'string' && { feature_details: { neuronpedia_source_set: sourceSet } }),
     node_threshold: nodeThreshold,
     schema_version: metadata.schema_version ?? 1,
     info: {

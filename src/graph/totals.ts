@@ -41,11 +41,14 @@ export function featureTotals(graph: Graph): Map<string, FeatureTotal> {
 }
 
 /**
- * Throws `UsageError` unless all graphs were made with one transcoder set: feature numbers of different sets are unrelated.
+ * Throws `UsageError` unless all graphs were made with one transcoder set: feature numbers of different sets are unrelated. A
+ * graph that does not say which version of the set it was (one of another program) is taken to be of that of the others.
  */
 export function requireOneSet(graphs: readonly Graph[]): void {
   const sets = new Set(graphs.map(setName));
-  if (sets.size <= 1) return;
+  const names = new Set(graphs.map(nameAndLayers));
+  const versions = new Set(graphs.flatMap((graph) => versionOf(graph) ?? []));
+  if (names.size <= 1 && versions.size <= 1) return;
   throw new UsageError({
     code: 'different_sets',
     message: `The graphs were made with different transcoder sets: ${[...sets].join('; ')}.`,
@@ -53,7 +56,16 @@ export function requireOneSet(graphs: readonly Graph[]): void {
   });
 }
 
-function setName({ layout, provenance: { transcoders } }: Graph): string {
-  const version = transcoders.revision ?? transcoders.config_sha256;
-  return `${transcoders.name}${version === null ? '' : ` (${version})`}, ${layout.n_layers} layers`;
+function versionOf({ provenance: { transcoders } }: Graph): string | null {
+  return transcoders.revision ?? transcoders.config_sha256;
+}
+
+function nameAndLayers({ layout, provenance: { transcoders } }: Graph): string {
+  return `${transcoders.name}, ${layout.n_layers} layers`;
+}
+
+function setName(graph: Graph): string {
+  const version = versionOf(graph);
+  const { layout, provenance } = graph;
+  return `${provenance.transcoders.name}${version === null ? '' : ` (${version})`}, ${layout.n_layers} layers`;
 }

@@ -3,6 +3,7 @@
  * faults that may pass, a size limit for answers, and errors that name what was asked for.
  */
 import { BadFileError, NetworkError } from '../errors.ts';
+import { bodyChunks, msToSend } from './body-chunks.ts';
 import type { HubEnvironment } from './environment.ts';
 import { requireNameServers } from './name-servers.ts';
 import { badRedirect, MOST_REDIRECTS, redirectOf } from './redirect.ts';
@@ -33,8 +34,6 @@ export interface WholeAnswer {
 
 /** Limit for a description or listing. A page of a listing has some 300 KB, the description of a large repository a few MB. */
 const LARGEST_ANSWER_BYTES = 64 * 2 ** 20;
-
-const SLOWEST_BYTES_PER_SECOND = 32 * 1024;
 
 export class HubHttp {
   readonly environment: HubEnvironment;
@@ -71,7 +70,7 @@ export class HubHttp {
    */
   async open(request: HubRequest, signal?: AbortSignal): Promise<Answer> {
     if (this.environment.offline) throw offlineError(request.subject);
-    const guard = new StallGuard(this.environment.stallMs + msToSend(request), signal);
+    const guard = new StallGuard(this.environment.stallMs + msToSend(bytesOf(request)), signal);
     let url = request.url;
     const fault = (error: unknown): unknown =>
       networkFault(error, url, this.#transport.proxyFor(url), guard, signal);
@@ -90,7 +89,7 @@ export class HubHttp {
             status: response.status,
             headers: response.headers,
             hubEtag,
-            chunks: () => read(response, guard, fault),
+            chunks: () => bodyChunks(response, guard, fault),
             discard: async () => {
               guard[Symbol.dispose]();
               await response.body?.cancel();
@@ -168,32 +167,8 @@ export class HubHttp {
   }
 }
 
-/** The server says nothing until it has the whole body, which may be sent over a slow line. */
-function msToSend({ body }: HubRequest): number {
-  const bytes = typeof body === 'string' ? body.length : (body?.size ?? 0);
-  return (bytes / SLOWEST_BYTES_PER_SECOND) * 1000;
-}
-
-async function* read(
-  response: Response,
-  guard: StallGuard,
-  fault: (error: unknown) => unknown,
-): AsyncGenerator<Uint8Array, void, undefined> {
-  const reader = (response.body as ReadableStream<Uint8Array> | null)?.getReader();
-  try {
-    for (;;) {
-      guard.watch();
-      const step = await (reader && guard.until(reader.read()))?.catch((error: unknown) => {
-        throw fault(error);
-      });
-      guard.rest(); // the time that the caller takes for a chunk is no silence of the server
-      if (!step || step.done) return;
-      yield step.value;
-    }
-  } finally {
-    guard[Symbol.dispose]();
-    await reader?.cancel().catch(() => undefined); // a fault does not matter: the connection is being closed
-  }
+function bytesOf({ body }: HubRequest): number {
+  return typeof body === 'string' ? body.length : (body?.size ?? 0);
 }
 
 function tooLarge({ url, subject }: HubRequest): BadFileError {

@@ -8,7 +8,7 @@ import type { Proxy } from '../hub/proxy.ts';
 import { DEFAULT_RETRY, type Notice, PassingFault, type RetryPolicy, withRetries } from '../hub/retry.ts';
 import type { LlmAddress } from './address.ts';
 import { refusalError } from './refusal.ts';
-import { withoutKey } from './redact.ts';
+import { withoutKey } from '../hub/redact.ts';
 import { wholeFetch } from './whole-fetch.ts';
 
 export interface Message {

@@ -2,7 +2,7 @@
 import { NotFoundError, type TracerError, UsageError } from '../errors.ts';
 import { parseRetryAfter, PassingFault } from '../hub/retry.ts';
 import type { LlmAddress } from './address.ts';
-import { withoutKey } from './redact.ts';
+import { withoutKey } from '../hub/redact.ts';
 
 export interface Refusal {
   readonly status: number;

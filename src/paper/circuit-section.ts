@@ -195,4 +195,9 @@ function featureRow(member: PaperMember): Line[] {
   ];
 }
 
-const LABEL_ORIGINS = { edited: '', model: ' (by a language model)', automatic: ' (by rules)' } as const;
+const LABEL_ORIGINS = {
+  edited: '',
+  model: ' (by a language model)',
+  neuronpedia: ' (Neuronpedia)',
+  automatic: ' (by rules)',
+} as const;

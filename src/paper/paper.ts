@@ -69,7 +69,7 @@ export interface PaperMember {
 
 export interface PaperLabel {
   readonly text: string;
-  readonly origin: 'edited' | 'model' | 'automatic';
+  readonly origin: 'edited' | 'model' | 'neuronpedia' | 'automatic';
 }
 
 /** A few tokens of a text, and which of them the feature is most active on. */

@@ -174,10 +174,14 @@ function exampleText({ tokens, position }: FeatureExampleResult): string {
 }
 
 function pageFacts(page: FeaturePageResult): (readonly [string, string])[] {
-  const { activation_frequency, largest_activation } = page;
+  const { activation_frequency, largest_activation, fetched } = page;
   return [
     ['active at', `${formatProbability(activation_frequency)} of tokens`],
     ['largest activation', formatDecimal(largest_activation)],
+    ...(fetched
+      ? [['page from', printable(`Neuronpedia, ${fetched.source}, ${fetched.date}`)] as const]
+      : []),
+    ...(fetched?.note ? [['note', printable(fetched.note)] as const] : []),
   ];
 }
 
@@ -187,13 +191,24 @@ function labelText({ label }: InspectFeatureResult): string {
 }
 
 /** Who made a label, behind its text; nothing for one that a person wrote. */
-export function labelOrigin({ origin, share, made_by }: NonNullable<InspectFeatureResult['label']>): string {
+export function labelOrigin({
+  origin,
+  share,
+  made_by,
+  fetched,
+}: NonNullable<InspectFeatureResult['label']>): string {
   switch (origin) {
     case 'edited':
       return '';
     case 'model': {
       const score = made_by?.score ?? null;
       return ` (by ${printable(made_by?.model ?? 'a model')}${score === null ? ', not scored' : `, score ${formatDecimal(score)}`})`;
+    }
+    case 'neuronpedia': {
+      const by = [fetched?.model, fetched?.type, fetched?.author, fetched?.date].filter(
+        (part) => part !== null && part !== undefined,
+      );
+      return ` (from Neuronpedia${by.map((part) => `, ${printable(part)}`).join('')})`;
     }
     case 'automatic':
       return ` (automatic${share === null ? '' : `, covers ${formatProbability(share)} of its activation`})`;

@@ -35,6 +35,28 @@ const Label = jsonObject({
   share: v.number(),
   automatic: v.literal(true),
 });
+const nullableText = v.optional(v.nullable(v.string()), null);
+/** What somebody wrote there about the feature. */
+export const FetchedExplanationSchema = jsonObject({
+  text: v.string(),
+  /** Name of the method; null for a person's words. */
+  type: nullableText,
+  /** Name of the language model. */
+  model: nullableText,
+  author: nullableText,
+  score: v.optional(v.nullable(jsonObject({ value: v.number(), type: nullableText })), null),
+});
+/** Where a page is from that was neither built here nor published with the set. */
+const Fetched = jsonObject({
+  site: v.literal('neuronpedia'),
+  /** `MODEL/SOURCE` there. */
+  source: v.string(),
+  /** The day, `YYYY-MM-DD`. */
+  date: v.string(),
+  /** What has to be known about its numbers. */
+  note: nullableText,
+  explanations: v.optional(v.array(FetchedExplanationSchema), () => []),
+});
 const Page = jsonObject({
   index: v.optional(v.number()),
   label: v.optional(v.nullable(Label), null),
@@ -51,12 +73,15 @@ const Page = jsonObject({
     v.array(jsonObject({ quantile_name: v.string(), examples: v.array(Example) })),
     () => [],
   ),
+  fetched: v.optional(Fetched),
 });
 
 /** Types of a parsed page, with all arrays readonly. */
 export type FeatureExample = Immutable<v.InferOutput<typeof Example>>;
 export type FeatureLabel = Immutable<v.InferOutput<typeof Label>>;
 export type FeaturePage = Immutable<v.InferOutput<typeof Page>>;
+export type FetchedOrigin = Immutable<v.InferOutput<typeof Fetched>>;
+export type FetchedExplanation = Immutable<v.InferOutput<typeof FetchedExplanationSchema>>;
 type Immutable<T> = T extends object ? { readonly [K in keyof T]: Immutable<T[K]> } : T;
 
 /** There are millions of offsets: one plain loop checks them, where a schema of numbers would take seconds. */
@@ -116,12 +141,17 @@ export function placeOfPage(
 
 /** The page in the bytes that the index names. Throws `BadFileError` when they are damaged. */
 export function parsePageChunk(chunk: Uint8Array, feature: number, name: string): FeaturePage {
+  return parsePage(parseChunk(chunk, feature, name), name);
+}
+
+/** The document in the bytes that an index names. Throws `BadFileError` when they are damaged. */
+export function parseChunk(chunk: Uint8Array, feature: number, name: string): unknown {
   const view = new DataView(chunk.buffer, chunk.byteOffset, chunk.byteLength);
   const length = chunk.length < LENGTH_BYTES ? Infinity : view.getUint32(0, true);
   if (length > chunk.length - LENGTH_BYTES)
     throw damaged(name, `the page of feature ${feature} is cut short`);
   const packed = chunk.subarray(LENGTH_BYTES, LENGTH_BYTES + length);
-  return parsePage(unpack(packed, LARGEST_PAGE_BYTES, name), name);
+  return unpack(packed, LARGEST_PAGE_BYTES, name);
 }
 
 /** A page that is parsed JSON already. */

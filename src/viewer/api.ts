@@ -146,8 +146,12 @@ export interface FeatureDetail {
   readonly page: FeaturePage | null;
   /** The label that a person wrote, else one of a language model, else an automatic one. */
   readonly label: ShownLabel | null;
-  /** Address of its page on Neuronpedia; null if it is not known to have one. */
-  readonly neuronpedia: string | null;
+  /** Its page on Neuronpedia; null if it is not known to have one. */
+  readonly neuronpedia: {
+    readonly address: string;
+    /** What has to be known about the activations there, in a sentence. */
+    readonly note: string | null;
+  } | null;
 }
 
 export interface TraceJob {

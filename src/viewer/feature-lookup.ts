@@ -7,10 +7,10 @@ import {
 } from '../engine/features/source.ts';
 import { NotFoundError, TracerError } from '../errors.ts';
 import { placeOfNode, type ViewerGraph } from '../graph/neuronpedia.ts';
+import { neuronpediaPage } from '../neuronpedia/sources.ts';
 import type { StudyDescription } from '../study/description.ts';
 import type { FeatureDetail } from './api.ts';
 import type { HeldModel } from './held-model.ts';
-import { neuronpediaPage } from './neuronpedia.ts';
 import type { OpenGraph } from './graph-cache.ts';
 
 /** Options of `serve`: a folder of pages, and how the Hub is used. */

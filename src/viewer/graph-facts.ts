@@ -1,7 +1,7 @@
 /** Viewer: what a job has to know of a graph, for graph files and viewer files alike. */
 import type { AblatedFeature, AblationTarget } from '../engine/validate/ablate.ts';
 import { unreachable, UsageError } from '../errors.ts';
-import { featureId, parseFeatureId, type FeaturePlace } from '../graph/feature-id.ts';
+import { featureId, parseFeatureId, parseTokenId, type FeaturePlace } from '../graph/feature-id.ts';
 import { edgeWeight, featureOf, type Graph } from '../graph/graph.ts';
 import type { ViewerGraph, ViewerNode } from '../graph/neuronpedia.ts';
 import { nodeId } from '../graph/nodes.ts';
@@ -18,9 +18,6 @@ export interface GraphFacts {
   /** Token ids of the logits, the first one first. Throws `UsageError` if the file lacks them. */
   logits(): readonly number[];
 }
-
-/** `27_22605_10` and `E_26865_9`: the token id is in the middle. */
-const TOKEN_ID = /^[^_]+_(\d+)_\d+$/;
 
 export function graphFacts(open: OpenGraph): GraphFacts {
   return open.kind === 'graph' ? factsOfGraph(open.graph) : factsOfViewer(open.viewer);
@@ -100,7 +97,7 @@ function placeOf(id: string): FeaturePlace {
 }
 
 function tokenOf(id: string): number {
-  return Number((TOKEN_ID.exec(id) ?? unknownNode(id))[1]);
+  return parseTokenId(id) ?? unknownNode(id);
 }
 
 function unknownNode(id: string): never {

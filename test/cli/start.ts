@@ -10,7 +10,7 @@ export const FIXTURE = fileURLToPath(new URL('../fixtures/golden/tiny-a', import
 
 /** Variables of the machine that would change what is tested. */
 const SILENCED =
-  /^(?:TRACER_(?:MODEL|TRANSCODERS|DEVICE|DTYPE)|HF_.*|CI|FORCE_COLOR|NO_COLOR|NODE_OPTIONS|(?:HTTPS?|ALL|NO)_PROXY)$/i;
+  /^(?:TRACER_(?:MODEL|TRANSCODERS|DEVICE|DTYPE)|HF_.*|NEURONPEDIA_.*|CI|FORCE_COLOR|NO_COLOR|NODE_OPTIONS|(?:HTTPS?|ALL|NO)_PROXY)$/i;
 
 export interface Finished {
   readonly exitCode: number | null;
@@ -43,6 +43,7 @@ export function childEnvironment(env: Readonly<Record<string, string>> = {}): Re
     ...(Object.fromEntries(inherited) as Record<string, string>),
     XDG_CONFIG_HOME: emptyFolder,
     TRACER_LABELS_DIR: join(emptyFolder, 'labels'),
+    TRACER_NEURONPEDIA_DIR: join(emptyFolder, 'neuronpedia'),
     HF_HUB_OFFLINE: '1',
     ...env,
   };

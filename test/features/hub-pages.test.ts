@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { openFeatureSource, type FeatureSourceRequest } from '../../src/engine/features/source.ts';
 import type { EngineEvent } from '../../src/engine/request.ts';
 import { BadFileError, NetworkError } from '../../src/errors.ts';
+import { mergeLayer } from '../../src/features/fetched/merge-layer.ts';
 import { HubPages } from '../../src/features/hub-pages.ts';
 import { writeIndex, writeLayerPages } from '../../src/features/write-pages.ts';
 import { resolveUri } from '../../src/hub/resolve.ts';
@@ -124,6 +125,26 @@ describe('a source of features', () => {
     expect(events.filter(({ kind }) => kind === 'warning')).toHaveLength(1);
     hub.server.ignoreRanges = false;
     expect(await source.page(0, 3)).toEqual(PAGES[3]);
+  });
+
+  it('comes after what was fetched from Neuronpedia, which is there without a network', async () => {
+    await using hub = await HubFixture.start();
+    using scratch = scratchFolder();
+    using _folders = environment({ TRACER_LABELS_DIR: scratch.path, TRACER_NEURONPEDIA_DIR: scratch.path });
+    hub.server.commit(REPO, await pageFiles());
+    const source = await open(hub, {});
+    const explanation = { text: 'theirs', type: null, model: null, author: null, score: null };
+    const origin = { site: 'neuronpedia', source: 'm/0-s', date: '2026-11-30', note: null } as const;
+    const page = { ...somePage(1), fetched: { ...origin, explanations: [explanation] } };
+    async function* fetched() {
+      yield await Promise.resolve({ feature: 1, page });
+    }
+    await mergeLayer(source.fetched.name, fetched(), { layer: 0, replaces: false });
+    expect(await source.page(0, 1)).toEqual(page);
+    expect(await source.label(0, 1)).toMatchObject({ text: 'theirs', origin: 'neuronpedia' });
+    expect(await source.labels([[0, 1]])).toEqual({ '0_1': 'theirs' });
+    expect(hub.server.requests).toEqual([]);
+    expect(await source.page(0, 2)).toEqual(PAGES[2]);
   });
 
   it('shows what a person wrote, else the automatic label; lists never ask the network', async () => {

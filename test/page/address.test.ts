@@ -1,7 +1,7 @@
 /** The page's state in the address: what Neuronpedia reads, and what comes back from it. */
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { readAddress, writeAddress, type AddressState } from '../../page/src/store/address.ts';
+import { readAddress, writeAddress, type AddressState } from '../../src/picture/address.ts';
 
 const EMPTY: AddressState = {
   slug: 'dallas',

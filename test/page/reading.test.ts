@@ -20,6 +20,11 @@ interface ViewerFile {
 
 const file = JSON.parse(readFileSync(join(GRAPH_FILES, `${SLUG}.json`), 'utf8')) as ViewerFile;
 
+/** The graph as if it had been made with a set that Neuronpedia has pages of. */
+function withScan(slug: string, scan: string): string {
+  return JSON.stringify({ ...file, metadata: { ...file.metadata, slug, scan } });
+}
+
 let served: Served;
 beforeAll(async () => {
   const hostile = JSON.stringify({ ...file, nodes: file.nodes.map((node) => ({ ...node, clerp: MARKUP })) });
@@ -358,3 +363,30 @@ async function eventualParam(page: Page, name: string, holds: (value: string) =>
   });
   return value;
 }
+
+describe("a link to Neuronpedia's page of a feature", () => {
+  const feature = file.nodes.find(({ feature_type }) => feature_type === 'cross layer transcoder')!.node_id;
+
+  it('says of Gemma Scope, and of no other set, that the activations there are others', async () => {
+    await using two = await serve([
+      { name: 'gemma.json', content: withScan('gemma', 'mwhanna-gemma-scope-transcoders') },
+      { name: 'qwen.json', content: withScan('qwen', 'mwhanna-qwen3-4b-transcoders') },
+    ]);
+    const cases = [
+      ['gemma', 'gemma-2-2b', 1],
+      ['qwen', 'qwen3-4b', 0],
+    ] as const;
+    for (const [slug, model, notes] of cases) {
+      const page = await two.open(`?slug=${slug}&clickedId=${feature}`);
+      const panel = page.locator('article.feature');
+      const link = panel.getByRole('link', { name: 'Neuronpedia' });
+      await eventually(async () =>
+        expect(await link.getAttribute('href')).toContain(`neuronpedia.org/${model}/`),
+      );
+      const note = panel.getByRole('note');
+      expect(await note.count()).toBe(notes);
+      if (notes === 1) expect(await note.innerText()).toContain('unnormalised residual');
+    }
+    expect(two.complaints).toEqual([]);
+  });
+});

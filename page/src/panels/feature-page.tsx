@@ -25,6 +25,11 @@ export function FeaturePageView({
         <Logits title="Suppresses" tokens={page.bottom_logits} />
         <Histogram page={page} most={most} activation={activation} />
       </div>
+      {page.fetched !== undefined && (
+        <p class="muted words">
+          From Neuronpedia, {page.fetched.source}, {page.fetched.date}
+        </p>
+      )}
       {page.examples_quantiles.map((quantile) => (
         <Examples key={quantile.quantile_name} quantile={quantile} most={most} />
       ))}

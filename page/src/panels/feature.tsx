@@ -40,6 +40,7 @@ export function Feature() {
     <article class="feature" aria-label={labelOf.value(node.index)}>
       <Head node={node} detail={detail?.state === 'here' ? detail.detail : null} />
       <Numbers node={node} detail={detail?.state === 'here' ? detail.detail : null} />
+      {detail?.state === 'here' && <NumbersElsewhere detail={detail.detail} />}
       <PageOf node={node} detail={detail} />
     </article>
   );
@@ -128,7 +129,7 @@ function factsOfFeature(detail: FeatureDetail | null): Fact[] {
   }
   if (neuronpedia !== null && navigator.onLine) {
     const link = (
-      <a href={neuronpedia} target="_blank" rel="noopener noreferrer">
+      <a href={neuronpedia.address} target="_blank" rel="noopener noreferrer">
         Neuronpedia ↗
       </a>
     );
@@ -137,13 +138,23 @@ function factsOfFeature(detail: FeatureDetail | null): Fact[] {
   return facts;
 }
 
+/** Where Neuronpedia's numbers are shown or linked, and are known to differ from those of the graph. */
+function NumbersElsewhere({ detail: { page, neuronpedia } }: { readonly detail: FeatureDetail }) {
+  const note = page?.fetched?.note ?? (navigator.onLine ? neuronpedia?.note : undefined);
+  return note ? (
+    <p class="muted words" role="note">
+      {note}
+    </p>
+  ) : null;
+}
+
 function PageOf({ node, detail }: { readonly node: PictureNode; readonly detail: Detail | undefined }) {
   if (!isFeature(node)) return <KindWords kind={node.kind} />;
   if (detail === undefined || detail.state === 'loading') return <Empty>Loading the feature’s page …</Empty>;
   if (detail.state === 'failed') {
     return <Problem error={detail.error} onRetry={() => requestDetail(node.layer, node.feature)} />;
   }
-  const { page } = detail.detail;
+  const { page, neuronpedia } = detail.detail;
   if (page !== null)
     return <FeaturePageView key={`${node.layer}_${node.feature}`} page={page} activation={node.activation} />;
   return (
@@ -151,7 +162,9 @@ function PageOf({ node, detail }: { readonly node: PictureNode; readonly detail:
       {exported === null ? (
         <>
           No page of this feature was found. <code>tracer features build</code> makes pages for any set from a
-          text file.
+          text file{neuronpedia !== null && '; '}
+          {neuronpedia !== null && <code>tracer features fetch</code>}
+          {neuronpedia !== null && ' brings those of Neuronpedia'}.
         </>
       ) : (
         'This file has no page of this feature.'

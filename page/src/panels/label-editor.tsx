@@ -36,6 +36,21 @@ export function LabelEditor(props: {
       <h3 class="feature-label">
         <span class="feature-label-text">{label}</span>
         {shown?.origin === 'automatic' && <span class="tag">automatic</span>}
+        {shown?.origin === 'neuronpedia' && (
+          <span
+            class="tag"
+            title={[
+              'Fetched from Neuronpedia',
+              shown.fetched?.date,
+              shown.fetched?.type,
+              shown.fetched?.author,
+            ]
+              .filter((part) => part !== null && part !== undefined)
+              .join(', ')}
+          >
+            Neuronpedia{shown.fetched?.model && `, ${shown.fetched.model}`}
+          </span>
+        )}
         {shown?.origin === 'model' && (
           <span
             class="tag"

@@ -6,7 +6,7 @@ import { indexOf, makePicture } from '../../../src/picture/picture.ts';
 import { keepVisible, visibleAt } from '../../../src/picture/visible.ts';
 import type { FeatureDetail, GraphEntry, OpenedGraph, ServerInfo } from '../../../src/viewer/api.ts';
 import { exported, fetchGraph, fetchGraphs, fetchInfo, type Thresholds } from '../server.ts';
-import type { AddressState } from './address.ts';
+import type { AddressState } from '../../../src/picture/address.ts';
 import { announce } from './ui.ts';
 import { annotations, resetAnnotations, unsaved } from './annotations.ts';
 

@@ -2,7 +2,7 @@
 import { effect, signal } from '@preact/signals';
 import type { Annotations } from '../../../src/viewer/api.ts';
 import { exported, RequestFailed, saveAnnotations } from '../server.ts';
-import { readAddress, writeAddress, type AddressState } from './address.ts';
+import { readAddress, writeAddress, type AddressState } from '../../../src/picture/address.ts';
 import { annotations, editCount, isSuggested, pinnedSet, togglePin, unsaved } from './annotations.ts';
 import {
   clickedId,

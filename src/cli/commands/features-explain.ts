@@ -108,8 +108,8 @@ export function addExplain(features: Command, shell: Shell): void {
   );
 }
 
-function parseFeature(text: string): { layer: number; feature: number } {
-  const parts = /^(\d+)[:_](\d+)$/.exec(text.trim());
+export function parseFeature(text: string): { layer: number; feature: number } {
+  const parts = /^(\d+)[:_/](\d+)$/.exec(text.trim());
   if (parts) return { layer: Number(parts[1]), feature: Number(parts[2]) };
   throw new UsageError({
     code: 'bad_value',

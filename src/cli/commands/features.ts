@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { FEATURES_DEFAULTS } from '../../engine/features/types.ts';
 import { perform } from '../perform.ts';
 import { addExplain } from './features-explain.ts';
+import { addFetch } from './features-fetch.ts';
 import { withBosFlag } from '../prompt.ts';
 import type { Shell } from '../shell.ts';
 import { layerRange, wholeNumber } from '../values.ts';
@@ -22,17 +23,21 @@ Examples:
   $ tracer features build --corpus documents.txt --transcoders ./my-set
   $ tracer features label 1 5 'names of states'
   $ tracer features labels --export labels.json
-  $ tracer features explain --graph dallas.safetensors --base-url http://localhost:11434/v1 --explainer qwen3:8b`;
+  $ tracer features explain --graph dallas.safetensors --base-url http://localhost:11434/v1 --explainer qwen3:8b
+  $ tracer features fetch --graph dallas.safetensors --transcoders gemma`;
 
 export function addFeatures(program: Command, shell: Shell): void {
   const features = program
     .command('features')
-    .description('build pages of features from a corpus; label features, also by a language model');
+    .description(
+      'build pages of features from a corpus, or fetch them; label features, also by a language model',
+    );
   features.addHelpText('after', HELP);
   addBuild(features, shell);
   addLabel(features, shell);
   addLabels(features, shell);
   addExplain(features, shell);
+  addFetch(features, shell);
 }
 
 function addBuild(features: Command, shell: Shell): void {

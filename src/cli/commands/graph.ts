@@ -6,10 +6,12 @@ import { perform } from '../perform.ts';
 import type { Shell } from '../shell.ts';
 import { collect, wholeNumber } from '../values.ts';
 import { addImport } from './graph-import.ts';
+import { addPull } from './graph-pull.ts';
 import { addQuestions } from './graph-questions.ts';
 import { addStudy } from './graph-study.ts';
 import { addSuggest } from './graph-suggest.ts';
 import { givenThresholds, withThresholds, type ThresholdFlags } from './graph-thresholds.ts';
+import { addUpload } from './graph-upload.ts';
 import { addValidate } from './graph-validate.ts';
 
 const VIEW_FORMATS = ['graphml', 'dot', 'csv'] as const satisfies readonly ViewFormat[];
@@ -47,6 +49,8 @@ export function addGraph(program: Command, shell: Shell): void {
   addMerge(graph, shell);
   addExport(graph, shell);
   addImport(graph, shell);
+  addUpload(graph, shell);
+  addPull(graph, shell);
   addValidate(graph, shell);
   addStudy(graph, shell);
   addQuestions(graph, shell);

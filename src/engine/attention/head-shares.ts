@@ -32,28 +32,35 @@ export class HeadShares {
   }
 
   /** Each link once, in any order. @param batch has `last` and `first` */
-  add({ links, direct, values }: LinkBatch): void {
-    const count = links.length;
+  add({ links, direct, parts }: LinkBatch): void {
     for (const kind of SHARE_KINDS) {
-      const loadings = values.get(kind)!;
       const totals = Float64Array.from(direct, Math.abs);
-      for (let at = 0; at < loadings.length; at += count)
-        for (let i = 0; i < count; i++) totals[i]! += Math.abs(loadings[at + i]!);
+      for (const { places, values } of parts) addSizes(totals, places, values.get(kind)!);
       // The influence of a link over the sum of its parts: times a part, it is that part's.
       const factors = totals.map((total, i) => (total === 0 ? 0 : this.scores[links[i]!]! / total));
       const sums = this.sums[kind];
-      for (let head = 0; head < sums.length; head++)
-        for (let i = 0, at = head * count; i < count; i++, at++)
-          sums[head]! += factors[i]! * Math.abs(loadings[at]!);
-      if (kind === 'last') for (let i = 0; i < count; i++) this.direct += factors[i]! * Math.abs(direct[i]!);
-    }
-    this.strongest.forEach((best, head) => {
-      const loadings = values.get('last')!.subarray(head * count, (head + 1) * count);
-      for (let i = 0; i < count; i++) {
-        const [link, size] = [links[i]!, Math.abs(loadings[i]!) - Math.abs(best.value)];
-        if (size > 0 || (size === 0 && link < best.link)) [best.link, best.value] = [link, loadings[i]!];
+      for (const { layer, places, values } of parts) {
+        const sizes = sizesByHead(factors, places, values.get(kind)!);
+        sizes.forEach((size, head) => (sums[layer * sizes.length + head]! += size));
       }
-    });
+      if (kind === 'last') direct.forEach((value, i) => (this.direct += factors[i]! * Math.abs(value)));
+    }
+    for (const { layer, places, values } of parts) this.#compare(links, layer, places, values.get('last')!);
+  }
+
+  #compare(links: Int32Array, layer: number, places: Int32Array, loadings: Float32Array): void {
+    const n = places.length;
+    const n_heads = loadings.length / n;
+    for (let head = 0; head < n_heads; head++) {
+      const best = this.strongest[layer * n_heads + head]!;
+      let size = Math.abs(best.value);
+      for (let i = 0, at = head * n; i < n; i++, at++) {
+        const own = Math.abs(loadings[at]!);
+        if (own < size || (own === size && links[places[i]!]! >= best.link)) continue;
+        [best.link, best.value] = [links[places[i]!]!, loadings[at]!];
+        size = own;
+      }
+    }
   }
 
   /** Without any influence all of it counts as direct. */
@@ -80,5 +87,21 @@ function scoresOf({ graph, nodeMask }: PrunedGraph, links: readonly NodePair[]):
     if (rowSums[row] === 0) return 0;
     const weight = Math.abs(edges[row * layout.n_nodes + source]!);
     return (weight / rowSums[row]!) * outputInfluence(graph, influence, row);
+  });
+}
+
+/** Adds the sizes of loadings [n_heads, places] to the totals of their places. */
+function addSizes(totals: Float64Array, places: Int32Array, loadings: Float32Array): void {
+  for (let from = 0; from < loadings.length; from += places.length)
+    for (let i = 0; i < places.length; i++) totals[places[i]!]! += Math.abs(loadings[from + i]!);
+}
+
+/** Of each head, the sizes of its loadings times the factors of their places. */
+function sizesByHead(factors: Float64Array, places: Int32Array, loadings: Float32Array): Float64Array {
+  const n = places.length;
+  return Float64Array.from({ length: loadings.length / n }, (_, head) => {
+    let sum = 0;
+    for (let i = 0, at = head * n; i < n; i++, at++) sum += factors[places[i]!]! * Math.abs(loadings[at]!);
+    return sum;
   });
 }

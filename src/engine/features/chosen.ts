@@ -1,4 +1,4 @@
-/** Engine, a part of `features explain`: which features are to be labelled, in which order. */
+/** Engine, a part of `features explain` and `features fetch`: which features are meant, in which order. */
 import { UsageError } from '../../errors.ts';
 import { readGraph } from '../../graph/files.ts';
 import type { Graph } from '../../graph/graph.ts';
@@ -26,7 +26,7 @@ export function checkChoice({ chosen = [], graph, layers }: FeaturesExplainReque
 }
 
 /** The graph of the request, if it names one. */
-export async function graphOf({ graph }: FeaturesExplainRequest): Promise<Graph | undefined> {
+export async function graphOf({ graph }: Pick<FeaturesExplainRequest, 'graph'>): Promise<Graph | undefined> {
   return graph === undefined ? undefined : await readGraph(graph);
 }
 
@@ -35,7 +35,7 @@ export async function graphOf({ graph }: FeaturesExplainRequest): Promise<Graph 
  * @param counts features of each layer of the model
  */
 export function chosenFeatures(
-  { chosen = [], layers }: FeaturesExplainRequest,
+  { chosen = [], layers }: Pick<FeaturesExplainRequest, 'chosen' | 'layers'>,
   graph: Graph | undefined,
   counts: readonly number[],
 ): Place[] {

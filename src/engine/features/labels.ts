@@ -2,8 +2,8 @@
 import { UsageError } from '../../errors.ts';
 import { writeFileAtomic } from '../../formats/atomic.ts';
 import { labelList, labelsText, readLabels } from '../../features/labels.ts';
-import { openFeatureSource, scanOf } from './source.ts';
-import type { LabelRequest, LabelResult, LabelsRequest, LabelsResult } from './types.ts';
+import { openFeatureSource, scanOf, type FeatureSource } from './source.ts';
+import type { LabelRequest, LabelResult, LabelsRequest, LabelsResult, ShownLabel } from './types.ts';
 import { hubClient } from '../names.ts';
 import type { CommonOptions } from '../request.ts';
 import { openSubject } from '../opened-subject.ts';
@@ -28,7 +28,13 @@ export async function labelFeature(request: LabelRequest): Promise<LabelResult> 
   checkFeature(layer, feature, counts);
   const label =
     text === undefined ? await features.label(layer, feature) : await features.setLabel(layer, feature, text);
-  return { transcoders: name, layer, feature, label, file: features.labelFile.path };
+  return { transcoders: name, layer, feature, label, file: placeOf(features, label) };
+}
+
+/** Where a label is stored, or would be. */
+function placeOf(features: FeatureSource, label: ShownLabel | null): string {
+  if (label?.origin === 'model') return features.modelLabelFile.path;
+  return label?.origin === 'neuronpedia' ? features.fetched.name : features.labelFile.path;
 }
 
 /** Lists all labels that people wrote, after taking over those of a file; writes them to another. */

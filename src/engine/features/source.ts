@@ -1,34 +1,21 @@
 /** Engine: pages and labels of a set's features, from local folders and the Hub. Used by `inspect`, `attribute` and the viewer. */
-import { existsSync, realpathSync } from 'node:fs';
-import { resolve } from 'node:path';
-import { NetworkError, NotFoundError, UsageError } from '../../errors.ts';
+import { NetworkError, NotFoundError } from '../../errors.ts';
+import { FetchedFeatures } from '../../features/fetched/fetched-features.ts';
 import { requireFolderPages, openFolderPages } from '../../features/folder-pages.ts';
 import { HubPages } from '../../features/hub-pages.ts';
 import { LabelFile } from '../../features/labels.ts';
 import { ModelLabelFile } from '../../features/model-labels.ts';
 import { featureKey, type PageSource } from '../../features/page-source.ts';
-import { asciiName } from '../../graph/slug.ts';
-import {
-  listPresets,
-  locate,
-  type HubClient,
-  type HubReference,
-  type LocalReference,
-} from '../../hub/resolve.ts';
+import type { HubClient } from '../../hub/resolve.ts';
 import type { FeaturePage } from '../../transcoder/feature-page.ts';
 import type { SetDescription } from '../../transcoder/description.ts';
 import { hubClient } from '../names.ts';
 import type { CommonOptions } from '../request.ts';
 import type { SourceResult } from '../result.ts';
+import { isSame, labelKey, referenceOfScan, referenceOfSet, type RecordedSet } from './set-reference.ts';
 import type { ShownLabel } from './types.ts';
 
-type SetReference = LocalReference | HubReference;
-
-/** A set as named in a graph file. It is followed only to a repository at a commit, since the file may be untrusted. */
-export interface RecordedSet {
-  readonly name: string;
-  readonly revision: string | null;
-}
+export type { RecordedSet } from './set-reference.ts';
 
 export interface FeatureSourceRequest extends Pick<
   CommonOptions,
@@ -58,15 +45,19 @@ export interface FeatureSource {
   readonly labelFile: LabelFile;
   /** The labels that language models wrote. */
   readonly modelLabelFile: ModelLabelFile;
+  /** What was fetched from Neuronpedia. */
+  readonly fetched: FetchedFeatures;
+  /** What the set is known by in the files of its labels. */
+  readonly key: string;
   /** Null when no source has a page. Throws `BadFileError` for a damaged one; network errors are reported in `problem`. */
   page(layer: number, feature: number): Promise<FeaturePage | null>;
-  /** One that a person wrote, else one of a language model, else the automatic one of the page. */
+  /** One that a person wrote, else one of a language model, else one from Neuronpedia, else the automatic one of the page. */
   label(layer: number, feature: number): Promise<ShownLabel | null>;
   /** Stores a label and keeps those of other writers; an empty text removes it. Throws `UsageError` for an invalid text. */
   setLabel(layer: number, feature: number, text: string): Promise<ShownLabel | null>;
   /**
-   * By `LAYER_FEATURE`: without features all edited labels, else those of the features, with those of language models, and where pages
-   * are on the local disk with automatic ones. Never uses the network.
+   * By `LAYER_FEATURE`: without features all edited labels, else those of the features, with those of language models and from
+   * Neuronpedia, and where pages are on the local disk with automatic ones. Never uses the network.
    */
   labels(features?: Iterable<readonly [layer: number, feature: number]>): Promise<Record<string, string>>;
 }
@@ -92,19 +83,37 @@ export async function openFeatureSource(request: FeatureSourceRequest): Promise<
     const pages = reference?.kind === 'local' ? await openFolderPages(reference.path, scan) : null;
     if (pages) sources.push(pages);
   }
-  return new Features(sources, labelKey(scan, set), request);
+  const key = labelKey(scan, set);
+  // What the user asked for comes before what is looked up by itself, and behind what is in the user's own folders.
+  const fetched = FetchedFeatures.of(key);
+  const ownPages = sources.filter(({ isLocal }) => isLocal);
+  const published = sources.filter(({ isLocal }) => !isLocal);
+  return new Features([...ownPages, fetched, ...published], key, fetched, request);
 }
 
 class Features implements FeatureSource {
   readonly source: string;
   readonly labelFile: LabelFile;
   readonly modelLabelFile: ModelLabelFile;
+  readonly fetched: FetchedFeatures;
+  readonly key: string;
   problem: string | null = null;
   readonly #sources: readonly PageSource[];
   readonly #request: FeatureSourceRequest;
 
-  constructor(sources: readonly PageSource[], key: string, request: FeatureSourceRequest) {
-    this.source = sources.map(({ name }) => name).join(', ') || 'none';
+  constructor(
+    sources: readonly PageSource[],
+    key: string,
+    fetched: FetchedFeatures,
+    request: FeatureSourceRequest,
+  ) {
+    this.source =
+      sources
+        .filter((source) => source !== fetched)
+        .map(({ name }) => name)
+        .join(', ') || 'none';
+    this.key = key;
+    this.fetched = fetched;
     this.labelFile = LabelFile.of(key);
     this.modelLabelFile = ModelLabelFile.of(key);
     this.#sources = sources;
@@ -123,6 +132,11 @@ class Features implements FeatureSource {
       const { text, model, score, prompt_version } = made;
       return { text, origin: 'model', share: null, made_by: { model, score, prompt_version } };
     }
+    const fetched = await this.fetched.label(layer, feature);
+    if (fetched !== null) {
+      const { text, ...rest } = fetched;
+      return { text, origin: 'neuronpedia', share: null, fetched: rest };
+    }
     const automatic = (await this.page(layer, feature))?.label;
     return automatic ? { text: automatic.text, origin: 'automatic', share: automatic.share } : null;
   }
@@ -137,13 +151,15 @@ class Features implements FeatureSource {
   ): Promise<Record<string, string>> {
     const edited = await this.labelFile.read();
     if (!features) return Object.fromEntries(edited);
+    const wanted = [...features];
     const made = await this.modelLabelFile.read();
+    const fetched = await this.fetched.labels(wanted);
     const local = this.#sources.filter(({ isLocal }) => isLocal);
     const found = new Map<string, string>();
-    for (const [layer, feature] of features) {
+    for (const [layer, feature] of wanted) {
       const key = featureKey(layer, feature);
       if (found.has(key)) continue;
-      const written = edited.get(key) ?? made.get(key)?.text;
+      const written = edited.get(key) ?? made.get(key)?.text ?? fetched.get(key)?.text;
       const text = written ?? (await this.#firstPage(local, layer, feature))?.label?.text;
       if (text !== undefined) found.set(key, text);
     }
@@ -175,60 +191,4 @@ class Features implements FeatureSource {
       return null;
     }
   }
-}
-
-const COMMIT = /^[0-9a-f]{40}$/;
-
-function referenceOfSet(set: SourceResult | RecordedSet): SetReference | null {
-  if (!('kind' in set)) {
-    const { name, revision } = set;
-    const reference = revision !== null && COMMIT.test(revision) ? referenceOfName(name, revision) : null;
-    return reference?.kind === 'hub' ? reference : null;
-  }
-  if (set.folder !== undefined) return { kind: 'local', path: set.folder };
-  if (set.repository === undefined) return null;
-  return {
-    kind: 'hub',
-    repo: set.repository,
-    ...(set.subfolder !== undefined && { subfolder: set.subfolder }),
-    ...(set.commit !== undefined && { revision: set.commit }),
-  };
-}
-
-/** Presets and repositories only: a file must not choose which local folders are read. */
-function referenceOfScan(scan: string, leadsTo: 'repositories' | 'presets'): SetReference | null {
-  for (const { name, reference } of listPresets('transcoders')) {
-    const names = reference.kind === 'hub' ? [name, reference.repo] : [name];
-    if (names.some((one) => scan === one || scan === asciiName(one))) return reference;
-  }
-  const reference = leadsTo === 'repositories' ? referenceOfName(scan, null) : null;
-  return reference?.kind === 'hub' ? reference : null;
-}
-
-/** Null if the name is not that of a preset, repository or folder. */
-function referenceOfName(name: string, revision: string | null): SetReference | null {
-  try {
-    const { reference } = locate('transcoders', name);
-    return reference.kind === 'hub' && revision !== null ? { ...reference, revision } : reference;
-  } catch (error) {
-    if (error instanceof NotFoundError || error instanceof UsageError) return null;
-    throw error;
-  }
-}
-
-function isSame(a: SetReference | null, b: SetReference | null): boolean {
-  if (a?.kind === 'hub' && b?.kind === 'hub') return a.repo === b.repo && a.subfolder === b.subfolder;
-  return a?.kind === 'local' && b?.kind === 'local' && resolve(a.path) === resolve(b.path);
-}
-
-/** The scan; for a folder that has no other name, its absolute path, so that labels do not depend on the working directory. */
-function labelKey(scan: string, set: FeatureSourceRequest['set']): string {
-  if (set && 'kind' in set && set.kind === 'folder' && set.folder !== undefined && scan === set.name) {
-    return realpathSync(set.folder);
-  }
-  const reference = referenceOfName(scan, null);
-  const isPreset = listPresets('transcoders').some(({ name, aliases }) => [name, ...aliases].includes(scan));
-  return reference?.kind === 'local' && !isPreset && existsSync(reference.path)
-    ? realpathSync(reference.path)
-    : scan;
 }

@@ -15,8 +15,8 @@ export const FEATURES_DEFAULTS = {
 /** What is shown beside a feature. */
 export interface ShownLabel {
   readonly text: string;
-  /** Who wrote it: a person, a language model, or rules. */
-  readonly origin: 'edited' | 'model' | 'automatic';
+  /** Who wrote it: a person, a language model that was asked here, somebody on Neuronpedia, or rules. */
+  readonly origin: 'edited' | 'model' | 'neuronpedia' | 'automatic';
   /** Share of the activation that an automatic label covers. */
   readonly share: number | null;
   /** What a label of a language model was made with, and how well it tells texts apart: 1 is all, 0.5 is chance. */
@@ -24,6 +24,14 @@ export interface ShownLabel {
     readonly model: string;
     readonly score: number | null;
     readonly prompt_version: number;
+  };
+  /** Of one from Neuronpedia: method and language model, who asked for it, its score there, and the day it was fetched. */
+  readonly fetched?: {
+    readonly type: string | null;
+    readonly model: string | null;
+    readonly author: string | null;
+    readonly score: { readonly value: number; readonly type: string | null } | null;
+    readonly date: string;
   };
 }
 

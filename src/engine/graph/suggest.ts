@@ -3,10 +3,8 @@ import path from 'node:path';
 import { UsageError } from '../../errors.ts';
 import { writeFileAtomic, type AtomicOptions } from '../../formats/atomic.ts';
 import { withAnnotations, writeAnnotations } from '../../graph/annotations.ts';
-import { readGraph } from '../../graph/files.ts';
 import { placeOfNode, viewerGraph, type ViewerGraph } from '../../graph/neuronpedia.ts';
 import type { PrunedGraph, PruneOptions } from '../../graph/prune.ts';
-import { isViewerFile, readViewerGraph } from '../../graph/read-viewer.ts';
 import { subgraphScores, type GraphScores } from '../../graph/scores.ts';
 import { markedAnnotations } from '../../suggest/annotate.ts';
 import { greedyFeatures } from '../../suggest/greedy.ts';
@@ -17,7 +15,7 @@ import type { SavedFileResult } from '../result.ts';
 import { writtenFile } from '../written-file.ts';
 import { refuseInputs } from '../refuse-inputs.ts';
 import { withPinned } from './pinned-nodes.ts';
-import { suggestFor, suggestible } from './suggestible.ts';
+import { openSuggestible, suggestFor } from './suggestible.ts';
 
 /** `annotations`: pins and supernodes, as `tracer serve` keeps them; `neuronpedia`: the graph with them. */
 export type SuggestFormat = 'annotations' | 'neuronpedia';
@@ -52,10 +50,7 @@ export async function suggestForFile(file: string, options: SuggestOptions = {})
   checkLimits(limits);
   checkOutput(options);
   if (output !== undefined) await refuseInputs([output], [file]);
-  const opened = isViewerFile(file)
-    ? suggestible({ kind: 'viewer', viewer: await readViewerGraph(file) }, options)
-    : suggestible({ kind: 'graph', graph: await readGraph(file) }, options);
-  if (opened === null) throw nothingToSuggest(file);
+  const opened = await openSuggestible(file, options);
   const { pruned, scan, set, viewer } = opened;
   const { graph } = pruned;
   const source = await openFeatureSource({ scan, set, cacheDir: options.cacheDir, offline: true });
@@ -120,12 +115,4 @@ function checkOutput({ output, format }: SuggestOptions): void {
       hint: 'Add --output FILE.',
     });
   }
-}
-
-function nothingToSuggest(file: string): UsageError {
-  return new UsageError({
-    code: 'nothing_to_suggest',
-    message: `${file} has no features or no logits that links could lead to, or more than fit into memory`,
-    hint: 'Give a graph with features: a graph file, or the JSON of a viewer.',
-  });
 }

@@ -1,12 +1,15 @@
 /** Engine: a circuit from a graph file or a viewer's file that is in memory. Used by `graph suggest` and the viewer. */
+import { UsageError } from '../../errors.ts';
+import { readGraph } from '../../graph/files.ts';
 import { featureOf, type Graph } from '../../graph/graph.ts';
 import type { ViewerGraph } from '../../graph/neuronpedia.ts';
 import { nodeId } from '../../graph/nodes.ts';
 import { pruneGraph, type PrunedGraph, type PruneOptions } from '../../graph/prune.ts';
+import { isViewerFile, readViewerGraph } from '../../graph/read-viewer.ts';
+import { graphOfViewer } from '../../graph/viewer-arrays.ts';
 import { chooseNodes, type Choice } from '../../suggest/choose.ts';
 import { SUGGEST_DEFAULTS, type SuggestLimits } from '../../suggest/limits.ts';
 import { circuitOf, type SuggestedCircuit } from '../../suggest/suggest.ts';
-import { graphOfViewer } from '../../suggest/viewer-graph.ts';
 
 export type GraphInMemory =
   | { readonly kind: 'graph'; readonly graph: Graph }
@@ -44,6 +47,19 @@ export function suggestible(open: GraphInMemory, options: PruneOptions = {}): Su
     scan: open.viewer.metadata.scan,
     viewer: open.viewer,
   };
+}
+
+/** As `suggestible`, of a file. Throws `UsageError` where there is nothing that a circuit could be made of. */
+export async function openSuggestible(file: string, options: PruneOptions = {}): Promise<Suggestible> {
+  const opened = isViewerFile(file)
+    ? suggestible({ kind: 'viewer', viewer: await readViewerGraph(file) }, options)
+    : suggestible({ kind: 'graph', graph: await readGraph(file) }, options);
+  if (opened !== null) return opened;
+  throw new UsageError({
+    code: 'nothing_to_suggest',
+    message: `${file} has no features or no logits that links could lead to, or more than fit into memory`,
+    hint: 'Give a graph with features: a graph file, or the JSON of a viewer.',
+  });
 }
 
 export async function suggestFor(

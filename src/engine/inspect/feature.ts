@@ -83,6 +83,7 @@ function pageResult({
   activation_frequency,
   act_max,
   examples_quantiles,
+  fetched,
 }: FeaturePage): FeaturePageResult {
   const examples = examples_quantiles[0]?.examples ?? []; // the strongest come first
   return {
@@ -94,6 +95,7 @@ function pageResult({
       activations: tokens_acts_list,
       position: train_token_ind,
     })),
+    ...(fetched && { fetched }),
   };
 }
 

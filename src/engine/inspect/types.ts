@@ -1,5 +1,5 @@
 /** Engine, verb `inspect`: types of the request and the result. */
-import type { FeatureLabel } from '../../transcoder/feature-page.ts';
+import type { FeatureLabel, FetchedOrigin } from '../../transcoder/feature-page.ts';
 import type { ActivationKind } from '../../transcoder/activations/activation.ts';
 import type { SetKind } from '../../transcoder/description.ts';
 import type { TranscoderLayerResult } from '../load/types.ts';
@@ -128,6 +128,8 @@ export interface FeaturePageResult {
   readonly activation_frequency: number;
   readonly largest_activation: number;
   readonly examples: readonly FeatureExampleResult[];
+  /** Where the page is from, if it was fetched, with what has to be known about its numbers and all explanations. */
+  readonly fetched?: FetchedOrigin;
 }
 
 export interface InspectFeatureResult extends Subject {

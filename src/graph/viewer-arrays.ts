@@ -1,8 +1,9 @@
-/** Suggest: the arrays of a viewer's file, so that a circuit is suggested from it as from a graph file. */
-import type { Graph, Provenance } from '../graph/graph.ts';
-import { nodeInfluence } from '../graph/influence.ts';
-import { NodeLayout } from '../graph/node-layout.ts';
-import { placeOfNode, type ViewerGraph, type ViewerNode } from '../graph/neuronpedia.ts';
+/** Graph, viewer files: the arrays of a viewer's file, so that what is computed from a graph file is computed from it too. */
+import { parseTokenId } from './feature-id.ts';
+import type { Graph, Provenance } from './graph.ts';
+import { nodeInfluence } from './influence.ts';
+import { NodeLayout } from './node-layout.ts';
+import { placeOfNode, type ViewerGraph, type ViewerNode } from './neuronpedia.ts';
 
 /** More would take gigabytes as a matrix; such a file is no picture that a person reads. */
 const MOST_CELLS = 2 ** 27;
@@ -11,6 +12,8 @@ export interface GraphOfViewer {
   readonly graph: Graph;
   /** `[nodes]` ids in the file; undefined for errors and tokens that it lacks. */
   readonly ids: readonly (string | undefined)[];
+  /** Positions whose token id the file does not have, because their embedding was pruned; the graph has 0 there. */
+  readonly lostTokens: readonly number[];
 }
 
 /** Nodes of a viewer's file in the order of a graph. Null if it has no logits or features, or is too large. */
@@ -30,7 +33,8 @@ export function graphOfViewer({ nodes, links, metadata }: ViewerGraph): GraphOfV
   const inLayers = nodes.filter(({ feature_type }) => !['logit', 'embedding'].includes(feature_type));
   const layout = new NodeLayout({
     n_features: features.length,
-    n_layers: 1 + largest(inLayers, ({ layer }) => Number(layer)),
+    // Logits are drawn two above the last layer, also where pruning left nothing of that.
+    n_layers: Math.max(1 + largest(inLayers, layerOf), largest(logits, layerOf) - 1),
     n_pos: Math.max(metadata.prompt_tokens.length, 1 + largest(nodes, ({ ctx_idx }) => ctx_idx)),
     n_logits: logits.length,
   });
@@ -41,6 +45,8 @@ export function graphOfViewer({ nodes, links, metadata }: ViewerGraph): GraphOfV
   for (const { node_id, layer, ctx_idx } of of('mlp reconstruction error'))
     placeOf.set(node_id, layout.errorIndex(Number(layer), ctx_idx));
   for (const { node_id, ctx_idx } of of('embedding')) placeOf.set(node_id, layout.tokenIndex(ctx_idx));
+  const tokenIds = new Map(of('embedding').map(({ node_id, ctx_idx }) => [ctx_idx, parseTokenId(node_id)]));
+  const positions = Array.from({ length: layout.n_pos }, (_, position) => position);
   const ids = new Array<string | undefined>(layout.n_nodes).fill(undefined);
   for (const [id, node] of placeOf) ids[node] = id;
   const graph: Graph = {
@@ -51,13 +57,17 @@ export function graphOfViewer({ nodes, links, metadata }: ViewerGraph): GraphOfV
     ),
     activation_values: Float32Array.from(features, ({ node }) => node.activation ?? 0),
     selected_features: Int32Array.from(features.keys()),
-    input_tokens: new Int32Array(layout.n_pos),
-    logit_token_ids: new Int32Array(layout.n_logits),
+    input_tokens: Int32Array.from(positions, (position) => tokenIds.get(position) ?? 0),
+    logit_token_ids: Int32Array.from(logits, ({ node_id, feature }) => parseTokenId(node_id) ?? feature),
     logit_probabilities: Float32Array.from(logits, ({ token_prob }) => token_prob),
     node_influence: new Float32Array(layout.n_nodes),
     provenance: provenanceOf(metadata, layout.n_pos, logits),
   };
-  return { graph: { ...graph, node_influence: Float32Array.from(nodeInfluence(graph)) }, ids };
+  return {
+    graph: { ...graph, node_influence: Float32Array.from(nodeInfluence(graph)) },
+    ids,
+    lostTokens: positions.filter((position) => (tokenIds.get(position) ?? null) === null),
+  };
 }
 
 function matrix(
@@ -106,6 +116,10 @@ function provenanceOf(
 /** The token in `Output " Austin" (p=0.998)`. */
 function logitToken(clerp: string): string | undefined {
   return /"([\s\S]*)"/.exec(clerp)?.[1];
+}
+
+function layerOf({ layer }: ViewerNode): number {
+  return Number(layer);
 }
 
 function largest(nodes: readonly ViewerNode[], value: (node: ViewerNode) => number): number {

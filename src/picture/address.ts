@@ -1,5 +1,5 @@
 /**
- * Page, state and address: the query parameters that Neuronpedia uses, so that a link can be shared and opened again.
+ * Picture, address: the query parameters that Neuronpedia uses, so that a link can be shared and opened again.
  * `pruningThreshold` is the node threshold; `edgeThreshold` is ours, since Neuronpedia does not prune edges.
  */
 

@@ -1,4 +1,4 @@
-/** Llm: text of a server as it may be shown: in one line, not long, and without the key, which some servers repeat. */
+/** Hub: text of a server as it may be shown: in one line, not long, and without the key, which some servers repeat. */
 
 const LONGEST_TEXT = 300;
 
