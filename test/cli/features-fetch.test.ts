@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { featurePath, NP_SOURCE, wholeFeatureOf } from '../support/neuronpedia-exports.ts';
 import { NeuronpediaServer } from '../support/neuronpedia-server.ts';
 import { scratchFolder, type Scratch } from '../support/scratch.ts';
-import { envelope, finish, FIXTURE, start, tracer } from './start.ts';
+import { tracer } from './shared.ts';
+import { envelope, finish, FIXTURE, start } from './start.ts';
 
 const KEY = 'sk-np-secret-0123456789';
 const FEATURES = [5, 6, 7, 8];

@@ -5,7 +5,8 @@ import { once } from 'node:events';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { NeuronpediaServer, SIGNATURE } from '../support/neuronpedia-server.ts';
-import { envelope, FIXTURE, start, tracer } from './start.ts';
+import { tracer } from './shared.ts';
+import { envelope, FIXTURE, start } from './start.ts';
 
 const KEY = 'sk-np-secret-0123456789';
 const FILE = path.join(FIXTURE, 'expected/graph-files/graph-plt-jumprelu-p2.json');
