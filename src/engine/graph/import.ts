@@ -9,6 +9,7 @@ import { packageVersion } from '../provenance.ts';
 import type { CommonOptions } from '../request.ts';
 import type { SavedFileResult } from '../result.ts';
 import { writtenFile } from '../written-file.ts';
+import { checkGraphOutput } from '../graph-output.ts';
 import { refuseInputs } from '../refuse-inputs.ts';
 
 export interface ImportRequest extends Omit<CommonOptions, 'transcoders'> {
@@ -40,6 +41,7 @@ export interface ImportResult {
  */
 export async function importGraph(request: ImportRequest): Promise<ImportResult> {
   const { file, output, signal } = request;
+  checkGraphOutput(output);
   await refuseInputs([output], [file]);
   const tokenizer = request.model === undefined ? undefined : await tokenizerOfModel(request);
   const graph = await readCircuitTracerGraph(file, {
