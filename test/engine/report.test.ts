@@ -53,6 +53,11 @@ describe('the page of a graph', () => {
     expect(parseXml(text(figure!.path)).name).toBe('svg');
   });
 
+  it('is titled by the prompt where the title is empty', async () => {
+    const { title } = await pageOf(FILE, { title: ' ', measure: false });
+    expect(title).toBe(prompts('tiny-a').p2.text);
+  });
+
   it('measures what `graph validate` measures where a box is one feature, and predicts the same', async () => {
     const node = graph.node_influence
       .slice(0, graph.layout.n_features)

@@ -95,7 +95,7 @@ export async function composeReport(request: ReportRequest, held?: Session): Pro
   if (subgraph.nodes.length === 0) throw noneOfThem(chosen, lost_ids);
   const boxes = await boxesOf(opened, picture, subgraph.nodes, clerps, source);
   const placeOf = new Map(boxes.map((box, place) => [box.drawn, place]));
-  const title = request.title ?? titleOf(prompt, tokens);
+  const title = request.title?.trim() || titleOf(prompt, tokens);
   const paper: Paper = {
     title,
     prompt,
