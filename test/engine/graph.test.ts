@@ -40,6 +40,13 @@ describe('the name of a graph file', () => {
     expect(existsSync(at(name))).toBe(false);
   });
 
+  it("is not that of a viewer's JSON, which is said when it is read as one", async () => {
+    const file = at('viewer.json');
+    await exportFile(p1, { format: 'neuronpedia', output: file });
+    const refused = topOfFile(file, 3);
+    await expect(refused).rejects.toThrow(`${file} is JSON by its name; expected a graph file`);
+  });
+
   it('may lead through a folder that is not there and back', async () => {
     const output = `${folder}/nowhere/../through.safetensors`;
     const { files } = await pruneFile(p1, { output });
