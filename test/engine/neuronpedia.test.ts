@@ -432,7 +432,7 @@ describe('graph pull', () => {
       'an address that is none',
       'GET /api/graph',
       { kind: 'body', body: '{"modelId":"m","slug":"s","url":"file:///etc"}' },
-      69,
+      4,
     ],
     ['a storage that has it no more', 'storage GET', { kind: 'status', status: 404 }, 3],
     ['a graph that is cut', 'storage GET', { kind: 'cut', afterBytes: 500 }, 69],
