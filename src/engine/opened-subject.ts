@@ -8,7 +8,7 @@ import { loadTokenizer, type MadeFile } from '../tokenizer/load.ts';
 import type { Tokenizer } from '../tokenizer/tokenizer.ts';
 import { NO_SET } from '../transcoder/no-set.ts';
 import { openSet, type OpenedSet } from '../transcoder/open.ts';
-import { hubClient, requiredPath, resolveSubject, usedFiles, type Subject } from './names.ts';
+import { fetchTokenizer, hubClient, requiredPath, resolveSubject, usedFiles, type Subject } from './names.ts';
 import type { NamedFiles } from './named-files.ts';
 import type { CommonOptions } from './request.ts';
 
@@ -28,6 +28,13 @@ export function requireSet({ transcoders }: CommonOptions): void {
     message: `--transcoders ${NO_SET} is the model alone, without features, which this needs`,
     hint: 'Name a set: a preset, a Hub repository, or the folder of a set.',
   });
+}
+
+/** The tokenizer of the model that a request names; nothing else of the model is fetched. */
+export async function tokenizerOfModel(request: CommonOptions): Promise<Tokenizer> {
+  const client = hubClient(request);
+  const { model } = await resolveSubject({ ...request, transcoders: NO_SET }, { client });
+  return await openTokenizer(await fetchTokenizer(request, model, client));
 }
 
 export interface SubjectOptions {

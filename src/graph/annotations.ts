@@ -80,10 +80,17 @@ export function withAnnotations(
   };
 }
 
+const EXTENSION = '.annotations.json';
+
 /** `SLUG.annotations.json` beside the graph. */
 export function annotationsPath(graphFile: string): string {
   const { dir, name } = path.parse(graphFile);
-  return path.join(dir, `${name}.annotations.json`);
+  return path.join(dir, `${name}${EXTENSION}`);
+}
+
+/** Whether a file would be taken for the annotations of a graph. */
+export function isAnnotationsFile(file: string): boolean {
+  return file.toLowerCase().endsWith(EXTENSION);
 }
 
 /** Null when there is no file yet. Throws `BadFileError` that names the file and the field. */

@@ -11,6 +11,7 @@ import { checkGraph } from './check.ts';
 import { FEATURE_FIELDS, type Graph } from './graph.ts';
 import { NodeLayout } from './node-layout.ts';
 import { namedProvenance, provenanceSchema } from './provenance.ts';
+import { isViewerFile } from './read-viewer.ts';
 
 const FORMAT = 'tracer.graph';
 const FORMAT_VERSION = '1';
@@ -103,7 +104,16 @@ async function openGraphFile(path: string): Promise<TensorFile> {
   try {
     return await openSafetensors(path);
   } catch (cause) {
-    if (!(cause instanceof BadFileError) || !isPickleName(path)) throw cause;
+    if (!(cause instanceof BadFileError)) throw cause;
+    if (isViewerFile(path)) {
+      throw new BadFileError({
+        code: 'unknown_format',
+        message: `${path} is JSON by its name; expected a graph file`,
+        hint: "A viewer's JSON is read by `tracer report`, `serve` and `graph suggest`, `export` and `upload`; this needs the graph file.",
+        cause,
+      });
+    }
+    if (!isPickleName(path)) throw cause;
     throw new BadFileError({
       code: 'unknown_format',
       message: `${path} is a file of PyTorch; expected a graph file`,

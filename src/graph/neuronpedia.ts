@@ -85,6 +85,16 @@ export function placeOfNode({ node_id, feature_type }: ViewerNode): FeaturePlace
   return feature_type === 'cross layer transcoder' ? parseFeatureId(node_id) : null;
 }
 
+/** Layer and feature of its features, in the order of nodes: one that is active at several positions is there as often. */
+export function featuresOf({
+  nodes,
+}: Pick<ViewerGraph, 'nodes'>): (readonly [layer: number, feature: number])[] {
+  return nodes.flatMap((node) => {
+    const place = placeOfNode(node);
+    return place ? [[place.layer, place.feature] as const] : [];
+  });
+}
+
 /** The viewer's form of a pruned graph: kept nodes in node order, kept edges by target, then source. */
 export function viewerGraph(pruned: PrunedGraph, options: ViewerOptions): ViewerGraph {
   const { graph, nodeMask, edges } = pruned;

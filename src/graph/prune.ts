@@ -55,6 +55,11 @@ export function pruneGraph(graph: Graph, options: PruneOptions = {}): PrunedGrap
   };
 }
 
+/** Nodes of the features that pruning kept. */
+export function keptFeatures({ graph, nodeMask }: PrunedGraph): number[] {
+  return [...nodeMask.subarray(0, graph.layout.n_features).keys()].filter((node) => nodeMask[node] === 1);
+}
+
 /** Whether the graph is what pruning left of one (`keptGraph`), with thresholds that left no more than these would. */
 function wasPruned({ provenance }: Graph, nodeThreshold: number, edgeThreshold: number): boolean {
   const { node_threshold: nodes, edge_threshold: edges } = provenance.options;

@@ -17,7 +17,7 @@ const SAVE_PATIENCE = 6;
 /** Error of the site for a model that it does not have. */
 const NO_MODEL = 'ERR_MODEL_DOES_NOT_EXIST';
 
-const address = v.pipe(v.string(), v.url());
+const address = v.pipe(v.string(), v.url(), v.regex(/^https?:/i, 'an http address is expected'));
 const Record = jsonObject({
   modelId: v.string(),
   slug: v.string(),

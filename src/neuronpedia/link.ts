@@ -1,6 +1,7 @@
 /** Neuronpedia: the forms that a link to a published graph has. */
 import { UsageError } from '../errors.ts';
 import { NEURONPEDIA_SITE, type NeuronpediaAddress } from './address.ts';
+import { isModelId } from './source-name.ts';
 
 /** A model and the name of one of its graphs, as the site has them. */
 export interface GraphName {
@@ -25,9 +26,11 @@ const FORMS = `${NEURONPEDIA_SITE}/MODEL/graph?slug=NAME, ${NEURONPEDIA_SITE}/ap
  */
 export function parseGraphLink(text: string, address: NeuronpediaAddress): GraphLink {
   const short = /^([\w.-]+)\/([\w.-]+)$/.exec(text);
-  if (short) return record(short[1]!, short[2]!);
+  if (short) return record(text, short[1]!, short[2]!);
   const url = URL.canParse(text) ? new URL(text) : undefined;
-  if (!url || !/^https?:$/.test(url.protocol) || url.username || url.password) throw badLink(text);
+  // A name and a password are not shown.
+  if (url?.username || url?.password) throw badLink(withoutQuery(url));
+  if (!url || !/^https?:$/.test(url.protocol)) throw badLink(text);
   const base = new URL(address.baseUrl);
   const below = url.pathname.startsWith(base.pathname) ? url.pathname.slice(base.pathname.length) : '';
   const parts = isSameSite(url, base)
@@ -36,17 +39,22 @@ export function parseGraphLink(text: string, address: NeuronpediaAddress): Graph
         .filter((part) => part !== '')
         .map(decoded)
     : [];
-  if (parts[0] === 'api' && parts[1] === 'graph' && parts.length === 4) return record(parts[2]!, parts[3]!);
+  if (parts[0] === 'api' && parts[1] === 'graph' && parts.length === 4)
+    return record(withoutQuery(url), parts[2]!, parts[3]!);
   const { searchParams } = url;
   const slug = parts[2] ?? searchParams.get('slug');
   if (parts[1] === 'graph' && parts.length <= 3 && slug) {
-    return { ...record(parts[0]!, slug), query: url.search, subgraph: searchParams.get('subgraph') || null };
+    return {
+      ...record(withoutQuery(url), parts[0]!, slug),
+      query: url.search,
+      subgraph: searchParams.get('subgraph') || null,
+    };
   }
   if (url.pathname.endsWith('.json')) {
     url.hash = '';
     return { place: { kind: 'json', url: url.href }, query: '', subgraph: null };
   }
-  throw badLink(`${url.origin}${url.pathname}`, isSameSite(url, base) ? undefined : address);
+  throw badLink(withoutQuery(url), isSameSite(url, base) ? undefined : address);
 }
 
 /** Address of a graph's page, with a saved subgraph. */
@@ -59,7 +67,14 @@ export function graphPage(
   return `${baseUrl}/${encodeURIComponent(model)}/graph?${query.toString()}`;
 }
 
-function record(model: string, slug: string): GraphLink {
+/** An address without what is nobody's business: a query may hold a signature. */
+export function withoutQuery({ protocol, host, pathname }: URL): string {
+  return `${protocol}//${host}${pathname}`;
+}
+
+/** Both become parts of a path: `..` would lead to another one. */
+function record(text: string, model: string, slug: string): GraphLink {
+  if (!isModelId(model) || /^\.*$/.test(slug)) throw badLink(text);
   return { place: { kind: 'record', model, slug }, query: '', subgraph: null };
 }
 

@@ -14,10 +14,14 @@ export interface SourceTemplate {
   readonly source: string;
 }
 
+export function isModelId(text: string): boolean {
+  return MODEL.test(text);
+}
+
 /** Throws `UsageError` for what is no `MODEL/{layer}-NAME`. @param flag where it was written */
 export function parseSourceTemplate(text: string, flag: string): SourceTemplate {
   const [model = '', source = '', ...more] = text.trim().split('/');
-  if (MODEL.test(model) && SOURCE.test(source) && more.length === 0) return { model, source };
+  if (isModelId(model) && SOURCE.test(source) && more.length === 0) return { model, source };
   throw new UsageError({
     code: 'bad_value',
     message: `${flag}: expected MODEL/SOURCE with ${LAYER} for the layer, found '${text}'`,

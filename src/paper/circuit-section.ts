@@ -93,11 +93,7 @@ function figure({ circuit }: Paper): Block {
   const { boxes, links } = circuit;
   return {
     kind: 'figure',
-    alternative:
-      `The circuit: ${plural(boxes.length, 'box')} and ${plural(links.length, 'link')}, which the tables below list.`.replace(
-        'boxs',
-        'boxes',
-      ),
+    alternative: `The circuit: ${plural(boxes.length, 'box', 'boxes')} and ${plural(links.length, 'link')}, which the tables below list.`,
     caption: [
       'Layers from bottom to top, tokens from left to right. Blue links strengthen their target, orange ones weaken it; the stronger the colour, the larger the part of what the target receives from outside. Numbers are weights, summed over the nodes of both boxes.',
     ],

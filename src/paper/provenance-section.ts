@@ -1,7 +1,7 @@
 /** Paper, content: model, set, options, files with their hashes, and the command: what is needed to make the page again. */
 import { code, paragraph, type Line, type Piece, type RowGroup, type Section } from './blocks.ts';
-import type { Paper, PaperFile, PaperSource } from './paper.ts';
-import { count, shownName } from './words.ts';
+import type { Paper, PaperFile, PaperProvenance, PaperSource } from './paper.ts';
+import { count, NOTHING, shownName } from './words.ts';
 
 export function provenanceSection({ provenance }: Paper): Section {
   const { file, annotations, graph, scan, node_threshold, edge_threshold, command } = provenance;
@@ -11,13 +11,8 @@ export function provenanceSection({ provenance }: Paper): Section {
     facts.push(
       ['model', sourceLine(graph.model)],
       ['transcoders', sourceLine(graph.transcoders)],
-      [
-        'computed by',
-        [
-          `tracer ${shownName(graph.tracer_version)}, ${shownName(graph.backend)} on ${shownName(graph.device)}, ${shownName(graph.dtype)}`,
-        ],
-      ],
-      ['computed on', [shownName(graph.created)]],
+      ['made by', [madeBy(graph)]],
+      ['made on', isKnown(graph.created) ? [shownName(graph.created)] : NOTHING],
       ['options', optionsLine(graph.options)],
     );
   }
@@ -50,6 +45,16 @@ export function provenanceSection({ provenance }: Paper): Section {
 
 function fileLine({ name, bytes, sha256 }: PaperFile): Line {
   return [code(shownName(name)), `, ${count(bytes)} bytes, sha256 `, code(sha256)];
+}
+
+/** Graphs of other programs, and pulled ones, lack some of it. */
+function madeBy({ tracer_version, backend, device, dtype }: NonNullable<PaperProvenance['graph']>): string {
+  const place = [backend, device].filter(isKnown).join(' on ');
+  return [`tracer ${tracer_version}`, ...[place, dtype].filter(isKnown)].map(shownName).join(', ');
+}
+
+function isKnown(text: string): boolean {
+  return !['', 'unknown', 'none'].includes(text);
 }
 
 function sourceLine({ name, revision, config_sha256 }: PaperSource): Line {

@@ -34,8 +34,8 @@ export function count(value: number): string {
 }
 
 /** 1 feature, 2 features */
-export function plural(value: number, what: string): string {
-  return `${count(value)} ${what}${value === 1 ? '' : 's'}`;
+export function plural(value: number, one: string, many = `${one}s`): string {
+  return `${count(value)} ${value === 1 ? one : many}`;
 }
 
 export function tokenPiece(token: string): Piece {

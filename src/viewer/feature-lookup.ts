@@ -6,7 +6,7 @@ import {
   type RecordedSet,
 } from '../engine/features/source.ts';
 import { NotFoundError, TracerError } from '../errors.ts';
-import { placeOfNode, type ViewerGraph } from '../graph/neuronpedia.ts';
+import { featuresOf, type ViewerGraph } from '../graph/neuronpedia.ts';
 import { neuronpediaPage } from '../neuronpedia/sources.ts';
 import type { StudyDescription } from '../study/description.ts';
 import type { FeatureDetail } from './api.ts';
@@ -141,11 +141,4 @@ export class FeatureLookup {
 
 function scanOf(open: OpenGraph): string {
   return open.kind === 'graph' ? open.graph.provenance.scan : open.viewer.metadata.scan;
-}
-
-function featuresOf({ nodes }: ViewerGraph): (readonly [layer: number, feature: number])[] {
-  return nodes.flatMap((node) => {
-    const place = placeOfNode(node);
-    return place ? [[place.layer, place.feature] as const] : [];
-  });
 }

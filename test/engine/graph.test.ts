@@ -34,6 +34,26 @@ beforeAll(async () => {
   p1 = await fileOf(await readGolden('tiny-a', 'graph-plt-jumprelu-p1'));
 });
 
+describe('the name of a graph file', () => {
+  it.each(['x.json', 'x.pt'])('is not %s, which would be read as another kind of file', async (name) => {
+    expect(await codeOf(pruneFile(p1, { output: at(name) }))).toBe('bad_value');
+    expect(existsSync(at(name))).toBe(false);
+  });
+
+  it("is not that of a viewer's JSON, which is said when it is read as one", async () => {
+    const file = at('viewer.json');
+    await exportFile(p1, { format: 'neuronpedia', output: file });
+    const refused = topOfFile(file, 3);
+    await expect(refused).rejects.toThrow(`${file} is JSON by its name; expected a graph file`);
+  });
+
+  it('may lead through a folder that is not there and back', async () => {
+    const output = `${folder}/nowhere/../through.safetensors`;
+    const { files } = await pruneFile(p1, { output });
+    expect(files).toEqual([{ path: output, bytes: readFileSync(at('through.safetensors')).length }]);
+  });
+});
+
 describe.each(goldenIds())('$fixture $id as a file', ({ fixture, id }) => {
   it('has the scores of the reference and is pruned as by the reference', async () => {
     const expected = await readGolden(fixture, id);

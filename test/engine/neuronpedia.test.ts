@@ -48,7 +48,7 @@ const annotations = {
   ...emptyAnnotations(),
   pinnedIds: [...pinnedIds, '9_9_9'],
   supernodes: [['Texas', '2_113_10', '2_111_10']],
-  clerps: { '3_15_10': 'say Austin' },
+  clerps: { '3_15_10': 'say Austin', '9_9_9': 'of a node that is not there' },
 };
 let server: NeuronpediaServer;
 beforeAll(async () => {
@@ -105,6 +105,14 @@ describe('graph upload', () => {
     expect(await errorOf(upload())).toMatchObject({ code: 'no_key', exitCode: 3 });
     expect(server.requests.length).toBe(before);
   });
+
+  it.each(['', '..', 'a/b', 'a b'])(
+    'refuses %j as the name of a model, also in a dry run',
+    async (modelId) => {
+      const error = await errorOf(upload({ modelId, dryRun: true }));
+      expect(error).toMatchObject({ code: 'bad_model_id', exitCode: 2 });
+    },
+  );
 
   it('publishes the graph as the schema wants it, and saves pins, supernodes and labels', async () => {
     const result = await upload({ slug: 'full' });
@@ -235,6 +243,16 @@ async function soon(): Promise<void> {
 }
 
 describe('graph pull', () => {
+  it.each([
+    ['the name of annotations', 'dallas.annotations.json', 2],
+    ['a place below a file', 'dallas.safetensors/x.json', 5],
+  ])('refuses %s before it asks for anything', async (_, output, exitCode) => {
+    const [before, kept] = [server.requests.length, readFileSync(annotationsPath(file), 'utf8')];
+    expect(await errorOf(pull('gemma-2-2b/full', output))).toMatchObject({ exitCode });
+    expect(server.requests.length).toBe(before);
+    expect(readFileSync(annotationsPath(file), 'utf8')).toBe(kept);
+  });
+
   let link: string;
   beforeAll(async () => {
     link = (await upload({ slug: 'pulled', nodeThreshold: 1, edgeThreshold: 1 })).link!;
@@ -253,7 +271,7 @@ describe('graph pull', () => {
     expect(saved).toMatchObject({
       pinnedIds,
       supernodes: annotations.supernodes,
-      clerps: annotations.clerps,
+      clerps: { '3_15_10': 'say Austin' },
     });
     const [sent, back] = [await readGraph(file), await readGraph(at('back.safetensors'))];
     expect(back.layout.n_features).toBe(
@@ -414,7 +432,7 @@ describe('graph pull', () => {
       'an address that is none',
       'GET /api/graph',
       { kind: 'body', body: '{"modelId":"m","slug":"s","url":"file:///etc"}' },
-      69,
+      4,
     ],
     ['a storage that has it no more', 'storage GET', { kind: 'status', status: 404 }, 3],
     ['a graph that is cut', 'storage GET', { kind: 'cut', afterBytes: 500 }, 69],

@@ -53,6 +53,23 @@ describe('the page of a graph', () => {
     expect(parseXml(text(figure!.path)).name).toBe('svg');
   });
 
+  it('names the field of a circuit file that is wrong', async () => {
+    const file = at('wrong.json');
+    writeFileSync(file, JSON.stringify({ pinnedIds: [], supernodes: 'x' }));
+    await expect(pageOf(FILE, { circuit: file, measure: false })).rejects.toThrow(
+      `${file}: field supernodes`,
+    );
+    writeFileSync(file, JSON.stringify({ qParams: { pinnedIds: [7] } }));
+    await expect(pageOf(FILE, { circuit: file, measure: false })).rejects.toThrow(
+      `${file}: field qParams.pinnedIds[0]`,
+    );
+  });
+
+  it('is titled by the prompt where the title is empty', async () => {
+    const { title } = await pageOf(FILE, { title: ' ', measure: false });
+    expect(title).toBe(prompts('tiny-a').p2.text);
+  });
+
   it('measures what `graph validate` measures where a box is one feature, and predicts the same', async () => {
     const node = graph.node_influence
       .slice(0, graph.layout.n_features)

@@ -216,3 +216,15 @@ describe('saving a subgraph', () => {
     expect(shown(error)).not.toContain(KEY);
   });
 });
+
+describe('where a graph lies', () => {
+  it.each(['file:///etc/passwd', 'ftp://127.0.0.1/x'])('is not %s', async (url) => {
+    await using peer = await started();
+    peer.server.inject('GET', { kind: 'body', body: JSON.stringify({ modelId: 'm', slug: 's', url }) });
+    expect(await errorOf(graphRecord(peer.http, NAME, {}))).toMatchObject({
+      code: 'bad_answer',
+      exitCode: 4,
+      message: expect.stringContaining('field url'),
+    });
+  });
+});

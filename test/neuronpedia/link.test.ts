@@ -51,10 +51,24 @@ describe('a link to a graph', () => {
     'https://elsewhere.example/gemma-2-2b/graph?slug=dallas&token=secret',
     'https://me:secret@www.neuronpedia.org/gemma-2-2b/graph?slug=dallas',
     'file:///etc/graph.json',
+    '../dallas',
+    'gemma-2-2b/..',
+    'https://www.neuronpedia.org/gemma-2-2b/graph?slug=..',
+    'https://www.neuronpedia.org/api/graph/%20/dallas',
   ])('is refused when it is none: %j', (text) => {
     const refuse = () => parseGraphLink(text, SITE);
     expect(refuse).toThrow(TracerError);
     expect(refuse).toThrow('is no link to a graph');
+  });
+
+  it('with a password in it is refused without repeating it', () => {
+    expect.assertions(2);
+    try {
+      parseGraphLink('https://me:secret@www.neuronpedia.org/gemma-2-2b/graph?slug=dallas', SITE);
+    } catch (error) {
+      expect((error as TracerError).message).toContain('https://www.neuronpedia.org/gemma-2-2b/graph');
+      expect((error as TracerError).message).not.toMatch(/me:|secret/);
+    }
   });
 
   it('to another site is refused with the flag that names it, and without its query', () => {

@@ -189,6 +189,20 @@ describe('the page as Markdown', () => {
 });
 
 describe('the content of the page', () => {
+  it('leaves out of its provenance what the graph does not say', () => {
+    const paper = madePaper('text');
+    const { provenance } = paper;
+    const unknown = { backend: 'circuit-tracer', device: 'unknown', dtype: 'float32', created: 'unknown' };
+    const graph = { ...provenance.graph!, tracer_version: '0.2.0', ...unknown };
+    const page = markdown({ ...paper, provenance: { ...provenance, graph } });
+    expect(page).toContain('| made by | tracer 0.2.0, circuit-tracer, float32 |');
+    expect(page).toContain('| made on | – |');
+    const pulled = { ...graph, backend: '', device: '', dtype: '', created: '' };
+    expect(markdown({ ...paper, provenance: { ...provenance, graph: pulled } })).toContain(
+      '| made by | tracer 0.2.0 |',
+    );
+  });
+
   it('says why something was not measured, and keeps the prediction', () => {
     const paper = madePaper('x');
     const effects = {

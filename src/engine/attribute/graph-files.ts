@@ -14,6 +14,7 @@ import { viewerSlug } from '../../graph/slug.ts';
 import { listGraphs, writeViewerFile } from '../../graph/viewer-files.ts';
 import type { AttributeRequest } from './types.ts';
 import type { SavedFileResult } from '../result.ts';
+import { checkGraphOutput } from '../graph-output.ts';
 import { writtenFile } from '../written-file.ts';
 
 /** The options of a request that name output files. */
@@ -32,7 +33,10 @@ export async function checkOutputs(options: OutputOptions): Promise<void> {
       hint: 'Give both: --graph-dir graphs --slug dallas.',
     });
   }
-  if (output !== undefined) await checkWritable(output);
+  if (output !== undefined) {
+    checkGraphOutput(output);
+    await checkWritable(output);
+  }
   if (graphDir !== undefined && slug !== undefined) {
     await checkWritable(path.join(graphDir, `${viewerSlug(slug)}.json`));
   }

@@ -8,6 +8,7 @@ import { graphScores, subgraphScores, type GraphScores } from '../../graph/score
 import { selectAll, selectNodes } from '../../graph/select.ts';
 import { graphOfPruned } from '../../graph/subgraph.ts';
 import { topFeatures, type TopFeature } from '../../graph/top.ts';
+import { checkGraphOutput } from '../graph-output.ts';
 import { refuseInputs } from '../refuse-inputs.ts';
 import type { SavedFileResult } from '../result.ts';
 import { writtenFile } from '../written-file.ts';
@@ -31,7 +32,10 @@ export async function pruneFile(
   file: string,
   options: PruneOptions & AtomicOptions & { readonly output?: string | undefined },
 ): Promise<PruneResult> {
-  if (options.output !== undefined) await refuseInputs([options.output], [file]);
+  if (options.output !== undefined) {
+    checkGraphOutput(options.output);
+    await refuseInputs([options.output], [file]);
+  }
   const pruned = pruneGraph(await readGraph(file), options);
   const { graph, nodeMask, edges } = pruned;
   if (options.output !== undefined) await writeGraph(options.output, graphOfPruned(pruned), options);

@@ -3,14 +3,13 @@ import { readCircuitTracerGraph } from '../../graph/circuit-tracer.ts';
 import { writeGraph } from '../../graph/files.ts';
 import type { Graph } from '../../graph/graph.ts';
 import { graphScores, type GraphScores } from '../../graph/scores.ts';
-import { NO_SET } from '../../transcoder/no-set.ts';
 import type { Tokenizer } from '../../tokenizer/tokenizer.ts';
-import { fetchTokenizer, hubClient, resolveSubject } from '../names.ts';
-import { openTokenizer } from '../opened-subject.ts';
+import { tokenizerOfModel } from '../opened-subject.ts';
 import { packageVersion } from '../provenance.ts';
 import type { CommonOptions } from '../request.ts';
 import type { SavedFileResult } from '../result.ts';
 import { writtenFile } from '../written-file.ts';
+import { checkGraphOutput } from '../graph-output.ts';
 import { refuseInputs } from '../refuse-inputs.ts';
 
 export interface ImportRequest extends Omit<CommonOptions, 'transcoders'> {
@@ -42,8 +41,9 @@ export interface ImportResult {
  */
 export async function importGraph(request: ImportRequest): Promise<ImportResult> {
   const { file, output, signal } = request;
+  checkGraphOutput(output);
   await refuseInputs([output], [file]);
-  const tokenizer = request.model === undefined ? undefined : await tokenizerOf(request);
+  const tokenizer = request.model === undefined ? undefined : await tokenizerOfModel(request);
   const graph = await readCircuitTracerGraph(file, {
     tracer_version: packageVersion(),
     tokenStrings: tokenizer && ((ids) => tokenizer.tokenStrings(ids)),
@@ -64,12 +64,6 @@ export async function importGraph(request: ImportRequest): Promise<ImportResult>
     scores: graphScores(graph),
     files: [await writtenFile(output)],
   };
-}
-
-async function tokenizerOf(request: ImportRequest): Promise<Tokenizer> {
-  const client = hubClient(request);
-  const { model } = await resolveSubject({ ...request, transcoders: NO_SET }, { client });
-  return await openTokenizer(await fetchTokenizer(request, model, client));
 }
 
 /** The prompt was decoded from the same ids, so that another text is that of another tokenizer. */

@@ -1,5 +1,5 @@
 /** Engine: local pages and labels of the features of a graph that is exported. */
-import { placeOfNode } from '../../graph/neuronpedia.ts';
+import { featuresOf } from '../../graph/neuronpedia.ts';
 import type { FeaturePage } from '../../transcoder/feature-page.ts';
 import type { DrawnGraph } from './drawn-graph.ts';
 import { openFeatureSource } from '../features/source.ts';
@@ -17,10 +17,7 @@ export interface FeatureInPage {
 /** Pages and labels on the local disk; the network is not used. */
 export async function knownFeatures({ scan, set, viewer }: DrawnGraph, cacheDir: string | undefined) {
   const source = await openFeatureSource({ scan, set, cacheDir, offline: true });
-  const features = viewer.nodes.flatMap((node): (readonly [number, number])[] => {
-    const position = placeOfNode(node);
-    return position ? [[position.layer, position.feature]] : [];
-  });
+  const features = featuresOf(viewer);
   return {
     labels: () => source.labels(features),
     details: async (): Promise<Record<string, FeatureInPage>> => {

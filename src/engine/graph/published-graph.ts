@@ -6,9 +6,7 @@ import type { Graph } from '../../graph/graph.ts';
 import type { ViewerGraph } from '../../graph/neuronpedia.ts';
 import { nodeId } from '../../graph/nodes.ts';
 import { graphOfViewer } from '../../graph/viewer-arrays.ts';
-import { openTokenizer } from '../opened-subject.ts';
-import { fetchTokenizer, hubClient, resolveSubject } from '../names.ts';
-import { NO_SET } from '../../transcoder/no-set.ts';
+import { tokenizerOfModel } from '../opened-subject.ts';
 import { packageVersion } from '../provenance.ts';
 import type { PullRequest } from './neuronpedia-types.ts';
 
@@ -43,7 +41,7 @@ export async function graphOfPublished(
   const unversioned = { revision: null, config_sha256: null };
   const graph: Graph = {
     ...found.graph,
-    input_tokens: await tokensOf(viewer, found, request),
+    input_tokens: await tokensOf(viewer, found, page, request),
     provenance: {
       ...found.graph.provenance,
       tracer_version: packageVersion(),
@@ -83,11 +81,12 @@ function createdOf({ info }: ViewerGraph['metadata']): string {
 async function tokensOf(
   { metadata }: ViewerGraph,
   { graph, lostTokens }: NonNullable<ReturnType<typeof graphOfViewer>>,
+  page: string,
   request: PullRequest,
 ): Promise<Int32Array> {
   if (lostTokens.length === 0) return graph.input_tokens;
   const texts = lostTokens.map((position) => metadata.prompt_tokens[position] ?? '');
-  const { model, link } = request;
+  const { model } = request;
   if (model === undefined) {
     throw new UsageError({
       code: 'tokens_left_out',
@@ -95,9 +94,7 @@ async function tokensOf(
       hint: 'Give --model NAME, whose tokenizer has them (nothing else of it is fetched), or --output NAME.json.',
     });
   }
-  const client = hubClient(request);
-  const resolved = await resolveSubject({ ...request, transcoders: NO_SET }, { client });
-  const tokenizer = await openTokenizer(await fetchTokenizer(request, resolved.model, client));
+  const tokenizer = await tokenizerOfModel(request);
   const known = [...graph.input_tokens];
   const bos = tokenizer.tokenStrings([tokenizer.bosId])[0];
   lostTokens.forEach((position, i) => {
@@ -108,7 +105,7 @@ async function tokensOf(
   if (other < 0) return Int32Array.from(known);
   throw new UsageError({
     code: 'other_tokenizer',
-    message: `${model} is not the model of ${link}: its token ${known[other]!} is ${JSON.stringify(strings[other])}, the graph has ${JSON.stringify(metadata.prompt_tokens[other] ?? null)}`,
+    message: `${model} is not the model of ${page}: its token ${known[other]!} is ${JSON.stringify(strings[other])}, the graph has ${JSON.stringify(metadata.prompt_tokens[other] ?? null)}`,
     hint: 'Give the model that the graph was made with, or --output NAME.json.',
   });
 }

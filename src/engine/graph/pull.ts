@@ -1,15 +1,20 @@
 /** Engine, verb `graph pull`: a graph that is published on Neuronpedia, as a file of this machine. */
 import path from 'node:path';
 import { NotFoundError, UsageError } from '../../errors.ts';
-import { FILE_EXISTS, writeFileAtomic } from '../../formats/atomic.ts';
-import { annotationsPath, writeAnnotations, type Annotations } from '../../graph/annotations.ts';
+import { checkWritable, FILE_EXISTS, writeFileAtomic } from '../../formats/atomic.ts';
+import {
+  annotationsPath,
+  isAnnotationsFile,
+  writeAnnotations,
+  type Annotations,
+} from '../../graph/annotations.ts';
 import { writeGraph } from '../../graph/files.ts';
 import type { ViewerGraph } from '../../graph/neuronpedia.ts';
 import { isViewerFile, parseViewerGraph } from '../../graph/read-viewer.ts';
 import { asciiName } from '../../graph/slug.ts';
 import { graphRecord, graphText, type GraphRecord } from '../../neuronpedia/graphs.ts';
 import type { NeuronpediaHttp } from '../../neuronpedia/http.ts';
-import { graphPage, parseGraphLink, type GraphLink } from '../../neuronpedia/link.ts';
+import { graphPage, parseGraphLink, withoutQuery, type GraphLink } from '../../neuronpedia/link.ts';
 import { neuronpediaSource, setOfSource, type KnownSet } from '../../neuronpedia/sources.ts';
 import { listSubgraphs } from '../../neuronpedia/subgraphs.ts';
 import { writtenFile } from '../written-file.ts';
@@ -24,7 +29,7 @@ import { graphOfPublished, type PublishedAs } from './published-graph.ts';
  */
 export async function pullGraph(request: PullRequest): Promise<PullResult> {
   const { output, signal, onProgress } = request;
-  checkOutput(output);
+  await checkOutput(output);
   const http = neuronpediaClient(request);
   const link = parseGraphLink(request.link, http.address);
   const record = link.place.kind === 'json' ? null : await recordOf(http, link.place, request);
@@ -39,7 +44,7 @@ export async function pullGraph(request: PullRequest): Promise<PullResult> {
   const { held, missing } = found;
   const page = record
     ? graphPage(http.address, { model: record.modelId, slug: record.slug })
-    : withoutQuery(url);
+    : withoutQuery(new URL(url));
   const annotations = await write(request, viewer, found.from === null ? null : held, {
     page,
     names: source.known ?? { transcoders: viewer.metadata.scan, model: record?.modelId ?? '' },
@@ -71,8 +76,10 @@ export async function pullGraph(request: PullRequest): Promise<PullResult> {
   };
 }
 
-function checkOutput(output: string): void {
-  if (['.json', '.safetensors'].includes(path.extname(output).toLowerCase())) return;
+/** Before anything is fetched. A name of annotations would replace those of another graph. */
+async function checkOutput(output: string): Promise<void> {
+  const isNamed = ['.json', '.safetensors'].includes(path.extname(output).toLowerCase());
+  if (isNamed && !isAnnotationsFile(output)) return await checkWritable(output);
   throw new UsageError({
     code: 'bad_value',
     message: `--output: a name that ends in .safetensors or .json is expected, found '${output}'`,
@@ -119,11 +126,6 @@ function withKnownScan(
 ): ViewerGraph {
   const details = set === undefined ? {} : { feature_details: { neuronpedia_source_set: set } };
   return { ...graph, metadata: { ...metadata, scan: known?.scan ?? metadata.scan, ...details } };
-}
-
-function withoutQuery(url: string): string {
-  const { origin, pathname } = new URL(url);
-  return origin + pathname;
 }
 
 /** The graph first: annotations beside none would belong to nothing. What a person has annotated stays. */

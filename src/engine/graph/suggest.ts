@@ -3,8 +3,8 @@ import path from 'node:path';
 import { UsageError } from '../../errors.ts';
 import { writeFileAtomic, type AtomicOptions } from '../../formats/atomic.ts';
 import { withAnnotations, writeAnnotations } from '../../graph/annotations.ts';
-import { placeOfNode, viewerGraph, type ViewerGraph } from '../../graph/neuronpedia.ts';
-import type { PrunedGraph, PruneOptions } from '../../graph/prune.ts';
+import { featuresOf, viewerGraph, type ViewerGraph } from '../../graph/neuronpedia.ts';
+import { keptFeatures, type PrunedGraph, type PruneOptions } from '../../graph/prune.ts';
 import { subgraphScores, type GraphScores } from '../../graph/scores.ts';
 import { markedAnnotations } from '../../suggest/annotate.ts';
 import { greedyFeatures } from '../../suggest/greedy.ts';
@@ -62,7 +62,7 @@ export async function suggestForFile(file: string, options: SuggestOptions = {})
     } else {
       const annotations = markedAnnotations(circuit);
       const drawn = viewer ?? drawnWith(pruned, annotations.pinnedIds, output);
-      const labels = await source.labels(featuresIn(drawn));
+      const labels = await source.labels(featuresOf(drawn));
       const text = `${JSON.stringify(withAnnotations(drawn, annotations, labels))}\n`;
       await writeFileAtomic(output, text, options);
     }
@@ -85,19 +85,6 @@ export async function suggestForFile(file: string, options: SuggestOptions = {})
 
 function drawnWith(pruned: PrunedGraph, pinnedIds: readonly string[], output: string): ViewerGraph {
   return viewerGraph(withPinned(pruned, pinnedIds), { slug: path.parse(output).name });
-}
-
-function featuresIn({ nodes }: ViewerGraph): (readonly [layer: number, feature: number])[] {
-  return nodes.flatMap((node) => {
-    const place = placeOfNode(node);
-    return place === null ? [] : [[place.layer, place.feature] as const];
-  });
-}
-
-function keptFeatures({ graph, nodeMask }: PrunedGraph): number[] {
-  return Array.from({ length: graph.layout.n_features }, (_, node) => node).filter(
-    (node) => nodeMask[node] === 1,
-  );
 }
 
 function limitsOf({ maxBoxes, maxNodes }: SuggestOptions): SuggestLimits {

@@ -10,6 +10,7 @@ import { checkForUpload } from '../../neuronpedia/graph-schema.ts';
 import { graphRecord, packGraph, publishGraph } from '../../neuronpedia/graphs.ts';
 import type { NeuronpediaHttp } from '../../neuronpedia/http.ts';
 import { graphPage, type GraphName } from '../../neuronpedia/link.ts';
+import { isModelId } from '../../neuronpedia/source-name.ts';
 import { neuronpediaSource, type NeuronpediaSource } from '../../neuronpedia/sources.ts';
 import { saveSubgraph } from '../../neuronpedia/subgraphs.ts';
 import { drawnForUpload } from './drawn-for-upload.ts';
@@ -38,6 +39,7 @@ export async function uploadGraph(request: UploadRequest): Promise<UploadResult>
   const drawn = await drawnForUpload({ ...request, slug });
   const source = sourceOf(drawn.viewer, drawn.scan, request.modelId);
   const model = request.modelId ?? source?.model ?? modelOf(file, drawn.kind, drawn.viewer);
+  checkModelId(model);
   const { held, missing } = siteAnnotations(drawn.annotations, drawn.viewer);
   const labels = await (await knownFeatures(drawn, request.cacheDir)).labels();
   const graph = siteGraph(
@@ -51,6 +53,8 @@ export async function uploadGraph(request: UploadRequest): Promise<UploadResult>
   checkForUpload(file, graph);
   const text = JSON.stringify(graph);
   const packed = await packGraph(text);
+  const ids = new Set(graph.nodes.map(({ node_id }) => node_id));
+  const labelled = Object.keys(drawn.annotations.clerps).filter((id) => ids.has(id));
   const hasSubgraph = held.pinnedIds.length > 0 || held.supernodes.length > 0;
   const subgraphName = request.subgraphName ?? `${slug} (${drawn.which})`;
   const result = {
@@ -70,7 +74,7 @@ export async function uploadGraph(request: UploadRequest): Promise<UploadResult>
     name: subgraphName,
     n_pinned: held.pinnedIds.length,
     n_supernodes: held.supernodes.length,
-    n_labels: Object.keys(drawn.annotations.clerps).length,
+    n_labels: labelled.length,
   };
   if (request.dryRun) {
     const planned = hasSubgraph ? { ...subgraph, id: null, is_replaced: false } : null;
@@ -119,6 +123,15 @@ function modelOf(file: string, kind: 'graph' | 'viewer', { metadata }: ViewerGra
   throw new UsageError({
     code: 'no_model_id',
     message: `${file} was made with '${metadata.scan}', of which no model on Neuronpedia is known`,
+    hint: 'Give --model-id NAME: the part of the address of its page, such as gemma-2-2b.',
+  });
+}
+
+function checkModelId(model: string): void {
+  if (isModelId(model)) return;
+  throw new UsageError({
+    code: 'bad_model_id',
+    message: `'${model}' is no name of a model on Neuronpedia`,
     hint: 'Give --model-id NAME: the part of the address of its page, such as gemma-2-2b.',
   });
 }

@@ -5,6 +5,7 @@ import * as v from 'valibot';
 import { NotFoundError, UsageError } from '../../errors.ts';
 import { jsonObject } from '../../formats/json-object.ts';
 import { readJson } from '../../formats/json.ts';
+import { checkSchema } from '../../formats/parsed-text.ts';
 import {
   annotationsOf,
   annotationsPath,
@@ -102,12 +103,13 @@ function annotationsFile(name: string, graph: string): string {
 }
 
 const InGraph = jsonObject({ qParams: annotationsSchema });
-const Named = v.union([InGraph, annotationsSchema]);
 
-/** Annotations, or a viewer's file with pins. */
+/** Annotations, or a viewer's file with pins: errors name the field of the one that it is. */
 async function readNamed(file: string): Promise<Annotations> {
-  const found = await readJson(file, Named);
-  return 'qParams' in found ? found.qParams : found;
+  const found = await readJson(file, v.unknown());
+  return typeof found === 'object' && found !== null && 'qParams' in found
+    ? checkSchema(file, found, InGraph).qParams
+    : checkSchema(file, found, annotationsSchema);
 }
 
 function nothingPinned(file: string): UsageError {

@@ -5,32 +5,20 @@ import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { pipeline } from 'node:stream/promises';
 import { UsageError } from '../../errors.ts';
-import { readGraph } from '../../graph/files.ts';
-import { isViewerFile, readViewerGraph } from '../../graph/read-viewer.ts';
 import type { PaperFile } from '../../paper/paper.ts';
 import { DESCRIPTION_FILE } from '../../study/description.ts';
-import { suggestible, type Suggestible } from '../graph/suggestible.ts';
+import { openSuggestible, type Suggestible } from '../graph/suggestible.ts';
 import type { ReportRequest } from './types.ts';
 
 export interface OpenedGraph extends Suggestible {
   readonly file: PaperFile;
 }
 
-/** Throws what `readGraph` and `readViewerGraph` throw, and `UsageError` for a study and for a file without anything to explain. */
+/** Throws as `openSuggestible`, and `UsageError` for a study. */
 export async function openGraph(request: ReportRequest): Promise<OpenedGraph> {
   const { file, fileName = path.basename(request.file) } = request;
   await refuseStudy(file);
-  const opened = isViewerFile(file)
-    ? suggestible({ kind: 'viewer', viewer: await readViewerGraph(file) }, request)
-    : suggestible({ kind: 'graph', graph: await readGraph(file) }, request);
-  if (opened === null) {
-    throw new UsageError({
-      code: 'nothing_to_report',
-      message: `${file} has no features or no logits that links could lead to, or more than fit into memory`,
-      hint: 'Give a graph with features: a graph file, or the JSON of a viewer.',
-    });
-  }
-  return { ...opened, file: await fileFacts(file, fileName) };
+  return { ...(await openSuggestible(file, request)), file: await fileFacts(file, fileName) };
 }
 
 export async function fileFacts(file: string, name = path.basename(file)): Promise<PaperFile> {

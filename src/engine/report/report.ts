@@ -4,6 +4,7 @@ import { UsageError } from '../../errors.ts';
 import { writeFileAtomic } from '../../formats/atomic.ts';
 import type { ViewerGraph } from '../../graph/neuronpedia.ts';
 import { viewerGraph } from '../../graph/neuronpedia.ts';
+import { keptFeatures } from '../../graph/prune.ts';
 import { graphScores, subgraphScores } from '../../graph/scores.ts';
 import { contentOf } from '../../paper/content.ts';
 import { htmlOf } from '../../paper/html.ts';
@@ -94,7 +95,7 @@ export async function composeReport(request: ReportRequest, held?: Session): Pro
   if (subgraph.nodes.length === 0) throw noneOfThem(chosen, lost_ids);
   const boxes = await boxesOf(opened, picture, subgraph.nodes, clerps, source);
   const placeOf = new Map(boxes.map((box, place) => [box.drawn, place]));
-  const title = request.title ?? titleOf(prompt, tokens);
+  const title = request.title?.trim() || titleOf(prompt, tokens);
   const paper: Paper = {
     title,
     prompt,
@@ -171,21 +172,18 @@ function scoresOf(
   { greedy }: ChosenCircuit,
   boxes: readonly CircuitBox[],
 ): PaperScores {
-  const { graph, nodeMask } = pruned;
+  const { graph } = pruned;
   const scored = (nodes: readonly number[]) => ({
     n_features: nodes.length,
     scores: subgraphScores(graph, nodes),
   });
-  const kept = Array.from({ length: graph.layout.n_features }, (_, node) => node).filter(
-    (node) => nodeMask[node] === 1,
-  );
   const isWhole = graph.provenance.scores === undefined;
   return {
     whole:
       viewer === undefined
         ? { n_features: isWhole ? graph.layout.n_features : null, scores: graphScores(graph) }
         : null,
-    pruned: scored(kept),
+    pruned: scored(keptFeatures(pruned)),
     circuit: scored([...new Set(boxes.flatMap(({ nodes }) => featuresAmong(graph, nodes)))]),
     greedy,
   };

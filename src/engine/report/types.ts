@@ -25,7 +25,7 @@ export interface ReportRequest extends CommonOptions, PruneOptions {
    * machine alone, and where it is not there the page says so. A model or set that the request names has to be there.
    */
   readonly measure?: boolean | undefined;
-  /** Default: the prompt. */
+  /** Default, also where nothing of it is seen: the prompt. */
   readonly title?: string | undefined;
   /** A folder with pages of features, which is searched first. */
   readonly features?: string | undefined;

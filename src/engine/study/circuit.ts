@@ -22,6 +22,7 @@ import {
   type SelectedGraph,
 } from '../../study/selection.ts';
 import { packageVersion } from '../provenance.ts';
+import { checkGraphOutput } from '../graph-output.ts';
 import { writtenFile } from '../written-file.ts';
 import { promptDigest } from './consensus.ts';
 import { withLabels } from './labels.ts';
@@ -39,6 +40,7 @@ export async function circuit(request: CircuitRequest): Promise<CircuitResult> {
   const { share = STUDY_DEFAULTS.share, align = STUDY_DEFAULTS.align } = request;
   const by = group === undefined ? request.by : (request.by ?? DEFAULT_BY);
   await refuseStudyFiles(request.study, [output, svg]);
+  if (output !== undefined) checkGraphOutput(output);
   for (const file of [output, svg]) if (file !== undefined) await checkWritable(file);
   using study = await openStudy(request.study);
   const all = await selectGraphs(study, { ...request, by });
