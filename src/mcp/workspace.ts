@@ -1,11 +1,12 @@
 /** Mcp: what calls share: the model, which is loaded by the first call that needs it and then held, and the folder of the files they write. */
-import { mkdir, mkdtemp, rm, stat } from 'node:fs/promises';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { CommonOptions, EngineEvent } from '../engine/request.ts';
 import type { Session } from '../engine/session.ts';
 import { NotFoundError, UsageError } from '../errors.ts';
 import { FILE_EXISTS, writeFileAtomic } from '../formats/atomic.ts';
+import { makeFolder } from '../formats/output-path.ts';
 import { isFileName } from '../graph/slug.ts';
 import { HeldModel } from '../viewer/held-model.ts';
 import { Turns } from './turns.ts';
@@ -39,7 +40,7 @@ export class Workspace {
     if (folder === undefined) {
       return new Workspace(await mkdtemp(path.join(tmpdir(), 'tracer-mcp-')), true, common);
     }
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     return new Workspace(path.resolve(folder), false, common);
   }
 
