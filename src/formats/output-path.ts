@@ -63,7 +63,13 @@ async function makeFolders(path: string): Promise<void> {
   }
   const target = await followLinks(path);
   await makeFolders(dirname(target));
-  await mkdir(target, { recursive: true });
+  try {
+    // Not `recursive`: where the system makes no folder and says that there is none above (/proc), Node would try for ever.
+    await mkdir(target);
+  } catch (error) {
+    if (errnoCode(error) !== 'EEXIST') throw error;
+    await mkdir(target, { recursive: true }); // made meanwhile; refuses what is no folder
+  }
 }
 
 async function insideItsFolder(link: string, target: string): Promise<string> {

@@ -26,6 +26,13 @@ export function parseYaml<T>(name: string, text: string, schema: Schema<T>): T {
   return checkSchema(name, plainValue(name, text), schema);
 }
 
+/** The text of a YAML file with another value of a field; comments and everything else stay. */
+export async function yamlWith(path: string, field: string, value: string): Promise<string> {
+  const document = parseDocument(await readText(path, LARGEST_YAML_BYTES));
+  document.set(field, value);
+  return String(document);
+}
+
 function plainValue(name: string, text: string): unknown {
   try {
     const document = parseDocument(text, { logLevel: 'error', schema: 'core', uniqueKeys: true });

@@ -1,6 +1,6 @@
 /** Hub, step 1: a name as people type it (`gemma`, `owner/name//folder@revision`, `./folder`, `hf://…`) to what it means. */
 import { existsSync } from 'node:fs';
-import { isAbsolute } from 'node:path';
+import { isAbsolute, win32 } from 'node:path';
 import { NotFoundError, UsageError } from '../errors.ts';
 import { isSafePath } from '../formats/safe-path.ts';
 import { nearest } from '../nearest.ts';
@@ -95,8 +95,9 @@ export function parseDatasetUri(uri: string): HubReference {
 /** How the address of a dataset, or of files of it, begins. */
 export const DATASET_URI = 'hf://datasets/';
 
-function looksLocal(text: string): boolean {
-  return isAbsolute(text) || /^(?:\.{1,2}|~)(?:[/\\]|$)/.test(text);
+/** Whether a name is one of this machine's files by its form alone: `/models/mine`, `./mine`, `~/mine`, `C:\\mine`. */
+export function looksLocal(text: string): boolean {
+  return isAbsolute(text) || win32.isAbsolute(text) || /^(?:\.{1,2}|~)(?:[/\\]|$)/.test(text);
 }
 
 interface UriParts {

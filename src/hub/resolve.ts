@@ -23,6 +23,7 @@ export {
   DATASET_URI,
   type HubReference,
   type LocalReference,
+  looksLocal,
   parseDatasetUri,
   parseHubUri,
   parseReference,

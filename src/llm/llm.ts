@@ -8,7 +8,7 @@ import type { Proxy } from '../hub/proxy.ts';
 import { DEFAULT_RETRY, type Notice, PassingFault, type RetryPolicy, withRetries } from '../hub/retry.ts';
 import type { LlmAddress } from './address.ts';
 import { refusalError } from './refusal.ts';
-import { withoutKey } from '../hub/redact.ts';
+import { keyReplaced, withoutKey } from '../hub/redact.ts';
 import { wholeFetch } from './whole-fetch.ts';
 
 export interface Message {
@@ -40,6 +40,8 @@ export interface LlmOptions {
   readonly retry?: Partial<RetryPolicy> | undefined;
 }
 
+const tokenCount = v.pipe(v.number(), v.minValue(0));
+
 /** The part of an answer that is used. Servers add fields and leave out those of others. */
 const Answer = jsonObject({
   choices: v.pipe(
@@ -51,8 +53,9 @@ const Answer = jsonObject({
     ),
     v.minLength(1, 'choices is empty'),
   ),
-  usage: v.nullish(
-    jsonObject({ prompt_tokens: v.number(), completion_tokens: v.nullish(v.number(), 0) }),
+  // Counts that are none are as good as missing: an answer that was paid for is not thrown away for them.
+  usage: v.fallback(
+    v.nullish(jsonObject({ prompt_tokens: tokenCount, completion_tokens: v.nullish(tokenCount, 0) }), null),
     null,
   ),
 });
@@ -114,7 +117,8 @@ export class Llm {
     const { choices, usage } = parsed.output;
     const [choice] = choices;
     return {
-      text: choice!.message.content,
+      // A model behind a server that adds the key to its prompt may repeat it, and answers become files.
+      text: keyReplaced(choice!.message.content, this.address.key),
       isCut: choice!.finish_reason === 'length',
       tokens: usage && { prompt: usage.prompt_tokens, completion: usage.completion_tokens },
     };

@@ -23,10 +23,11 @@ export async function callTool(
         onProgress(event);
       },
     });
+    signal.throwIfAborted();
     const content = {
       ...answer.short,
       ...(warnings.length > 0 && { warnings }),
-      ...(answer.full && { result_file: await workspace.keepResult(tool.name, answer.full) }),
+      ...(answer.full && { result_file: await workspace.keepResult(tool.name, answer.full, signal) }),
     };
     return answerOf(JSON.parse(JSON.stringify(content, rounded)) as Record<string, unknown>);
   } catch (error) {

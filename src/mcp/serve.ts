@@ -48,10 +48,10 @@ function makeServer(
 ): McpServer {
   const server = new McpServer({ name: 'tracer', version }, { instructions: INSTRUCTIONS });
   for (const tool of TOOLS) {
-    const { name, title, description, input } = tool;
+    const { name, title, description, input, writes = false } = tool;
     const annotations = {
       title,
-      readOnlyHint: name !== 'attribute',
+      readOnlyHint: !writes,
       destructiveHint: false,
       openWorldHint: false,
     };

@@ -14,6 +14,8 @@ export interface Tool {
   readonly title: string;
   readonly description: string;
   readonly input: v.GenericSchema<unknown, Record<string, unknown>>;
+  /** Whether it is there to write a file. */
+  readonly writes?: true;
   readonly work: (args: unknown, workspace: Workspace, call: CallOptions) => Promise<ToolAnswer>;
 }
 

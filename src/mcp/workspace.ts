@@ -1,10 +1,12 @@
 /** Mcp: what calls share: the model, which is loaded by the first call that needs it and then held, and the folder of the files they write. */
-import { mkdir, mkdtemp, rm, stat, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { CommonOptions, EngineEvent } from '../engine/request.ts';
 import type { Session } from '../engine/session.ts';
-import { NotFoundError } from '../errors.ts';
+import { NotFoundError, UsageError } from '../errors.ts';
+import { FILE_EXISTS, writeFileAtomic } from '../formats/atomic.ts';
+import { makeFolder } from '../formats/output-path.ts';
 import { isFileName } from '../graph/slug.ts';
 import { HeldModel } from '../viewer/held-model.ts';
 import { Turns } from './turns.ts';
@@ -38,7 +40,7 @@ export class Workspace {
     if (folder === undefined) {
       return new Workspace(await mkdtemp(path.join(tmpdir(), 'tracer-mcp-')), true, common);
     }
-    await mkdir(folder, { recursive: true });
+    await makeFolder(folder);
     return new Workspace(path.resolve(folder), false, common);
   }
 
@@ -65,11 +67,17 @@ export class Workspace {
     });
   }
 
-  /** Writes the whole result of a call, as `--json` prints it as `data`. Returns the file. */
-  async keepResult(tool: string, data: object): Promise<string> {
-    const file = path.join(this.folder, `${tool}-${++this.#n_results}.json`);
-    await writeFile(file, `${JSON.stringify(data)}\n`);
-    return file;
+  /** Writes the whole result of a call, as `--json` prints it as `data`, beside those of other processes. Returns the file. */
+  async keepResult(tool: string, data: object, signal: AbortSignal): Promise<string> {
+    for (;;) {
+      const file = path.join(this.folder, `${tool}-${++this.#n_results}.json`);
+      try {
+        await writeFileAtomic(file, `${JSON.stringify(data)}\n`, { signal, existing: 'keep' });
+        return file;
+      } catch (error) {
+        if (!(error instanceof UsageError && error.code === FILE_EXISTS)) throw error;
+      }
+    }
   }
 
   /** Waits for the call that is running, which has to be cancelled before. */

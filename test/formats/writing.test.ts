@@ -102,6 +102,12 @@ describe('Writing a file that has to be new', () => {
 });
 
 describe('Writing a file', () => {
+  itOnLinux('fails where the system makes no folder and says that there is none above', async () => {
+    const refused = await refusalOf(writeFileAtomic('/proc/nowhere/file', 'x'));
+    expect(refused).toBeInstanceOf(ExhaustedError);
+    expect(refused.message).toContain('/proc/nowhere');
+  });
+
   it('makes missing folders and gives the file what was written piece by piece', async () => {
     using folder = temporaryFolder();
     const path = join(folder.path, 'a/b/file.txt');

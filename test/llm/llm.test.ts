@@ -57,6 +57,28 @@ describe('a request to a language model', () => {
     expect(JSON.stringify({ ...request!.headers, authorization: '' })).not.toContain(KEY);
   });
 
+  it.each([
+    [KEY, 'Label: ***\nor ***'],
+    ['of', 'Label: of\nor of'],
+  ])('has no key in an answer that repeats it, unless it is a short word: %s', async (key, text) => {
+    await using server = await LlmServer.start();
+    server.faults.push({ kind: 'says', text: `Label: ${key}\nor ${key}` });
+    const { llm } = await open(server, { key });
+    expect((await llm.complete(QUESTION)).text).toBe(text);
+  });
+
+  it.each([
+    { prompt_tokens: -1_000_000, completion_tokens: 5 },
+    { prompt_tokens: 'many' },
+    { total_tokens: 15 },
+  ])('takes counts of tokens that are none as missing: %j', async (usage) => {
+    await using server = await LlmServer.start();
+    const body = JSON.stringify({ choices: [{ message: { content: 'Label: x' } }], usage });
+    server.faults.push({ kind: 'body', body });
+    const { llm } = await open(server);
+    expect(await llm.complete(QUESTION)).toEqual({ text: 'Label: x', isCut: false, tokens: null });
+  });
+
   it('sends no header of a key, organisation or project where there is none', async () => {
     await using server = await LlmServer.start();
     process.env['OPENAI_ORG_ID'] = 'org-of-somebody';

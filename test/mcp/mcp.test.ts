@@ -1,11 +1,15 @@
 /** `tracer mcp`, driven by the SDK's own client over standard input and output. */
 import { spawn } from 'node:child_process';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { Client } from '@modelcontextprotocol/client';
 import { StdioClientTransport } from '@modelcontextprotocol/client/stdio';
+import { strictJsonObject } from '../../src/formats/json-object.ts';
+import { callTool } from '../../src/mcp/call.ts';
+import type { Tool } from '../../src/mcp/tool.ts';
+import { Workspace } from '../../src/mcp/workspace.ts';
 import { BINARY, finish, start } from '../cli/start.ts';
 
 const PROMPT = 'The capital of the state containing Dallas is';
@@ -120,6 +124,11 @@ describe('tracer mcp', () => {
     expect(boxes.length).toBeLessThanOrEqual(6);
     expect(boxes.flatMap(({ ids }) => ids)).toContain('1_392_7');
     expect(data['scores']).toMatchObject({ suggested: { completeness: expect.any(Number) } });
+    const links = data['links'] as { source: string; target: string; weight: number }[];
+    expect(links.length).toBeLessThanOrEqual(15);
+    const names = boxes.map(({ name }) => name);
+    expect(names).toEqual(expect.arrayContaining(links.flatMap(({ source, target }) => [source, target])));
+    expect(data['n_links']).toBeGreaterThanOrEqual(links.length);
   });
 
   it('writes a page about a graph, measured in the model that is held', async () => {
@@ -144,6 +153,16 @@ describe('tracer mcp', () => {
     const { data } = await agent.call('run', { prompt: PROMPT });
     const whole = JSON.parse(readFileSync(data['result_file'] as string, 'utf8')) as Record<string, unknown>;
     expect(whole).toMatchObject({ model: 'embedded', output: { shape: [1, 9, 4382] } });
+  });
+
+  it('keeps the results that another process wrote into the folder', async () => {
+    const first = (await agent.call('graph_suggest', { graph })).data['result_file'] as string;
+    const number = Number(/graph_suggest-(\d+)\.json$/.exec(first)![1]);
+    const theirs = join(folder, `graph_suggest-${number + 1}.json`);
+    writeFileSync(theirs, 'theirs');
+    const { data } = await agent.call('graph_suggest', { graph });
+    expect(data['result_file']).toBe(join(folder, `graph_suggest-${number + 2}.json`));
+    expect(readFileSync(theirs, 'utf8')).toBe('theirs');
   });
 
   it('describes the model and a feature', async () => {
@@ -230,6 +249,30 @@ describe('tracer mcp', () => {
     expect(data['top']).toMatchObject([{ text: ' Austin' }]);
     const added = readdirSync(folder).filter((name) => !before.includes(name));
     expect(added).toEqual([expect.stringMatching(/^run-\d+\.json$/)]);
+  });
+
+  it('writes no result of a call that was cancelled while it read files', async () => {
+    await using workspace = await Workspace.open(join(root, 'cancelled'), {});
+    const stop = new AbortController();
+    const tool: Tool = {
+      name: 'graph_suggest',
+      title: '',
+      description: '',
+      input: strictJsonObject({}),
+      work: () => {
+        stop.abort(new Error('not needed any more'));
+        return Promise.resolve({ short: {}, full: { long: true } });
+      },
+    };
+    const call = callTool(tool, {}, workspace, { signal: stop.signal, onProgress: () => undefined });
+    await expect(call).rejects.toThrow('not needed any more');
+    expect(readdirSync(workspace.folder)).toEqual([]);
+  });
+
+  it('says which tools write a file for people', async () => {
+    const { tools } = await agent.client.listTools();
+    const writing = tools.filter(({ annotations }) => annotations!.readOnlyHint === false);
+    expect(writing.map(({ name }) => name)).toEqual(['attribute', 'graph_report']);
   });
 
   it('tells of progress where it is asked to', async () => {

@@ -77,7 +77,7 @@ export async function explainFeatures(
       labelFeatures({
         llm,
         model: explainer,
-        scorer: request.scorer ?? explainer,
+        scorer: request.scorer || explainer,
         budget,
         concurrency: request.concurrency ?? EXPLAIN_DEFAULTS.concurrency,
         maxTokens: request.maxTokens ?? EXPLAIN_DEFAULTS.maxTokens,
@@ -143,7 +143,7 @@ async function openCases(request: FeaturesExplainRequest) {
   const known = await sources.modelLabelFile.read();
   const pool = new NegativePool((layer, feature) => sources.page(layer, feature), counts);
   const { explainer = null } = request;
-  const scorer = request.scorer ?? explainer;
+  const scorer = request.scorer || explainer;
   let n_looked = 0;
   let n_skipped = 0;
   let n_without_examples = 0;

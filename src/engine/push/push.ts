@@ -1,13 +1,15 @@
 /** Engine, verb `push`: a transcoder set's folder as a commit of a model repository on the Hub. */
-import { resolve } from 'node:path';
+import { mkdtemp, rm, stat } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join, resolve } from 'node:path';
 import { BadFileError, UsageError } from '../../errors.ts';
-
 import { listLocalFolder } from '../../hub/local.ts';
 import { pushFiles, type PushedFile } from '../../hub/push.ts';
 import { locate, parseReference } from '../../hub/resolve.ts';
 import { hubClient } from '../names.ts';
 import type { CommonOptions } from '../request.ts';
 import { describedSet } from '../set-files.ts';
+import { writeWithoutPaths } from './without-paths.ts';
 
 export interface PushRequest extends Pick<CommonOptions, 'offline' | 'cacheDir' | 'signal' | 'onProgress'> {
   /** Of the set. */
@@ -16,6 +18,8 @@ export interface PushRequest extends Pick<CommonOptions, 'offline' | 'cacheDir' 
   readonly repo: string;
   readonly branch?: string | undefined;
   readonly message?: string | undefined;
+  /** What the set's model is called; for one that the set names by a path of this machine. */
+  readonly modelName?: string | undefined;
   /** Of a repository that is made. */
   readonly private?: boolean | undefined;
   /** Lists what would be sent, and sends nothing. */
@@ -42,8 +46,21 @@ export const CARD_FILE = 'README.md';
 /** Documents of a training's corpus, which are not for everybody because its set is. */
 const KEPT_HERE: readonly string[] = ['held-out.jsonl'];
 
-/** @throws NotFoundError for a folder that is no set; BadFileError for one that refers to files elsewhere; and as `pushFiles` */
+/**
+ * No path of this machine is sent. @throws NotFoundError for a folder that is no set; BadFileError for one that refers to files elsewhere;
+ * UsageError for one that names its model by a path, without `modelName`; and as `pushFiles`
+ */
 export async function push(request: PushRequest): Promise<PushResult> {
+  const scratch = await mkdtemp(join(tmpdir(), 'tracer-push-'));
+  try {
+    return await pushWith(request, scratch);
+  } finally {
+    await rm(scratch, { recursive: true, force: true });
+  }
+}
+
+/** @param scratch folder for files that are sent instead of those of the set */
+async function pushWith(request: PushRequest, scratch: string): Promise<PushResult> {
   const { branch = PUSH_DEFAULTS.branch, message = PUSH_DEFAULTS.message, signal, onProgress } = request;
   const repo = repoOf(request.repo);
   const client = hubClient(request);
@@ -58,9 +75,16 @@ export async function push(request: PushRequest): Promise<PushResult> {
     const outside = files.find((path) => !has.has(path) && !path.includes('://'));
     if (outside !== undefined) throw notInside(request.folder, layer, outside);
   }
-  const files: PushedFile[] = listed
-    .filter(({ path }) => !KEPT_HERE.includes(path))
-    .map(({ path, bytes }) => ({ path, bytes, file: resolve(folder, path) }));
+  const changed = await writeWithoutPaths(request.folder, set, request.modelName, scratch);
+  const files: PushedFile[] = await Promise.all(
+    listed
+      .filter(({ path }) => !KEPT_HERE.includes(path))
+      .map(async ({ path, bytes }) => {
+        if (!changed.includes(path)) return { path, bytes, file: resolve(folder, path) };
+        const file = join(scratch, path);
+        return { path, bytes: (await stat(file)).size, file };
+      }),
+  );
   if (!has.has(CARD_FILE))
     onProgress?.({
       kind: 'warning',

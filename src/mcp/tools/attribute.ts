@@ -12,6 +12,7 @@ export const attribute = defineTool({
   title: 'Trace a prompt',
   description:
     'Computes the attribution graph of a prompt: which tokens and features caused the most likely next tokens. Writes a graph file and answers its name for the other tools, the explained tokens, scores and the most influential features.',
+  writes: true,
   input: strictJsonObject({
     ...promptArguments,
     name: v.optional(described(text, 'Name of the graph (default: made from the prompt)')),

@@ -21,6 +21,9 @@ export const graphTop = defineTool({
   },
 });
 
+/** Of a suggested circuit: an agent reads all of them. */
+const LISTED_LINKS = 15;
+
 const nodeNames = v.optional(v.array(text), []);
 
 export const graphPaths = defineTool({
@@ -66,6 +69,15 @@ export const graphSuggest = defineTool({
     const { cacheDir } = workspace.common;
     const result = await suggestForFile(file, { maxBoxes: max_boxes, cacheDir });
     const { boxes, links, scores, n_features, left_out } = result;
-    return { short: { boxes, links, scores, n_features, left_out }, full: result };
+    const name = (box: number): string => boxes[box]!.name;
+    const strongest = links.slice(0, LISTED_LINKS).map((link) => ({
+      ...link,
+      source: name(link.source),
+      target: name(link.target),
+    }));
+    return {
+      short: { boxes, links: strongest, n_links: links.length, scores, n_features, left_out },
+      full: result,
+    };
   },
 });

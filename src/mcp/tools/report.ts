@@ -15,6 +15,7 @@ export const graphReport = defineTool({
   title: 'Write a page about a graph',
   description:
     'Writes a page about a graph for people: the suggested circuit as a figure, its supernodes with labels and examples, the change of the answer without each of them (predicted by the graph and measured in the model), scores, provenance.',
+  writes: true,
   input: strictJsonObject({
     graph: graphArgument,
     format: v.optional(described(v.picklist(REPORT_FORMATS), 'Format of the page (default html)'), 'html'),
