@@ -187,8 +187,21 @@ function checkIdentity(
     if (found[name] === value) continue;
     throw new BadFileError({
       code: 'other_training',
-      message: `${path} is of another training: ${name} is ${found[name] ?? 'not known'}, expected ${value}`,
+      message: `${path} is of another training: ${difference(name, found[name] ?? 'not known', value)}`,
       hint: 'Give the same options to resume it, or --output another folder.',
     });
   }
+}
+
+/** In words; of two objects (recipes) the fields that differ, since a whole one is not read by anybody. */
+export function difference(name: string, found: string, expected: string): string {
+  if (!found.startsWith('{') || !expected.startsWith('{')) return `${name} is ${found}, expected ${expected}`;
+  const [was, wanted] = [found, expected].map((text) =>
+    parseJson(name, text, jsonRecord(v.string(), v.unknown())),
+  );
+  const shown = (value: unknown): string => (value === undefined ? 'not given' : JSON.stringify(value));
+  return Object.keys({ ...was, ...wanted })
+    .filter((key) => shown(was![key]) !== shown(wanted![key]))
+    .map((key) => `${key} is ${shown(was![key])}, expected ${shown(wanted![key])}`)
+    .join('; ');
 }
