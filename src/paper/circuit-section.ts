@@ -1,4 +1,5 @@
 /** Paper, content: the circuit as a figure, its boxes, the features in them, and its links. */
+import { plural } from '../plural.ts';
 import { BREAK, code, paragraph, strong, type Block, type Line, type Section } from './blocks.ts';
 import type { Paper, PaperBox, PaperCircuit, PaperMember } from './paper.ts';
 import {
@@ -10,7 +11,6 @@ import {
   NOTHING,
   percent,
   placesOf,
-  plural,
   shownName,
   tokenPiece,
 } from './words.ts';

@@ -1,4 +1,5 @@
 /** Paper, content: the sections of the page, from what it says. */
+import { plural } from '../plural.ts';
 import type { PageContent, Section } from './blocks.ts';
 import { code, paragraph } from './blocks.ts';
 import { circuitSections } from './circuit-section.ts';
@@ -6,7 +7,7 @@ import { effectsSection } from './effects-section.ts';
 import type { Paper } from './paper.ts';
 import { provenanceSection } from './provenance-section.ts';
 import { scoresSection } from './scores-section.ts';
-import { NOTHING, percent, plural, shownName, tokenPiece } from './words.ts';
+import { NOTHING, percent, shownName, tokenPiece } from './words.ts';
 
 export function contentOf(paper: Paper): PageContent {
   const { title, provenance } = paper;

@@ -33,11 +33,6 @@ export function count(value: number): string {
   return value.toLocaleString('en-US');
 }
 
-/** 1 feature, 2 features */
-export function plural(value: number, one: string, many = `${one}s`): string {
-  return `${count(value)} ${value === 1 ? one : many}`;
-}
-
 export function tokenPiece(token: string): Piece {
   return code(shownToken(token, LONGEST.token));
 }

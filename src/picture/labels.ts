@@ -1,6 +1,7 @@
 /** Picture, text: labels and descriptions of nodes, and search in them. */
 
 import { unreachable } from '../errors.ts';
+import { plural } from '../plural.ts';
 import type { PictureGraph } from './picture-graph.ts';
 import { inputsOf, outputsOf, rowName } from './picture.ts';
 import type { Visible } from './visible.ts';
@@ -93,9 +94,4 @@ export function searchNodes(
 /** A number in short form. */
 export function short(value: number): string {
   return String(Number(value.toPrecision(DIGITS)));
-}
-
-/** 1 graph, 2 graphs */
-export function plural(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }

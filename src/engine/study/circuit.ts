@@ -5,7 +5,7 @@ import { writeGraph } from '../../graph/files.ts';
 import type { Provenance } from '../../graph/graph.ts';
 import { viewerGraph } from '../../graph/neuronpedia.ts';
 import { pruneGraph } from '../../graph/prune.ts';
-import { labelsFrom, plural } from '../../picture/labels.ts';
+import { labelsFrom } from '../../picture/labels.ts';
 import { makePicture } from '../../picture/picture.ts';
 import { graphSvg } from '../../picture/svg.ts';
 import { Random } from '../../random.ts';
@@ -24,6 +24,7 @@ import {
 import { packageVersion } from '../provenance.ts';
 import { checkGraphOutput } from '../graph-output.ts';
 import { writtenFile } from '../written-file.ts';
+import { plural } from '../../plural.ts';
 import { promptDigest } from './consensus.ts';
 import { withLabels } from './labels.ts';
 import { refuseStudyFiles, writePicture } from './pictures.ts';

@@ -1,12 +1,12 @@
 /** Engine, verb `graph cluster`: prompts by what their graphs share. */
 import { UsageError } from '../../errors.ts';
-import { plural } from '../../picture/labels.ts';
 import { treeSvg, type DrawnTree } from '../../picture/tree-svg.ts';
 import { Random } from '../../random.ts';
 import { clusterGraphs, distances, medoid, type ClusterTree } from '../../study/cluster.ts';
 import { openStudy } from '../../study/open.ts';
 import { readSample, type MeasuredFeature } from '../../study/sample.ts';
 import { selectGraphs, type SelectedGraph } from '../../study/selection.ts';
+import { plural } from '../../plural.ts';
 import { withLabels } from './labels.ts';
 import { refuseStudyFiles, writePicture } from './pictures.ts';
 import { STUDY_DEFAULTS, type ClusterRequest, type ClusterResult } from './types.ts';

@@ -1,10 +1,10 @@
 /** Engine, verb `graph common`: features and links that recur, group by group. */
 import { barChartSvg } from '../../picture/bar-chart.ts';
-import { plural } from '../../picture/labels.ts';
 import { recurring, type Recurrence } from '../../study/common.ts';
 import { openStudy } from '../../study/open.ts';
 import { readSample } from '../../study/sample.ts';
 import { groupNames, selectGraphs } from '../../study/selection.ts';
+import { plural } from '../../plural.ts';
 import { withLabels } from './labels.ts';
 import { barLabel, percent, refuseStudyFiles, writePicture } from './pictures.ts';
 import {

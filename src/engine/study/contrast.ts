@@ -1,7 +1,7 @@
 /** Engine, verb `graph contrast`: what differs between two groups of graphs, with labels and a picture. */
 import { barChartSvg } from '../../picture/bar-chart.ts';
-import { plural } from '../../picture/labels.ts';
 import type { Difference } from '../../study/contrast.ts';
+import { plural } from '../../plural.ts';
 import { withLabels } from './labels.ts';
 import { measureContrast } from './measure-contrast.ts';
 import { barLabel, refuseStudyFiles, writePicture } from './pictures.ts';

@@ -1,8 +1,8 @@
 /** Engine, `graph collect`: the graphs of all manifests, each once, in the order of the list of prompts. */
 import { stat } from 'node:fs/promises';
 import { BadFileError, NotFoundError, UsageError } from '../../errors.ts';
-import { plural } from '../../picture/labels.ts';
 import { readManifests, type ManifestEntry } from '../attribute/manifest.ts';
+import { plural } from '../../plural.ts';
 import type { SkippedGraph } from './types.ts';
 
 const GRAPH_FILE_ENDING = '.safetensors';

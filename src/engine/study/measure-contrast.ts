@@ -1,11 +1,11 @@
 /** Engine, `graph contrast`: the numbers. It loads nothing that reads labels or models. */
 import { UsageError } from '../../errors.ts';
-import { plural } from '../../picture/labels.ts';
 import { differences, type Difference } from '../../study/contrast.ts';
 import type { StudyDescription } from '../../study/description.ts';
 import { openStudy, type Study } from '../../study/open.ts';
 import { readSample } from '../../study/sample.ts';
 import { DEFAULT_BY, graphsOfGroup, selectGraphs, type SelectedGraph } from '../../study/selection.ts';
+import { plural } from '../../plural.ts';
 import { STUDY_DEFAULTS, type ContrastRequest, type ContrastResult, type NamedFeature } from './types.ts';
 
 const LEAST_GRAPHS = 2;

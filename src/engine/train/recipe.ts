@@ -11,6 +11,7 @@ import {
   type TrainKind,
 } from '../../trainer/recipe.ts';
 import { partOf, shownShard } from '../shard.ts';
+import { plural } from '../../plural.ts';
 import type { TrainRequest } from './types.ts';
 
 interface Hooks {
@@ -117,8 +118,8 @@ function ofShard({ shard }: TrainRequest, kind: TrainKind, layers: readonly numb
   if (shard.of > layers.length) {
     throw new UsageError({
       code: 'out_of_range',
-      message: `--shard ${shownShard(shard)}: ${layers.length} layers cannot be divided into ${shard.of} parts`,
-      hint: `Give ${layers.length} parts at most.`,
+      message: `--shard ${shownShard(shard)}: ${plural(layers.length, 'layer')} cannot be divided into ${shard.of} parts`,
+      hint: `Give ${plural(layers.length, 'part')} at most.`,
     });
   }
   return partOf(layers, shard);

@@ -3,7 +3,6 @@ import { stat } from 'node:fs/promises';
 import path from 'node:path';
 import { BadFileError, UsageError, type TracerError } from '../../errors.ts';
 import type { Graph } from '../../graph/graph.ts';
-import { plural } from '../../picture/labels.ts';
 import { predictedChange } from '../../study/ablation.ts';
 import { readKeyed, type KeyedGraph } from '../../study/aligned.ts';
 import { DESCRIPTION_FILE, subjectOf } from '../../study/description.ts';
@@ -11,6 +10,7 @@ import type { Study } from '../../study/open.ts';
 import { graphsOfGroup, selectGraphs, type SelectedGraph } from '../../study/selection.ts';
 import { readPromptList } from '../attribute/prompt-list.ts';
 import { usedTest, type Consensus } from '../study/consensus.ts';
+import { plural } from '../../plural.ts';
 
 /** Graphs that are read together; each is a few hundred rows. */
 const BATCH_GRAPHS = 64;
