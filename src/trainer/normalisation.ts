@@ -4,6 +4,8 @@
  */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor2D } from '../backend/backend.ts';
+import type { Batch } from './batches.ts';
+import type { LayerBatch } from './gradients.ts';
 
 /** x is used as (x − mean) / scale. */
 export interface Normalisation {
@@ -44,4 +46,19 @@ export function normalised(
     const raw = tf.tensor2d(rows, [places.length, d_model]);
     return tf.mul<Tensor2D>(tf.sub(raw, tf.tensor1d(mean)), 1 / scale);
   });
+}
+
+/** Inputs and outputs of the coders' layers at the tokens of a batch, by layer. Tensors belong to the caller. */
+export function layerBatches(
+  layers: readonly { readonly layer: number }[],
+  { block, places }: Batch,
+  normalisations: ReadonlyMap<number, LayerNormalisation>,
+): Map<number, LayerBatch> {
+  return new Map(
+    layers.map(({ layer }) => {
+      const { x, y } = block.layers.get(layer)!;
+      const of = normalisations.get(layer)!;
+      return [layer, { x: normalised(x, places, of.x), y: normalised(y, places, of.y) }];
+    }),
+  );
 }

@@ -1,8 +1,10 @@
 /** Trainer: dead features begin again, at tokens that are badly rebuilt. */
 import * as tf from '@tensorflow/tfjs-core';
-import type { Tensor2D } from '../backend/backend.ts';
+import type { SparseProducts, Tensor2D } from '../backend/backend.ts';
 import { Random } from '../random.ts';
+import { choose } from './choice.ts';
 import type { Coder } from './coder.ts';
+import { writtenBy, type LayerBatch } from './gradients.ts';
 import type { DeviceParameter } from './optimizer.ts';
 import type { Recipe } from './recipe.ts';
 
@@ -16,6 +18,27 @@ export interface Missing {
   readonly x: Tensor2D;
   /** What is written less what is wanted, in all layers that the coder writes into, [n, n_written · d_model]. */
   readonly error: Tensor2D;
+}
+
+/** What all coders of a group write less what is wanted, in the layers that one of them writes into. Belongs to the caller. */
+export function missingOf(
+  sparse: SparseProducts,
+  recipe: Recipe,
+  coder: Coder,
+  group: readonly Coder[],
+  batch: ReadonlyMap<number, LayerBatch>,
+): Tensor2D {
+  return tf.tidy(() => {
+    const steps = group.map((one) => {
+      const { x } = batch.get(one.layer)!;
+      return { coder: one, x, choice: choose(sparse, one.preActivations(x), recipe, one.threshold()) };
+    });
+    const written = writtenBy(sparse, steps);
+    const errors = Array.from({ length: coder.n_written }, (_, i) =>
+      tf.sub<Tensor2D>(written.get(coder.layer + i)!, batch.get(coder.layer + i)!.y),
+    );
+    return tf.concat<Tensor2D>(errors, 1);
+  });
 }
 
 /**

@@ -12,16 +12,15 @@ import {
   type Normalisations,
   type TrainProgress,
 } from './checkpoint.ts';
-import { choose } from './choice.ts';
 import { Coder } from './coder.ts';
 import { folded, writeCoder } from './export.ts';
-import { writtenBy, type LayerBatch } from './gradients.ts';
+import type { LayerBatch } from './gradients.ts';
 import { measureHeldOut, type HeldOutReport } from './held-out.ts';
 import type { StepEvent, TrainLog } from './log.ts';
-import { normalisationOf, normalised } from './normalisation.ts';
+import { layerBatches, normalisationOf, normalised } from './normalisation.ts';
 import { checkpointFile, STATE_FOLDER, type SourceState, type TrainOptions } from './options.ts';
 import { writtenLayers } from './plan.ts';
-import { revive, REVIVING_SHARE } from './revive.ts';
+import { missingOf, revive, REVIVING_SHARE } from './revive.ts';
 import { stepTogether, type LayerReport } from './step.ts';
 
 export class Run {
@@ -169,7 +168,7 @@ export class Run {
     const reports: LayerReport[] = [];
     let loss = 0;
     for (const group of groups) {
-      const values = batchOf(group, batch, normalisations);
+      const values = layerBatches(group, batch, normalisations);
       try {
         const found = await stepTogether(group, values, { sparse, recipe, learningRate: rate, step });
         if (!Number.isFinite(found.loss)) throw diverged(found.loss, group, step);
@@ -206,17 +205,7 @@ export class Run {
     const { recipe, sparse } = this.#options;
     for (const coder of group) {
       if (coder.numbers.n_dead === 0) continue;
-      const error = tf.tidy(() => {
-        const steps = group.map((one) => {
-          const { x } = batch.get(one.layer)!;
-          return { coder: one, x, choice: choose(sparse, one.preActivations(x), recipe, one.threshold()) };
-        });
-        const written = writtenBy(sparse, steps);
-        const errors = Array.from({ length: coder.n_written }, (_, i) =>
-          tf.sub(written.get(coder.layer + i)!, batch.get(coder.layer + i)!.y),
-        );
-        return tf.concat(errors, 1) as tf.Tensor2D;
-      });
+      const error = missingOf(sparse, recipe, coder, group, batch);
       const { x } = batch.get(coder.layer)!;
       const n = await revive(coder, recipe, { x, error }, step);
       error.dispose();
@@ -249,20 +238,6 @@ export class Run {
     this.progress = { ...this.progress, logBytes: this.#log.bytes };
     await saveCheckpoint(checkpointFile(folder), record.identity, this.progress, coders, normalisations);
   }
-}
-
-function batchOf(
-  coders: readonly Coder[],
-  { block, places }: Batch,
-  normalisations: Normalisations,
-): Map<number, LayerBatch> {
-  return new Map(
-    coders.map(({ layer }) => {
-      const { x, y } = block.layers.get(layer)!;
-      const of = normalisations.get(layer)!;
-      return [layer, { x: normalised(x, places, of.x), y: normalised(y, places, of.y) }];
-    }),
-  );
 }
 
 function diverged(loss: number, coders: readonly Coder[], step: number): BadFileError {
