@@ -14,6 +14,7 @@ import { openTraced } from './panels/try/trace.tsx';
 import { exported } from './server.ts';
 import { resumeJob } from './store/jobs.ts';
 import { takeAnswer } from './store/attention.ts';
+import { takeRemoval } from './store/removals.ts';
 import { startSync } from './store/sync.ts';
 import { startStudies } from './store/study.ts';
 import { startTrainings } from './store/trainings.ts';
@@ -38,7 +39,8 @@ loadInfo().then(
   () =>
     resumeJob((request, status) => {
       if (request.kind === 'trace') openTraced(status);
-      if (request.kind === 'attention') takeAnswer(request, status);
+      takeAnswer(request, status);
+      takeRemoval(request, status);
     }),
   (error: Error) => announce(error.message),
 );

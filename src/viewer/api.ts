@@ -209,6 +209,20 @@ export interface AttentionJob {
   readonly question: AttentionQuestion;
 }
 
+/**
+ * Removes what a head brings to a query in the model, as `intervene --remove-head L.H:QUERY[:KEY]`, and compares the effect on the
+ * graph's logits that the linear model predicts with the true ones.
+ */
+export interface RemoveHeadJob {
+  readonly kind: 'remove_head';
+  readonly slug: string;
+  readonly layer: number;
+  readonly head: number;
+  readonly query: number;
+  /** Only what it brings from this key (default: from all). */
+  readonly key?: number;
+}
+
 /** Compares two groups of a study, values of the column `by`. It needs no model, and DuckDB. */
 export interface ContrastJob {
   readonly kind: 'contrast';
@@ -218,7 +232,7 @@ export interface ContrastJob {
   readonly b: string;
 }
 
-export type JobRequest = TraceJob | SteerJob | AblateJob | AttentionJob | ContrastJob;
+export type JobRequest = TraceJob | SteerJob | AblateJob | AttentionJob | RemoveHeadJob | ContrastJob;
 
 /** The smallest adjusted p-value first, then the largest difference; of a great many the first 2,000 features and links. */
 export interface StudyContrast extends Omit<MeasuredContrast, 'description' | 'by'> {
@@ -256,11 +270,32 @@ export interface AblationResult {
   readonly free: number;
 }
 
+/** Changes of logits before the cap, relative to the mean over the vocabulary. */
+export interface HeadRemovalResult {
+  readonly layer: number;
+  readonly head: number;
+  readonly query: number;
+  /** Null: all. */
+  readonly key: number | null;
+  /** Of the logits of the graph, in their order. */
+  readonly effects: readonly {
+    readonly token_id: number;
+    readonly text: string;
+    /** By the linear model: the total effect of what is removed with the opposite sign. */
+    readonly predicted: number;
+    /** In truth, attention patterns held but for what is removed. */
+    readonly held: number;
+    /** In truth, patterns free: computed anew, then changed. */
+    readonly free: number;
+  }[];
+}
+
 export type JobResult =
   | { readonly kind: 'trace'; readonly slug: string; readonly result: AttributeResult }
   | { readonly kind: 'steer'; readonly result: InterveneResult }
   | { readonly kind: 'ablate'; readonly result: AblationResult }
   | { readonly kind: 'attention'; readonly result: AttentionAnswer }
+  | { readonly kind: 'remove_head'; readonly result: HeadRemovalResult }
   | { readonly kind: 'contrast'; readonly result: StudyContrast };
 
 export interface JobStatus {

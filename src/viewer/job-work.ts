@@ -1,4 +1,4 @@
-/** Viewer: the work of each kind of job: trace a prompt, steer features, ablate the source of a link, explain attention, contrast groups. */
+/** Viewer: the work of each kind of job: trace a prompt, steer features, ablate the source of a link, explain attention, remove a head, contrast groups. */
 import path from 'node:path';
 import { ablateIn } from '../engine/validate/ablate.ts';
 import { attributeIn } from '../engine/attribute/attribute.ts';
@@ -13,6 +13,7 @@ import type { Contrasts } from './contrast-work.ts';
 import { graphFacts } from './graph-facts.ts';
 import type { ChosenModel, HeldModel } from './held-model.ts';
 import { RefusedError } from './http-errors.ts';
+import { removalWork } from './removal-work.ts';
 import type { Work } from './jobs.ts';
 import type { GraphCache, OpenGraph } from './graph-cache.ts';
 import type { GraphStore } from './graph-store.ts';
@@ -42,6 +43,8 @@ export async function createWork(request: JobRequest, services: JobServices): Pr
         await openFor(request.slug, services, model),
         model,
       );
+    case 'remove_head':
+      return removalWork(request, await openFor(request.slug, services, model), model);
     default:
       return unreachable(request);
   }

@@ -76,6 +76,14 @@ export const JobSchema: Schema<JobRequest> = v.variant('kind', [
     ]),
   }),
   strictJsonObject({
+    kind: v.literal('remove_head'),
+    slug: v.string(),
+    layer: Count,
+    head: Count,
+    query: Count,
+    key: v.exactOptional(Count),
+  }),
+  strictJsonObject({
     kind: v.literal('contrast'),
     study: v.string(),
     by: v.string(),

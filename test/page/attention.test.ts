@@ -139,6 +139,50 @@ describe('a head', () => {
   );
 
   it(
+    'is removed in the model on demand, the true changes beside the prediction, with keys alone',
+    async () => {
+      const page = await opened();
+      await explainHead(page);
+      await page.getByText('Effect on the logits').click();
+      const cells = (table: string, column: number): Locator =>
+        page.locator(`${table} tbody td:nth-of-type(${column})`);
+      const totals = await numbersIn(cells('#attention-logits', 2));
+      const tokens = await page.locator('#attention-logits tbody th').allInnerTexts();
+      await page.getByRole('radio', { name: 'From this key' }).check();
+      const button = page.getByRole('button', {
+        name: /^Measure what the logits do without head \d\.\d, to ·is at 8/,
+      });
+      expect(await page.locator('#attention-measured').count()).toBe(0);
+      await button.focus();
+      await page.keyboard.press('Enter');
+      const table = page.locator('#attention-measured');
+      await table.waitFor({ timeout: JOB_MS });
+      expect(await button.evaluate((element) => element === document.activeElement)).toBe(true);
+      expect(await table.locator('thead th').allInnerTexts()).toEqual([
+        'Token',
+        'Predicted',
+        'Measured, patterns held',
+        'Measured, patterns free',
+      ]);
+      expect(await table.locator('tbody th').allInnerTexts()).toEqual(tokens);
+      const predicted = await numbersIn(cells('#attention-measured', 1));
+      expect(predicted).toHaveLength(totals.length);
+      for (const [i, total] of totals.entries())
+        expect(Math.abs(predicted[i]! + total)).toBeLessThanOrEqual(DIGITS * Math.abs(total));
+      const held = await numbersIn(cells('#attention-measured', 2));
+      expect(held).not.toEqual(predicted);
+      await eventually(async () =>
+        expect(await page.locator('#announcer').innerText()).toMatch(
+          /Without head \d\.\d, .*: predicted .*, measured .* with patterns held, .* with patterns free/,
+        ),
+      );
+      await page.getByRole('radio', { name: 'From all keys' }).check();
+      expect(await table.count()).toBe(0);
+    },
+    JOB_MS,
+  );
+
+  it(
     'leads from a pair to its nodes, and draws one that was pruned when it is pinned',
     async () => {
       const page = await opened();
@@ -240,6 +284,9 @@ async function readsKept(page: Page): Promise<void> {
   await page.locator('.answered summary').click();
   await page.locator('.answered').getByRole('button', { name: /^Head/ }).first().click();
   await page.locator('#attention-head #attention-pattern').waitFor();
+  await page.getByText('Effect on the logits').click();
+  expect(await page.getByText('cannot be measured').isVisible()).toBe(true);
+  expect(await page.getByRole('button', { name: /^Measure/ }).count()).toBe(0);
   expect(await page.locator('#attention-pairs .pair-row').count()).toBeGreaterThan(0);
 }
 

@@ -3,16 +3,20 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { copyFileSync, existsSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { attributeIn } from '../../src/engine/attribute/attribute.ts';
+import { interveneIn } from '../../src/engine/intervene/intervene.ts';
+import { parseHeadRemoval } from '../../src/intervention/head-change.ts';
 import type { ViewerGraph } from '../../src/graph/neuronpedia.ts';
 import type {
   AttentionQuestion,
   GraphList,
   HeadAnswer,
+  HeadRemovalResult,
   HeadsAnswer,
   JobStatus,
   KeptAttention,
   LinkAnswer,
   OpenedGraph,
+  RemoveHeadJob,
 } from '../../src/viewer/api.ts';
 import { goldenSession } from '../engine/golden-session.ts';
 import { goldenPath, prompts } from '../support/golden.ts';
@@ -153,6 +157,67 @@ describe('a head', () => {
   });
 });
 
+describe('a head that is removed', () => {
+  const place = { layer: 2, head: 1, query: 5 } as const;
+  const job = { kind: 'remove_head', slug: 'dallas', ...place } as const;
+
+  async function removed(request: RemoveHeadJob): Promise<HeadRemovalResult> {
+    const { error, result } = await runJob(opened, request);
+    expect(error).toBeNull();
+    return (result as { result: HeadRemovalResult }).result;
+  }
+
+  it('changes the logits of the graph as the engine says, patterns held and free, beside its prediction', async () => {
+    const { effects, ...which } = await removed(job);
+    expect(which).toEqual({ ...place, key: null });
+    const logits = graph.nodes.filter(({ feature_type }) => feature_type === 'logit');
+    expect(effects).toHaveLength(logits.length);
+    const heads = [parseHeadRemoval('--remove-head', '2.1:5')];
+    using session = await goldenSession('tiny-a', SET);
+    const truth = async (freezeAttention: boolean) =>
+      (await interveneIn(session, { input: { prompt: PROMPT }, heads, freezeAttention, top: 1000 })).heads!
+        .effects!;
+    const [held, free] = [await truth(true), await truth(false)];
+    for (const { token_id, ...numbers } of effects) {
+      const [ofHeld, ofFree] = [held, free].map((all) => all.find((one) => one.token_id === token_id)!);
+      expect(numbers.text).toBe(ofHeld!.text);
+      expect(Math.abs(numbers.predicted - ofHeld!.predicted)).toBeLessThanOrEqual(TOLERANCE);
+      expect(Math.abs(numbers.held - ofHeld!.change)).toBeLessThanOrEqual(TOLERANCE);
+      expect(Math.abs(numbers.free - ofFree!.change)).toBeLessThanOrEqual(TOLERANCE);
+    }
+    const apart = effects.map((one) => Math.abs(one.held - one.free));
+    expect(Math.max(...apart)).toBeGreaterThan(10 * TOLERANCE);
+  });
+
+  it('is predicted to take away the total effect of its entry, which has the opposite sign', async () => {
+    const { logit_effects, key } = await answered({ about: 'head', ...place, key: 3 });
+    const { effects } = await removed({ ...job, key: key.position });
+    expect(effects.map(({ token_id, text }) => [token_id, text])).toEqual(
+      logit_effects.map(({ token_id, text }) => [token_id, text]),
+    );
+    expect(Math.max(...logit_effects.map(({ total }) => Math.abs(total)))).toBeGreaterThan(10 * TOLERANCE);
+    for (const [i, { predicted }] of effects.entries())
+      expect(Math.abs(predicted + logit_effects[i]!.total)).toBeLessThanOrEqual(TOLERANCE);
+  });
+
+  it('has to be one of the model, at positions of the prompt', async () => {
+    const failed = await Promise.all([
+      runJob(opened, { ...job, head: 99 }),
+      runJob(opened, { ...job, query: 99 }),
+      runJob(opened, { ...job, key: 6 }),
+    ]);
+    expect(failed.map(({ state, error }) => [state, error!.code])).toEqual([
+      ['failed', 'head_out_of_range'],
+      ['failed', 'position_out_of_range'],
+      ['failed', 'key_not_visible'],
+    ]);
+    const reply = await opened.send('POST', '/api/jobs', { ...job, query: -1 });
+    expect(errorCode(reply)).toBe('bad_field');
+    const other = await opened.send('POST', '/api/jobs', { ...job, slug: 'graph-clt-p2' });
+    expect(errorCode(other)).toBe('other_model');
+  });
+});
+
 describe('what was answered', () => {
   it('is kept beside the graph, each question once, and read without a model and without a token', async () => {
     const { source, target } = movedLink();
@@ -184,6 +249,8 @@ describe('what was answered', () => {
     expect(answer<KeptAttention>(reply)).toEqual(now);
     const job = { kind: 'attention', slug: 'dallas', question };
     expect(errorCode(await other.send('POST', '/api/jobs', job))).toBe('no_model');
+    const removal = { kind: 'remove_head', slug: 'dallas', layer: 1, head: 0, query: 4 };
+    expect(errorCode(await other.send('POST', '/api/jobs', removal))).toBe('no_model');
     const refused = await ask(opened.viewer.port, '/api/jobs', {
       method: 'POST',
       headers: { 'content-type': 'application/json' },

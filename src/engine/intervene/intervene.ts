@@ -101,7 +101,7 @@ export async function interveneIn(session: Session, request: InterveneRequest): 
   if (failure !== null) throw new ExpectationError({ code: 'unexpected_token', message: failure });
   const changes = tokenChanges(before, after, effect);
   const { heads } = checked;
-  const ids = changes.map(({ token_id }) => token_id);
+  const ids = request.effectTokens ?? changes.map(({ token_id }) => token_id);
   // Predictions are of heads alone.
   const effects =
     heads.changes.length === 0 || plan.interventions.length > 0

@@ -45,6 +45,8 @@ export interface InterveneRequest extends CommonOptions, InterventionChoice, Exp
   readonly top?: number | undefined;
   /** 0: features are not compared. */
   readonly features?: number | undefined;
+  /** Tokens that effects of changed heads are given on. Default: those of `changes`. */
+  readonly effectTokens?: readonly number[] | undefined;
   /** Logits and activations to a safetensors file. */
   readonly output?: string | undefined;
   /** Writes the numbers before the activation function instead of activations. */
@@ -141,7 +143,7 @@ export interface HeadEffectResult {
 export interface HeadsChangeResult {
   readonly changes: readonly HeadChange[];
   readonly renormalize: boolean;
-  /** Of the tokens in `changes`, in their order; null where features were changed too, which the prediction does not know. */
+  /** Of the tokens in `changes`, or of those of the request, in their order; null where features were changed too, which the prediction does not know. */
   readonly effects: readonly HeadEffectResult[] | null;
 }
 

@@ -24,6 +24,7 @@ import { Head } from './head.tsx';
 import { HeadEffects } from './head-effects.tsx';
 import { Link } from './link.tsx';
 import { endName } from './names.ts';
+import { Warnings } from './warnings.tsx';
 
 export function Attention() {
   const slug = opened.value?.slug;
@@ -44,9 +45,12 @@ export function Attention() {
         />
       )}
       <Choices />
-      <JobProgress kind="attention">
-        <Warnings />
-      </JobProgress>
+      {/* A removal shows its progress where it was asked for. */}
+      {!(head !== null && job.value?.request.kind === 'remove_head') && (
+        <JobProgress kind="attention">
+          <Warnings />
+        </JobProgress>
+      )}
       {link !== null && <Link answer={link} />}
       {link === null && linkAsked.value !== null && <NotAsked what="link" />}
       {head !== null && <Head answer={head} isWaiting={isWaiting} />}
@@ -119,11 +123,6 @@ function Choices() {
       </div>
     </>
   );
-}
-
-function Warnings() {
-  const warnings = job.value?.status?.warnings ?? [];
-  return warnings.length === 0 ? null : <p class="warning">{warnings.join(' ')}</p>;
 }
 
 function NotAsked({ what }: { readonly what: string }) {

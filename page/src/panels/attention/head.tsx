@@ -8,6 +8,7 @@ import { announce } from '../../store/ui.ts';
 import { GroupTable } from './groups.tsx';
 import { Keys } from './keys.tsx';
 import { Pattern } from './pattern.tsx';
+import { HeadRemoval } from './removal.tsx';
 import { Shares } from './shares.tsx';
 import { Marginals, Pairs } from './sources.tsx';
 
@@ -151,7 +152,7 @@ const WORDS: Record<Compared, string> = {
 };
 
 /** What the head writes here does to the logits. */
-function Effects({ answer: { logit_effects } }: { readonly answer: HeadAnswer }) {
+function Effects({ answer }: { readonly answer: HeadAnswer }) {
   return (
     <details>
       <summary>Effect on the logits</summary>
@@ -169,7 +170,7 @@ function Effects({ answer: { logit_effects } }: { readonly answer: HeadAnswer })
           </tr>
         </thead>
         <tbody>
-          {logit_effects.map(({ token_id, text, direct, total }) => (
+          {answer.logit_effects.map(({ token_id, text, direct, total }) => (
             <tr key={token_id}>
               <th scope="row">
                 <code class="token">{visibleToken(text)}</code>
@@ -180,6 +181,7 @@ function Effects({ answer: { logit_effects } }: { readonly answer: HeadAnswer })
           ))}
         </tbody>
       </table>
+      <HeadRemoval answer={answer} />
     </details>
   );
 }

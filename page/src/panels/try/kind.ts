@@ -2,6 +2,6 @@
 import { signal } from '@preact/signals';
 import type { JobRequest } from '../../../../src/viewer/api.ts';
 
-export type TryKind = Exclude<JobRequest['kind'], 'attention'>;
+export type TryKind = Exclude<JobRequest['kind'], 'attention' | 'remove_head'>;
 
 export const tryKind = signal<TryKind>('trace');
