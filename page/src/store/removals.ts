@@ -42,8 +42,9 @@ export function takeRemoval(request: JobRequest, { result }: JobStatus): void {
   );
 }
 
+/** Whether a job measures this removal of the open graph. */
 export function isOf(job: RemoveHeadJob, removal: Removal): boolean {
-  return isSameRemoval({ ...job, key: job.key ?? null }, removal);
+  return job.slug === slug.value && isSameRemoval({ ...job, key: job.key ?? null }, removal);
 }
 
 function isSameRemoval(one: Removal, { layer, head, query, key }: Removal): boolean {
