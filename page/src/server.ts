@@ -143,7 +143,7 @@ export function saveLabel(
 
 export function fetchAttention(slug: string, signal: AbortSignal): Promise<KeptAttention> {
   if (exported !== null) {
-    return Promise.resolve(exported.attention ?? { links: [], heads: [], effects: null });
+    return Promise.resolve(exported.attention ?? { links: [], nodes: [], heads: [], effects: null });
   }
   return request<KeptAttention>('GET', `${graphAddress(slug)}/attention`, undefined, { signal });
 }

@@ -16,7 +16,8 @@ export interface AtLayer {
 /** [links, n_layers, n_heads, n_pos] each. */
 export interface PositionLoadings {
   readonly lastKeys: Float32Array;
-  readonly firstQueries: Float32Array;
+  /** Null: not wanted. The whole pass as a source has no position, and none of them. */
+  readonly firstQueries: Float32Array | null;
 }
 
 /** Adds those of a layer. @param start place of the first pair among the links */
@@ -35,7 +36,9 @@ export async function addPositions(
   const group = n_heads / n_kv_heads;
   const [n, m] = [queries.cut.shape[0], all.shape[1]];
   const [z, cut, values, alone, pattern] = await Promise.all(
-    [queries.all, queries.cut, all, own!, attention.dividedPattern].map((tensor) => tensor.data<'float32'>()),
+    [firstQueries && queries.all, queries.cut, all, firstQueries && own, attention.dividedPattern].map(
+      (tensor) => tensor?.data<'float32'>(),
+    ),
   );
   const share = (head: number, query: number, key: number): number =>
     pattern![((Math.floor(head / group) * n_pos + query) * group + (head % group)) * n_pos + key]!;
@@ -58,6 +61,7 @@ export async function addPositions(
         const value = product(cut!, from, values!, ((at - p0) * m + column) * width + of);
         lastKeys[to + at]! += share(head, query, at) * value;
       }
+      if (!firstQueries) continue;
       for (let at = key; at < batch.n_pos; at++) {
         const value = product(z!, ((at * n + row) * n_heads + head) * d_head, alone!, column * width + of);
         firstQueries[to + at]! += share(head, at, key) * value;

@@ -28,7 +28,7 @@
  */
 import type { ShownLabel } from '../engine/features/types.ts';
 import type { AttributeResult } from '../engine/attribute/types.ts';
-import type { EdgesResult, HeadResult, HeadsResult } from '../engine/attention/types.ts';
+import type { EdgesResult, HeadResult, HeadsResult, NodeHeadsResult } from '../engine/attention/types.ts';
 import type { MeasuredContrast } from '../engine/study/measure-contrast.ts';
 import type { InterveneResult } from '../engine/intervene/types.ts';
 import type { Annotations } from '../graph/annotations.ts';
@@ -187,9 +187,10 @@ export interface AblateJob {
   readonly target: string;
 }
 
-/** Which heads carry a link; why a head looks from a query to a key; the heads by their effect on the first logit. */
+/** Which heads carry a link; which bring most to a node, a feature or logit; why a head looks from a query to a key; the heads by their effect on the first logit. */
 export type AttentionQuestion =
   | { readonly about: 'link'; readonly source: string; readonly target: string }
+  | { readonly about: 'node'; readonly node: string }
   | {
       readonly about: 'head';
       readonly layer: number;
@@ -243,6 +244,7 @@ export interface StudyContrast extends Omit<MeasuredContrast, 'description' | 'b
 
 /** Of one link. */
 export type LinkAnswer = EdgesResult;
+export type NodeAnswer = NodeHeadsResult;
 /** With `by` (layer); the whole pattern of a head is in one of its answers, the last. */
 export type HeadAnswer = HeadResult;
 export type HeadsAnswer = HeadsResult;
@@ -250,12 +252,14 @@ export type HeadsAnswer = HeadsResult;
 /** Answers about a graph, the latest last. */
 export interface KeptAttention {
   readonly links: readonly LinkAnswer[];
+  readonly nodes: readonly NodeAnswer[];
   readonly heads: readonly HeadAnswer[];
   readonly effects: HeadsAnswer | null;
 }
 
 export type AttentionAnswer =
   | { readonly about: 'link'; readonly answer: LinkAnswer }
+  | { readonly about: 'node'; readonly answer: NodeAnswer }
   | { readonly about: 'head'; readonly answer: HeadAnswer }
   | { readonly about: 'heads'; readonly answer: HeadsAnswer };
 

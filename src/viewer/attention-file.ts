@@ -7,7 +7,7 @@ import { looseJsonObject } from '../formats/json-object.ts';
 import { readJson } from '../formats/json.ts';
 import type { Schema } from '../formats/parsed-text.ts';
 import type { AttentionAnswer, GraphEntry, HeadAnswer, KeptAttention, LinkAnswer } from './api.ts';
-import { HeadSchema, HeadsSchema, LinkSchema } from './attention-schema.ts';
+import { HeadSchema, HeadsSchema, LinkSchema, NodeSchema } from './attention-schema.ts';
 import { refuseLink } from './regular-file.ts';
 
 export const ATTENTION_ENDING = '.attention.json';
@@ -20,12 +20,14 @@ export interface AnsweredGraph extends Pick<GraphEntry, 'created_ms' | 'prompt'>
   readonly attentionFile: string;
 }
 
-/** Of links and of heads each; the oldest are dropped. */
+/** Of links, of nodes and of heads each; the oldest are dropped. */
 const MOST_KEPT = 200;
 
-export const NO_ATTENTION: KeptAttention = { links: [], heads: [], effects: null };
+export const NO_ATTENTION: KeptAttention = { links: [], nodes: [], heads: [], effects: null };
 
-interface AnswersFile extends KeptAttention {
+interface AnswersFile extends Omit<KeptAttention, 'nodes'> {
+  /** Files of earlier versions lack it. */
+  readonly nodes?: KeptAttention['nodes'];
   readonly created_ms: number | null;
   readonly prompt: string;
 }
@@ -36,6 +38,7 @@ const FileSchema: Schema<AnswersFile> = looseJsonObject({
   created_ms: v.nullable(v.number()),
   prompt: v.string(),
   links: v.array(LinkSchema),
+  nodes: v.exactOptional(v.array(NodeSchema)),
   heads: v.array(HeadSchema),
   effects: v.nullable(HeadsSchema),
 });
@@ -59,7 +62,8 @@ export async function keptAttention({
   try {
     const kept = await readJson(attentionFile, FileSchema);
     if (kept.created_ms !== created_ms || kept.prompt !== prompt) return NO_ATTENTION;
-    return { links: kept.links, heads: kept.heads, effects: kept.effects };
+    const { links, nodes = [], heads, effects } = kept;
+    return { links, nodes, heads, effects };
   } catch (error) {
     if (error instanceof NotFoundError) return NO_ATTENTION;
     throw error;
@@ -81,6 +85,11 @@ export function withAnswer(kept: KeptAttention, given: AttentionAnswer): KeptAtt
       const { answer } = given;
       const others = kept.links.filter((other) => linkKey(other) !== linkKey(answer));
       return { ...kept, links: [...others, answer].slice(-MOST_KEPT) };
+    }
+    case 'node': {
+      const { answer } = given;
+      const others = kept.nodes.filter(({ node }) => node.id !== answer.node.id);
+      return { ...kept, nodes: [...others, answer].slice(-MOST_KEPT) };
     }
     case 'head': {
       const { answer } = given;

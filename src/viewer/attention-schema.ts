@@ -2,11 +2,12 @@
 import * as v from 'valibot';
 import { looseJsonObject } from '../formats/json-object.ts';
 import type { Schema } from '../formats/parsed-text.ts';
-import type { HeadAnswer, HeadsAnswer, LinkAnswer } from './api.ts';
+import type { HeadAnswer, HeadsAnswer, LinkAnswer, NodeAnswer } from './api.ts';
 
 const Values = v.array(v.number());
 const Loading = looseJsonObject({ layer: v.number(), head: v.number(), value: v.number() });
 const Loadings = v.array(Loading);
+const LoadingsByKey = v.array(v.intersect([Loading, looseJsonObject({ key: v.number() })]));
 const Source = looseJsonObject({
   id: v.string(),
   kind: v.string(),
@@ -28,7 +29,7 @@ export const LinkSchema = looseJsonObject({
         target: End,
         weight: v.number(),
         direct: v.number(),
-        last: v.array(v.intersect([Loading, looseJsonObject({ key: v.number() })])),
+        last: LoadingsByKey,
         first: v.array(v.intersect([Loading, looseJsonObject({ query: v.number() })])),
         through: Loadings,
         only: Loadings,
@@ -39,6 +40,15 @@ export const LinkSchema = looseJsonObject({
     v.length(1),
   ),
 }) as unknown as Schema<LinkAnswer>;
+
+export const NodeSchema = looseJsonObject({
+  tokens: v.array(Token),
+  node: End,
+  total: v.number(),
+  direct: v.number(),
+  heads: LoadingsByKey,
+  rest: v.number(),
+}) as unknown as Schema<NodeAnswer>;
 
 export const HeadSchema = looseJsonObject({
   tokens: v.array(Token),

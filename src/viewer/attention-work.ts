@@ -1,8 +1,9 @@
-/** Viewer: the work of a job about attention: heads of a link, why a head looks somewhere, heads by effect. */
+/** Viewer: the work of a job about attention: heads of a link and of a node, why a head looks somewhere, heads by effect. */
 import path from 'node:path';
 import { attentionEdgesIn } from '../engine/attention/edges.ts';
 import { attentionHeadIn } from '../engine/attention/head.ts';
 import { attentionHeadsIn } from '../engine/attention/heads.ts';
+import { attentionNodeIn } from '../engine/attention/node.ts';
 import type { AttentionInput, EdgeResult, HeadResult } from '../engine/attention/types.ts';
 import type { Session } from '../engine/session.ts';
 import { TracerError, UsageError } from '../errors.ts';
@@ -17,14 +18,14 @@ import type { Work, WorkContext } from './jobs.ts';
 
 /** Entries of lists. */
 const TOP = 40;
-/** Heads of a link: all of most models, so that what takes several of them is known. */
-const TOP_OF_LINK = 200;
+/** Heads of a link or node: all of most models, so that what takes several of them is known. */
+const TOP_OF_TARGET = 200;
 /** Digits of a pattern, which is drawn. */
 const PATTERN_DIGITS = 4;
 /** Largest difference of a link from its weight in the graph, relative to it, and in itself for links that are next to nothing. */
 const SAME_WEIGHT = { relative: 2e-2, absolute: 1e-3 } as const;
 
-/** Nodes that a link does not have are refused here, before the job is queued. */
+/** Nodes that the graph or a link does not have are refused here, before the job is queued. */
 export function attentionWork(
   question: AttentionQuestion,
   stored: StoredGraph,
@@ -33,6 +34,7 @@ export function attentionWork(
 ): Work {
   const facts = graphFacts(open);
   const weight = question.about === 'link' ? weightOf(facts, question) : 0;
+  if (question.about === 'node') facts.target(question.node);
   const subject = subjectOf(open, facts, stored);
   const graph = open.kind === 'graph' ? open.graph : undefined;
   return async (context) => {
@@ -64,8 +66,15 @@ async function answerOf(
   switch (question.about) {
     case 'link': {
       const edges = [[question.source, question.target]] as const;
-      const answer = await attentionEdgesIn(session, { ...request, edges, top: TOP_OF_LINK }, graph);
+      const answer = await attentionEdgesIn(session, { ...request, edges, top: TOP_OF_TARGET }, graph);
       return { about: 'link', answer };
+    }
+    case 'node': {
+      const { about, node } = question;
+      return {
+        about,
+        answer: await attentionNodeIn(session, { ...request, node, top: TOP_OF_TARGET }, graph),
+      };
     }
     case 'head': {
       const { about, ...which } = question;

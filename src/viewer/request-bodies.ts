@@ -64,6 +64,7 @@ export const JobSchema: Schema<JobRequest> = v.variant('kind', [
     slug: v.string(),
     question: v.variant('about', [
       strictJsonObject({ about: v.literal('link'), source: NodeId, target: NodeId }),
+      strictJsonObject({ about: v.literal('node'), node: NodeId }),
       strictJsonObject({
         about: v.literal('head'),
         layer: Count,

@@ -1,4 +1,4 @@
-/** Attention in the page, on the embedded model: heads of a link, the pattern of a head, pairs and their nodes, groups, contrasts. */
+/** Attention in the page, on the embedded model: heads of a link and of a node, the pattern of a head, pairs and their nodes, groups, contrasts. */
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { spawnSync } from 'node:child_process';
 import { copyFileSync, existsSync } from 'node:fs';
@@ -74,6 +74,41 @@ describe('a link', () => {
       await eventually(async () =>
         expect(await page.locator('#announcer').innerText()).toMatch(/Head \d\.\d: .* looks at /),
       );
+    },
+    JOB_MS,
+  );
+});
+
+describe('a node', () => {
+  it(
+    'has a list of the heads that bring most to it, which adds up, is read with keys, and leads to each head',
+    async () => {
+      const page = await opened();
+      await clickLogit(page);
+      await page.keyboard.press('8');
+      await page.locator('#attention-of-node').focus();
+      await page.keyboard.press('Enter');
+      const node = page.locator('#attention-node');
+      const rows = node.locator('.row-main');
+      await rows.first().waitFor({ timeout: JOB_MS });
+      await eventually(async () =>
+        expect(await page.locator('#announcer').innerText()).toMatch(/Node that takes in .*by head \d/),
+      );
+      const total = numberIn(await node.locator('h3 .muted').innerText());
+      const values = await numbersIn(node.locator('.signed-number'));
+      const sum = values.reduce((all, value) => all + value, 0);
+      expect(Math.abs(sum - total)).toBeLessThan(DIGITS * Math.max(1, Math.abs(total)));
+      expect(await node.locator('[data-row=direct] .grey, [data-row=rest] .grey').count()).toBe(2);
+      expect(await rows.first().getAttribute('aria-label')).toMatch(/^Head \d\.\d, key .* at \d, [+−]/);
+      await rows.first().focus();
+      await page.keyboard.press('ArrowDown');
+      expect(await rows.nth(1).evaluate((row) => row === document.activeElement)).toBe(true);
+      await page.keyboard.press('Enter');
+      await page.locator('#attention-head').waitFor({ timeout: JOB_MS });
+      expect(await page.locator('#attention-head-title').innerText()).toMatch(/·is at 8 looks at/);
+      expect(await node.locator('[aria-current=true]').count()).toBe(1);
+      await page.locator('.answered summary').click();
+      expect(await page.locator('.answered').innerText()).toMatch(/Heads of/);
     },
     JOB_MS,
   );

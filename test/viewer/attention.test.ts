@@ -15,6 +15,7 @@ import type {
   JobStatus,
   KeptAttention,
   LinkAnswer,
+  NodeAnswer,
   OpenedGraph,
   RemoveHeadJob,
 } from '../../src/viewer/api.ts';
@@ -69,6 +70,7 @@ async function asked(question: AttentionQuestion, slug = 'dallas'): Promise<JobS
 
 interface Answers {
   readonly link: LinkAnswer;
+  readonly node: NodeAnswer;
   readonly head: HeadAnswer;
   readonly heads: HeadsAnswer;
 }
@@ -112,6 +114,50 @@ describe('a link', () => {
     const token = graph.nodes.find(({ feature_type }) => feature_type === 'embedding')!.node_id;
     expect(await refusal({ about: 'link', source, target: token })).toBe('not_a_target');
     expect(await refusal({ about: 'link', source, target }, 'graph-clt-p2')).toBe('other_model');
+  });
+});
+
+describe('a node', () => {
+  it('is what is direct and what heads bring, which add up, and is kept once', async () => {
+    const { target } = movedLink();
+    const before = (await kept()).nodes.length;
+    await answered({ about: 'node', node: target });
+    const answer = await answered({ about: 'node', node: target });
+    expect(answer.node.id).toBe(target);
+    const sum = answer.heads.reduce((all, { value }) => all + value, answer.direct + answer.rest);
+    expect(Math.abs(sum - answer.total)).toBeLessThanOrEqual(TOLERANCE);
+    expect(answer.heads.length).toBeGreaterThan(1);
+    const sizes = answer.heads.map(({ value }) => Math.abs(value));
+    expect(sizes).toEqual(sizes.toSorted((a, b) => b - a));
+    expect(answer.heads.every(({ key }) => key <= answer.node.position)).toBe(true);
+    const now = await kept();
+    expect(now.nodes).toHaveLength(before + 1);
+    expect(now.nodes.at(-1)).toEqual(answer);
+  });
+
+  it('of the first logit has the direct effects of heads', async () => {
+    const logit = graph.nodes.find(({ is_target_logit }) => is_target_logit)!.node_id;
+    const { heads } = await answered({ about: 'node', node: logit });
+    const effects = await answered({ about: 'heads' });
+    const direct = new Map(effects.heads.map((one) => [`${one.layer}.${one.head}`, one.direct]));
+    expect(heads.length).toBeGreaterThan(1);
+    for (const { layer, head, value } of heads)
+      expect(Math.abs(value - direct.get(`${layer}.${head}`)!)).toBeLessThanOrEqual(TOLERANCE);
+  });
+
+  it('has to be a feature or logit of the graph', async () => {
+    expect(await refusal({ about: 'node', node: 'nothing' })).toBe('unknown_node');
+    const token = graph.nodes.find(({ feature_type }) => feature_type === 'embedding')!.node_id;
+    expect(await refusal({ about: 'node', node: token })).toBe('not_a_target');
+  });
+
+  it('is read from files that were kept before nodes were asked about', async () => {
+    await answered({ about: 'heads' });
+    const file = path.join(opened.folder, 'dallas.attention.json');
+    const { nodes: _nodes, ...older } = JSON.parse(readFileSync(file, 'utf8')) as { nodes: unknown };
+    writeFileSync(file, JSON.stringify(older));
+    const now = await kept();
+    expect([now.nodes, now.effects === null]).toEqual([[], false]);
   });
 });
 
@@ -268,7 +314,7 @@ describe('what was answered', () => {
   });
 
   it('is empty where nothing was asked, and where the graph is another one by now', async () => {
-    const none: KeptAttention = { links: [], heads: [], effects: null };
+    const none: KeptAttention = { links: [], nodes: [], heads: [], effects: null };
     expect(await kept('graph-clt-p2')).toEqual(none);
     await answered({ about: 'heads' });
     await using other = await openedViewer((folder) => {

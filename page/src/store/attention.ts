@@ -8,6 +8,7 @@ import type {
   JobStatus,
   KeptAttention,
   LinkAnswer,
+  NodeAnswer,
 } from '../../../src/viewer/api.ts';
 import { exported, fetchAttention } from '../server.ts';
 import { isBusy, job, startJob } from './jobs.ts';
@@ -15,14 +16,16 @@ import { opened } from './opened.ts';
 import { announce, lowerTab } from './ui.ts';
 
 export type LinkQuestion = Extract<AttentionQuestion, { about: 'link' }>;
+export type NodeQuestion = Extract<AttentionQuestion, { about: 'node' }>;
 export type HeadQuestion = Extract<AttentionQuestion, { about: 'head' }>;
 
-const NONE: KeptAttention = { links: [], heads: [], effects: null };
+const NONE: KeptAttention = { links: [], nodes: [], heads: [], effects: null };
 
 /** Answers about the open graph. */
 export const answers = signal<KeptAttention>(NONE);
 export const answersError = signal<Error | null>(null);
 export const linkAsked = signal<LinkQuestion | null>(null);
+export const nodeAsked = signal<NodeQuestion | null>(null);
 export const headAsked = signal<HeadQuestion | null>(null);
 
 const slug = computed(() => opened.value?.slug ?? null);
@@ -32,6 +35,11 @@ export const canAsk = computed(() => exported === null && opened.value?.canSteer
 export const linkAnswer = computed(() => {
   const question = linkAsked.value;
   return question === null ? null : (answerOfLink(answers.value, question) ?? null);
+});
+
+export const nodeAnswer = computed(() => {
+  const question = nodeAsked.value;
+  return question === null ? null : (answerOfNode(answers.value, question) ?? null);
 });
 
 export const headAnswer = computed(() => {
@@ -71,6 +79,7 @@ effect(() => {
     answers.value = NONE;
     answersError.value = null;
     linkAsked.value = null;
+    nodeAsked.value = null;
     headAsked.value = null;
   });
   if (of === null) return;
@@ -84,10 +93,11 @@ export async function load(of: string, signal = new AbortController().signal): P
     const kept = await fetchAttention(of, signal);
     if (slug.peek() !== of) return;
     answersError.value = null;
-    const { links, heads, effects } = answers.peek();
+    const { links, nodes, heads, effects } = answers.peek();
     // What this page was answered meanwhile is later.
     answers.value = {
       links: [...kept.links, ...links],
+      nodes: [...kept.nodes, ...nodes],
       heads: [...kept.heads, ...heads],
       effects: effects ?? kept.effects,
     };
@@ -102,10 +112,12 @@ export function ask(question: AttentionQuestion): void {
   if (of === null) return;
   batch(() => {
     lowerTab.value = 'attention';
-    if (question.about === 'link') {
-      linkAsked.value = question;
+    if (question.about === 'head') headAsked.value = question;
+    else {
+      linkAsked.value = question.about === 'link' ? question : null;
+      nodeAsked.value = question.about === 'node' ? question : null;
       headAsked.value = null;
-    } else if (question.about === 'head') headAsked.value = question;
+    }
   });
   if (isAnswered(question)) return;
   if (!canAsk.value) {
@@ -120,10 +132,11 @@ export function ask(question: AttentionQuestion): void {
 /** Adds what a job has answered, unless another graph is open by now. */
 export function takeAnswer(request: JobRequest, { result }: JobStatus): void {
   if (request.kind !== 'attention' || result?.kind !== 'attention' || request.slug !== slug.value) return;
-  const { links, heads, effects } = answers.value;
+  const { links, nodes, heads, effects } = answers.value;
   const given: AttentionAnswer = result.result;
   answers.value = {
     links: given.about === 'link' ? [...links, given.answer] : links,
+    nodes: given.about === 'node' ? [...nodes, given.answer] : nodes,
     heads: given.about === 'head' ? [...heads, given.answer] : heads,
     effects: given.about === 'heads' ? given.answer : effects,
   };
@@ -134,6 +147,8 @@ export function isAnswered(question: AttentionQuestion): boolean {
   switch (question.about) {
     case 'link':
       return answerOfLink(value, question) !== undefined;
+    case 'node':
+      return answerOfNode(value, question) !== undefined;
     case 'head':
       return answerOfHead(value, question) !== undefined;
     case 'heads':
@@ -143,6 +158,10 @@ export function isAnswered(question: AttentionQuestion): boolean {
 
 function answerOfLink({ links }: KeptAttention, { source, target }: LinkQuestion): LinkAnswer | undefined {
   return links.findLast(({ edges: [edge] }) => edge?.source.id === source && edge.target.id === target);
+}
+
+function answerOfNode({ nodes }: KeptAttention, { node }: NodeQuestion): NodeAnswer | undefined {
+  return nodes.findLast((one) => one.node.id === node);
 }
 
 function answerOfHead({ heads }: KeptAttention, question: HeadQuestion): HeadAnswer | undefined {

@@ -6,18 +6,12 @@ import { featureBatches, logitBatch } from '../../attention/target-walk.ts';
 import { UsageError } from '../../errors.ts';
 import type { Graph } from '../../graph/graph.ts';
 import { nodeResult } from '../../graph/nodes.ts';
-import { selectNodes, type NodeRole } from '../../graph/select.ts';
 import { ATTRIBUTE_DEFAULTS } from '../attribute/types.ts';
 import type { Session } from '../session.ts';
+import { endResults, singleNode } from './ends.ts';
 import { checkOutput, floats, writeAttention } from './files.ts';
 import { openAttention, traceSubject, type TracedSubject } from './traced-subject.ts';
-import {
-  ATTENTION_DEFAULTS,
-  type EdgeResult,
-  type EdgesRequest,
-  type EdgesResult,
-  type EndResult,
-} from './types.ts';
+import { ATTENTION_DEFAULTS, type EdgeResult, type EdgesRequest, type EdgesResult } from './types.ts';
 
 /** Loads what the request names and finds the heads of edges. Throws `UsageError` for nodes and edges that there are not. */
 export async function attentionEdges(request: EdgesRequest): Promise<EdgesResult> {
@@ -145,7 +139,10 @@ function edgeNumbers(
 
 /** @throws UsageError for names that are no single node, and for edges that cannot be */
 function edgeOf(nodes: Graph, source: string, target: string): NodePair {
-  const pair = [single(nodes, source, 'source'), single(nodes, target, 'target')] as const;
+  const pair = [
+    singleNode(nodes, source, 'source', '--edge'),
+    singleNode(nodes, target, 'target', '--edge'),
+  ] as const;
   const [from, to] = pair.map((node) => nodeResult(nodes, node)) as [
     ReturnType<typeof nodeResult>,
     ReturnType<typeof nodeResult>,
@@ -166,41 +163,4 @@ function edgeOf(nodes: Graph, source: string, target: string): NodePair {
     message: `there is no edge from ${JSON.stringify(source)} to ${JSON.stringify(target)}: ${fault}`,
     hint: 'An edge goes from a feature, error or token to a feature or logit above it, at its position or a later one.',
   });
-}
-
-function single(nodes: Graph, name: string, role: NodeRole): number {
-  const found = selectNodes(nodes, name, role);
-  if (found.length === 1) return found[0]!;
-  const ids = found.slice(0, 5).map((node) => nodeResult(nodes, node).id);
-  throw new UsageError({
-    code: 'several_nodes',
-    message: `--edge: ${JSON.stringify(name)} names ${found.length} nodes: ${ids.join(', ')}${found.length > ids.length ? ', …' : ''}`,
-    hint: 'Name one of them by its id.',
-  });
-}
-
-async function endResults(
-  { nodes, labels }: TracedSubject,
-  ends: Iterable<number>,
-): Promise<Map<number, EndResult>> {
-  const found = [...new Set(ends)].map((node) => [node, nodeResult(nodes, node)] as const);
-  const known = await labels(
-    found.flatMap(([, { layer, feature }]): [number, number][] =>
-      layer !== null && feature !== null ? [[layer, feature]] : [],
-    ),
-  );
-  return new Map(
-    found.map(([node, { id, kind, layer, position, feature, token }]) => [
-      node,
-      {
-        id,
-        kind,
-        layer,
-        position,
-        feature,
-        token,
-        label: feature === null ? null : (known[`${layer}_${feature}`] ?? null),
-      },
-    ]),
-  );
 }

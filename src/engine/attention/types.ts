@@ -52,6 +52,11 @@ export interface EdgesRequest extends AttentionInput {
   readonly edges: readonly (readonly [source: string, target: string])[];
 }
 
+export interface NodeHeadsRequest extends Omit<AttentionInput, 'output'> {
+  /** Name of a feature or logit. */
+  readonly node: string;
+}
+
 export interface SummaryRequest extends AttentionInput {
   readonly nodeThreshold?: number | undefined;
   readonly edgeThreshold?: number | undefined;
@@ -174,6 +179,21 @@ export interface EdgeResult {
 
 export interface EdgesResult extends AttentionComputed {
   readonly edges: readonly EdgeResult[];
+}
+
+export interface NodeHeadsResult extends AttentionComputed {
+  readonly node: EndResult;
+  /** What reaches the node without a head and through heads; biases outside of heads are not in it. */
+  readonly total: number;
+  /** What no head brings. */
+  readonly direct: number;
+  /**
+   * What each head brings as the last one of a path, the query being the node's position, with the key that it takes most from. It is
+   * the sum of `last` of the node's links, and what the head has that is constant.
+   */
+  readonly heads: readonly (LoadingResult & { readonly key: number })[];
+  /** `total` minus `direct` and the heads listed. */
+  readonly rest: number;
 }
 
 export interface HeadsResult extends AttentionComputed {

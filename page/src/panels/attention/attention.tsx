@@ -1,4 +1,4 @@
-/** Page, panel: attention: which heads carry a link, and why a head looks where it looks. */
+/** Page, panel: attention: which heads carry a link or bring most to a node, and why a head looks where it looks. */
 import { useRef } from 'preact/hooks';
 import type { HeadAnswer } from '../../../../src/viewer/api.ts';
 import { Problem } from '../../parts/panel.tsx';
@@ -15,6 +15,8 @@ import {
   linkAnswer,
   linkAsked,
   load,
+  nodeAnswer,
+  nodeAsked,
   questionOf,
 } from '../../store/attention.ts';
 import { clickedIndex, opened } from '../../store/opened.ts';
@@ -23,6 +25,8 @@ import { JobProgress } from '../try/progress.tsx';
 import { Head } from './head.tsx';
 import { HeadEffects } from './head-effects.tsx';
 import { Link } from './link.tsx';
+import { NodeHeads } from './node-heads.tsx';
+import { NodeButton } from './node-button.tsx';
 import { endName } from './names.ts';
 import { Warnings } from './warnings.tsx';
 
@@ -30,6 +34,7 @@ export function Attention() {
   const slug = opened.value?.slug;
   const error = answersError.value;
   const link = linkAnswer.value;
+  const node = nodeAnswer.value;
   const lastHead = useRef<HeadAnswer | null>(null);
   if (headAnswer.value !== null) lastHead.current = headAnswer.value;
   // While another cell or contrast is computed, the answer before stays, and with it the focus.
@@ -53,20 +58,22 @@ export function Attention() {
       )}
       {link !== null && <Link answer={link} />}
       {link === null && linkAsked.value !== null && <NotAsked what="link" />}
+      {node !== null && <NodeHeads answer={node} />}
+      {node === null && nodeAsked.value !== null && <NotAsked what="node" />}
       {head !== null && <Head answer={head} isWaiting={isWaiting} />}
       {head === null && headAsked.value !== null && <NotAsked what="head" />}
-      {link === null && head === null && <HeadEffects />}
+      {link === null && node === null && head === null && <HeadEffects />}
     </div>
   );
 }
 
 /** What there is to ask, and what was asked before. */
 function Choices() {
-  const { links, heads, effects } = answers.value;
-  const total = links.length + heads.length;
+  const { links, nodes, heads, effects } = answers.value;
+  const total = links.length + nodes.length + heads.length;
   return (
     <>
-      {linkAsked.value === null && headAsked.value === null && (
+      {linkAsked.value === null && nodeAsked.value === null && headAsked.value === null && (
         <p class="muted words">
           {canAsk.value
             ? `Press the arch beside a connection${clickedIndex.value === null ? ' (click a node first)' : ''} to see which heads carry it.`
@@ -75,18 +82,11 @@ function Choices() {
       )}
       <div class="attention-tools">
         {(canAsk.value || effects !== null) && (
-          <button
-            type="button"
-            class="button"
-            onClick={() => {
-              linkAsked.value = null;
-              headAsked.value = null;
-              ask({ about: 'heads' });
-            }}
-          >
+          <button type="button" class="button" onClick={() => ask({ about: 'heads' })}>
             Heads by effect
           </button>
         )}
+        <NodeButton />
         {total > 0 && (
           <details class="answered">
             <summary>{count(total, 'answer')}</summary>
@@ -102,6 +102,18 @@ function Choices() {
                       {endName(edge!.source)} → {endName(edge!.target)}
                     </span>
                     <span class="row-place">{signed(edge!.weight)}</span>
+                  </button>
+                </li>
+              ))}
+              {nodes.toReversed().map(({ node, total }, i) => (
+                <li class="row" key={`node ${i}`}>
+                  <button
+                    type="button"
+                    class={ROW_BUTTON}
+                    onClick={() => ask({ about: 'node', node: node.id })}
+                  >
+                    <span class="row-label">Heads of {endName(node)}</span>
+                    <span class="row-place">{signed(total)}</span>
                   </button>
                 </li>
               ))}

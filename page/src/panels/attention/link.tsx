@@ -3,11 +3,11 @@ import { signal } from '@preact/signals';
 import { useEffect } from 'preact/hooks';
 import type { LinkAnswer } from '../../../../src/viewer/api.ts';
 import { Segments } from '../../parts/segments.tsx';
-import { onListKey, ROW_BUTTON } from '../../parts/list-keys.ts';
-import { percent, signed, visibleToken } from '../../parts/text.ts';
-import { ask, headAsked, type HeadQuestion } from '../../store/attention.ts';
+import { onListKey } from '../../parts/list-keys.ts';
+import { percent, signed } from '../../parts/text.ts';
 import { announce } from '../../store/ui.ts';
-import { Bar, largest } from './bar.tsx';
+import { largest } from './bar.tsx';
+import { HeadRow, PlainRow, type Row } from './head-row.tsx';
 import { endName } from './names.ts';
 
 type Edge = LinkAnswer['edges'][number];
@@ -31,14 +31,6 @@ const SHOWN = 12;
 const ALL_HEADS = 200;
 
 const side = signal<Side>('last');
-
-interface Row {
-  readonly value: number;
-  /** Token of the key, or of the query. */
-  readonly token: string;
-  readonly position: number | null;
-  readonly question: HeadQuestion;
-}
 
 export function Link({ answer }: { readonly answer: LinkAnswer }) {
   const edge = answer.edges[0]!;
@@ -78,55 +70,6 @@ export function Link({ answer }: { readonly answer: LinkAnswer }) {
   );
 }
 
-function HeadRow({ row, most }: { readonly row: Row; readonly most: number }) {
-  const { value, token, position, question } = row;
-  const { layer, head } = question;
-  const now = headAsked.value;
-  const place =
-    position === null
-      ? ''
-      : `${side.value === 'last' ? 'key' : 'query'} ${visibleToken(token)} at ${position}`;
-  return (
-    <li
-      class="row"
-      aria-current={
-        now?.layer === layer && now.head === head && now.key === question.key ? 'true' : undefined
-      }
-    >
-      <button
-        type="button"
-        class={ROW_BUTTON}
-        aria-label={`Head ${layer}.${head}, ${place}, ${signed(value)}: why it looks there`}
-        onClick={() => ask(question)}
-      >
-        <span class="head-name">
-          {layer}.{head}
-        </span>
-        <span class="row-label">{position !== null && <code class="token">{visibleToken(token)}</code>}</span>
-        <span class="row-place">{position ?? ''}</span>
-        <Bar value={value} most={most} />
-      </button>
-    </li>
-  );
-}
-
-function PlainRow(props: {
-  readonly title: string;
-  readonly why: string;
-  readonly value: number;
-  readonly most: number;
-  readonly isGrey?: boolean;
-}) {
-  const { title, why, value, most, isGrey = false } = props;
-  return (
-    <li class={isGrey ? 'row plain-row muted' : 'row plain-row'} data-row={title}>
-      <span class="head-name">{title}</span>
-      <span class="row-label muted">{why}</span>
-      <Bar value={value} most={most} isGrey={isGrey} />
-    </li>
-  );
-}
-
 /** What takes several heads in a row, where all heads are known. */
 function Hops({ edge: { weight, direct, only } }: { readonly edge: Edge }) {
   if (only.length >= ALL_HEADS) return null;
@@ -148,6 +91,7 @@ function rowsOf({ source, target, last, first, through }: Edge, { tokens }: Link
     case 'last':
       return last.map(({ layer, head, key, value }) => ({
         value,
+        end: 'key',
         token: text(key),
         position: key,
         question: { about, layer, head, query: target.position, key },
@@ -155,6 +99,7 @@ function rowsOf({ source, target, last, first, through }: Edge, { tokens }: Link
     case 'first':
       return first.map(({ layer, head, query, value }) => ({
         value,
+        end: 'query',
         token: text(query),
         position: query,
         question: { about, layer, head, query, key: source.position },
@@ -162,6 +107,7 @@ function rowsOf({ source, target, last, first, through }: Edge, { tokens }: Link
     case 'through':
       return through.map(({ layer, head, value }) => ({
         value,
+        end: 'query',
         token: '',
         position: null,
         question: { about, layer, head, query: target.position },
