@@ -1,8 +1,10 @@
 /** Attention, step 4 of a whole target: what each head brings to it as the last one, of all its sources together. */
+import * as tf from '@tensorflow/tfjs-core';
+import type { Tensor2D } from '../backend/backend.ts';
 import { DirectSums } from './direct-sums.ts';
 import { addPositions } from './position-loadings.ts';
 import { passValues } from './stored-values.ts';
-import { walkTargets, type TargetBatch } from './target-walk.ts';
+import { featureBatches, logitBatch, walkTargets, type TargetBatch } from './target-walk.ts';
 import type { TracedPrompt } from './traced-prompt.ts';
 
 /** By row of a batch of targets. */
@@ -18,7 +20,7 @@ export interface NodeHeads {
 
 /**
  * Sums over the links of targets, without the links: the whole pass is the one source. What heads take has constants too (biases below, and
- * the bias of their own values), and with positions left out what the MLPs write there; no link has any of it. `direct` has no constants.
+ * the bias of their own values) and what MLPs write at positions that a graph leaves out; no link has any of it. `direct` has no constants.
  */
 export async function nodeHeads(prompt: TracedPrompt, batch: TargetBatch): Promise<NodeHeads> {
   const { n_layers, n_heads } = prompt.replacement.model.config;
@@ -43,4 +45,23 @@ export async function nodeHeads(prompt: TracedPrompt, batch: TargetBatch): Promi
     rows.subarray(row * width, (row + 1) * width).reduce((sum, value) => sum + value, 0),
   );
   return { n_layers, n_heads, n_pos, direct, lastKeys };
+}
+
+/** In one row. @param feature index into the active features */
+export async function headsOfFeature(prompt: TracedPrompt, feature: number): Promise<NodeHeads> {
+  return await nodeHeads(prompt, featureBatches(prompt, Int32Array.of(feature), 1)[0]!);
+}
+
+/** In one row. @param vectors of all logits, at the output of the final norm; they stay the caller's */
+export async function headsOfLogit(
+  prompt: TracedPrompt,
+  vectors: Tensor2D,
+  logit: number,
+): Promise<NodeHeads> {
+  const vector = tf.slice<tf.Rank.R2, Tensor2D>(vectors, [logit, 0], [1, -1]);
+  try {
+    return await nodeHeads(prompt, logitBatch(prompt, vector));
+  } finally {
+    vector.dispose();
+  }
 }

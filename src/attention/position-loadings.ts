@@ -1,5 +1,6 @@
 /** Attention: loadings by key of the last head, and by query of the first one. */
 import type { AttentionMap } from '../attribution/attention-map.ts';
+import type { Tensor } from '../backend/backend.ts';
 import type { Pairs } from './head-products.ts';
 import type { StoredValues } from './stored-values.ts';
 import type { HeadQueries, TargetBatch } from './target-walk.ts';
@@ -35,11 +36,15 @@ export async function addPositions(
   const { d_head, n_heads, n_kv_heads } = attention;
   const group = n_heads / n_kv_heads;
   const [n, m] = [queries.cut.shape[0], all.shape[1]];
-  const [z, cut, values, alone, pattern] = await Promise.all(
-    [firstQueries && queries.all, queries.cut, all, firstQueries && own, attention.dividedPattern].map(
-      (tensor) => tensor?.data<'float32'>(),
-    ),
-  );
+  const read = async (tensor: Tensor | null): Promise<Float32Array | null> =>
+    tensor && (await tensor.data<'float32'>());
+  const [z, cut, values, alone, pattern] = await Promise.all([
+    read(firstQueries && queries.all),
+    read(queries.cut),
+    read(all),
+    read(firstQueries && own),
+    read(attention.dividedPattern),
+  ]);
   const share = (head: number, query: number, key: number): number =>
     pattern![((Math.floor(head / group) * n_pos + query) * group + (head % group)) * n_pos + key]!;
   const product = (a: Float32Array, from: number, b: Float32Array, at: number): number => {

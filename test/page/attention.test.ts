@@ -317,7 +317,11 @@ async function readsKept(page: Page): Promise<void> {
   await page.getByRole('tab', { name: 'Attention' }).click();
   expect(await page.locator('.attention').innerText()).toContain('is not loaded');
   await page.locator('.answered summary').click();
-  await page.locator('.answered').getByRole('button', { name: /^Head/ }).first().click();
+  await page
+    .locator('.answered')
+    .getByRole('button', { name: /^Head \d/ })
+    .first()
+    .click();
   await page.locator('#attention-head #attention-pattern').waitFor();
   await page.getByText('Effect on the logits').click();
   expect(await page.getByText('cannot be measured').isVisible()).toBe(true);

@@ -1,8 +1,5 @@
 /** Engine, verb `attention`: the heads that bring most to a node. */
-import * as tf from '@tensorflow/tfjs-core';
-import { nodeHeads, type NodeHeads } from '../../attention/node-heads.ts';
-import { featureBatches, logitBatch } from '../../attention/target-walk.ts';
-import type { Tensor2D } from '../../backend/backend.ts';
+import { headsOfFeature, headsOfLogit, type NodeHeads } from '../../attention/node-heads.ts';
 import { UsageError } from '../../errors.ts';
 import type { Graph } from '../../graph/graph.ts';
 import { nodeResult } from '../../graph/nodes.ts';
@@ -30,15 +27,10 @@ export async function attentionNodeIn(
   };
 }
 
-async function headsOf({ prompt, nodes, targets }: TracedSubject, node: number): Promise<NodeHeads> {
+function headsOf({ prompt, nodes, targets }: TracedSubject, node: number): Promise<NodeHeads> {
   const { n_features, logits } = nodes.layout;
-  if (node < n_features) return await nodeHeads(prompt, featureBatches(prompt, Int32Array.of(node), 1)[0]!);
-  const vector = tf.slice<tf.Rank.R2, Tensor2D>(targets.vectors, [node - logits.start, 0], [1, -1]);
-  try {
-    return await nodeHeads(prompt, logitBatch(prompt, vector));
-  } finally {
-    vector.dispose();
-  }
+  if (node < n_features) return headsOfFeature(prompt, node);
+  return headsOfLogit(prompt, targets.vectors, node - logits.start);
 }
 
 /** The heads of the only row, the largest first, and what the list leaves out. */

@@ -9,16 +9,17 @@ export function NodeButton() {
   if (node === undefined || (node.kind !== 'feature' && node.kind !== 'logit')) return null;
   const question = { about: 'node', node: node.id } as const;
   if (!(canAsk.value || isAnswered(question))) return null;
+  const label = labelOf.value(node.index);
   return (
     <button
       type="button"
-      class="button"
+      class="button of-node"
       id="attention-of-node"
       aria-pressed={nodeAsked.value?.node === node.id}
-      title="Which heads bring most to the clicked node"
+      title={`Which heads bring most to ${label}`}
       onClick={() => ask(question)}
     >
-      Heads of {labelOf.value(node.index)}
+      <span>Heads of {label}</span>
     </button>
   );
 }
