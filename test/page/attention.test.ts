@@ -108,7 +108,11 @@ describe('a node', () => {
       expect(await page.locator('#attention-head-title').innerText()).toMatch(/·is at 8 looks at/);
       expect(await node.locator('[aria-current=true]').count()).toBe(1);
       await page.locator('.answered summary').click();
-      expect(await page.locator('.answered').innerText()).toMatch(/Heads of/);
+      await page
+        .locator('.answered')
+        .getByRole('button', { name: /^Heads of/ })
+        .first()
+        .waitFor();
     },
     JOB_MS,
   );
