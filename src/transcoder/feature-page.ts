@@ -81,7 +81,6 @@ export type FeatureExample = Immutable<v.InferOutput<typeof Example>>;
 export type FeatureLabel = Immutable<v.InferOutput<typeof Label>>;
 export type FeaturePage = Immutable<v.InferOutput<typeof Page>>;
 export type FetchedOrigin = Immutable<v.InferOutput<typeof Fetched>>;
-export type FetchedExplanation = Immutable<v.InferOutput<typeof FetchedExplanationSchema>>;
 type Immutable<T> = T extends object ? { readonly [K in keyof T]: Immutable<T[K]> } : T;
 
 /** There are millions of offsets: one plain loop checks them, where a schema of numbers would take seconds. */

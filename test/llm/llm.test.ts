@@ -2,6 +2,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { llmAddress } from '../../src/llm/address.ts';
 import { Llm } from '../../src/llm/llm.ts';
+import { errorOf, shown } from '../support/failures.ts';
 import { LlmServer } from '../support/llm-server.ts';
 
 const KEY = 'sk-secret-0123456789';
@@ -21,23 +22,6 @@ async function open(server: LlmServer, { key = KEY, timeoutMs = 2_000 } = {}) {
     retry: { attempts: 3, firstWaitMs: 1 },
   });
   return { llm, notices };
-}
-
-type Failure = Error & { readonly code: string; readonly exitCode: number; readonly hint?: string };
-
-async function errorOf(work: Promise<unknown>): Promise<Failure> {
-  return await work.then(
-    () => {
-      throw new Error('the request was expected to fail');
-    },
-    (reason: unknown) => reason as Failure,
-  );
-}
-
-/** Everything in an error that could be shown. */
-function shown(error: Failure): string {
-  const chain = [error, error.cause].map((one) => (one instanceof Error ? [one.message, one.stack] : one));
-  return JSON.stringify([chain, error.hint, { ...error }]);
 }
 
 describe('a request to a language model', () => {

@@ -5,7 +5,7 @@ import { neuronpediaAddress } from '../../src/neuronpedia/address.ts';
 import { graphRecord, graphText, packGraph, publishGraph } from '../../src/neuronpedia/graphs.ts';
 import { NeuronpediaHttp } from '../../src/neuronpedia/http.ts';
 import { saveSubgraph } from '../../src/neuronpedia/subgraphs.ts';
-import type { TracerError } from '../../src/errors.ts';
+import { errorOf, shown } from '../support/failures.ts';
 import { NeuronpediaServer, SIGNATURE, type NeuronpediaFault } from '../support/neuronpedia-server.ts';
 
 const KEY = 'sk-np-secret-0123456789';
@@ -36,20 +36,6 @@ async function started(): Promise<{ server: NeuronpediaServer; http: Neuronpedia
     },
   );
   return { server, http, [Symbol.asyncDispose]: () => server[Symbol.asyncDispose]() };
-}
-
-async function errorOf(work: Promise<unknown>): Promise<TracerError> {
-  return await work.then(
-    () => {
-      throw new Error('the work was expected to fail');
-    },
-    (error: unknown) => error as TracerError,
-  );
-}
-
-function shown(error: TracerError): string {
-  const chain = [error, error.cause].map((one) => (one instanceof Error ? [one.message, one.stack] : one));
-  return JSON.stringify([chain, error.hint, { ...error }]);
 }
 
 describe('publishing a graph', () => {

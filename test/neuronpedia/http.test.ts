@@ -5,6 +5,7 @@ import { jsonObject } from '../../src/formats/json-object.ts';
 import { neuronpediaAddress } from '../../src/neuronpedia/address.ts';
 import { NeuronpediaHttp, type NeuronpediaOptions } from '../../src/neuronpedia/http.ts';
 import { askJson } from '../../src/neuronpedia/json.ts';
+import { errorOf, shown } from '../support/failures.ts';
 import { NeuronpediaServer, SIGNATURE } from '../support/neuronpedia-server.ts';
 
 const KEY = 'sk-np-secret-0123456789';
@@ -24,23 +25,6 @@ function open(server: NeuronpediaServer, options: Partial<NeuronpediaOptions> = 
     ...options,
   });
   return { http, notices };
-}
-
-type Failure = Error & { readonly code: string; readonly exitCode: number; readonly hint?: string };
-
-async function errorOf(work: Promise<unknown>): Promise<Failure> {
-  return await work.then(
-    () => {
-      throw new Error('the request was expected to fail');
-    },
-    (reason: unknown) => reason as Failure,
-  );
-}
-
-/** Everything in an error that could be shown. */
-function shown(error: Failure): string {
-  const chain = [error, error.cause].map((one) => (one instanceof Error ? [one.message, one.stack] : one));
-  return JSON.stringify([chain, error.hint, { ...error }]);
 }
 
 async function started(): Promise<NeuronpediaServer> {
