@@ -4,6 +4,7 @@ import type { NodeRange } from '../graph/node-layout.ts';
 import type { PrunedGraph } from '../graph/prune.ts';
 import { graphOfPinned } from '../graph/subgraph.ts';
 import type { SuggestLimits } from './limits.ts';
+import { isSpecialToken } from './words.ts';
 
 /** Features among which the greedy choice looks; each costs it a pass over the small graph. */
 const MOST_CANDIDATES = 128;
@@ -12,8 +13,6 @@ const LOGIT_PART = 1 / 4;
 const TOKEN_PART = 1 / 3;
 /** A logit or token with less than this of the strongest one's probability or influence is left out. */
 const LEAST_SHARE = 0.1;
-/** `<bos>`, `<|im_start|>`: attention rests there, which says nothing about the question. */
-const SPECIAL_TOKEN = /^<.+>$/;
 
 export interface Choice {
   /** Its features are the candidates; all other features count as errors of their place. */
@@ -49,7 +48,7 @@ export function chooseNodes({ graph, nodeMask }: PrunedGraph, limits: SuggestLim
   const most = (part: number): number => Math.max(1, Math.floor(limits.maxBoxes * part));
   const { token_strings } = graph.provenance;
   const token = (node: number): number =>
-    SPECIAL_TOKEN.test(token_strings[node - small.layout.tokens.start]!) ? 0 : influence[node]!;
+    isSpecialToken(token_strings[node - small.layout.tokens.start]!) ? 0 : influence[node]!;
   const probability = (node: number): number => graph.logit_probabilities[node - small.layout.logits.start]!;
   return {
     small,

@@ -3,6 +3,7 @@ import { featureOf, type Graph } from '../graph/graph.ts';
 import type { Influence } from '../graph/influence.ts';
 import { linkOf } from './box-links.ts';
 import { rarityOf, type LabelWords } from './label-words.ts';
+import { nameOfToken } from './words.ts';
 
 /** A description names a box if features of so much of its influence have it. */
 const AGREED = 0.5;
@@ -18,14 +19,23 @@ export interface NamedFeature {
   readonly words: LabelWords;
 }
 
+export interface GroupName {
+  readonly text: string;
+  /** Whether it leaves open what the features are about: not where it is a word that they read, or what they say. */
+  readonly isOpen: boolean;
+}
+
 /** The name of a group of features. */
 export function nameOfGroup(
   small: Graph,
   spread: Influence,
   logits: readonly number[],
   members: readonly NamedFeature[],
-): string {
-  return shortened(agreedDescription(members) ?? nameByLinks(small, spread, logits, members));
+): GroupName {
+  const isLast = members.every(({ node }) => featureOf(small, node).position === small.layout.n_pos - 1);
+  const { text, isOpen } =
+    agreedDescription(members, isLast) ?? nameByLinks(small, spread, logits, members, isLast);
+  return { text: shortened(text), isOpen };
 }
 
 /** `Texas (2)` for the second box of a name. */
@@ -38,41 +48,41 @@ export function withoutRepetition(names: readonly string[]): string[] {
   });
 }
 
-/** The token itself; where nothing is seen of it, in quotes. */
-export function nameOfToken(token: string): string {
-  return token.trim() === '' ? JSON.stringify(token) : token.trim();
-}
-
 /** Of the descriptions that enough of the features have, the one that tells most; null without. */
-function agreedDescription(members: readonly NamedFeature[]): string | null {
+function agreedDescription(members: readonly NamedFeature[], isLast: boolean): GroupName | null {
   const total = members.reduce((sum, { influence }) => sum + influence, 0);
-  const found = new Map<string, { covered: number; told: number }>();
+  const found = new Map<string, { name: GroupName; covered: number; told: number }>();
   for (const { influence, words } of members) {
     for (const part of words.parts) {
-      const name = nameOfDescription(part);
+      const name = nameOfDescription(part, isLast);
       if (name === null) continue;
-      const { covered, told } = found.get(name) ?? { covered: 0, told: 0 };
+      const { covered, told } = found.get(name.text) ?? { covered: 0, told: 0 };
       // A feature of several descriptions is about each of them in part.
       const share = influence / words.parts.length;
-      found.set(name, {
+      found.set(name.text, {
+        name,
         covered: covered + influence,
         told: told + share * (COMMON + rarityOf(part, words)),
       });
     }
   }
-  const agreed = [...found].filter(([, { covered }]) => covered >= AGREED * total);
-  agreed.sort(([a, x], [b, y]) => y.told - x.told || (a < b ? -1 : 1));
-  return agreed[0]?.[0] ?? null;
+  const agreed = [...found.values()].filter(({ covered }) => covered >= AGREED * total);
+  agreed.sort((a, b) => b.told - a.told || (a.name.text < b.name.text ? -1 : 1));
+  return agreed[0]?.name ?? null;
 }
 
-/** The forms that labels made by rules have (configs/embedded/README.md); any other label is its own name. */
-function nameOfDescription(part: string): string | null {
+/**
+ * The forms that labels made by rules have (configs/embedded/README.md); any other label is its own name. What comes next is what
+ * features of the last position say, and where others are.
+ */
+function nameOfDescription(part: string, isLast: boolean): GroupName | null {
   const word = /^(?:the word )?"(.*)"$/.exec(part)?.[1];
-  if (word !== undefined) return word.trim() === '' ? null : `the word ${word}`;
+  if (word !== undefined) return word.trim() === '' ? null : { text: `the word ${word}`, isOpen: false };
   const next = /^what comes before (.*)$/.exec(part)?.[1];
-  if (next === undefined) return part;
+  if (next === undefined) return { text: part, isOpen: true };
   const quoted = /^"(.*)"$/.exec(next)?.[1] ?? next;
-  return /[\p{L}\p{N}]/u.test(quoted) ? `say ${quoted}` : null;
+  if (!/[\p{L}\p{N}]/u.test(quoted)) return null;
+  return { text: `${isLast ? 'say' : 'before'} ${quoted}`, isOpen: !isLast };
 }
 
 /** `say Austin` for features that speak for the answer, `reads Dallas` for those that a token makes active, else where they are. */
@@ -81,17 +91,17 @@ function nameByLinks(
   spread: Influence,
   logits: readonly number[],
   members: readonly NamedFeature[],
-): string {
+  isLast: boolean,
+): GroupName {
   const nodes = members.map(({ node }) => node);
   const { token_strings, logit_labels } = small.provenance;
-  const { tokens, logits: outputs, n_pos } = small.layout;
+  const { tokens, logits: outputs } = small.layout;
   const positions = nodes.map((node) => featureOf(small, node).position);
-  const last = n_pos - 1;
   const said = logits
     .map((logit) => ({ logit, share: linkOf(small, spread, nodes, [logit]).share }))
     .sort((a, b) => b.share - a.share)[0];
-  if (said !== undefined && said.share >= SAYS && positions.every((position) => position === last)) {
-    return `say ${nameOfToken(logit_labels[said.logit - outputs.start]!)}`;
+  if (said !== undefined && said.share >= SAYS && isLast) {
+    return { text: `say ${nameOfToken(logit_labels[said.logit - outputs.start]!)}`, isOpen: false };
   }
   const read = [...new Set(positions)]
     .map((position) => ({
@@ -100,7 +110,7 @@ function nameByLinks(
     }))
     .sort((a, b) => b.share - a.share)[0]!;
   const token = nameOfToken(token_strings[read.position]!);
-  return `${read.share >= SAYS ? 'reads' : 'at'} ${token}`;
+  return { text: `${read.share >= SAYS ? 'reads' : 'at'} ${token}`, isOpen: true };
 }
 
 function shortened(name: string): string {

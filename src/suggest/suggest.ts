@@ -8,7 +8,11 @@ import { groupsOf, reasonOf, type GroupReason } from './group.ts';
 import { labelWords } from './label-words.ts';
 import { likenesses } from './likeness.ts';
 import type { SuggestLimits } from './limits.ts';
-import { nameOfGroup, nameOfToken, withoutRepetition } from './name.ts';
+import { exampleWords } from './example-words.ts';
+import type { KnownFeatures } from './known.ts';
+import { nameOfGroup, withoutRepetition } from './name.ts';
+import { sharedWords, withSharedWords, type SharedWord } from './shared-words.ts';
+import { nameOfToken, wordsWithin } from './words.ts';
 
 export interface SuggestedBox {
   /** No two boxes have one. */
@@ -37,29 +41,28 @@ export interface SuggestedCircuit {
 
 interface Draft extends Omit<SuggestedBox, 'ids'> {
   readonly nodes: readonly number[];
+  /** Words that its features' examples have in common; none where the name says all. */
+  readonly shared: readonly SharedWord[];
 }
 
-/**
- * @param idOf the id of a node of the whole graph
- * @param labels of features, by `LAYER_FEATURE`
- */
+/** @param idOf the id of a node of the whole graph */
 export function circuitOf(
   choice: Choice,
   idOf: (node: number) => string,
-  labels: Readonly<Record<string, string>>,
+  known: KnownFeatures,
   { maxBoxes }: SuggestLimits,
 ): SuggestedCircuit {
   const { small, whole, tokens, logits } = choice;
-  const groups = featureGroups(choice, labels);
+  const groups = featureGroups(choice, known);
   const room = maxBoxes - tokens.length - logits.length;
   const all = groups(room).sort((a, b) => b.influence - a.influence || a.nodes[0]! - b.nodes[0]!);
   const kept = all.slice(0, room).sort(byPlace);
   const drafts = [...tokenBoxes(choice), ...kept, ...logitBoxes(choice)];
-  const names = withoutRepetition(drafts.map(({ name }) => name));
+  const names = withoutRepetition(withSharedWords(drafts));
   const pinned = kept.flatMap(({ nodes }) => nodes);
   const lost = all.slice(room);
   return {
-    boxes: drafts.map(({ nodes, ...box }, i) => ({
+    boxes: drafts.map(({ nodes, shared: _, ...box }, i) => ({
       ...box,
       name: names[i]!,
       ids: nodes.map((node) => idOf(whole[node]!)),
@@ -75,12 +78,13 @@ export function circuitOf(
 }
 
 /** Makes the groups for a number of boxes, which may be exceeded. */
-function featureGroups(
-  { small, features, influence, logits }: Choice,
-  labels: Readonly<Record<string, string>>,
-): (most: number) => Draft[] {
+function featureGroups(choice: Choice, { labels, examples }: KnownFeatures): (most: number) => Draft[] {
+  const { small, features, influence, logits } = choice;
   const places = features.map((node) => featureOf(small, node));
-  const words = labelWords(places.map(({ layer, feature }) => labels[`${layer}_${feature}`]));
+  const keys = places.map(({ layer, feature }) => `${layer}_${feature}`);
+  const words = labelWords(keys.map((key) => labels[key]));
+  const { shares, frequency } = exampleWords(keys.map((key) => examples[key] ?? []));
+  const told = toldWords(choice);
   const likeness = likenesses(small, features, words);
   const spread = spreadInfluence(small);
   return (most) =>
@@ -89,9 +93,12 @@ function featureGroups(
         node: features[i]!,
         influence: influence[features[i]!]!,
         words: words[i]!,
+        shares: shares[i]!,
       }));
+      const { text, isOpen } = nameOfGroup(small, spread, logits, members);
       return {
-        name: nameOfGroup(small, spread, logits, members),
+        name: text,
+        shared: isOpen ? sharedWords(members, frequency, told) : [],
         kind: 'feature',
         nodes: members.map(({ node }) => node),
         positions: range(group.map((i) => places[i]!.position)),
@@ -102,11 +109,19 @@ function featureGroups(
     });
 }
 
+/** Words of the prompt and of the answer, which tell nothing new. */
+function toldWords({ small, logits }: Choice): Set<string> {
+  const { token_strings, logit_labels } = small.provenance;
+  const answers = logits.map((node) => logit_labels[node - small.layout.logits.start]!);
+  return new Set([token_strings.join(''), ...answers].flatMap((text) => [...wordsWithin(text)]));
+}
+
 function tokenBoxes({ small, tokens, influence }: Choice): Draft[] {
   return tokens.map((node) => {
     const position = node - small.layout.tokens.start;
     return {
       name: nameOfToken(small.provenance.token_strings[position]!),
+      shared: [],
       kind: 'token',
       nodes: [node],
       positions: [position, position],
@@ -121,6 +136,7 @@ function logitBoxes({ small, logits }: Choice): Draft[] {
   const last = small.layout.n_pos - 1;
   return logits.map((node) => ({
     name: nameOfToken(small.provenance.logit_labels[node - small.layout.logits.start]!),
+    shared: [],
     kind: 'logit',
     nodes: [node],
     positions: [last, last],

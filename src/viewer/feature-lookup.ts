@@ -9,6 +9,7 @@ import { NotFoundError, TracerError } from '../errors.ts';
 import { featuresOf, type ViewerGraph } from '../graph/neuronpedia.ts';
 import { neuronpediaPage } from '../neuronpedia/sources.ts';
 import type { StudyDescription } from '../study/description.ts';
+import { NOTHING_KNOWN, type KnownFeatures } from '../suggest/known.ts';
 import type { FeatureDetail } from './api.ts';
 import type { HeldModel } from './held-model.ts';
 import type { OpenGraph } from './graph-cache.ts';
@@ -52,16 +53,17 @@ export class FeatureLookup {
 
   /** Labels of the features that are drawn, by `LAYER_FEATURE`. A damaged page is reported as a warning; the graph still opens. */
   async labels(open: OpenGraph, drawn: ViewerGraph): Promise<Record<string, string>> {
-    return await this.labelsOf(open, featuresOf(drawn));
+    const source = await this.sourceOf(this.subjectOf(open));
+    return (await this.orWarn(() => source.labels(featuresOf(drawn)))) ?? {};
   }
 
-  /** As `labels`, of these features. */
-  async labelsOf(
+  /** Labels and examples of features, by `LAYER_FEATURE`; damaged pages as in `labels`. */
+  async knownOf(
     open: OpenGraph,
     features: readonly (readonly [layer: number, feature: number])[],
-  ): Promise<Record<string, string>> {
+  ): Promise<KnownFeatures> {
     const source = await this.sourceOf(this.subjectOf(open));
-    return (await this.orWarn(() => source.labels(features))) ?? {};
+    return (await this.orWarn(() => source.known(features))) ?? NOTHING_KNOWN;
   }
 
   /** Labels of features of a study, by `LAYER_FEATURE`; damaged pages as in `labels`. */

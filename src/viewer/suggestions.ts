@@ -34,7 +34,7 @@ export class Suggestions {
     return await making;
   }
 
-  /** Names of boxes come from labels. */
+  /** Names of boxes come from labels and examples. */
   forget(): void {
     this.#made.clear();
   }
@@ -42,7 +42,7 @@ export class Suggestions {
   async #make(open: OpenGraph): Promise<Suggestion> {
     const found = suggestible(open);
     if (found === null) return null;
-    const { circuit } = await suggestFor(found, (features) => this.#features.labelsOf(open, features));
+    const { circuit } = await suggestFor(found, (features) => this.#features.knownOf(open, features));
     return circuit.n_features === 0 ? null : annotationsOfCircuit(circuit);
   }
 }

@@ -9,6 +9,7 @@ import { subgraphScores } from '../../src/graph/scores.ts';
 import { selectNodes } from '../../src/graph/select.ts';
 import { chooseNodes } from '../../src/suggest/choose.ts';
 import { greedyFeatures } from '../../src/suggest/greedy.ts';
+import { NOTHING_KNOWN, type Example } from '../../src/suggest/known.ts';
 import { circuitOf, type SuggestedCircuit } from '../../src/suggest/suggest.ts';
 import { arbitraryGraph } from '../graph/random-graph.ts';
 
@@ -17,9 +18,9 @@ const RUNS = 150;
 /** Edges are float32. */
 const DIGITS = 4;
 
-function suggest(graph: Graph, limits = LIMITS, labels: Record<string, string> = {}): SuggestedCircuit {
+function suggest(graph: Graph, limits = LIMITS, known = NOTHING_KNOWN): SuggestedCircuit {
   const choice = chooseNodes(pruneGraph(graph, { nodeThreshold: 0.95 }), limits);
-  return circuitOf(choice, (node) => nodeId(graph, node), labels, limits);
+  return circuitOf(choice, (node) => nodeId(graph, node), known, limits);
 }
 
 describe('a suggested circuit', () => {
@@ -97,7 +98,10 @@ describe('groups', () => {
     const apart = suggest(graph).boxes.map(({ ids }) => ids.join());
     expect(apart).toContain('0_4_2');
     const labels = { '0_3': 'Texas and its cities', '0_4': 'what comes before Texas and its cities' };
-    const { boxes } = suggest(graph, LIMITS, { ...labels, '0_1': 'numbers', '0_2': 'small numbers' });
+    const { boxes } = suggest(graph, LIMITS, {
+      ...NOTHING_KNOWN,
+      labels: { ...labels, '0_1': 'numbers', '0_2': 'small numbers' },
+    });
     expect(boxes.map(({ ids }) => [...ids].sort().join())).toContain('0_3_1,0_4_2');
   });
 
@@ -110,6 +114,42 @@ describe('groups', () => {
       'feature at Dallas',
       'logit Austin',
     ]);
+  });
+
+  it('are called after a word that their examples share, if it is none of the prompt', () => {
+    const about = (word: string): Example[] =>
+      ['Waco', 'Austin', 'Dallas'].map((city) => ({
+        tokens: [city, ' lies', ` in ${word}`],
+        activations: [1, 0, 0],
+        peak: 0,
+      }));
+    const others = Array.from({ length: 20 }, (_, i) => ({
+      tokens: [`word${i} lies in`],
+      activations: [1],
+      peak: 0,
+    }));
+    const names = (word: string): string[] => {
+      const examples = { '0_1': about(word), '0_2': about(word), '0_3': others };
+      return suggest(planted(), LIMITS, { labels: {}, examples }).boxes.map(({ name }) => name);
+    };
+    expect(names('Texas')).toContain('Texas (reads Dallas)');
+    for (const known of ['Austin', 'Dallas']) {
+      const added = names(known).flatMap((name) => /^(.*) \(/.exec(name)?.[1]?.split(', ') ?? []);
+      expect(added.length).toBeGreaterThan(0);
+      expect(added).not.toContain(known);
+    }
+  });
+
+  it('say what comes next at the last position, and are before it elsewhere', () => {
+    const labels = Object.fromEntries(
+      ['0_1', '0_2', '0_3', '0_4'].map((key) => [key, 'what comes before states']),
+    );
+    const names = (position: number): string[] =>
+      suggest(planted([position, position, position, position]), LIMITS, { ...NOTHING_KNOWN, labels })
+        .boxes.filter(({ kind }) => kind === 'feature')
+        .map(({ name }) => name);
+    expect(names(1)).toEqual(['before states', 'before states (2)']);
+    expect(names(2)).toEqual(['say states', 'say states (2)']);
   });
 });
 

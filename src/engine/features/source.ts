@@ -7,6 +7,7 @@ import { LabelFile } from '../../features/labels.ts';
 import { ModelLabelFile } from '../../features/model-labels.ts';
 import { featureKey, type PageSource } from '../../features/page-source.ts';
 import type { HubClient } from '../../hub/resolve.ts';
+import type { Example, KnownFeatures } from '../../suggest/known.ts';
 import type { FeaturePage } from '../../transcoder/feature-page.ts';
 import type { SetDescription } from '../../transcoder/description.ts';
 import { hubClient } from '../names.ts';
@@ -60,6 +61,8 @@ export interface FeatureSource {
    * Neuronpedia, and where pages are on the local disk with automatic ones. Never uses the network.
    */
   labels(features?: Iterable<readonly [layer: number, feature: number]>): Promise<Record<string, string>>;
+  /** The labels of features, with the examples of their pages on the local disk. Never uses the network. */
+  known(features: readonly (readonly [layer: number, feature: number])[]): Promise<KnownFeatures>;
 }
 
 /** Name under which pages and labels of a set are looked up: its own `scan`, else the name it was loaded by. */
@@ -154,7 +157,7 @@ class Features implements FeatureSource {
     const wanted = [...features];
     const made = await this.modelLabelFile.read();
     const fetched = await this.fetched.labels(wanted);
-    const local = this.#sources.filter(({ isLocal }) => isLocal);
+    const local = this.#localSources();
     const found = new Map<string, string>();
     for (const [layer, feature] of wanted) {
       const key = featureKey(layer, feature);
@@ -164,6 +167,20 @@ class Features implements FeatureSource {
       if (text !== undefined) found.set(key, text);
     }
     return Object.fromEntries(found);
+  }
+
+  async known(features: readonly (readonly [layer: number, feature: number])[]): Promise<KnownFeatures> {
+    const local = this.#localSources();
+    const examples: Record<string, readonly Example[]> = {};
+    for (const [layer, feature] of features) {
+      const page = await this.#firstPage(local, layer, feature);
+      if (page !== null) examples[featureKey(layer, feature)] = examplesOf(page);
+    }
+    return { labels: await this.labels(features), examples };
+  }
+
+  #localSources(): PageSource[] {
+    return this.#sources.filter(({ isLocal }) => isLocal);
   }
 
   async #firstPage(
@@ -191,4 +208,14 @@ class Features implements FeatureSource {
       return null;
     }
   }
+}
+
+function examplesOf({ examples_quantiles }: FeaturePage): Example[] {
+  return examples_quantiles.flatMap(({ examples }) =>
+    examples.map(({ tokens, tokens_acts_list, train_token_ind }) => ({
+      tokens,
+      activations: tokens_acts_list,
+      peak: train_token_ind,
+    })),
+  );
 }

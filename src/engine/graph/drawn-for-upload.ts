@@ -36,7 +36,7 @@ async function withSuggestion(
   const opened = await openSuggestible(file, request);
   const { scan, set, pruned } = opened;
   const source = await openFeatureSource({ scan, set, cacheDir, offline: true });
-  const { circuit } = await suggestFor(opened, (features) => source.labels(features));
+  const { circuit } = await suggestFor(opened, (features) => source.known(features));
   // What a person has pinned is neither shown nor changed.
   const annotations: Annotations = markedAnnotations(circuit);
   const viewer = opened.viewer

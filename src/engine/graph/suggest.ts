@@ -54,7 +54,7 @@ export async function suggestForFile(file: string, options: SuggestOptions = {})
   const { pruned, scan, set, viewer } = opened;
   const { graph } = pruned;
   const source = await openFeatureSource({ scan, set, cacheDir: options.cacheDir, offline: true });
-  const { choice, circuit } = await suggestFor(opened, (features) => source.labels(features), limits);
+  const { choice, circuit } = await suggestFor(opened, (features) => source.known(features), limits);
   const kept = keptFeatures(pruned);
   if (output !== undefined) {
     if (format === 'annotations') {

@@ -8,6 +8,7 @@ import { pruneGraph, type PrunedGraph, type PruneOptions } from '../../graph/pru
 import { isViewerFile, readViewerGraph } from '../../graph/read-viewer.ts';
 import { graphOfViewer } from '../../graph/viewer-arrays.ts';
 import { chooseNodes, type Choice } from '../../suggest/choose.ts';
+import type { KnownFeatures } from '../../suggest/known.ts';
 import { SUGGEST_DEFAULTS, type SuggestLimits } from '../../suggest/limits.ts';
 import { circuitOf, type SuggestedCircuit } from '../../suggest/suggest.ts';
 
@@ -25,10 +26,10 @@ export interface Suggestible {
   readonly viewer?: ViewerGraph;
 }
 
-/** Labels of features by `LAYER_FEATURE`. */
-export type LabelsOf = (
+/** What is known of features beside the graph. */
+export type KnownOf = (
   features: readonly (readonly [layer: number, feature: number])[],
-) => Promise<Readonly<Record<string, string>>>;
+) => Promise<KnownFeatures>;
 
 /** A graph with what its file calls its nodes; null for a viewer's file that no circuit can be made of. */
 export function suggestible(open: GraphInMemory, options: PruneOptions = {}): Suggestible | null {
@@ -64,15 +65,15 @@ export async function openSuggestible(file: string, options: PruneOptions = {}):
 
 export async function suggestFor(
   { pruned, idOf }: Suggestible,
-  labelsOf: LabelsOf,
+  knownOf: KnownOf,
   limits: SuggestLimits = SUGGEST_DEFAULTS,
 ): Promise<{ readonly choice: Choice; readonly circuit: SuggestedCircuit }> {
   const choice = chooseNodes(pruned, limits);
-  const labels = await labelsOf(
+  const known = await knownOf(
     choice.features.map((node) => {
       const { layer, feature } = featureOf(choice.small, node);
       return [layer, feature];
     }),
   );
-  return { choice, circuit: circuitOf(choice, idOf, labels, limits) };
+  return { choice, circuit: circuitOf(choice, idOf, known, limits) };
 }

@@ -51,7 +51,7 @@ export async function chooseCircuit(
     if (maxBoxes !== undefined) throw limitOfSuggested(found);
     return found;
   }
-  const suggested = await suggestFor(opened, (features) => source.labels(features), limits);
+  const suggested = await suggestFor(opened, (features) => source.known(features), limits);
   const { small } = suggested.choice;
   const { n_features, left_out } = suggested.circuit;
   return {

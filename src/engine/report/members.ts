@@ -5,7 +5,8 @@ import type { BoxKind, PaperBox, PaperExample, PaperLabel, PaperMember } from '.
 import type { PictureGraph } from '../../picture/picture-graph.ts';
 import type { SubgraphNode } from '../../picture/subgraph.ts';
 import type { FeaturePage } from '../../transcoder/feature-page.ts';
-import { nameOfToken, withoutRepetition } from '../../suggest/name.ts';
+import { withoutRepetition } from '../../suggest/name.ts';
+import { nameOfToken } from '../../suggest/words.ts';
 import type { FeatureSource } from '../features/source.ts';
 import type { OpenedGraph } from './open.ts';
 
