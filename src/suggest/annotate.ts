@@ -3,7 +3,8 @@ import { emptyAnnotations, type Annotations } from '../graph/annotations.ts';
 import type { SuggestedCircuit } from './suggest.ts';
 
 /** What stands in the notes, so that nobody takes it for a finding. */
-const NOTES = 'Suggested circuit: made by rules from influence, links, labels and examples; nobody has checked it.';
+const NOTES =
+  'Suggested circuit: made by rules from influence, links, labels and examples; nobody has checked it.';
 
 /** Every node is pinned; groups of features, also those of one, are supernodes, since they have a name. */
 export function annotationsOfCircuit({

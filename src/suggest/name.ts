@@ -21,7 +21,7 @@ export interface NamedFeature {
 
 export interface GroupName {
   readonly text: string;
-  /** Whether it leaves open what the features are about: not where it is a word that they read, or what they say. */
+  /** Whether it leaves open what the features are about: not where it is a word that they read, nor at the last position, where they are about what comes next. */
   readonly isOpen: boolean;
 }
 
@@ -32,10 +32,11 @@ export function nameOfGroup(
   logits: readonly number[],
   members: readonly NamedFeature[],
 ): GroupName {
-  const isLast = members.every(({ node }) => featureOf(small, node).position === small.layout.n_pos - 1);
-  const { text, isOpen } =
-    agreedDescription(members, isLast) ?? nameByLinks(small, spread, logits, members, isLast);
-  return { text: shortened(text), isOpen };
+  const last = members.filter(({ node }) => featureOf(small, node).position === small.layout.n_pos - 1);
+  const isLast = last.length === members.length;
+  const agreed = agreedDescription(members, isLast);
+  const text = agreed?.text ?? nameByLinks(small, spread, logits, members, isLast);
+  return { text: shortened(text), isOpen: last.length === 0 && (agreed?.isOpen ?? true) };
 }
 
 /** `Texas (2)` for the second box of a name. */
@@ -82,7 +83,7 @@ function nameOfDescription(part: string, isLast: boolean): GroupName | null {
   if (next === undefined) return { text: part, isOpen: true };
   const quoted = /^"(.*)"$/.exec(next)?.[1] ?? next;
   if (!/[\p{L}\p{N}]/u.test(quoted)) return null;
-  return { text: `${isLast ? 'say' : 'before'} ${quoted}`, isOpen: !isLast };
+  return { text: `${isLast ? 'say' : 'before'} ${quoted}`, isOpen: true };
 }
 
 /** `say Austin` for features that speak for the answer, `reads Dallas` for those that a token makes active, else where they are. */
@@ -92,7 +93,7 @@ function nameByLinks(
   logits: readonly number[],
   members: readonly NamedFeature[],
   isLast: boolean,
-): GroupName {
+): string {
   const nodes = members.map(({ node }) => node);
   const { token_strings, logit_labels } = small.provenance;
   const { tokens, logits: outputs } = small.layout;
@@ -101,7 +102,7 @@ function nameByLinks(
     .map((logit) => ({ logit, share: linkOf(small, spread, nodes, [logit]).share }))
     .sort((a, b) => b.share - a.share)[0];
   if (said !== undefined && said.share >= SAYS && isLast) {
-    return { text: `say ${nameOfToken(logit_labels[said.logit - outputs.start]!)}`, isOpen: false };
+    return `say ${nameOfToken(logit_labels[said.logit - outputs.start]!)}`;
   }
   const read = [...new Set(positions)]
     .map((position) => ({
@@ -110,7 +111,7 @@ function nameByLinks(
     }))
     .sort((a, b) => b.share - a.share)[0]!;
   const token = nameOfToken(token_strings[read.position]!);
-  return { text: `${read.share >= SAYS ? 'reads' : 'at'} ${token}`, isOpen: true };
+  return `${read.share >= SAYS ? 'reads' : 'at'} ${token}`;
 }
 
 function shortened(name: string): string {

@@ -4,12 +4,12 @@ import { wordsWithin } from './words.ts';
 
 const MOST_WORDS = 2;
 /** The second one tells nearly as much as the first. */
-const NEARLY = 0.6;
+const NEARLY = 0.8;
 /** Of the activation in the examples of a box, so much is in texts with the word; of a single feature, which no other one confirms, more. */
 const COVERED = 0.2;
 const COVERED_ALONE = 0.5;
 /** The word is so many times as frequent there as in all examples of the circuit. */
-const MORE_OFTEN = 3;
+const MORE_OFTEN = 4;
 /** A feature has the word if so much of its activation is in texts with it; features with half of the influence do. */
 const HAS = 0.1;
 const AGREED = 0.5;
