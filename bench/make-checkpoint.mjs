@@ -2,6 +2,7 @@
  * Benchmark: makes a synthetic checkpoint with the widths of a model and a transcoder set for it.
  *
  *   npm run build && node bench/make-checkpoint.mjs [--model gemma-2-2b|llama-3.2-1b] [--layers 6] [--out DIR] [--seed 1]
+ *     [--active 64]      features that are active at a position of a layer, about
  *
  * Files are written piece by piece, so memory stays small; the same seed gives the same bytes.
  */
@@ -26,6 +27,7 @@ const { values: options } = parseArgs({
   options: {
     model: { type: 'string', default: 'gemma-2-2b' },
     layers: { type: 'string' },
+    active: { type: 'string' },
     out: { type: 'string' },
     seed: { type: 'string', default: '1' },
   },
@@ -34,6 +36,9 @@ const { model: name } = options;
 if (!Object.hasOwn(SHAPES, name)) throw new Error(`--model expects ${Object.keys(SHAPES).join(' or ')}`);
 const n_layers = Number(options.layers ?? DEFAULT_LAYERS[name]);
 if (!(Number.isInteger(n_layers) && n_layers > 0)) throw new Error('--layers expects a positive number');
+const n_active = Number(options.active ?? SHAPES[name].n_active);
+if (!(n_active > 0 && n_active < SHAPES[name].d_transcoder / 10))
+  throw new Error('--active expects a number below a tenth of all features');
 const out = options.out ?? path.join(import.meta.dirname, 'checkpoints', `${FOLDER[name]}layers-${n_layers}`);
 const modelFolder = path.join(out, 'model');
 const setFolder = path.join(out, 'transcoders');
@@ -41,6 +46,7 @@ const { model, config, hooks, transcoder } = syntheticModel(
   name,
   n_layers,
   new RandomBlocks(Number(options.seed)),
+  n_active,
 );
 
 function bytesOf({ shape }) {

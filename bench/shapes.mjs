@@ -11,8 +11,6 @@ export const SHAPES = {
     d_transcoder: 16384,
     /** Active features a position and layer that thresholds and biases aim at. */
     n_active: 64,
-    /** A number of variance 1 lies above it so often. */
-    quantile: 2.6601,
   },
   'llama-3.2-1b': {
     n_layers: 16,
@@ -24,7 +22,6 @@ export const SHAPES = {
     d_vocab: 128256,
     d_transcoder: 131072,
     n_active: 64,
-    quantile: 3.2972,
   },
 };
 

@@ -10,9 +10,11 @@ const BIAS_DEVIATION = 0.02;
  * Tensors of the model and of a layer's transcoder, config.json and config.yaml.
  * @param name of `SHAPES`
  * @param blocks the random numbers
+ * @param n_active features that are active at a position of a layer, about
  */
-export function syntheticModel(name, n_layers, blocks) {
-  const shape = { ...SHAPES[name], n_layers };
+export function syntheticModel(name, n_layers, blocks, n_active) {
+  const quantile = upperQuantile(n_active / SHAPES[name].d_transcoder);
+  const shape = { ...SHAPES[name], n_layers, n_active, quantile };
   const tensors = tensorMaker(blocks);
   return { shape, ...(name === 'llama-3.2-1b' ? llama(shape, tensors) : gemma2(shape, tensors)) };
 }
@@ -52,6 +54,24 @@ function tensorMaker(blocks) {
   const embedding = ({ d_vocab, d_model }) =>
     random('model.embed_tokens.weight', 'W_E', 0, 'BF16', [d_vocab, d_model], 1 / Math.sqrt(d_model));
   return { random, constant, matrices, embedding };
+}
+
+/** A normal number of variance 1 lies above it with probability `share` (below a tenth), to four digits. */
+function upperQuantile(share) {
+  let [low, high] = [1, 10];
+  while (high - low > 1e-9) {
+    const middle = (low + high) / 2;
+    if (upperTail(middle) > share) low = middle;
+    else high = middle;
+  }
+  return Math.round(low * 1e4) / 1e4;
+}
+
+/** Density over the continued fraction x + 1/(x + 2/(x + …)). */
+function upperTail(x) {
+  let fraction = x;
+  for (let term = 200; term > 0; term--) fraction = x + term / fraction;
+  return Math.exp(-(x * x) / 2) / Math.sqrt(2 * Math.PI) / fraction;
 }
 
 function configOf(shape) {
