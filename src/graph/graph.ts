@@ -42,11 +42,9 @@ export interface SourceReference {
 export type JsonValue =
   string | number | boolean | null | readonly JsonValue[] | { readonly [key: string]: JsonValue };
 
-/** An attribution graph. All arrays are row-major; `k` selected of `n` active features, N nodes (see `NodeLayout`). */
-export interface Graph {
+/** All of a graph but its links. Arrays are row-major; `k` selected of `n` active features, N nodes (see `NodeLayout`). */
+export interface GraphNodes {
   readonly layout: NodeLayout;
-  /** Direct effects, `[k + n_logits, N]`: rows are targets (features, then logits), columns are sources. */
-  readonly edges: Float32Array;
   /** `[n, 3]` (layer, position, feature), sorted in that order; those left out included. */
   readonly active_features: Int32Array;
   /** `[n]` */
@@ -64,6 +62,12 @@ export interface Graph {
   readonly provenance: Provenance;
 }
 
+/** An attribution graph with its links as a matrix. */
+export interface Graph extends GraphNodes {
+  /** Direct effects, `[k + n_logits, N]`: rows are targets (features, then logits), columns are sources. */
+  readonly edges: Float32Array;
+}
+
 /** A selected feature with its layer, position and index. */
 export interface FeatureOfGraph {
   readonly layer: number;
@@ -76,7 +80,7 @@ export interface FeatureOfGraph {
 export const FEATURE_FIELDS = 3;
 
 /** The feature of a feature node (index below k). */
-export function featureOf(graph: Graph, node: number): FeatureOfGraph {
+export function featureOf(graph: GraphNodes, node: number): FeatureOfGraph {
   const active = graph.selected_features[graph.layout.featureIndex(node)]!;
   return {
     layer: graph.active_features[active * FEATURE_FIELDS]!,

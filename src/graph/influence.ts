@@ -3,7 +3,8 @@
  * the normalised absolute edges.
  */
 
-import type { Graph } from './graph.ts';
+import type { GraphNodes } from './graph.ts';
+import { linkRows, type LinkedGraph, type LinkRows } from './links.ts';
 
 /** A row whose absolute sum is below this is divided by this instead: an empty row passes nothing on. */
 const SMALLEST_ROW_SUM = 1e-10;
@@ -23,50 +24,41 @@ export interface Influence {
  *
  * @param kept `[N]` nodes that take part; edges of the others count as zero. Left out: all.
  */
-export function spreadInfluence(graph: Graph, kept?: Uint8Array): Influence {
-  const { layout, edges } = graph;
-  const N = layout.n_nodes;
-  const columns = sourceColumns(graph, kept);
-  const influence = new Float64Array(N);
+export function spreadInfluence(graph: LinkedGraph, kept?: Uint8Array): Influence {
+  const { layout } = graph;
+  const rows = linkRows(graph, kept);
+  const influence = new Float64Array(layout.n_nodes);
   const rowSums = new Float64Array(layout.n_rows);
   for (let row = layout.n_rows - 1; row >= 0; row--) {
     const node = layout.nodeOfRow(row);
     const mass = outputInfluence(graph, influence, row);
     if (mass === 0 || kept?.[node] === 0) continue;
-    const values = edges.subarray(row * N, (row + 1) * N);
-    const sum = Math.max(absoluteSum(values, columns), SMALLEST_ROW_SUM);
+    const n = rows.read(row);
+    const sum = Math.max(absoluteSum(rows, n), SMALLEST_ROW_SUM);
     rowSums[row] = sum;
-    spread(values, columns, mass / sum, influence);
+    spread(rows, n, mass / sum, influence);
   }
   return { influence, rowSums };
 }
 
 /** Influence of every node, `[N]`. */
-export function nodeInfluence(graph: Graph): Float64Array {
+export function nodeInfluence(graph: LinkedGraph): Float64Array {
   return spreadInfluence(graph).influence;
 }
 
 /** Influence of a row's node plus the probability that starts there: what the row passes on. */
-export function outputInfluence(graph: Graph, influence: Float64Array, row: number): number {
+export function outputInfluence(graph: GraphNodes, influence: Float64Array, row: number): number {
   const logit = row - graph.layout.n_features;
   return logit < 0 ? influence[row]! : graph.logit_probabilities[logit]!;
 }
 
-/** Columns that can be sources, of the nodes that take part: logits never are. */
-export function sourceColumns(graph: Graph, kept?: Uint8Array): Int32Array {
-  const all = Int32Array.from({ length: graph.layout.logits.start }, (_, column) => column);
-  return kept === undefined ? all : all.filter((column) => kept[column] !== 0);
-}
-
-function absoluteSum(values: Float32Array, columns: Int32Array): number {
+/** Of the first `n` weights. */
+export function absoluteSum({ weights }: LinkRows, n: number): number {
   let sum = 0;
-  for (let i = 0; i < columns.length; i++) sum += Math.abs(values[columns[i]!]!);
+  for (let i = 0; i < n; i++) sum += Math.abs(weights[i]!);
   return sum;
 }
 
-function spread(values: Float32Array, columns: Int32Array, scale: number, arrived: Float64Array): void {
-  for (let i = 0; i < columns.length; i++) {
-    const column = columns[i]!;
-    arrived[column]! += Math.abs(values[column]!) * scale;
-  }
+function spread({ sources, weights }: LinkRows, n: number, scale: number, arrived: Float64Array): void {
+  for (let i = 0; i < n; i++) arrived[sources[i]!]! += Math.abs(weights[i]!) * scale;
 }

@@ -3,7 +3,8 @@
 import { UsageError } from '../errors.ts';
 import { cumulativeShares, shareCut } from './share.ts';
 import type { Graph } from './graph.ts';
-import { outputInfluence, sourceColumns, spreadInfluence, type Influence } from './influence.ts';
+import { outputInfluence, spreadInfluence, type Influence } from './influence.ts';
+import { linkRows, type LinkedGraph } from './links.ts';
 
 /** Shares of influence that are kept by default. */
 export const PRUNE_DEFAULTS = { nodeThreshold: 0.8, edgeThreshold: 0.98 } as const;
@@ -15,8 +16,8 @@ export interface PruneOptions {
   readonly edgeThreshold?: number | undefined;
 }
 
-export interface PrunedGraph {
-  readonly graph: Graph;
+export interface PrunedGraph<G extends LinkedGraph = Graph> {
+  readonly graph: G;
   readonly nodeThreshold: number;
   readonly edgeThreshold: number;
   /** `[N]` 1 for kept nodes. Tokens and logits always are. */
@@ -35,7 +36,7 @@ export const EDGE_FIELDS = 2;
  * until nothing changes, features and errors that reach nothing and features that nothing reaches.
  * Throws `UsageError` for thresholds outside 0 to 1.
  */
-export function pruneGraph(graph: Graph, options: PruneOptions = {}): PrunedGraph {
+export function pruneGraph<G extends LinkedGraph>(graph: G, options: PruneOptions = {}): PrunedGraph<G> {
   const nodeThreshold = checkedShare('node', options.nodeThreshold ?? PRUNE_DEFAULTS.nodeThreshold);
   const edgeThreshold = checkedShare('edge', options.edgeThreshold ?? PRUNE_DEFAULTS.edgeThreshold);
   const { influence } = spreadInfluence(graph);
@@ -56,30 +57,32 @@ export function pruneGraph(graph: Graph, options: PruneOptions = {}): PrunedGrap
 }
 
 /** Nodes of the features that pruning kept. */
-export function keptFeatures({ graph, nodeMask }: PrunedGraph): number[] {
+export function keptFeatures({ graph, nodeMask }: PrunedGraph<LinkedGraph>): number[] {
   return [...nodeMask.subarray(0, graph.layout.n_features).keys()].filter((node) => nodeMask[node] === 1);
 }
 
 /** Whether the graph is what pruning left of one (`keptGraph`), with thresholds that left no more than these would. */
-function wasPruned({ provenance }: Graph, nodeThreshold: number, edgeThreshold: number): boolean {
+function wasPruned({ provenance }: LinkedGraph, nodeThreshold: number, edgeThreshold: number): boolean {
   const { node_threshold: nodes, edge_threshold: edges } = provenance.options;
   if (!provenance.scores || typeof nodes !== 'number' || typeof edges !== 'number') return false;
   return nodes <= nodeThreshold && edges <= edgeThreshold;
 }
 
 /** Of what pruning left: errors are nodes where a link begins. */
-function connectedNodes({ layout, edges }: Graph): Uint8Array {
-  const mask = new Uint8Array(layout.n_nodes).fill(1);
-  for (let node = layout.errors.start; node < layout.errors.stop; node++) {
-    mask[node] = 0;
-    for (let row = 0; row < layout.n_rows && mask[node] === 0; row++)
-      if (edges[row * layout.n_nodes + node] !== 0) mask[node] = 1;
+function connectedNodes(graph: LinkedGraph): Uint8Array {
+  const { layout } = graph;
+  const { start, stop } = layout.errors;
+  const mask = new Uint8Array(layout.n_nodes).fill(1).fill(0, start, stop);
+  const rows = linkRows(graph, layout.maskOf(layout.errors));
+  for (let row = 0; row < layout.n_rows; row++) {
+    const n = rows.read(row);
+    for (let i = 0; i < n; i++) if (rows.weights[i] !== 0) mask[rows.sources[i]!] = 1;
   }
   return mask;
 }
 
 /** Step 1. */
-function keepNodes(graph: Graph, influence: Float64Array, share: number): Uint8Array {
+function keepNodes(graph: LinkedGraph, influence: Float64Array, share: number): Uint8Array {
   const cut = shareCut((visit) => {
     influence.forEach(visit);
   }, share);
@@ -89,7 +92,7 @@ function keepNodes(graph: Graph, influence: Float64Array, share: number): Uint8A
 }
 
 /** Steps 2 and 3: edges of the kept nodes, scored by normalised weight times what their target passes on. */
-function keepEdges(graph: Graph, nodeMask: Uint8Array, share: number): Int32Array {
+function keepEdges(graph: LinkedGraph, nodeMask: Uint8Array, share: number): Int32Array {
   const spreadAgain = spreadInfluence(graph, nodeMask);
   const cut = shareCut((visit) => {
     forEachEdge(graph, nodeMask, spreadAgain, (score) => {
@@ -112,28 +115,28 @@ function keepEdges(graph: Graph, nodeMask: Uint8Array, share: number): Int32Arra
 
 /** Every edge of positive score between kept nodes, by target, then source. */
 function forEachEdge(
-  graph: Graph,
+  graph: LinkedGraph,
   nodeMask: Uint8Array,
   { influence, rowSums }: Influence,
   visit: (score: number, target: number, source: number) => void,
 ): void {
-  const { layout, edges } = graph;
-  const columns = sourceColumns(graph, nodeMask);
+  const { layout } = graph;
+  const rows = linkRows(graph, nodeMask);
   for (let row = 0; row < layout.n_rows; row++) {
     if (rowSums[row] === 0) continue; // dropped, or nothing to pass on
     const target = layout.nodeOfRow(row);
     const scale = outputInfluence(graph, influence, row) / rowSums[row]!;
-    const start = row * layout.n_nodes;
-    for (let i = 0; i < columns.length; i++) {
-      const source = columns[i]!;
-      const score = Math.abs(edges[start + source]!) * scale;
-      if (score > 0) visit(score, target, source);
+    const n = rows.read(row);
+    const { sources, weights } = rows;
+    for (let i = 0; i < n; i++) {
+      const score = Math.abs(weights[i]!) * scale;
+      if (score > 0) visit(score, target, sources[i]!);
     }
   }
 }
 
 /** Step 4, changes `nodeMask` in place; returns the edges that are left. */
-function dropDeadEnds(graph: Graph, nodeMask: Uint8Array, edges: Int32Array): Int32Array {
+function dropDeadEnds(graph: LinkedGraph, nodeMask: Uint8Array, edges: Int32Array): Int32Array {
   const { features, tokens, n_nodes } = graph.layout;
   let left = edges;
   for (;;) {

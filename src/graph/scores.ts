@@ -1,7 +1,7 @@
 /** Graph, scores: how much of the computation its features explain, and how much error nodes do. */
 
-import type { Graph } from './graph.ts';
-import { outputInfluence, spreadInfluence } from './influence.ts';
+import { absoluteSum, outputInfluence, spreadInfluence } from './influence.ts';
+import { linkRows, type LinkedGraph } from './links.ts';
 import { linksOfPinned } from './subgraph.ts';
 
 export interface GraphScores {
@@ -15,21 +15,20 @@ export interface GraphScores {
  * Scores of the unpruned graph; a graph that was pruned says what they were. A node without inputs counts as complete. Both are 0 when no logit has any weight or
  * nothing reaches a token or an error.
  */
-export function graphScores(graph: Graph): GraphScores {
+export function graphScores(graph: LinkedGraph): GraphScores {
   if (graph.provenance.scores) return graph.provenance.scores;
-  const { layout, edges } = graph;
+  const { layout } = graph;
   const { influence, rowSums } = spreadInfluence(graph);
   const tokens = sum(influence, layout.tokens);
   const errors = sum(influence, layout.errors);
 
   let output = errors + tokens; // nodes without a row: complete
   let complete = output;
+  const errorLinks = linkRows(graph, layout.maskOf(layout.errors));
   for (let row = 0; row < layout.n_rows; row++) {
     const passedOn = outputInfluence(graph, influence, row);
     if (passedOn === 0) continue;
-    const start = row * layout.n_nodes;
-    let fromErrors = 0;
-    for (let i = layout.errors.start; i < layout.errors.stop; i++) fromErrors += Math.abs(edges[start + i]!);
+    const fromErrors = absoluteSum(errorLinks, errorLinks.read(row));
     output += passedOn;
     complete += passedOn * (1 - fromErrors / rowSums[row]!);
   }
@@ -43,7 +42,7 @@ export function graphScores(graph: Graph): GraphScores {
  *
  * @param pinned node indices; tokens, errors and logits among them have no effect, they are always kept.
  */
-export function subgraphScores(graph: Graph, pinned: Iterable<number>): GraphScores {
+export function subgraphScores(graph: LinkedGraph, pinned: Iterable<number>): GraphScores {
   const features = [...new Set(pinned)].filter((node) => node < graph.layout.n_features);
   return graphScores(linksOfPinned(graph, Int32Array.from(features).sort()));
 }

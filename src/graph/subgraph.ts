@@ -1,8 +1,10 @@
 /** Graph, analysis: a graph of some features of another graph. */
 
-import { FEATURE_FIELDS, type Graph } from './graph.ts';
+import type { Graph, GraphNodes } from './graph.ts';
 import { nodeInfluence } from './influence.ts';
+import { withMatrix, type GraphOfLinks, type LinkedGraph } from './links.ts';
 import { NodeLayout } from './node-layout.ts';
+import { PinnedLinks } from './pinned-links.ts';
 import { EDGE_FIELDS, type PrunedGraph } from './prune.ts';
 
 /**
@@ -13,7 +15,8 @@ export function graphOfPruned({ graph, nodeMask, edges }: PrunedGraph): Graph {
   const features = Int32Array.from({ length: graph.layout.n_features }, (_, node) => node).filter(
     (node) => nodeMask[node] === 1,
   );
-  const part = withFeatures(graph, features);
+  const nodes = withFeatures(graph, features);
+  const part = { ...nodes, edges: new Float32Array(nodes.layout.n_rows * nodes.layout.n_nodes) };
   const placeOf = new Map(Array.from(features, (node, place) => [node, place]));
   const gone = graph.layout.n_features - features.length;
   const place = (node: number): number => placeOf.get(node) ?? node - gone;
@@ -35,60 +38,34 @@ export function graphOfPruned({ graph, nodeMask, edges }: PrunedGraph): Graph {
  *
  * @param pinned feature nodes, ascending.
  */
-export function graphOfPinned(graph: Graph, pinned: Int32Array): Graph {
-  return withInfluence(linksOfPinned(graph, pinned));
+export function graphOfPinned(graph: LinkedGraph, pinned: Int32Array): Graph {
+  return withInfluence(withMatrix(linksOfPinned(graph, pinned)));
 }
 
-/** As `graphOfPinned`, without the influence of its nodes: all zero. */
-export function linksOfPinned(graph: Graph, pinned: Int32Array): Graph {
-  const part = withoutScores(withFeatures(graph, pinned));
-  const isPinned = new Uint8Array(graph.layout.n_features);
-  for (const node of pinned) isPinned[node] = 1;
-  const columnOf = columnsOfPart(graph, part.layout, pinned, isPinned);
-  for (let row = 0; row < part.layout.n_rows; row++) {
-    const logit = row - pinned.length;
-    const from = (logit < 0 ? pinned[row]! : graph.layout.n_features + logit) * graph.layout.n_nodes;
-    const to = row * part.layout.n_nodes;
-    const sums = new Float64Array(part.layout.n_nodes);
-    for (let column = 0; column < graph.layout.n_nodes; column++) {
-      sums[columnOf[column]!]! += graph.edges[from + column]!;
-    }
-    part.edges.set(sums, to);
-  }
-  return part;
+/** As `graphOfPinned`, without a matrix, and without the influence of its nodes: all zero. */
+export function linksOfPinned(graph: LinkedGraph, pinned: Int32Array): GraphOfLinks {
+  const nodes = withoutScores(withFeatures(graph, pinned));
+  return { ...nodes, links: new PinnedLinks(graph, nodes.layout, pinned) };
 }
 
-/** Column of the new graph for each column of the whole graph. */
-function columnsOfPart(
-  graph: Graph,
-  layout: NodeLayout,
-  pinned: Int32Array,
-  isPinned: Uint8Array,
-): Int32Array {
-  const gone = graph.layout.n_features - pinned.length;
-  let place = 0;
-  return Int32Array.from({ length: graph.layout.n_nodes }, (_, node) => {
-    if (node >= graph.layout.n_features) return node - gone;
-    if (isPinned[node] === 1) return place++;
-    const active = graph.selected_features[node]! * FEATURE_FIELDS;
-    return layout.errorIndex(graph.active_features[active]!, graph.active_features[active + 1]!);
-  });
-}
-
-/** A graph of some feature nodes (ascending), with all edges zero. */
-function withFeatures(graph: Graph, features: Int32Array): Graph {
+/** The nodes of a graph with some of its features (ascending), without influence. */
+function withFeatures(graph: GraphNodes, features: Int32Array): GraphNodes {
   const layout = new NodeLayout({ ...counts(graph.layout), n_features: features.length });
   return {
-    ...graph,
     layout,
-    edges: new Float32Array(layout.n_rows * layout.n_nodes),
+    active_features: graph.active_features,
+    activation_values: graph.activation_values,
     selected_features: features.map((node) => graph.selected_features[node]!),
+    input_tokens: graph.input_tokens,
+    logit_token_ids: graph.logit_token_ids,
+    logit_probabilities: graph.logit_probabilities,
     node_influence: new Float32Array(layout.n_nodes),
+    provenance: graph.provenance,
   };
 }
 
 /** What a pruned graph's file says of the whole one is not true of a part of it. */
-function withoutScores(graph: Graph): Graph {
+function withoutScores(graph: GraphNodes): GraphNodes {
   return { ...graph, provenance: { ...graph.provenance, scores: undefined } };
 }
 

@@ -1,15 +1,17 @@
 /** Graph, viewer files: the arrays of a viewer's file, so that what is computed from a graph file is computed from it too. */
 import { parseTokenId } from './feature-id.ts';
-import type { Graph, Provenance } from './graph.ts';
+import type { Provenance } from './graph.ts';
 import { nodeInfluence } from './influence.ts';
+import type { GraphOfLinks } from './links.ts';
 import { NodeLayout } from './node-layout.ts';
 import { placeOfNode, type ViewerGraph, type ViewerNode } from './neuronpedia.ts';
+import { SparseLinks, type PlacedLink } from './sparse-links.ts';
 
 /** More would take gigabytes as a matrix; such a file is no picture that a person reads. */
 const MOST_CELLS = 2 ** 27;
 
 export interface GraphOfViewer {
-  readonly graph: Graph;
+  readonly graph: GraphOfLinks;
   /** `[nodes]` ids in the file; undefined for errors and tokens that it lacks. */
   readonly ids: readonly (string | undefined)[];
   /** Positions whose token id the file does not have, because their embedding was pruned; the graph has 0 there. */
@@ -49,9 +51,9 @@ export function graphOfViewer({ nodes, links, metadata }: ViewerGraph): GraphOfV
   const positions = Array.from({ length: layout.n_pos }, (_, position) => position);
   const ids = new Array<string | undefined>(layout.n_nodes).fill(undefined);
   for (const [id, node] of placeOf) ids[node] = id;
-  const graph: Graph = {
+  const graph: GraphOfLinks = {
     layout,
-    edges: matrix(layout, placeOf, links),
+    links: new SparseLinks(layout, placedLinks(layout, placeOf, links)),
     active_features: Int32Array.from(
       features.flatMap(({ place: { layer, position, feature } }) => [layer, position, feature]),
     ),
@@ -70,19 +72,19 @@ export function graphOfViewer({ nodes, links, metadata }: ViewerGraph): GraphOfV
   };
 }
 
-function matrix(
+function placedLinks(
   layout: NodeLayout,
   placeOf: ReadonlyMap<string, number>,
   links: ViewerGraph['links'],
-): Float32Array {
-  const edges = new Float32Array(layout.n_rows * layout.n_nodes);
+): PlacedLink[] {
+  const placed: PlacedLink[] = [];
   for (const { source, target, weight } of links) {
     const [from, to] = [placeOf.get(source), placeOf.get(target)];
     const row = to === undefined ? -1 : layout.rowOfNode(to);
     if (from !== undefined && row >= 0 && comesBefore(layout, from, row))
-      edges[row * layout.n_nodes + from] = weight;
+      placed.push({ row, source: from, weight });
   }
-  return edges;
+  return placed;
 }
 
 /** Influence is summed in one pass, from the logits down: a link that goes back is none. */

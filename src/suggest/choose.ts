@@ -1,6 +1,7 @@
 /** Suggest, step 1: the nodes of most influence, and a small graph in which everything else is worked out. */
 import type { Graph } from '../graph/graph.ts';
 import type { NodeRange } from '../graph/node-layout.ts';
+import type { LinkedGraph } from '../graph/links.ts';
 import type { PrunedGraph } from '../graph/prune.ts';
 import { graphOfPinned } from '../graph/subgraph.ts';
 import type { SuggestLimits } from './limits.ts';
@@ -30,7 +31,7 @@ export interface Choice {
 }
 
 /** The most influential of the features that pruning kept, of the tokens, and the most probable logits. */
-export function chooseNodes({ graph, nodeMask }: PrunedGraph, limits: SuggestLimits): Choice {
+export function chooseNodes({ graph, nodeMask }: PrunedGraph<LinkedGraph>, limits: SuggestLimits): Choice {
   const { layout, node_influence: reached } = graph;
   const kept = strongest(layout.features, (node) => (nodeMask[node] === 1 ? reached[node]! : 0));
   const chosen = kept.slice(0, limits.maxNodes);

@@ -34,13 +34,13 @@ async function withSuggestion(
 ): Promise<DrawnGraph> {
   const { file, cacheDir } = request;
   const opened = await openSuggestible(file, request);
-  const { scan, set, pruned } = opened;
+  const { scan, set } = opened;
   const source = await openFeatureSource({ scan, set, cacheDir, offline: true });
   const { circuit } = await suggestFor(opened, (features) => source.known(features));
   // What a person has pinned is neither shown nor changed.
   const annotations: Annotations = markedAnnotations(circuit);
   const viewer = opened.viewer
     ? drawn.viewer
-    : viewerGraph(withPinned(pruned, annotations.pinnedIds), request);
+    : viewerGraph(withPinned(opened.pruned, annotations.pinnedIds), request);
   return { ...drawn, viewer, annotations };
 }

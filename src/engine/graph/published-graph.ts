@@ -3,6 +3,7 @@ import { BadFileError, UsageError } from '../../errors.ts';
 import type { Annotations } from '../../graph/annotations.ts';
 import { checkGraph } from '../../graph/check.ts';
 import type { Graph } from '../../graph/graph.ts';
+import { withMatrix } from '../../graph/links.ts';
 import type { ViewerGraph } from '../../graph/neuronpedia.ts';
 import { nodeId } from '../../graph/nodes.ts';
 import { graphOfViewer } from '../../graph/viewer-arrays.ts';
@@ -40,7 +41,7 @@ export async function graphOfPublished(
   const { metadata } = viewer;
   const unversioned = { revision: null, config_sha256: null };
   const graph: Graph = {
-    ...found.graph,
+    ...withMatrix(found.graph),
     input_tokens: await tokensOf(viewer, found, page, request),
     provenance: {
       ...found.graph.provenance,

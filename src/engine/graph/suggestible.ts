@@ -2,6 +2,7 @@
 import { UsageError } from '../../errors.ts';
 import { readGraph } from '../../graph/files.ts';
 import { featureOf, type Graph } from '../../graph/graph.ts';
+import type { GraphOfLinks } from '../../graph/links.ts';
 import type { ViewerGraph } from '../../graph/neuronpedia.ts';
 import { nodeId } from '../../graph/nodes.ts';
 import { pruneGraph, type PrunedGraph, type PruneOptions } from '../../graph/prune.ts';
@@ -16,14 +17,25 @@ export type GraphInMemory =
   | { readonly kind: 'graph'; readonly graph: Graph }
   | { readonly kind: 'viewer'; readonly viewer: ViewerGraph };
 
-export interface Suggestible {
-  readonly pruned: PrunedGraph;
+export type Suggestible = Named & (OfGraphFile | OfViewerFile);
+
+interface Named {
   /** The id of a node in its file. */
   readonly idOf: (node: number) => string;
   readonly scan: string;
   readonly set?: { readonly name: string; readonly revision: string | null };
-  /** What the file holds, if it is a viewer's. */
-  readonly viewer?: ViewerGraph;
+}
+
+interface OfGraphFile {
+  readonly pruned: PrunedGraph;
+  readonly viewer?: undefined;
+}
+
+interface OfViewerFile {
+  /** Without a matrix: it has few links. */
+  readonly pruned: PrunedGraph<GraphOfLinks>;
+  /** What the file holds. */
+  readonly viewer: ViewerGraph;
 }
 
 /** What is known of features beside the graph. */

@@ -1,5 +1,6 @@
 /** Engine, `report`: what switching each box off does, as the graph predicts it and as the model does it. */
-import type { Graph } from '../../graph/graph.ts';
+import type { GraphNodes } from '../../graph/graph.ts';
+import { withMatrix, type LinkedGraph } from '../../graph/links.ts';
 import type { PaperEffect, PaperEffects } from '../../paper/paper.ts';
 import type { Session } from '../session.ts';
 import { predictAblations } from '../validate/prediction.ts';
@@ -24,16 +25,7 @@ export async function effectsOf(
   const targets = shownTargets(graph);
   const removals = removalsOf(graph, boxes);
   const not_predicted = whyNotPredicted(opened);
-  const predicted =
-    not_predicted === null
-      ? removals.map(({ nodes }) =>
-          predictAblations(
-            graph,
-            nodes,
-            targets.map((logit) => graph.layout.logits.start + logit),
-          ),
-        )
-      : null;
+  const predicted = not_predicted === null ? predictedEffects(graph, removals, targets) : null;
   const measured =
     removals.length === 0
       ? notMeasured('the circuit has no features')
@@ -61,21 +53,27 @@ export async function effectsOf(
   };
 }
 
+function predictedEffects(graph: LinkedGraph, removals: readonly Removal[], targets: readonly number[]) {
+  const whole = withMatrix(graph);
+  const logits = targets.map((logit) => graph.layout.logits.start + logit);
+  return removals.map(({ nodes }) => predictAblations(whole, nodes, logits));
+}
+
 /** Logits of a graph, the most probable first, as the page lists them. */
-export function targetOrder({ logit_probabilities }: Graph): number[] {
+export function targetOrder({ logit_probabilities }: GraphNodes): number[] {
   return [...logit_probabilities.keys()].sort(
     (a, b) => logit_probabilities[b]! - logit_probabilities[a]! || a - b,
   );
 }
 
-function shownTargets(graph: Graph): number[] {
+function shownTargets(graph: GraphNodes): number[] {
   const { logit_probabilities } = graph;
   const order = targetOrder(graph);
   const most = logit_probabilities[order[0]!]!;
   return order.filter((logit) => logit_probabilities[logit]! >= LEAST_SHARE * most).slice(0, MOST_TARGETS);
 }
 
-function removalsOf(graph: Graph, boxes: readonly CircuitBox[]): Removal[] {
+function removalsOf(graph: GraphNodes, boxes: readonly CircuitBox[]): Removal[] {
   const single = boxes.flatMap(({ nodes }, box): Removal[] => {
     const features = featuresAmong(graph, nodes);
     return features.length === 0 ? [] : [{ box, nodes: features }];

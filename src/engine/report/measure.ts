@@ -44,7 +44,7 @@ export function notMeasured(reason: string): NotMeasured {
  */
 export async function measure(
   request: ReportRequest,
-  { pruned: { graph }, viewer }: OpenedGraph,
+  { pruned, viewer }: OpenedGraph,
   targets: readonly number[],
   removals: readonly Removal[],
   held?: Session,
@@ -55,6 +55,7 @@ export async function measure(
       'the file is a viewer’s, which has neither the ids of the tokens nor the files of the model; the graph file has both',
     );
   }
+  const { graph } = pruned;
   const isNamed = request.model !== undefined || request.transcoders !== undefined;
   try {
     if (held !== undefined) return await measureIn(held, request, graph, targets, removals);

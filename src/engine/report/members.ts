@@ -1,6 +1,6 @@
 /** Engine, `report`: the boxes of a circuit with their nodes, and what is known of the features among them. */
 import { unreachable } from '../../errors.ts';
-import { featureOf, type Graph } from '../../graph/graph.ts';
+import { featureOf, type GraphNodes } from '../../graph/graph.ts';
 import type { BoxKind, PaperBox, PaperExample, PaperLabel, PaperMember } from '../../paper/paper.ts';
 import type { PictureGraph } from '../../picture/picture-graph.ts';
 import type { SubgraphNode } from '../../picture/subgraph.ts';
@@ -155,6 +155,6 @@ function examplesOf({ examples_quantiles }: FeaturePage): PaperExample[] {
 }
 
 /** The features among some nodes. */
-export function featuresAmong({ layout }: Graph, nodes: readonly number[]): number[] {
+export function featuresAmong({ layout }: GraphNodes, nodes: readonly number[]): number[] {
   return nodes.filter((node) => node < layout.n_features);
 }

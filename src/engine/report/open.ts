@@ -10,9 +10,9 @@ import { DESCRIPTION_FILE } from '../../study/description.ts';
 import { openSuggestible, type Suggestible } from '../graph/suggestible.ts';
 import type { ReportRequest } from './types.ts';
 
-export interface OpenedGraph extends Suggestible {
+export type OpenedGraph = Suggestible & {
   readonly file: PaperFile;
-}
+};
 
 /** Throws as `openSuggestible`, and `UsageError` for a study. */
 export async function openGraph(request: ReportRequest): Promise<OpenedGraph> {
