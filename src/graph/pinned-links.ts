@@ -30,25 +30,29 @@ export class PinnedLinks implements Links {
     const sources = new Int32Array(layout.n_nodes);
     const weights = new Float32Array(layout.n_nodes);
     const errors = new Float64Array(stop - start);
-    let n = 0;
-    const add = (source: number, weight: number): void => {
-      sources[n] = source;
-      weights[n++] = weight;
-    };
     const read = (row: number): number => {
       const count = whole.read(this.#rowOfWhole(row));
-      n = 0;
+      const { sources: from, weights: given } = whole;
+      let n = 0;
       let i = 0;
-      for (; i < count && whole.sources[i]! < tokensOfWhole; i++) {
-        const node = nodeOf[whole.sources[i]!]!;
-        if (node < start) add(node, whole.weights[i]!);
-        else errors[node - start]! += whole.weights[i]!;
+      for (; i < count && from[i]! < tokensOfWhole; i++) {
+        const node = nodeOf[from[i]!]!;
+        if (node >= start) errors[node - start]! += given[i]!;
+        else {
+          sources[n] = node;
+          weights[n++] = given[i]!;
+        }
       }
-      errors.forEach((weight, error) => {
-        if (weight !== 0) add(start + error, weight);
-      });
+      for (let error = 0; error < errors.length; error++) {
+        if (errors[error] === 0) continue;
+        sources[n] = start + error;
+        weights[n++] = errors[error]!;
+      }
       errors.fill(0);
-      for (; i < count; i++) add(nodeOf[whole.sources[i]!]!, whole.weights[i]!);
+      for (; i < count; i++) {
+        sources[n] = nodeOf[from[i]!]!;
+        weights[n++] = given[i]!;
+      }
       return n;
     };
     return { sources, weights, read };

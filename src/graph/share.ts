@@ -9,25 +9,23 @@ const BINS = 1 << (32 - DROPPED_BITS - 1); // the sign bit is never set
 
 /**
  * The score from which on scores are kept: sort descending, add up, and take the first place where the cumulative share
- * of the total reaches `share`; equal scores are kept together. `Infinity` when there is no positive score: nothing is kept.
+ * of the total reaches `share`; equal scores are kept together. Nothing is kept when there is no positive score.
  *
  * Nothing is sorted but one bin: the first visit adds up scores by their leading bits, which tells the bin where the
  * share is reached; the second collects that bin. Zeros never count. A share of 1 keeps every positive score, whatever
- * rounding says.
+ * rounding says, so that no score has to be looked at.
  */
 export function shareCut(forEachScore: ForEachScore, share: number): number {
+  if (share >= 1) return Number.MIN_VALUE;
   const binOf = makeBinOf();
   const sums = new Float64Array(BINS);
-  let smallest = Infinity;
   forEachScore((score) => {
     if (score === 0) return;
     sums[binOf(score)]! += score;
-    if (score < smallest) smallest = score;
   });
-  if (smallest === Infinity || share >= 1) return smallest;
-
   let total = 0;
   for (let bin = BINS - 1; bin >= 0; bin--) total += sums[bin]!;
+  if (total === 0) return Infinity;
   let before = 0;
   let bin = BINS - 1;
   while (sums[bin] === 0 || (before + sums[bin]!) / total < share) before += sums[bin--]!;

@@ -2,11 +2,11 @@
 import type { LinkRows, Links } from './links.ts';
 import type { NodeLayout } from './node-layout.ts';
 
-/** A link by its place in the matrix. */
-export interface PlacedLink {
-  readonly row: number;
-  readonly source: number;
-  readonly weight: number;
+/** Links one beside the other, in any order; of those at one place the last counts, as in a matrix. */
+export interface LinkList {
+  readonly rows: Int32Array;
+  readonly sources: Int32Array;
+  readonly weights: Float32Array;
 }
 
 export class SparseLinks implements Links {
@@ -16,15 +16,14 @@ export class SparseLinks implements Links {
   readonly #sources: Int32Array;
   readonly #weights: Float32Array;
 
-  /** In any order; of links at one place the last counts, as in a matrix. */
-  constructor(layout: NodeLayout, links: readonly PlacedLink[]) {
-    const ordered = byPlace(layout, links);
+  constructor(layout: NodeLayout, list: LinkList) {
+    const order = orderOfPlaces(layout, list);
     this.#layout = layout;
+    this.#sources = order.map((link) => list.sources[link]!);
+    this.#weights = new Float32Array(order.length).map((_, i) => list.weights[order[i]!]!);
     this.#starts = new Int32Array(layout.n_rows + 1);
-    for (const { row } of ordered) this.#starts[row + 1]!++;
+    for (const link of order) this.#starts[list.rows[link]! + 1]!++;
     for (let row = 0; row < layout.n_rows; row++) this.#starts[row + 1]! += this.#starts[row]!;
-    this.#sources = Int32Array.from(ordered, ({ source }) => source);
-    this.#weights = Float32Array.from(ordered, ({ weight }) => weight);
   }
 
   rows(kept?: Uint8Array): LinkRows {
@@ -44,13 +43,20 @@ export class SparseLinks implements Links {
   }
 }
 
-/** By row, then source. */
-function byPlace({ n_nodes }: NodeLayout, links: readonly PlacedLink[]): PlacedLink[] {
-  // Numbers of a typed array are sorted faster than objects; what is left of the place tells the link, the last of a place last.
-  const keys = Float64Array.from(links, ({ row, source }, i) => (row * n_nodes + source) * links.length + i);
-  const ordered = Array.from(keys.sort(), (key) => links[key % links.length]!);
-  return ordered.filter(({ row, source }, i) => {
-    const next = ordered[i + 1];
-    return next?.row !== row || next.source !== source;
-  });
+/** Indices of the links that count, by row, then source. */
+function orderOfPlaces({ n_nodes }: NodeLayout, { rows, sources }: LinkList): Int32Array {
+  // Numbers without a function that compares them are sorted fast: of two links of a place, the place and which comes first.
+  const n = rows.length;
+  const keys = new Float64Array(n);
+  for (let i = 0; i < n; i++) keys[i] = (rows[i]! * n_nodes + sources[i]!) * n + i;
+  keys.sort();
+  const order = new Int32Array(n);
+  let count = 0;
+  for (const key of keys) {
+    const link = key % n;
+    const before = order[count - 1]!;
+    if (count > 0 && rows[before] === rows[link] && sources[before] === sources[link]) count--;
+    order[count++] = link;
+  }
+  return order.subarray(0, count);
 }

@@ -5,7 +5,7 @@ import { nodeInfluence } from './influence.ts';
 import type { GraphOfLinks } from './links.ts';
 import { NodeLayout } from './node-layout.ts';
 import { placeOfNode, type ViewerGraph, type ViewerNode } from './neuronpedia.ts';
-import { SparseLinks, type PlacedLink } from './sparse-links.ts';
+import { SparseLinks, type LinkList } from './sparse-links.ts';
 
 /** More would take gigabytes as a matrix; such a file is no picture that a person reads. */
 const MOST_CELLS = 2 ** 27;
@@ -53,7 +53,7 @@ export function graphOfViewer({ nodes, links, metadata }: ViewerGraph): GraphOfV
   for (const [id, node] of placeOf) ids[node] = id;
   const graph: GraphOfLinks = {
     layout,
-    links: new SparseLinks(layout, placedLinks(layout, placeOf, links)),
+    links: new SparseLinks(layout, linkList(layout, placeOf, links)),
     active_features: Int32Array.from(
       features.flatMap(({ place: { layer, position, feature } }) => [layer, position, feature]),
     ),
@@ -72,19 +72,22 @@ export function graphOfViewer({ nodes, links, metadata }: ViewerGraph): GraphOfV
   };
 }
 
-function placedLinks(
+function linkList(
   layout: NodeLayout,
   placeOf: ReadonlyMap<string, number>,
   links: ViewerGraph['links'],
-): PlacedLink[] {
-  const placed: PlacedLink[] = [];
+): LinkList {
+  const [rows, sources] = [new Int32Array(links.length), new Int32Array(links.length)];
+  const weights = new Float32Array(links.length);
+  let n = 0;
   for (const { source, target, weight } of links) {
     const [from, to] = [placeOf.get(source), placeOf.get(target)];
     const row = to === undefined ? -1 : layout.rowOfNode(to);
-    if (from !== undefined && row >= 0 && comesBefore(layout, from, row))
-      placed.push({ row, source: from, weight });
+    if (from === undefined || row < 0 || !comesBefore(layout, from, row)) continue;
+    [rows[n], sources[n], weights[n]] = [row, from, weight];
+    n++;
   }
-  return placed;
+  return { rows: rows.subarray(0, n), sources: sources.subarray(0, n), weights: weights.subarray(0, n) };
 }
 
 /** Influence is summed in one pass, from the logits down: a link that goes back is none. */

@@ -81,8 +81,7 @@ describe('the cut by share', () => {
       shareCut((visit) => scores.forEach((score) => visit(score)), share);
     expect(cutOf([1, 1, 1, 1], 0.3)).toBe(1);
     expect(cutOf([3, 2, 1, 0], 0.5)).toBe(3);
-    expect(cutOf([3, 2, 1, 0], 1)).toBe(1);
-    expect(cutOf([1, 1e-30, 0], 1)).toBe(1e-30);
+    expect(cutOf([3, 2, 1, 0], 1)).toBe(Number.MIN_VALUE);
     expect(cutOf([0, 0], 0.5)).toBe(Infinity);
     expect(cutOf([], 0.5)).toBe(Infinity);
   });
