@@ -23,8 +23,13 @@ export interface Influence {
  * features before it, so that all mass of a node has arrived when its row is reached. Sums are float64.
  *
  * @param kept `[N]` nodes that take part; edges of the others count as zero. Left out: all.
+ * @param onRow called with each row that passes something on, while its links are there: to read them again takes as long as the rest
  */
-export function spreadInfluence(graph: LinkedGraph, kept?: Uint8Array): Influence {
+export function spreadInfluence(
+  graph: LinkedGraph,
+  kept?: Uint8Array,
+  onRow?: (row: number, links: LinkRows, n: number) => void,
+): Influence {
   const { layout } = graph;
   const rows = linkRows(graph, kept);
   const influence = new Float64Array(layout.n_nodes);
@@ -37,6 +42,7 @@ export function spreadInfluence(graph: LinkedGraph, kept?: Uint8Array): Influenc
     const sum = Math.max(absoluteSum(rows, n), SMALLEST_ROW_SUM);
     rowSums[row] = sum;
     spread(rows, n, mass / sum, influence);
+    onRow?.(row, rows, n);
   }
   return { influence, rowSums };
 }
@@ -52,13 +58,15 @@ export function outputInfluence(graph: GraphNodes, influence: Float64Array, row:
   return logit < 0 ? influence[row]! : graph.logit_probabilities[logit]!;
 }
 
-/** Of the first `n` weights. */
-export function absoluteSum({ weights }: LinkRows, n: number): number {
+function absoluteSum({ sources, weights }: LinkRows, n: number): number {
   let sum = 0;
-  for (let i = 0; i < n; i++) sum += Math.abs(weights[i]!);
+  for (let i = 0; i < n; i++) sum += Math.abs(weights[sources[i]!]!);
   return sum;
 }
 
 function spread({ sources, weights }: LinkRows, n: number, scale: number, arrived: Float64Array): void {
-  for (let i = 0; i < n; i++) arrived[sources[i]!]! += Math.abs(weights[i]!) * scale;
+  for (let i = 0; i < n; i++) {
+    const source = sources[i]!;
+    arrived[source]! += Math.abs(weights[source]!) * scale;
+  }
 }

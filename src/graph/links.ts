@@ -3,7 +3,6 @@
  * graph of few links needs no matrix.
  */
 import type { Graph, GraphNodes } from './graph.ts';
-import type { NodeLayout } from './node-layout.ts';
 
 /** A graph that has its links as a matrix, or in another form that can be read row by row. */
 export type LinkedGraph = Graph | GraphOfLinks;
@@ -22,10 +21,11 @@ export interface Links {
  * would take longer than to add them.
  */
 export interface LinkRows {
-  /** Where the links of the row begin, ascending. */
+  /** Where the links of the row begin, ascending; of the row are the first as many as `read` says. */
   readonly sources: Int32Array;
+  /** `[N]` by source; of other nodes there is anything. */
   readonly weights: Float32Array;
-  /** Number of links of a row; what is behind it in the fields is of no meaning. */
+  /** Number of links of a row. */
   read(row: number): number;
 }
 
@@ -42,39 +42,30 @@ export function withMatrix(graph: LinkedGraph): Graph {
   const rows = links.rows();
   for (let row = 0; row < n_rows; row++) {
     const n = rows.read(row);
-    for (let i = 0; i < n; i++) edges[row * n_nodes + rows.sources[i]!] = rows.weights[i]!;
+    for (let i = 0; i < n; i++) {
+      const source = rows.sources[i]!;
+      edges[row * n_nodes + source] = rows.weights[source]!;
+    }
   }
   return { ...nodes, edges };
-}
-
-/** Nodes that can be sources, of those that take part: logits never are. */
-function sourceNodes(layout: NodeLayout, kept?: Uint8Array): Int32Array {
-  const all = Int32Array.from({ length: layout.logits.start }, (_, node) => node);
-  return kept === undefined ? all : all.filter((node) => kept[node] !== 0);
 }
 
 class MatrixRows implements LinkRows {
   readonly sources: Int32Array;
   weights: Float32Array;
-  readonly #edges: Float32Array;
-  readonly #n_nodes: number;
-  readonly #isWhole: boolean;
+  readonly #graph: Graph;
 
-  constructor({ layout, edges }: Graph, kept?: Uint8Array) {
-    this.sources = sourceNodes(layout, kept);
-    this.weights = new Float32Array(this.sources.length);
-    this.#edges = edges;
-    this.#n_nodes = layout.n_nodes;
-    this.#isWhole = this.sources.length === layout.logits.start;
+  constructor(graph: Graph, kept?: Uint8Array) {
+    // Logits are never sources.
+    const all = Int32Array.from({ length: graph.layout.logits.start }, (_, node) => node);
+    this.sources = kept === undefined ? all : all.filter((node) => kept[node] !== 0);
+    this.weights = graph.edges;
+    this.#graph = graph;
   }
 
   read(row: number): number {
-    const { sources, weights } = this;
-    const start = row * this.#n_nodes;
-    const edges = this.#edges;
-    const n = sources.length;
-    if (this.#isWhole) this.weights = edges.subarray(start, start + n);
-    else for (let i = 0; i < n; i++) weights[i] = edges[start + sources[i]!]!;
-    return n;
+    const { edges, layout } = this.#graph;
+    this.weights = edges.subarray(row * layout.n_nodes, (row + 1) * layout.n_nodes);
+    return this.sources.length;
   }
 }

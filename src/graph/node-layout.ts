@@ -60,11 +60,6 @@ export class NodeLayout implements NodeCounts {
     return this.n_features + this.n_logits;
   }
 
-  /** `[N]` 1 for the nodes of a range. */
-  maskOf({ start, stop }: NodeRange): Uint8Array {
-    return new Uint8Array(this.n_nodes).fill(1, start, stop);
-  }
-
   featureIndex(feature: number): number {
     return within(feature, this.n_features, 'feature');
   }

@@ -25,33 +25,36 @@ export class PinnedLinks implements Links {
     const layout = this.#layout;
     const nodeOf = this.#nodeOf;
     const whole = linkRows(this.#whole, kept && Uint8Array.from(nodeOf, (node) => kept[node]!));
+    const { errors } = layout;
     const tokensOfWhole = this.#whole.layout.tokens.start;
-    const { start, stop } = layout.errors;
     const sources = new Int32Array(layout.n_nodes);
     const weights = new Float32Array(layout.n_nodes);
-    const errors = new Float64Array(stop - start);
+    const sums = new Float64Array(layout.n_nodes);
     const read = (row: number): number => {
       const count = whole.read(this.#rowOfWhole(row));
-      const { sources: from, weights: given } = whole;
       let n = 0;
       let i = 0;
-      for (; i < count && from[i]! < tokensOfWhole; i++) {
-        const node = nodeOf[from[i]!]!;
-        if (node >= start) errors[node - start]! += given[i]!;
+      // Weights are sums, also of one: a zero among them has no sign.
+      for (; i < count && whole.sources[i]! < tokensOfWhole; i++) {
+        const from = whole.sources[i]!;
+        const node = nodeOf[from]!;
+        if (node >= errors.start) sums[node]! += whole.weights[from]!;
         else {
-          sources[n] = node;
-          weights[n++] = given[i]!;
+          sources[n++] = node;
+          weights[node] = 0 + whole.weights[from]!;
         }
       }
-      for (let error = 0; error < errors.length; error++) {
-        if (errors[error] === 0) continue;
-        sources[n] = start + error;
-        weights[n++] = errors[error]!;
+      for (let node = errors.start; node < errors.stop; node++) {
+        if (sums[node] === 0) continue;
+        sources[n++] = node;
+        weights[node] = sums[node]!;
       }
-      errors.fill(0);
+      sums.fill(0, errors.start, errors.stop);
       for (; i < count; i++) {
-        sources[n] = nodeOf[from[i]!]!;
-        weights[n++] = given[i]!;
+        const from = whole.sources[i]!;
+        const node = nodeOf[from]!;
+        sources[n++] = node;
+        weights[node] = 0 + whole.weights[from]!;
       }
       return n;
     };

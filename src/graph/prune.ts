@@ -73,10 +73,13 @@ function connectedNodes(graph: LinkedGraph): Uint8Array {
   const { layout } = graph;
   const { start, stop } = layout.errors;
   const mask = new Uint8Array(layout.n_nodes).fill(1).fill(0, start, stop);
-  const rows = linkRows(graph, layout.maskOf(layout.errors));
+  const rows = linkRows(graph, new Uint8Array(layout.n_nodes).fill(1, start, stop));
   for (let row = 0; row < layout.n_rows; row++) {
     const n = rows.read(row);
-    for (let i = 0; i < n; i++) if (rows.weights[i] !== 0) mask[rows.sources[i]!] = 1;
+    for (let i = 0; i < n; i++) {
+      const source = rows.sources[i]!;
+      if (rows.weights[source] !== 0) mask[source] = 1;
+    }
   }
   return mask;
 }
@@ -129,8 +132,9 @@ function forEachEdge(
     const n = rows.read(row);
     const { sources, weights } = rows;
     for (let i = 0; i < n; i++) {
-      const score = Math.abs(weights[i]!) * scale;
-      if (score > 0) visit(score, target, sources[i]!);
+      const source = sources[i]!;
+      const score = Math.abs(weights[source]!) * scale;
+      if (score > 0) visit(score, target, source);
     }
   }
 }

@@ -1,7 +1,8 @@
 /** Graph, scores: how much of the computation its features explain, and how much error nodes do. */
 
-import { absoluteSum, outputInfluence, spreadInfluence } from './influence.ts';
-import { linkRows, type LinkedGraph } from './links.ts';
+import { outputInfluence, spreadInfluence } from './influence.ts';
+import type { LinkedGraph, LinkRows } from './links.ts';
+import type { NodeRange } from './node-layout.ts';
 import { linksOfPinned } from './subgraph.ts';
 
 export interface GraphScores {
@@ -18,19 +19,20 @@ export interface GraphScores {
 export function graphScores(graph: LinkedGraph): GraphScores {
   if (graph.provenance.scores) return graph.provenance.scores;
   const { layout } = graph;
-  const { influence, rowSums } = spreadInfluence(graph);
+  const fromErrors = new Float64Array(layout.n_rows);
+  const { influence, rowSums } = spreadInfluence(graph, undefined, (row, links, n) => {
+    fromErrors[row] = sumFrom(layout.errors, links, n);
+  });
   const tokens = sum(influence, layout.tokens);
   const errors = sum(influence, layout.errors);
 
   let output = errors + tokens; // nodes without a row: complete
   let complete = output;
-  const errorLinks = linkRows(graph, layout.maskOf(layout.errors));
   for (let row = 0; row < layout.n_rows; row++) {
     const passedOn = outputInfluence(graph, influence, row);
     if (passedOn === 0) continue;
-    const fromErrors = absoluteSum(errorLinks, errorLinks.read(row));
     output += passedOn;
-    complete += passedOn * (1 - fromErrors / rowSums[row]!);
+    complete += passedOn * (1 - fromErrors[row]! / rowSums[row]!);
   }
   return { replacement: ratio(tokens, tokens + errors), completeness: ratio(complete, output) };
 }
@@ -47,7 +49,16 @@ export function subgraphScores(graph: LinkedGraph, pinned: Iterable<number>): Gr
   return graphScores(linksOfPinned(graph, Int32Array.from(features).sort()));
 }
 
-function sum(values: Float64Array, { start, stop }: { start: number; stop: number }): number {
+/** Sum of the absolute weights of a row's links from errors or tokens, which come last. */
+function sumFrom({ start, stop }: NodeRange, { sources, weights }: LinkRows, n: number): number {
+  let i = n;
+  while (i > 0 && sources[i - 1]! >= start) i--;
+  let total = 0;
+  for (; i < n && sources[i]! < stop; i++) total += Math.abs(weights[sources[i]!]!);
+  return total;
+}
+
+function sum(values: Float64Array, { start, stop }: NodeRange): number {
   return values.subarray(start, stop).reduce((total, value) => total + value, 0);
 }
 

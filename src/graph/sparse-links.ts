@@ -33,9 +33,10 @@ export class SparseLinks implements Links {
     const read = (row: number): number => {
       let n = 0;
       for (let i = starts[row]!; i < starts[row + 1]!; i++) {
-        if (kept?.[from[i]!] === 0) continue;
-        sources[n] = from[i]!;
-        weights[n++] = all[i]!;
+        const source = from[i]!;
+        if (kept?.[source] === 0) continue;
+        sources[n++] = source;
+        weights[source] = all[i]!;
       }
       return n;
     };
