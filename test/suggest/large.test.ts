@@ -8,14 +8,14 @@ import { processorMs } from '../support/processor-time.ts';
 import { scratchFolder } from '../support/scratch.ts';
 
 const SIZE = { nodes: 10_000, links: 300_000, tokens: 24 } as const;
-/** Above what it takes on a busy machine (2.1 s); with a matrix of 10,000 by 10,000 cells it takes many times as long. */
-const LIMIT_MS = 3000;
+/** Above what it takes under jest on a busy machine (1.9 to 2.4 s); with a matrix of 10,000 by 10,000 cells it is many times as long. */
+const LIMIT_MS = 4000;
 const TRIES = 4;
 
 const scratch = scratchFolder();
 afterAll(() => scratch[Symbol.dispose]());
 
-it('a circuit of 10,000 nodes and 300,000 links takes less than three seconds of processor time', async () => {
+it('a circuit of 10,000 nodes and 300,000 links takes less than four seconds of processor time', async () => {
   const file = path.join(scratch.path, 'large.json');
   writeFileSync(file, largeGraph('large', SIZE.nodes, SIZE.links, SIZE.tokens));
   const tries: number[] = [];
