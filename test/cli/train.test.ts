@@ -1,5 +1,5 @@
 /** `tracer train` in parts and watched, as it is typed. */
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -89,8 +89,10 @@ describe('tracer train --shard', () => {
     [['train', '--corpus', corpus], 'missing_mandatory_option_value'],
     [['train', '--output', 'x'], 'missing_mandatory_option_value'],
     [['train', 'merge', '--output', 'x'], 'missing_argument'],
-  ])('%j is refused', async (args, code) => {
+    [words('x', '--layers', '9'), 'out_of_range'],
+  ])('%j is refused, and leaves no folder', async (args, code) => {
     expect(await failure(args)).toMatchObject({ exitCode: 2, code });
+    expect(existsSync(join(folder, 'x'))).toBe(false);
   });
 });
 

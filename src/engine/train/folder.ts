@@ -1,8 +1,10 @@
 /** Engine, verb `train`: the folder of a set, which one training at a time writes to, and which holds one set. */
 import { existsSync } from 'node:fs';
+import { rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { UsageError } from '../../errors.ts';
 import { acquireLock } from '../../formats/lock.ts';
+import { errnoCode } from '../../formats/system-errors.ts';
 import { SET_CONFIG } from '../../trainer/export.ts';
 import { checkpointFile, STATE_FOLDER } from '../../trainer/options.ts';
 import type { TrainRequest } from './types.ts';
@@ -11,13 +13,14 @@ import type { TrainRequest } from './types.ts';
 const ABANDONED_LOCK_MS = 90_000;
 
 /**
- * Keeps other trainings out of the folder until it is disposed. Throws `UsageError` for a folder with a set, with an interrupted training
+ * Keeps other trainings out of the folder until it is disposed; of one that wrote nothing no empty folder is left. Throws `UsageError` for a folder with a set, with an interrupted training
  * that is not to be resumed, or that another training writes to. Whoever resumes waits for as long as a process that was lost may seem to
  * be there.
  */
 export async function claimFolder(request: TrainRequest): Promise<AsyncDisposable> {
   const { output, resume, signal, onProgress } = request;
   refuseFinished(request);
+  const wasThere = existsSync(output);
   const patience = AbortSignal.timeout(ABANDONED_LOCK_MS);
   const onWait = (): void => {
     if (!resume) throw inUse(output);
@@ -31,12 +34,28 @@ export async function claimFolder(request: TrainRequest): Promise<AsyncDisposabl
   }).catch((error: unknown) => {
     throw patience.aborted && error === patience.reason ? inUse(output) : error;
   });
+  const claim = {
+    async [Symbol.asyncDispose](): Promise<void> {
+      await lock[Symbol.asyncDispose]();
+      await removeEmpty(join(output, STATE_FOLDER));
+      if (!wasThere) await removeEmpty(output);
+    },
+  };
   try {
     refuseFinished(request); // it may have ended meanwhile
-    return lock;
+    return claim;
   } catch (error) {
-    await lock[Symbol.asyncDispose]();
+    await claim[Symbol.asyncDispose]();
     throw error;
+  }
+}
+
+/** A folder with something in it stays, and so does one that is gone already. */
+async function removeEmpty(folder: string): Promise<void> {
+  try {
+    await rmdir(folder);
+  } catch (error) {
+    if (!['ENOTEMPTY', 'EEXIST', 'ENOENT', 'ENOTDIR'].includes(errnoCode(error) ?? '')) throw error;
   }
 }
 
