@@ -37,7 +37,9 @@ describe('tracer report', () => {
   it('takes the graph from standard input, and puts the page on standard output', async () => {
     const input = readFileSync(path.join(folder, 'graph.safetensors'));
     const piped = await report(['-', '--format', 'markdown', '--no-measure', '--title', 'A | B'], input);
-    expect({ exitCode: piped.exitCode, stderr: piped.stderr }).toEqual({ exitCode: 0, stderr: '' });
+    expect(piped.exitCode).toBe(0);
+    expect(piped.stderr).toMatch(/^note: Markdown on standard output is without the figure: [^\n]*\n$/);
+    expect(piped.stdout).not.toContain('](');
     expect(piped.stdout).toMatch(/^# A &#124; B\n/);
     expect(piped.stdout).toContain('`standard input`');
     const page = await report(['graph.safetensors', '--no-measure', '--output', '-']);
@@ -45,6 +47,25 @@ describe('tracer report', () => {
     const both = await report(['graph.safetensors', '--no-measure', '--output', '-', '--json']);
     expect(both.exitCode).toBe(2);
     expect(both.stdout).toContain('two_outputs');
+  });
+
+  it('calls standard input by this name in errors, and says when it is empty', async () => {
+    const whole = readFileSync(path.join(folder, 'graph.safetensors'));
+    const cut = await report(['-', '--no-measure'], whole.subarray(0, 3000));
+    expect(cut.exitCode).toBe(4);
+    expect(cut.stderr).toMatch(/^error: standard input: the header describes \d+ bytes/);
+    const unknown = await report(['-', '--no-measure', '--circuit', 'nope'], whole);
+    expect(unknown.exitCode).toBe(3);
+    expect(unknown.stderr).toContain('there is neither a file nope nor nope.annotations.json');
+    const empty = await report(['-', '--json', '--output', 'page.html'], Buffer.alloc(0));
+    expect(empty.exitCode).toBe(4);
+    expect(envelope(empty).error).toMatchObject({ code: 'empty_input', message: 'standard input is empty' });
+  });
+
+  it('refuses a place that cannot be written before the model runs', async () => {
+    const refused = await report(['graph.safetensors', '--output', '.', '--format', 'html']);
+    expect(refused.exitCode).toBe(2);
+    expect(refused.stderr).toMatch(/^error: \. is a folder, but a file is to be written\n/);
   });
 
   it('shows what it measured, or why it did not', async () => {

@@ -8,10 +8,14 @@ import { sharedFlags } from '../shared-options.ts';
 import type { Shell } from '../shell.ts';
 import { STANDARD_INPUT, withStandardInput } from '../standard-input.ts';
 import { typed } from '../typed.ts';
-import { wholeNumber } from '../values.ts';
+import { outputName, wholeNumber } from '../values.ts';
 import { givenThresholds, withThresholds, type ThresholdFlags } from './graph-thresholds.ts';
 
 const STANDARD_OUTPUT = '-';
+const NO_FIGURE = {
+  kind: 'note',
+  message: 'Markdown on standard output is without the figure: --output NAME.md writes it beside the page',
+} as const;
 
 interface ReportFlags extends ThresholdFlags {
   readonly output?: string;
@@ -39,6 +43,7 @@ export function addReport(program: Command, shell: Shell): void {
     .option(
       '--output <file>',
       "page to write (default: NAME.report.html beside the graph); '-' for standard output",
+      (text: string) => (text === STANDARD_OUTPUT ? text : outputName('--output')(text)),
     )
     .addOption(
       new Option(
@@ -90,6 +95,7 @@ async function made(request: ReportRequest): Promise<Answer> {
   const { composeReport, pageText, report } = await import('../../engine/report/report.ts');
   if (request.output === STANDARD_OUTPUT) {
     const composed = await composeReport({ ...request, output: undefined });
+    if (composed.format === 'markdown') request.onProgress?.(NO_FIGURE);
     const text = pageText(composed, null).trimEnd();
     return { data: {}, view: () => text };
   }

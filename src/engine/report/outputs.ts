@@ -1,6 +1,7 @@
 /** Engine, `report`: formats and names of the files that are written. */
 import path from 'node:path';
 import { UsageError } from '../../errors.ts';
+import { checkWritable } from '../../formats/atomic.ts';
 import { annotationsPath } from '../../graph/annotations.ts';
 import { namedCircuitFile } from './circuit.ts';
 import { refuseInputs } from '../refuse-inputs.ts';
@@ -46,7 +47,10 @@ function figurePath(page: string): string {
   return path.join(dir, `${name}.svg`);
 }
 
-/** Throws `UsageError` for an output that would replace what the page is made from, and for a page and figure of one name. */
+/**
+ * Before the model runs. Throws `UsageError` for an output that would replace what the page is made from, for a page and figure of one
+ * name, and what `checkWritable` throws.
+ */
 export async function checkOutputs({ page, svg }: OutputFiles, request: ReportRequest): Promise<void> {
   if (svg !== null && path.resolve(svg) === path.resolve(page)) {
     throw new UsageError({
@@ -57,5 +61,7 @@ export async function checkOutputs({ page, svg }: OutputFiles, request: ReportRe
   }
   const named = namedCircuitFile(request);
   const inputs = [request.file, annotationsPath(request.file), ...(named === null ? [] : [named])];
-  await refuseInputs(svg === null ? [page] : [page, svg], inputs, 'what the page is made from');
+  const outputs = svg === null ? [page] : [page, svg];
+  await refuseInputs(outputs, inputs, 'what the page is made from');
+  for (const output of outputs) await checkWritable(output);
 }
