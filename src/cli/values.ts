@@ -63,6 +63,21 @@ export function tokenIds(flag: string): (text: string) => number[] {
   };
 }
 
+/**
+ * A parser of names of files and folders that are written, for commander. An empty one is a variable that is not set; '-' is standard
+ * output elsewhere, and would be a file of that name here.
+ */
+export function outputName(flag: string): (text: string) => string {
+  return (text) => {
+    if (text !== '' && text !== '-') return text;
+    const hint =
+      text === ''
+        ? 'Is a variable in the line not set?'
+        : "It is not written to standard output; --json prints the result there. ./- is a file called '-'.";
+    throw badValue(flag, 'the name of a file or folder', text, hint);
+  };
+}
+
 /** For flags that may be given several times. */
 export function collect(text: string, earlier: readonly string[] = []): string[] {
   return [...earlier, text];

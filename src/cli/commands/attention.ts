@@ -11,7 +11,7 @@ import { readPrompt, withPromptFlags } from '../prompt.ts';
 import type { Shell } from '../shell.ts';
 import { typed } from '../typed.ts';
 import { readTargets, withTargetFlags, type TargetFlags } from '../targets.ts';
-import { contrast, headName, probability, signedNumber, wholeNumber } from '../values.ts';
+import { contrast, headName, outputName, probability, signedNumber, wholeNumber } from '../values.ts';
 
 interface AttentionOptions extends TargetFlags, ChatFlags {
   readonly promptFile?: string;
@@ -78,7 +78,11 @@ export function addAttention(program: Command, shell: Shell): void {
     )
     .option('--features <dir>', "feature pages whose labels are shown, before the set's own")
     .option('--top <k>', 'entries of lists', wholeNumber('--top', 1), ATTENTION_DEFAULTS.top)
-    .option('--output <file>', 'write all numbers (safetensors); with --heads the graph and its loadings')
+    .option(
+      '--output <file>',
+      'write all numbers (safetensors); with --heads the graph and its loadings',
+      outputName('--output'),
+    )
     .addHelpText('after', HELP);
   command.action((argument: string | undefined, options: AttentionOptions) =>
     perform(shell, command, async (context) => {

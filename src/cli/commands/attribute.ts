@@ -16,7 +16,7 @@ import { shard, SHARD_FLAG, SHARD_HELP } from '../shard.ts';
 import { refuseServeFlags, serveAfter, withOutput, withServeFlags, type ServeFlags } from '../serving.ts';
 import type { Shell } from '../shell.ts';
 import { readTargets, withTargetFlags, type TargetFlags } from '../targets.ts';
-import { devices, probability, wholeNumber } from '../values.ts';
+import { devices, outputName, probability, wholeNumber } from '../values.ts';
 
 interface AttributeOptions extends TargetFlags, Omit<ServeFlags, 'features'>, ChatFlags {
   readonly serve?: boolean;
@@ -66,8 +66,16 @@ export function addAttribute(program: Command, shell: Shell): void {
       devices('--devices'),
     )
     .option(SHARD_FLAG, `trace a part of --prompts: ${SHARD_HELP}`, shard(shell.host.env))
-    .option('--output <file>', 'write the graph (safetensors); with --prompts a folder')
-    .option('--graph-dir <dir>', "write the viewer's file and graph-metadata.json; needs --slug")
+    .option(
+      '--output <file>',
+      'write the graph (safetensors); with --prompts a folder',
+      outputName('--output'),
+    )
+    .option(
+      '--graph-dir <dir>',
+      "write the viewer's file and graph-metadata.json; needs --slug",
+      outputName('--graph-dir'),
+    )
     .option('--slug <name>', 'name of the graph in --graph-dir')
     .option('--scan <name>', 'what feature pages are looked up under (default: as the set says)')
     .option('--features <dir>', "feature pages whose labels are shown, before the set's own");

@@ -4,7 +4,7 @@ import { EVALUATE_DEFAULTS } from '../../engine/evaluate/types.ts';
 import { perform } from '../perform.ts';
 import { withBosFlag } from '../prompt.ts';
 import type { Shell } from '../shell.ts';
-import { anyNumber, layerList, nonNegative, wholeNumber } from '../values.ts';
+import { anyNumber, layerList, nonNegative, outputName, wholeNumber } from '../values.ts';
 
 interface EvaluateOptions {
   readonly corpus: string[];
@@ -47,7 +47,11 @@ export function addEvaluate(program: Command, shell: Shell): void {
       layerList('--layers'),
     )
     .option('--resume', 'continue an evaluation that was interrupted')
-    .option('--state <file>', "where progress is kept (default: a file in the user's cache folder)")
+    .option(
+      '--state <file>',
+      "where progress is kept (default: a file in the user's cache folder)",
+      outputName('--state'),
+    )
     .option(
       '--expect-explained-variance <x>',
       'exit with 6 if a layer has less',

@@ -6,7 +6,7 @@ import { addExplain } from './features-explain.ts';
 import { addFetch } from './features-fetch.ts';
 import { withBosFlag } from '../prompt.ts';
 import type { Shell } from '../shell.ts';
-import { layerRange, wholeNumber } from '../values.ts';
+import { layerRange, outputName, wholeNumber } from '../values.ts';
 
 interface BuildOptions {
   readonly corpus: string;
@@ -49,7 +49,11 @@ function addBuild(features: Command, shell: Shell): void {
       '--corpus <file>',
       'text with one document a line, or JSON Lines with "text" (FILE.jsonl)',
     )
-    .option('--output <dir>', 'folder for the pages (default: features inside a set that is a local folder)')
+    .option(
+      '--output <dir>',
+      'folder for the pages (default: features inside a set that is a local folder)',
+      outputName('--output'),
+    )
     .option('--layers <range>', 'only layers FROM:TO (end excluded); others stay', layerRange('--layers'))
     .option(
       '--context <n>',
@@ -105,7 +109,7 @@ function addLabels(features: Command, shell: Shell): void {
     .command('labels')
     .description('list the labels of a set')
     .option('--import <file>', 'take over labels: an exported file, or {"LAYER_FEATURE": "text"}')
-    .option('--export <file>', 'write all labels to a file');
+    .option('--export <file>', 'write all labels to a file', outputName('--export'));
   command.action((options: { import?: string; export?: string }) =>
     perform(shell, command, async ({ common }) => {
       const [{ listLabels }, { labelsView }] = await Promise.all([

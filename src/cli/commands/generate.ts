@@ -11,7 +11,7 @@ import {
 import { perform } from '../perform.ts';
 import { readPrompt, withPromptFlags } from '../prompt.ts';
 import type { Shell } from '../shell.ts';
-import { collect, nonNegative, probability, wholeNumber } from '../values.ts';
+import { collect, nonNegative, outputName, probability, wholeNumber } from '../values.ts';
 
 interface GenerateOptions extends InterventionFlags, ChatFlags {
   readonly promptFile?: string;
@@ -61,7 +61,11 @@ export function addGenerate(program: Command, shell: Shell): void {
     .option('--no-stop-at-eos', 'continue after a token that ends texts')
     .option('--stop <text>', 'end when the continuation contains this text (repeatable)', collect);
   withInterventionFlags(command)
-    .option('--output <file>', 'write logits, activations and tokens to a safetensors file')
+    .option(
+      '--output <file>',
+      'write logits, activations and tokens to a safetensors file',
+      outputName('--output'),
+    )
     .option('--pre-activations', 'write the numbers before the activation function instead')
     .addHelpText('after', HELP);
   command.action((argument: string | undefined, options: GenerateOptions) =>

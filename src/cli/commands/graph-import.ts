@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { perform } from '../perform.ts';
 import type { Shell } from '../shell.ts';
 import { typed } from '../typed.ts';
+import { outputName } from '../values.ts';
 
 const HELP = `
 Nothing in the file is run. It has no texts of the prompt's tokens: with --model they are those of its tokenizer.
@@ -15,7 +16,7 @@ export function addImport(graph: Command, shell: Shell): void {
     .command('import')
     .description('a graph that Graph.to_pt of circuit-tracer wrote, as a graph file')
     .argument('<file>', '.pt file')
-    .requiredOption('--output <file>', 'graph file to write')
+    .requiredOption('--output <file>', 'graph file to write', outputName('--output'))
     .addHelpText('after', HELP);
   command.action((file: string, { output }: { output: string }) =>
     perform(shell, command, async ({ common, settings }) => {

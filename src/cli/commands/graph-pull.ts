@@ -3,6 +3,7 @@ import type { Command } from 'commander';
 import { perform } from '../perform.ts';
 import type { Shell } from '../shell.ts';
 import { typed } from '../typed.ts';
+import { outputName } from '../values.ts';
 
 interface PullFlags {
   readonly output: string;
@@ -23,7 +24,11 @@ export function addPull(graph: Command, shell: Shell): void {
     .command('pull')
     .description('a graph that is published on Neuronpedia, as a file')
     .argument('<link>', 'address of the graph, or MODEL/NAME')
-    .requiredOption('--output <file>', "NAME.safetensors: graph file; NAME.json: viewer's file")
+    .requiredOption(
+      '--output <file>',
+      "NAME.safetensors: graph file; NAME.json: viewer's file",
+      outputName('--output'),
+    )
     .option('--subgraph <name>', 'saved subgraph, by its id or name, instead of the pins in the link')
     .option('--base-url <url>', 'another site than neuronpedia.org (default: $NEURONPEDIA_BASE_URL)')
     .addHelpText('after', HELP);

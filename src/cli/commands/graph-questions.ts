@@ -5,7 +5,7 @@ import { STUDY_DEFAULTS, type ContrastRequest } from '../../engine/study/types.t
 import type { Alignment } from '../../study/aligned.ts';
 import { perform } from '../perform.ts';
 import type { Shell } from '../shell.ts';
-import { probability, wholeNumber } from '../values.ts';
+import { outputName, probability, wholeNumber } from '../values.ts';
 
 interface QuestionOptions {
   readonly where?: string;
@@ -187,7 +187,7 @@ function addCircuit(graph: Command, shell: Shell): void {
         .choices(ALIGNMENTS)
         .default(STUDY_DEFAULTS.align),
     )
-    .option('--output <file>', 'graph file to write')
+    .option('--output <file>', 'graph file to write', outputName('--output'))
     .option('--holdout <p>', 'share of the graphs that it is tried on', probability('--holdout'))
     .option(
       '--seed <n>',

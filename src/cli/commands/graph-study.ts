@@ -5,7 +5,7 @@ import { ATTRIBUTE_DEFAULTS } from '../../engine/attribute/types.ts';
 import { perform } from '../perform.ts';
 import { sharedFlags } from '../shared-options.ts';
 import type { Shell } from '../shell.ts';
-import { probability } from '../values.ts';
+import { outputName, probability } from '../values.ts';
 
 const COLLECT_HELP = `
 Examples:
@@ -37,7 +37,7 @@ function addCollect(graph: Command, shell: Shell): void {
     .command('collect')
     .description('the graphs of `attribute --prompts` as tables in Parquet')
     .argument('<folders...>', 'folders that `attribute --prompts` wrote to')
-    .requiredOption('--output <study>', 'folder to write')
+    .requiredOption('--output <study>', 'folder to write', outputName('--output'))
     .option('--skip-damaged', 'leave out graphs that are missing or damaged')
     .option(
       '--node-threshold <p>',

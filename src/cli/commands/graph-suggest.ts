@@ -4,7 +4,7 @@ import type { SuggestFormat } from '../../engine/graph/suggest.ts';
 import { FEWEST_BOXES, SUGGEST_DEFAULTS } from '../../suggest/limits.ts';
 import { perform } from '../perform.ts';
 import type { Shell } from '../shell.ts';
-import { wholeNumber } from '../values.ts';
+import { outputName, wholeNumber } from '../values.ts';
 import { givenThresholds, withThresholds, type ThresholdFlags } from './graph-thresholds.ts';
 
 const FORMATS = ['annotations', 'neuronpedia'] as const satisfies readonly SuggestFormat[];
@@ -35,7 +35,7 @@ export function addSuggest(graph: Command, shell: Shell): void {
       SUGGEST_DEFAULTS.maxBoxes,
     )
     .option('--max-nodes <n>', 'features at most', wholeNumber('--max-nodes', 1), SUGGEST_DEFAULTS.maxNodes)
-    .option('--output <file>', 'write it as pins and supernodes')
+    .option('--output <file>', 'write it as pins and supernodes', outputName('--output'))
     .addOption(new Option('--format <name>', 'format of --output (default: annotations)').choices(FORMATS))
     .addHelpText('after', HELP);
   command.action((file: string, options: SuggestFlags) =>

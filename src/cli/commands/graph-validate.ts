@@ -7,7 +7,7 @@ import type { CommonOptions } from '../../engine/request.ts';
 import { perform, type Answer } from '../perform.ts';
 import type { Shell } from '../shell.ts';
 import { typed } from '../typed.ts';
-import { wholeNumber } from '../values.ts';
+import { outputName, wholeNumber } from '../values.ts';
 
 interface ValidateOptions {
   readonly top?: number;
@@ -47,7 +47,11 @@ export function addValidate(graph: Command, shell: Shell): void {
       '--prompts <file>',
       'try a circuit on a list: JSON Lines {"slug":…,"prompt":…}, CSV, TSV or Parquet',
     )
-    .option('--output <file>', "table of a circuit's prompts to write: .parquet or .jsonl")
+    .option(
+      '--output <file>',
+      "table of a circuit's prompts to write: .parquet or .jsonl",
+      outputName('--output'),
+    )
     .option(
       '--seed <n>',
       `draws random features, and for the interval (default: ${STUDY_DEFAULTS.seed})`,

@@ -4,7 +4,7 @@ import type { ExportFormat, ViewFormat } from '../../engine/graph/export.ts';
 import type { ThemeName } from '../../picture/theme.ts';
 import { perform } from '../perform.ts';
 import type { Shell } from '../shell.ts';
-import { collect, wholeNumber } from '../values.ts';
+import { collect, outputName, wholeNumber } from '../values.ts';
 import { addImport } from './graph-import.ts';
 import { addPull } from './graph-pull.ts';
 import { addQuestions } from './graph-questions.ts';
@@ -60,7 +60,7 @@ function addPrune(graph: Command, shell: Shell): void {
   const command = withThresholds(graph.command('prune'))
     .description('what pruning keeps')
     .argument('<file>', 'graph file')
-    .option('--output <file>', 'write what is kept as a graph file');
+    .option('--output <file>', 'write what is kept as a graph file', outputName('--output'));
   command.action((file: string, options: ThresholdFlags & { output?: string }) =>
     perform(shell, command, async () => {
       const [{ pruneFile }, , { pruneView }] = await engineAndViews();
@@ -136,7 +136,7 @@ function addMerge(graph: Command, shell: Shell): void {
   const command = withThresholds(graph.command('merge'))
     .description('several graphs as one, averaged over prompts')
     .argument('<files...>', 'graph files')
-    .option('--output <file>', 'write it')
+    .option('--output <file>', 'write it', outputName('--output'))
     .addOption(new Option('--format <name>', 'format of --output (default: graphml)').choices(VIEW_FORMATS));
   command.action((files: string[], options: ThresholdFlags & { output?: string; format?: ViewFormat }) =>
     perform(shell, command, async () => {
@@ -155,8 +155,9 @@ function addExport(graph: Command, shell: Shell): void {
     .option(
       '--output <file>',
       'file to write (default: beside the graph); csv: the nodes go to NAME.nodes.csv',
+      outputName('--output'),
     )
-    .option('--graph-dir <dir>', 'neuronpedia: folder with graph-metadata.json')
+    .option('--graph-dir <dir>', 'neuronpedia: folder with graph-metadata.json', outputName('--graph-dir'))
     .option('--slug <name>', 'neuronpedia: name of the graph (default: that of the file)')
     .option('--scan <name>', 'neuronpedia: what feature pages are looked up under')
     .option('--subgraph', 'svg: only the pinned nodes, grouped as they were in the viewer')

@@ -17,7 +17,7 @@ import {
 import { perform, type Answer } from '../perform.ts';
 import { readPrompt, withPromptFlags } from '../prompt.ts';
 import type { Shell } from '../shell.ts';
-import { collect, probability, wholeNumber } from '../values.ts';
+import { collect, outputName, probability, wholeNumber } from '../values.ts';
 
 interface InterveneOptions extends InterventionFlags, HeadFlags, ChatFlags {
   readonly promptFile?: string;
@@ -55,7 +55,7 @@ export function addIntervene(program: Command, shell: Shell): void {
     .option('--sweep <range>', 'try a range: LAYER:POS:FEATURE=FROM..TO/COUNT', (text: string) =>
       parseSweep('--sweep', text),
     )
-    .option('--csv <file>', 'write the table of --sweep as CSV')
+    .option('--csv <file>', 'write the table of --sweep as CSV', outputName('--csv'))
     .option(
       '--prompts <file>',
       'the same change in many prompts: JSON Lines {"slug":…,"prompt":…}, CSV, TSV or Parquet',
@@ -82,6 +82,7 @@ export function addIntervene(program: Command, shell: Shell): void {
     .option(
       '--output <file>',
       'write logits and activations to a safetensors file; with --prompts a table, .parquet or .jsonl',
+      outputName('--output'),
     )
     .option('--pre-activations', 'write the numbers before the activation function instead')
     .addHelpText('after', HELP);

@@ -5,6 +5,7 @@ import { TracerError } from '../../errors.ts';
 import { perform } from '../perform.ts';
 import { withBosFlag } from '../prompt.ts';
 import type { HostProcess, Shell } from '../shell.ts';
+import { outputName } from '../values.ts';
 
 const HELP = `
 A client starts it, for example with this in its configuration:
@@ -21,6 +22,7 @@ export function addMcp(program: Command, shell: Shell): void {
     .option(
       '--folder <dir>',
       'folder for graphs and whole results (default: a temporary one, removed at the end)',
+      outputName('--folder'),
     )
     .addHelpText('after', HELP);
   command.action((options: { readonly folder?: string }) =>

@@ -6,7 +6,7 @@ import type { ChatFlags } from '../chat.ts';
 import { perform } from '../perform.ts';
 import { readPrompt, withPromptFlags } from '../prompt.ts';
 import type { Shell } from '../shell.ts';
-import { collect, probability, wholeNumber } from '../values.ts';
+import { collect, outputName, probability, wholeNumber } from '../values.ts';
 
 interface RunOptions extends ChatFlags {
   readonly promptFile?: string;
@@ -44,10 +44,22 @@ export function addRun(program: Command, shell: Shell): void {
       collect,
     )
     .option('--expect-prob <p>', 'fail unless its probability is at least this', probability('--expect-prob'))
-    .option('--save-activations <file>', 'write hook values to a safetensors file')
+    .option(
+      '--save-activations <file>',
+      'write hook values to a safetensors file',
+      outputName('--save-activations'),
+    )
     .option('--names <pattern...>', "hooks to write, such as 'blocks.*.hook_mlp_out' (default: all)")
-    .option('--patterns <file>', 'write the attention patterns of all layers to a safetensors file')
-    .option('--save-features <file>', 'write all active features to a safetensors file')
+    .option(
+      '--patterns <file>',
+      'write the attention patterns of all layers to a safetensors file',
+      outputName('--patterns'),
+    )
+    .option(
+      '--save-features <file>',
+      'write all active features to a safetensors file',
+      outputName('--save-features'),
+    )
     .option('--repeat <n>', 'time so many later passes', wholeNumber('--repeat', 1))
     .addHelpText('after', HELP);
   command.action((argument: string | undefined, options: RunOptions) =>

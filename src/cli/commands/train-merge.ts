@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 import { perform } from '../perform.ts';
 import type { Shell } from '../shell.ts';
+import { outputName } from '../values.ts';
 
 interface MergeFlags {
   readonly output: string;
@@ -22,7 +23,7 @@ export function addTrainMerge(train: Command, shell: Shell): void {
     .command('merge')
     .description('join the parts of a set that were trained with --shard')
     .argument('<parts...>', 'folders of the parts')
-    .requiredOption('--output <folder>', 'where the set is written')
+    .requiredOption('--output <folder>', 'where the set is written', outputName('--output'))
     .option('--no-evaluate', 'write the set without measuring it, which needs the model')
     .addHelpText('after', HELP);
   command.action((parts: string[], flags: MergeFlags) =>

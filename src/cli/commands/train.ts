@@ -11,7 +11,7 @@ import { shard, SHARD_FLAG, SHARD_HELP } from '../shard.ts';
 import type { Shell } from '../shell.ts';
 import { UsageError } from '../../errors.ts';
 import { addTrainMerge } from './train-merge.ts';
-import { layerList, nonNegative, probability, wholeNumber } from '../values.ts';
+import { layerList, nonNegative, outputName, probability, wholeNumber } from '../values.ts';
 
 interface TrainFlags
   extends Omit<TrainRequest, 'learningRate' | 'packing' | 'corpus' | 'output'>, ServerFlags {
@@ -44,7 +44,7 @@ export function addTrain(program: Command, shell: Shell): void {
       CORPUS_FLAG,
       'text with one document a line, JSON Lines with "text" or "tokens" (FILE.jsonl), Parquet (FILE.parquet), hf://datasets/owner/name[/path]; - for standard input',
     )
-    .option(OUTPUT_FLAG, 'where the set is written')
+    .option(OUTPUT_FLAG, 'where the set is written', outputName('--output'))
     .option('--field <name>', 'field of JSON Lines, or column of Parquet, with the text (default: text)')
     .option('--whole-files', 'text files are one document each')
     .option('--held-out <file...>', 'documents to evaluate on (default: every twentieth of the corpus)')
