@@ -1,6 +1,14 @@
 /** `graph upload` and `graph pull` against a loopback peer: what goes there comes back, and nothing is written or claimed by halves. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { diffFiles, pruneFile, topOfFile } from '../../src/engine/graph/graph.ts';
@@ -215,6 +223,45 @@ describe('graph upload', () => {
     expect((await work).message).toBe('Ctrl-C');
     expect(warnings()).toContain('may be published');
     server.recover();
+  });
+
+  it('says that the graph may be there when what answers its saving is no answer, and not when it is a refusal', async () => {
+    for (const [slug, path] of [
+      ['unread', '/save-to-db'],
+      ['unconfirmed', 'GET /api/graph/gemma-2-2b/unconfirmed'],
+    ] as const) {
+      events.length = 0;
+      server.inject(path, { kind: 'body', body: '[]' });
+      expect(await errorOf(upload({ slug, replace: true }))).toMatchObject({
+        exitCode: 4,
+        code: 'bad_answer',
+      });
+      expect(warnings()).toContain(`may be published: see ${server.baseUrl}/gemma-2-2b/graph?slug=${slug}`);
+    }
+    events.length = 0;
+    server.inject('/save-to-db', { kind: 'status', status: 400, body: { error: 'Invalid graph' } });
+    expect(await errorOf(upload({ slug: 'refused' }))).toMatchObject({ code: 'graph_refused' });
+    expect(warnings()).toBe('');
+  });
+
+  it('reads no annotations where those of the person are not sent', async () => {
+    const alone = at('alone.safetensors');
+    copyFileSync(file, alone);
+    writeFileSync(annotationsPath(alone), '{');
+    const dry = (subgraph: 'annotated' | 'suggested' | 'none') =>
+      upload({ file: alone, subgraph, dryRun: true });
+    expect((await dry('suggested')).subgraph!.n_pinned).toBeGreaterThan(0);
+    expect((await dry('none')).subgraph).toBeNull();
+    expect(await errorOf(dry('annotated'))).toMatchObject({ code: 'json_syntax' });
+  });
+
+  it('refuses a name for a subgraph that is not saved, and one that is empty', async () => {
+    for (const more of [{ subgraph: 'none', subgraphName: 'x' }, { subgraphName: ' ' }] as const) {
+      expect(await errorOf(upload({ ...more, dryRun: true }))).toMatchObject({
+        exitCode: 2,
+        code: 'bad_subgraph_name',
+      });
+    }
   });
 
   it.each(['/signed-put', 'PUT', '/save-to-db', '/subgraph/list'])(

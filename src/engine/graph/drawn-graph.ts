@@ -6,14 +6,13 @@ import {
   readAnnotations,
 } from '../../graph/annotations.ts';
 import type { Annotations } from '../../graph/annotations.ts';
-import { readGraph } from '../../graph/files.ts';
 import { viewerGraph, type ViewerGraph } from '../../graph/neuronpedia.ts';
 import { pruneGraph, type PruneOptions } from '../../graph/prune.ts';
-import { isViewerFile, readViewerGraph } from '../../graph/read-viewer.ts';
 import { graphScores, type GraphScores } from '../../graph/scores.ts';
 import { asciiName, viewerSlug } from '../../graph/slug.ts';
 import { makePicture } from '../../picture/picture.ts';
 import { keepVisible, visibleAt } from '../../picture/visible.ts';
+import { graphInMemory, type GraphInMemory } from './in-memory.ts';
 import { withPinned } from './pinned-nodes.ts';
 
 export interface DrawnGraph {
@@ -34,14 +33,24 @@ export interface DrawnOptions extends PruneOptions {
   readonly scan?: string | undefined;
 }
 
-/**
- * Reads a file and the annotations beside it. A graph file is pruned; a viewer's file is pruned already, and only pruned
- * further when a threshold is given; pinned nodes are kept in both. Throws `NotFoundError` and `BadFileError`.
- */
+/** Reads a file and the annotations beside it. Throws `NotFoundError` and `BadFileError`. */
 export async function openDrawnGraph(file: string, options: DrawnOptions): Promise<DrawnGraph> {
   const saved = await readAnnotations(annotationsPath(file));
-  if (isViewerFile(file)) {
-    const whole = await readViewerGraph(file);
+  return drawnGraph(await graphInMemory(file), saved, options);
+}
+
+/**
+ * A graph file is pruned; a viewer's file is pruned already, and only pruned further when a threshold is given; pinned nodes are
+ * kept in both.
+ * @param saved null: those of the file itself
+ */
+export function drawnGraph(
+  read: GraphInMemory,
+  saved: Annotations | null,
+  options: DrawnOptions,
+): DrawnGraph {
+  if (read.kind === 'viewer') {
+    const whole = read.viewer;
     const annotations = saved ?? annotationsOf(whole);
     const viewer = prunedFurther(whole, annotations, options);
     return {
@@ -61,7 +70,7 @@ export async function openDrawnGraph(file: string, options: DrawnOptions): Promi
       scan: whole.metadata.scan,
     };
   }
-  const graph = await readGraph(file);
+  const { graph } = read;
   const annotations = saved ?? emptyAnnotations();
   const { name, revision } = graph.provenance.transcoders;
   return {

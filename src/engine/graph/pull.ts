@@ -1,6 +1,6 @@
 /** Engine, verb `graph pull`: a graph that is published on Neuronpedia, as a file of this machine. */
 import path from 'node:path';
-import { NotFoundError, UsageError } from '../../errors.ts';
+import { BadFileError, NotFoundError, UsageError } from '../../errors.ts';
 import { checkWritable, FILE_EXISTS, writeFileAtomic } from '../../formats/atomic.ts';
 import {
   annotationsPath,
@@ -36,7 +36,7 @@ export async function pullGraph(request: PullRequest): Promise<PullResult> {
   onProgress?.({ kind: 'progress', phase: 'pull', message: 'Fetching the graph' });
   const url = record?.url ?? (link.place as { url: string }).url;
   const text = await graphText(http, url, { signal });
-  const published = parseViewerGraph(http.describe({ url }), text);
+  const published = readPublished(`the answer to ${http.describe({ url })}`, text);
   const source = sourceOf(published, record);
   const viewer = withKnownScan(published, source);
   const own = await ownSubgraphs(http, record, request);
@@ -104,6 +104,18 @@ async function recordOf(
 async function ownSubgraphs(http: NeuronpediaHttp, record: GraphRecord | null, { signal }: PullRequest) {
   if (record === null || http.address.key === undefined) return [];
   return await listSubgraphs(http, { model: record.modelId, slug: record.slug }, 'own', { signal });
+}
+
+function readPublished(what: string, text: string): ViewerGraph {
+  try {
+    return parseViewerGraph(what, text);
+  } catch (error) {
+    if (!(error instanceof BadFileError)) throw error;
+    const { code, message, cause } = error;
+    const hint =
+      'Open the link in a browser to see whether it shows a graph, and copy the address from there.';
+    throw new BadFileError({ code, message, hint, cause });
+  }
 }
 
 /** The set whose features these are, as far as the site or the file says. */

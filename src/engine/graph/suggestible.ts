@@ -1,21 +1,16 @@
 /** Engine: a circuit from a graph file or a viewer's file that is in memory. Used by `graph suggest` and the viewer. */
 import { UsageError } from '../../errors.ts';
-import { readGraph } from '../../graph/files.ts';
-import { featureOf, type Graph } from '../../graph/graph.ts';
+import { featureOf } from '../../graph/graph.ts';
 import type { GraphOfLinks } from '../../graph/links.ts';
 import type { ViewerGraph } from '../../graph/neuronpedia.ts';
 import { nodeId } from '../../graph/nodes.ts';
 import { pruneGraph, type PrunedGraph, type PruneOptions } from '../../graph/prune.ts';
-import { isViewerFile, readViewerGraph } from '../../graph/read-viewer.ts';
 import { graphOfViewer } from '../../graph/viewer-arrays.ts';
 import { chooseNodes, type Choice } from '../../suggest/choose.ts';
 import type { KnownFeatures } from '../../suggest/known.ts';
 import { SUGGEST_DEFAULTS, type SuggestLimits } from '../../suggest/limits.ts';
 import { circuitOf, type SuggestedCircuit } from '../../suggest/suggest.ts';
-
-export type GraphInMemory =
-  | { readonly kind: 'graph'; readonly graph: Graph }
-  | { readonly kind: 'viewer'; readonly viewer: ViewerGraph };
+import { graphInMemory, type GraphInMemory } from './in-memory.ts';
 
 export type Suggestible = Named & (OfGraphFile | OfViewerFile);
 
@@ -62,12 +57,15 @@ export function suggestible(open: GraphInMemory, options: PruneOptions = {}): Su
   };
 }
 
-/** As `suggestible`, of a file. Throws `UsageError` where there is nothing that a circuit could be made of. */
+/** As `suggestible`, of a file. Throws as `suggestibleOf`, and what reading throws. */
 export async function openSuggestible(file: string, options: PruneOptions = {}): Promise<Suggestible> {
-  const opened = isViewerFile(file)
-    ? suggestible({ kind: 'viewer', viewer: await readViewerGraph(file) }, options)
-    : suggestible({ kind: 'graph', graph: await readGraph(file) }, options);
-  if (opened !== null) return opened;
+  return suggestibleOf(file, await graphInMemory(file), options);
+}
+
+/** Throws `UsageError` where there is nothing that a circuit could be made of. */
+export function suggestibleOf(file: string, open: GraphInMemory, options: PruneOptions = {}): Suggestible {
+  const found = suggestible(open, options);
+  if (found !== null) return found;
   throw new UsageError({
     code: 'nothing_to_suggest',
     message: `${file} has no features or no logits that links could lead to, or more than fit into memory`,

@@ -7,7 +7,7 @@ import { asciiName } from '../../graph/slug.ts';
 import { ACCOUNT_PAGE, NEURONPEDIA_ENVIRONMENT } from '../../neuronpedia/address.ts';
 import { siteAnnotations, type SiteAnnotations } from '../../neuronpedia/annotations.ts';
 import { checkForUpload } from '../../neuronpedia/graph-schema.ts';
-import { graphRecord, packGraph, publishGraph } from '../../neuronpedia/graphs.ts';
+import { graphRecord, packGraph, publishGraph, type PublishSteps } from '../../neuronpedia/graphs.ts';
 import type { NeuronpediaHttp } from '../../neuronpedia/http.ts';
 import { graphPage, type GraphName } from '../../neuronpedia/link.ts';
 import { isModelId } from '../../neuronpedia/source-name.ts';
@@ -20,6 +20,7 @@ import type { UploadRequest, UploadResult } from './neuronpedia-types.ts';
 
 /** What the site's slider for dense features is set to in a saved subgraph: its own default. */
 const DENSITY_THRESHOLD = 0.99;
+type PublishStep = Parameters<NonNullable<PublishSteps['onStep']>>[0];
 const STEP_WORDS = {
   sign: 'Asking Neuronpedia for an address',
   send: 'Sending the graph',
@@ -34,6 +35,7 @@ const STEP_WORDS = {
  */
 export async function uploadGraph(request: UploadRequest): Promise<UploadResult> {
   const { file, signal } = request;
+  checkSubgraphName(request);
   const http = neuronpediaClient(request);
   const slug = request.slug ?? asciiName(path.parse(file).name).replaceAll('.', '-');
   const drawn = await drawnForUpload({ ...request, slug });
@@ -117,6 +119,19 @@ function sourceOf(
   return set === undefined ? known : { model, set };
 }
 
+function checkSubgraphName({ subgraph, subgraphName }: UploadRequest): void {
+  if (subgraphName === undefined) return;
+  const isEmpty = subgraphName.trim() === '';
+  if (!isEmpty && subgraph !== 'none') return;
+  throw new UsageError({
+    code: 'bad_subgraph_name',
+    message: isEmpty
+      ? '--subgraph-name is empty'
+      : '--subgraph-name names what is saved, and --subgraph none saves nothing',
+    hint: 'Give it a name, or leave --subgraph-name out.',
+  });
+}
+
 /** A viewer's file has the site's name as its scan; a graph file has that of a set. */
 function modelOf(file: string, kind: 'graph' | 'viewer', { metadata }: ViewerGraph): string {
   if (kind === 'viewer' && metadata.scan !== '') return metadata.scan;
@@ -187,23 +202,32 @@ async function publish(
   packed: Awaited<ReturnType<typeof packGraph>>,
   { signal, onProgress }: UploadRequest,
 ): ReturnType<typeof publishGraph> {
-  let isAtSite = false;
+  let step: PublishStep | undefined;
   try {
     return await publishGraph(http, name, packed, {
       signal,
-      onStep: (step) => {
-        isAtSite = step === 'save' || step === 'confirm';
-        onProgress?.({ kind: 'progress', phase: 'upload', message: STEP_WORDS[step] });
+      onStep: (next) => {
+        step = next;
+        onProgress?.({ kind: 'progress', phase: 'upload', message: STEP_WORDS[next] });
       },
     });
   } catch (error) {
-    // What is sent is published by the last request, of which nobody knows how far it came.
-    if (isAtSite && (signal?.aborted || (error instanceof TracerError && error.code === 'network_failed'))) {
+    if (mayBePublished(step, error, signal)) {
       const message = `the graph was sent, and may be published: see ${graphPage(http.address, name)}`;
       onProgress?.({ kind: 'warning', message });
     }
     throw error;
   }
+}
+
+/** The site publishes when it is told to save: without an answer that can be read, nobody knows whether it did. */
+function mayBePublished(step: PublishStep | undefined, error: unknown, signal?: AbortSignal): boolean {
+  const code = error instanceof TracerError ? error.code : undefined;
+  if (step === 'confirm') return code !== 'not_published'; // which says so itself
+  if (step !== 'save') return false;
+  return (
+    signal?.aborted === true || ['network_failed', 'bad_answer', 'answer_too_large'].includes(code ?? '')
+  );
 }
 
 function withoutSubgraph(error: unknown, page: string, { signal, onProgress }: UploadRequest): unknown {
