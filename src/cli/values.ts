@@ -13,14 +13,14 @@ function badValue(flag: string, expected: string, found: string, hint: string): 
   });
 }
 
-/** A parser of whole numbers from `least` on, for commander. */
-export function wholeNumber(flag: string, least: number): (text: string) => number {
+/** A parser of whole numbers from `least` on, or to `most`, for commander. */
+export function wholeNumber(flag: string, least: number, most = Infinity): (text: string) => number {
   return (text) => {
     const value = /^\d+$/.test(text.trim()) ? Number(text) : NaN;
-    if (!Number.isSafeInteger(value) || value < least) {
+    if (!Number.isSafeInteger(value) || value < least || value > most) {
       throw badValue(
         flag,
-        `a whole number from ${least} on`,
+        `a whole number from ${least} ${most === Infinity ? 'on' : `to ${most}`}`,
         text,
         `Write it as ${flag} ${Math.max(least, 5)}.`,
       );

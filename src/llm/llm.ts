@@ -60,6 +60,9 @@ const Answer = jsonObject({
   ),
 });
 
+/** What some servers answer with status 200 when they have no completion. */
+const ErrorInAnswer = jsonObject({ error: jsonObject({ message: v.pipe(v.string(), v.nonEmpty()) }) });
+
 /** Parameters that some models refuse: those that reason count `max_completion_tokens`, and take no temperature. */
 type Adaptable = 'max_tokens' | 'temperature';
 
@@ -113,7 +116,7 @@ export class Llm {
       hint: 'Start the same command again later: what was done so far is kept. --concurrency 1 asks for one thing at a time.',
     });
     const parsed = v.safeParse(Answer, answer);
-    if (!parsed.success) throw this.#noCompletion(parsed.issues[0].message);
+    if (!parsed.success) throw this.#noCompletion(errorIn(answer) ?? parsed.issues[0].message);
     const { choices, usage } = parsed.output;
     const [choice] = choices;
     return {
@@ -128,6 +131,11 @@ export class Llm {
     const { model, messages, maxTokens, signal } = question;
     const refused = this.#refused.get(model) ?? new Set();
     this.#refused.set(model, refused);
+    // The package never takes its listener away, so each request has a signal of its own.
+    const own = new AbortController();
+    const stop = (): void => own.abort(signal?.reason);
+    signal?.addEventListener('abort', stop, { once: true });
+    if (signal?.aborted) stop();
     try {
       return await this.#client.chat.completions.create(
         {
@@ -136,7 +144,7 @@ export class Llm {
           ...(refused.has('max_tokens') ? { max_completion_tokens: maxTokens } : { max_tokens: maxTokens }),
           ...(!refused.has('temperature') && { temperature: 0 }),
         },
-        { ...(signal && { signal }) },
+        { signal: own.signal },
       );
     } catch (error) {
       signal?.throwIfAborted();
@@ -147,6 +155,8 @@ export class Llm {
       if (parameter === undefined) throw fault;
       refused.add(parameter);
       return await this.#try(question);
+    } finally {
+      signal?.removeEventListener('abort', stop);
     }
   }
 
@@ -181,4 +191,9 @@ export class Llm {
       hint: 'Check that --base-url names a server with the interface of OpenAI, usually with /v1 at its end.',
     });
   }
+}
+
+function errorIn(answer: unknown): string | undefined {
+  const parsed = v.safeParse(ErrorInAnswer, answer);
+  return parsed.success ? parsed.output.error.message : undefined;
 }

@@ -242,6 +242,16 @@ describe('tracer features explain', () => {
     expect(setup.server.requests.length).toBe(0);
   });
 
+  it('takes no time limit that a timer cannot hold', async () => {
+    await using setup = await setUp();
+    const refused = await setup.explain('1:392', '--timeout', '99999999', '--json');
+    expect(refused.exitCode).toBe(2);
+    expect(envelope(refused).error!.message).toBe(
+      "--timeout: expected a whole number from 1 to 86400, found '99999999'",
+    );
+    expect(setup.server.requests).toEqual([]);
+  });
+
   it('asks for the name of a model and of a server', async () => {
     const none = await tracer(['features', 'explain', '1:392', '--json']);
     expect(envelope(none).error!.code).toBe('no_explainer');

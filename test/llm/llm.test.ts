@@ -1,4 +1,5 @@
 /** The client of language models against a loopback peer that fails in every way. */
+import { getEventListeners } from 'node:events';
 import { describe, expect, it } from '@jest/globals';
 import { llmAddress } from '../../src/llm/address.ts';
 import { Llm } from '../../src/llm/llm.ts';
@@ -193,6 +194,26 @@ describe('a request to a language model', () => {
       expect(body).toMatchObject({ max_completion_tokens: 50 });
       expect(Object.keys(body).sort()).toEqual(['max_completion_tokens', 'messages', 'model']);
     }
+  });
+
+  it('leaves no listener at the signal, whether it succeeds or fails', async () => {
+    await using server = await LlmServer.start();
+    const { signal } = new AbortController();
+    const { llm } = await open(server);
+    await llm.complete({ ...QUESTION, signal });
+    server.faults.push({ kind: 'status', status: 404 });
+    await errorOf(llm.complete({ ...QUESTION, signal }));
+    expect(getEventListeners(signal, 'abort')).toEqual([]);
+  });
+
+  it('says what a server says that answers an error with status 200', async () => {
+    await using server = await LlmServer.start();
+    const body = JSON.stringify({ error: { message: `model ${KEY} is not loaded` } });
+    server.faults.push({ kind: 'body', body });
+    const { llm } = await open(server);
+    const error = await errorOf(llm.complete(QUESTION));
+    expect(error).toMatchObject({ exitCode: 4, code: 'bad_answer' });
+    expect(shown(error)).toContain('model *** is not loaded');
   });
 
   it('ends with the reason of its signal', async () => {

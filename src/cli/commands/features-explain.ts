@@ -26,6 +26,9 @@ interface ExplainOptions {
   readonly dryRun?: boolean;
 }
 
+/** A day; a timer of Node ends at once beyond 24. */
+const LONGEST_TIMEOUT_SECONDS = 86_400;
+
 const HELP = `
 Examples:
   $ tracer features explain 1:392 --dry-run
@@ -76,7 +79,7 @@ export function addExplain(features: Command, shell: Shell): void {
     .option(
       '--timeout <seconds>',
       'how long an answer may take',
-      number('--timeout', 1),
+      wholeNumber('--timeout', 1, LONGEST_TIMEOUT_SECONDS),
       EXPLAIN_DEFAULTS.timeoutSeconds,
     )
     .option('--again', 'label features again that have such a label')
