@@ -57,10 +57,12 @@ export async function statIfThere(path: string): Promise<Stats | undefined> {
 }
 
 async function makeFolders(path: string): Promise<void> {
-  if (await statIfThere(path)) {
-    await mkdir(path, { recursive: true }); // refuses what is no folder
-    return;
-  }
+  const old = await statIfThere(path).catch(async (error: unknown) => {
+    if (errnoCode(error) === 'ENOTDIR') await makeFolders(dirname(path)); // names the file that is above it
+    throw error;
+  });
+  if (old?.isDirectory()) return;
+  if (old) throw isAFile(path);
   const target = await followLinks(path);
   await makeFolders(dirname(target));
   try {
@@ -70,6 +72,14 @@ async function makeFolders(path: string): Promise<void> {
     if (errnoCode(error) !== 'EEXIST') throw error;
     await mkdir(target, { recursive: true }); // made meanwhile; refuses what is no folder
   }
+}
+
+function isAFile(path: string): ExhaustedError {
+  return new ExhaustedError({
+    code: 'not_writable',
+    message: `${path} is a file, but a folder is needed there`,
+    hint: 'Name another folder, or move the file away.',
+  });
 }
 
 async function insideItsFolder(link: string, target: string): Promise<string> {

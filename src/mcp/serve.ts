@@ -33,7 +33,7 @@ export async function serveMcp(options: ServeMcpOptions): Promise<void> {
   const { onEvent } = options;
   const handle = serveStdio(() => makeServer(options.version, workspace, onEvent, stop.signal), {
     transport: new StdioServerTransport(options.input, options.output),
-    onerror: ({ message }) => onEvent({ kind: 'warning', message }),
+    onerror: (error) => onEvent({ kind: 'warning', message: inOneLine(error) }),
   });
   await ended;
   stop.abort(new Error('the connection has ended'));
@@ -66,6 +66,11 @@ function makeServer(
     );
   }
   return server;
+}
+
+/** The package tells of a message that is none with everything that it could have been. */
+function inOneLine({ name, message }: Error): string {
+  return name === 'ZodError' ? 'a line of the input is no message of the protocol, and is left out' : message;
 }
 
 /** Warnings and notes go to standard error; progress to the client, if its request has a token for it. */

@@ -5,7 +5,7 @@ import path from 'node:path';
 import type { CommonOptions, EngineEvent } from '../engine/request.ts';
 import type { Session } from '../engine/session.ts';
 import { NotFoundError, UsageError } from '../errors.ts';
-import { FILE_EXISTS, writeFileAtomic } from '../formats/atomic.ts';
+import { FILE_EXISTS, isThere, writeFileAtomic } from '../formats/atomic.ts';
 import { makeFolder } from '../formats/output-path.ts';
 import { isFileName } from '../graph/slug.ts';
 import { HeldModel } from '../viewer/held-model.ts';
@@ -77,6 +77,17 @@ export class Workspace {
       } catch (error) {
         if (!(error instanceof UsageError && error.code === FILE_EXISTS)) throw error;
       }
+    }
+  }
+
+  /** `NAME`, or `NAME-2` and so on, where the folder has a file of this name with one of the endings. */
+  async freeName(name: string, endings: readonly string[]): Promise<string> {
+    for (let count = 1; ; count++) {
+      const free = count === 1 ? name : `${name}-${count}`;
+      const taken = await Promise.all(
+        endings.map((ending) => isThere(path.join(this.folder, free + ending))),
+      );
+      if (!taken.includes(true)) return free;
     }
   }
 

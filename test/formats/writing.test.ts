@@ -16,6 +16,7 @@ import { open } from 'node:fs/promises';
 import { join } from 'node:path';
 import { BadFileError, EXIT, ExhaustedError, UsageError } from '../../src/errors.ts';
 import { checkWritable, FILE_EXISTS, nameNewFile, writeFileAtomic } from '../../src/formats/atomic.ts';
+import { makeFolder } from '../../src/formats/output-path.ts';
 import { ELEMENT_BYTES, readable } from '../../src/formats/dtype.ts';
 import { openSafetensors } from '../../src/formats/safetensors.ts';
 import { writeSafetensors } from '../../src/formats/safetensors-writer.ts';
@@ -257,6 +258,11 @@ describe('Writing a file', () => {
     expect(belowFile).toBeInstanceOf(ExhaustedError);
     expect(belowFile).toMatchObject({ exitCode: EXIT.exhausted, code: 'not_writable' });
     expect(belowFile.message).toContain(path);
+    for (const place of [join(folder.path, 'file'), join(path, 'deeper')]) {
+      const error = await refusalOf(makeFolder(place));
+      expect(error).toMatchObject({ exitCode: EXIT.exhausted, code: 'not_writable' });
+      expect(error.message).toBe(`${join(folder.path, 'file')} is a file, but a folder is needed there`);
+    }
   });
 
   itOnLinux('says that the disk is full, whether the place is a device or a draft in a folder', async () => {

@@ -142,6 +142,14 @@ describe('tracer mcp', () => {
     expect(without.at(-1)!.changes[0]!.measured).toBeLessThan(-5);
   });
 
+  it('does not replace a page of the same name', async () => {
+    const file = join(folder, 'dallas.report.html');
+    writeFileSync(file, 'edited by hand');
+    const { data } = await agent.call('graph_report', { graph, max_boxes: 6 });
+    expect(data['files']).toEqual([join(folder, 'dallas.report-2.html')]);
+    expect(readFileSync(file, 'utf8')).toBe('edited by hand');
+  });
+
   it('does not replace a graph of the same name', async () => {
     const before = readFileSync(join(folder, 'dallas.safetensors'));
     const { data } = await agent.call('attribute', { prompt: 'The capital of Texas is', name: 'dallas' });
@@ -302,8 +310,10 @@ describe('the connection of tracer mcp', () => {
     child.stdout!.on('data', (part: string) => (seen += part));
     child.stdin!.write(HELLO + message(2, 'tools/call', { name: 'run', arguments: { prompt: PROMPT } }));
     while (!seen.includes('"id":2')) await new Promise((resolve) => setTimeout(resolve, 20));
-    child.stdin!.end('this is no message\n');
+    child.stdin!.end('this is no message\n{"neither":"is this"}\n');
     const { exitCode, stdout, stderr } = await ended;
+    expect(stderr).toMatch(/^warning: a line of the input is no message of the protocol, and is left out$/m);
+    expect(stderr).not.toContain('invalid_union');
     const lines = stdout
       .trimEnd()
       .split('\n')

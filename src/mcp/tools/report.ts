@@ -8,7 +8,8 @@ import { FEWEST_BOXES, SUGGEST_DEFAULTS } from '../../suggest/limits.ts';
 import { defineTool, described, listLength } from '../tool.ts';
 import { graphArgument } from './shared.ts';
 
-const ENDINGS = { html: '.html', markdown: '.md' } as const;
+/** Of the page, and of what is written beside it. */
+const ENDINGS = { html: ['.html'], markdown: ['.md', '.svg'] } as const;
 
 export const graphReport = defineTool({
   name: 'graph_report',
@@ -25,10 +26,11 @@ export const graphReport = defineTool({
     const file = await workspace.graphFile(graph);
     const { name } = path.parse(file);
     return await workspace.withModel(call, async (session) => {
+      const page = await workspace.freeName(`${name}.report`, ENDINGS[format]);
       const result = await reportIn(session, {
         ...{ ...call, file, format, maxBoxes: max_boxes, circuit: 'suggested' },
         cacheDir: workspace.common.cacheDir,
-        output: path.join(workspace.folder, `${name}.report${ENDINGS[format]}`),
+        output: path.join(workspace.folder, page + ENDINGS[format][0]),
       });
       const { circuit, effects, scores, targets, files } = result;
       return {
