@@ -199,6 +199,17 @@ describe('the circuit', () => {
     await expect(pageOf(file, { maxBoxes: 5 })).rejects.toMatchObject({ code: 'limit_of_suggested' });
   });
 
+  it('calls supernodes without a name unnamed', async () => {
+    const { circuit } = await pageOf(FILE, { measure: false });
+    const ids = circuit.boxes.flatMap(({ members }) => members.map(({ id }) => id));
+    const file = at('unnamed.json');
+    const supernodes = ids.slice(0, 2).map((id, i) => [' '.repeat(i), id]);
+    writeFileSync(file, JSON.stringify({ ...emptyAnnotations(), pinnedIds: ids, supernodes }));
+    const { boxes } = (await pageOf(FILE, { circuit: file, measure: false })).circuit;
+    const names = boxes.filter(({ is_supernode }) => is_supernode).map(({ name }) => name);
+    expect(names).toEqual(['unnamed', 'unnamed (2)']);
+  });
+
   it('of another graph is refused, and so is a name that nothing has', async () => {
     const other = at('other.json');
     writeFileSync(other, JSON.stringify({ ...emptyAnnotations(), pinnedIds: ['9_9_9'] }));

@@ -14,6 +14,9 @@ import type { OpenedGraph } from './open.ts';
 const EXAMPLES = 2;
 const AROUND = 7;
 
+/** A supernode may have no name. */
+const UNNAMED = 'unnamed';
+
 /** A box of the page, and its nodes in the graph. */
 export interface CircuitBox extends PaperBox {
   readonly nodes: readonly number[];
@@ -44,7 +47,7 @@ export async function boxesOf(
     const isToken = supernode === null && members.every(({ kind }) => kind === 'token' || kind === 'target');
     const kinds = new Set(members.map(({ kind }) => kind));
     boxes.push({
-      name: isToken ? nameOfToken(members[0]!.token) : name,
+      name: isToken ? nameOfToken(members[0]!.token) : name.trim() || UNNAMED,
       kind: kinds.size === 1 ? members[0]!.kind : 'mixed',
       is_supernode: supernode !== null,
       members,
