@@ -126,7 +126,11 @@ async function checkForm(source: ByteSource): Promise<void> {
       'Load it with the program that wrote it, and save it again with a current version of PyTorch.',
     );
   }
-  throw badForm(source.name, `is no zip archive; expected ${EXPECTED}`, 'The file is damaged or incomplete.');
+  throw badForm(
+    source.name,
+    `is no zip archive; expected ${EXPECTED}`,
+    'It is damaged or incomplete, or a file of another kind: graph files and viewers’ JSON need no import.',
+  );
 }
 
 function onlyPickle(file: string, members: readonly ZipMember[]): ZipMember {

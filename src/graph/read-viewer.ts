@@ -7,7 +7,7 @@ import * as v from 'valibot';
 import { BadFileError } from '../errors.ts';
 import { jsonObject, jsonRecord, looseJsonObject } from '../formats/json-object.ts';
 import { parseJson } from '../formats/json.ts';
-import { readText } from '../formats/parsed-text.ts';
+import { checkSchema, readText } from '../formats/parsed-text.ts';
 import type { JsonValue } from './graph.ts';
 import type { ViewerGraph, ViewerLink, ViewerNode } from './neuronpedia.ts';
 import { withUniqueIds } from './unique-ids.ts';
@@ -93,6 +93,9 @@ const Viewer = jsonObject({
 });
 type Viewer = v.InferOutput<typeof Viewer>;
 
+/** What every version of the format has. */
+const PARTS = ['metadata', 'nodes', 'links'] as const satisfies readonly (keyof Viewer)[];
+
 /** Viewer files are JSON, graph files are safetensors. */
 export function isViewerFile(file: string): boolean {
   return path.extname(file).toLowerCase() === '.json';
@@ -107,10 +110,27 @@ export async function readViewerGraph(file: string): Promise<ViewerGraph> {
  * As `readViewerGraph`, for the text of a file; `name` is used in errors. Fields that older files leave out get a default. An error node whose id is also a feature's is renamed as `nodeId` does, and its links with it.
  */
 export function parseViewerGraph(name: string, text: string): ViewerGraph {
-  const viewer = parseJson(name, text, Viewer);
+  const value = parseJson(name, text, v.unknown());
+  refuseOtherJson(name, value);
+  const viewer = checkSchema(name, value, Viewer);
   const { nodes, links } = withUniqueIds(name, viewer.nodes.map(nodeOf), viewer.links);
   checkEnds(name, nodes, links);
   return { metadata: metadataOf(viewer), qParams: qParamsOf(viewer), nodes, links };
+}
+
+/** JSON of another kind is called so, instead of a graph with a field that is wrong. */
+function refuseOtherJson(name: string, value: unknown): void {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return; // which the schema says
+  const has = (field: string): boolean => Object.hasOwn(value, field);
+  const missing = PARTS.filter((part) => !has(part));
+  if (missing.length === 0) return;
+  throw new BadFileError({
+    code: 'not_a_graph',
+    message: `${name} is JSON, but no graph of a viewer: it has no ${missing.join(' and no ')}`,
+    hint: has('pinnedIds')
+      ? 'It has the pins of a graph: name the graph itself, beside which they are found.'
+      : 'Give what `tracer graph export --format neuronpedia`, circuit-tracer or Neuronpedia wrote, or a graph file.',
+  });
 }
 
 function nodeOf(node: Viewer['nodes'][number]): ViewerNode {

@@ -134,7 +134,12 @@ describe('reading viewer files', () => {
       /links\[0\]\.weight/,
     ],
     ['a position that no prompt has', { ...minimal, nodes: [{ ...node, ctx_idx: 1e9 }] }, /ctx_idx/],
-    ['something else', {}, /field metadata/],
+    [
+      'something else',
+      {},
+      /is JSON, but no graph of a viewer: it has no metadata and no nodes and no links$/,
+    ],
+    ['annotations', { pinnedIds: [], metadata: {} }, /it has no nodes and no links$/],
     ['a list', [], /the whole document: expected Object, found Array/],
   ])('refuses %s and says where', (_, value, message) => {
     expect(() => open(value)).toThrow(BadFileError);
