@@ -128,7 +128,9 @@ describe('the model', () => {
     expect(effects.rows[0]!.changes[0]!.predicted).not.toBeNull();
     expect(page).toContain('Not measured:');
     expect(page).toContain('nobody/nothing');
-    expect(warnings.some((one) => one.startsWith('effects are not measured: '))).toBe(true);
+    const why =
+      'nobody/nothing is not on this machine, and nothing is fetched unless --model or --transcoders names it';
+    expect(warnings).toContain(`effects are not measured: ${why}`);
     await expect(pageOf(file, { model: 'nobody/nothing', offline: true })).rejects.toThrow('nobody/nothing');
   });
 

@@ -14,6 +14,9 @@ import { BEFORE_CAP, readTarget } from '../validate/validate.ts';
 import type { OpenedGraph } from './open.ts';
 import type { ReportRequest } from './types.ts';
 
+/** Code of errors that say that the network is switched off. */
+const OFFLINE = 'offline';
+
 /** The features of a box, or of all of them. */
 export interface Removal {
   readonly box: number | null;
@@ -65,9 +68,17 @@ export async function measure(
     return await measureIn(session, request, graph, targets, removals);
   } catch (error) {
     if (isNamed || !isNotAtHand(error)) throw error;
-    request.onProgress?.({ kind: 'warning', message: `effects are not measured: ${error.message}` });
-    return notMeasured(`the model of the graph is not at hand: ${error.message.replace(/\.$/, '')}`);
+    const why = whyNot(error, request, graph);
+    request.onProgress?.({ kind: 'warning', message: `effects are not measured: ${why}` });
+    return notMeasured(`the model of the graph is not at hand: ${why}`);
   }
+}
+
+/** The network was switched off by `measure`, which the reader of the error does not know. */
+function whyNot(error: TracerError, { offline }: ReportRequest, { provenance }: Graph): string {
+  if (error.code !== OFFLINE || offline === true) return error.message.replace(/\.$/, '');
+  const names = [...new Set([provenance.model.name, provenance.transcoders.name])].join(' or ');
+  return `${names} is not on this machine, and nothing is fetched unless --model or --transcoders names it`;
 }
 
 /** Not there, not to be reached, or another one than the graph's. What is damaged or too large is an error of its own. */
