@@ -1,5 +1,5 @@
 /** Files, helper of reading and writing: errors of the operating system as errors that name the path and the next step. */
-import { BadFileError, ExhaustedError, NotFoundError } from '../errors.ts';
+import { BadFileError, ExhaustedError, NotFoundError, UsageError } from '../errors.ts';
 import type { TracerError } from '../errors.ts';
 
 /** An error of the operating system, with what Node adds to it. */
@@ -34,16 +34,27 @@ export function notAFile(path: string, found: string): BadFileError {
   });
 }
 
+function emptyName(cause: unknown): UsageError {
+  return new UsageError({
+    code: 'empty_name',
+    message: 'the name of a file is empty',
+    hint: 'Is a variable in the line not set?',
+    cause,
+  });
+}
+
 /** Why a file cannot be opened for reading. */
 export function openingError(path: string, cause: unknown): TracerError {
   switch (errnoCode(cause)) {
     case 'ENOENT':
     case 'ENOTDIR':
     case 'ENAMETOOLONG':
+      if (path === '') return emptyName(cause);
       return new NotFoundError({
         code: 'file_not_found',
         message: `${path} does not exist`,
-        hint: 'Check the spelling of the path.',
+        hint:
+          path === '-' ? 'Standard input is not read here: name a file.' : 'Check the spelling of the path.',
         cause,
       });
     case 'ELOOP':

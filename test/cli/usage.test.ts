@@ -80,6 +80,13 @@ describe('a mistake in the line', () => {
     [['mcp', '--folder', ''], "--folder: expected the name of a file or folder, found ''", 'variable'],
     [['run', 'x', '--save-features', '-'], '--save-features: expected the name', './-'],
     [['features', 'labels', '--export', '-'], '--export: expected the name', './-'],
+    [['graph', 'suggest', ''], 'the name of a file is empty', 'variable'],
+    [
+      ['report', 'x', '--circuit', ''],
+      "--circuit: expected suggested, annotated or a file, found ''",
+      'variable',
+    ],
+    [['report', ''], 'the name of a file is empty', 'variable'],
     [['setup', '--device', 'wasm'], '--device wasm needs no setup', '--device cpu'],
     [['help', 'nope'], 'unknown command', 'tracer --help'],
     [[], 'a command is missing', 'tracer --help'],

@@ -92,6 +92,13 @@ export function namedCircuitFile({ circuit, file }: ReportRequest): string | nul
 
 /** A path, or NAME of `NAME.annotations.json` beside the graph. */
 function annotationsFile(name: string, graph: string): string {
+  if (name === '') {
+    throw new UsageError({
+      code: 'bad_value',
+      message: "--circuit: expected suggested, annotated or a file, found ''",
+      hint: 'Is a variable in the line not set?',
+    });
+  }
   if (existsSync(name)) return name;
   const beside = annotationsPath(path.join(path.dirname(graph), `${name}.json`));
   if (existsSync(beside)) return beside;
