@@ -179,6 +179,15 @@ describe('tracer graph', () => {
     ],
     [['graph', 'merge', first, '--format', 'dot'], 'graph merge', 'format_without_output', '--output'],
     [['graph', 'prune', first, '--output', first], 'graph prune', 'output_is_input', 'another name'],
+    [['graph', 'suggest', first, '--output', 'x.safetensors'], 'graph suggest', 'bad_value', '.json'],
+    [
+      ['graph', 'export', first, '--format', 'svg', '--output', 'x.safetensors'],
+      'graph export',
+      'bad_value',
+      '.svg',
+    ],
+    [['graph', 'merge', first, second, '--output', 'x.safetensors'], 'graph merge', 'bad_value', '.json'],
+    [['report', first, '--format', 'html', '--output', 'x.safetensors'], 'report', 'bad_value', '.html'],
   ])(
     'answers %j with exit code 2 and the next step, as one JSON document',
     async (args, command, code, hint) => {

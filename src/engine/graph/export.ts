@@ -14,6 +14,7 @@ import { viewOf, type GraphView } from '../../graph/view.ts';
 import { writeViewerGraph } from '../../graph/viewer-files.ts';
 import { openDrawnGraph } from './drawn-graph.ts';
 import type { PictureOptions } from './pictures.ts';
+import { checkTextOutput } from '../graph-output.ts';
 import { refuseInputs } from '../refuse-inputs.ts';
 import type { SavedFileResult } from '../result.ts';
 import { writtenFile } from '../written-file.ts';
@@ -43,8 +44,10 @@ export interface MergeResult {
 /** Several graphs as one, each pruned first. Throws `UsageError` for graphs of different transcoder sets. */
 export async function mergeFiles(files: readonly string[], options: MergeOptions = {}): Promise<MergeResult> {
   const { output, format = MERGE_FORMAT } = options;
-  if (output !== undefined) await refuseInputs(viewFiles(output, format), files);
-  else if (options.format !== undefined) {
+  if (output !== undefined) {
+    await refuseInputs(viewFiles(output, format), files);
+    checkTextOutput(output);
+  } else if (options.format !== undefined) {
     throw new UsageError({
       code: 'format_without_output',
       message: '--format says how --output is written, which is missing',
@@ -93,6 +96,7 @@ export async function exportFile(file: string, options: ExportOptions): Promise<
     file,
     annotationsPath(file),
   ]);
+  checkTextOutput(output);
   if (!isViewFormat(format)) return { file, format, ...(await writeDrawn(file, slug, output, options)) };
   if (isViewerFile(file)) throw viewerFile(file, format);
   const view = viewOf(pruneGraph(await readGraph(file), options));

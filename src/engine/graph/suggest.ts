@@ -13,6 +13,7 @@ import type { SuggestedCircuit } from '../../suggest/suggest.ts';
 import { openFeatureSource } from '../features/source.ts';
 import type { SavedFileResult } from '../result.ts';
 import { writtenFile } from '../written-file.ts';
+import { checkTextOutput } from '../graph-output.ts';
 import { refuseInputs } from '../refuse-inputs.ts';
 import { withPinned } from './pinned-nodes.ts';
 import { openSuggestible, suggestFor } from './suggestible.ts';
@@ -48,8 +49,8 @@ export async function suggestForFile(file: string, options: SuggestOptions = {})
   const { output, format = 'annotations' } = options;
   const limits = limitsOf(options);
   checkLimits(limits);
-  checkOutput(options);
   if (output !== undefined) await refuseInputs([output], [file]);
+  checkOutput(options);
   const opened = await openSuggestible(file, options);
   const { pruned, scan, set, viewer } = opened;
   const { graph } = pruned;
@@ -95,6 +96,7 @@ function limitsOf({ maxBoxes, maxNodes }: SuggestOptions): SuggestLimits {
 }
 
 function checkOutput({ output, format }: SuggestOptions): void {
+  if (output !== undefined) checkTextOutput(output);
   if (output === undefined && format !== undefined) {
     throw new UsageError({
       code: 'format_without_output',

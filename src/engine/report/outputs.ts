@@ -4,6 +4,7 @@ import { UsageError } from '../../errors.ts';
 import { checkWritable } from '../../formats/atomic.ts';
 import { annotationsPath } from '../../graph/annotations.ts';
 import { namedCircuitFile } from './circuit.ts';
+import { checkTextOutput } from '../graph-output.ts';
 import { refuseInputs } from '../refuse-inputs.ts';
 import type { ReportFormat, ReportRequest } from './types.ts';
 
@@ -63,5 +64,6 @@ export async function checkOutputs({ page, svg }: OutputFiles, request: ReportRe
   const inputs = [request.file, annotationsPath(request.file), ...(named === null ? [] : [named])];
   const outputs = svg === null ? [page] : [page, svg];
   await refuseInputs(outputs, inputs, 'what the page is made from');
+  checkTextOutput(page);
   for (const output of outputs) await checkWritable(output);
 }
