@@ -5,6 +5,7 @@ import { formatBytes, formatDecimal, formatProbability, NO_NUMBER } from './numb
 import type { Screen } from './screen.ts';
 import { facts, sections, table, type Column } from './table.ts';
 import { printable, visibleToken } from './text.ts';
+import { plural } from '../plural.ts';
 
 const right = 'right' as const;
 
@@ -22,7 +23,7 @@ export function reportView(result: ReportResult, screen: Screen): string {
         .map(({ token, probability }) => `${visibleToken(token)} ${formatProbability(probability)}`)
         .join(''),
     ],
-    ['circuit', `${circuit.boxes.length} boxes, ${originOf(result)}`],
+    ['circuit', `${plural(circuit.boxes.length, 'box', 'boxes')}, ${originOf(result)}`],
     ['scores', shown(scores.circuit.scores)],
     ...(scores.whole === null ? [] : [['whole graph', shown(scores.whole.scores)] as [string, string]]),
     ...(measured.state === 'measured'

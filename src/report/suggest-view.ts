@@ -5,6 +5,7 @@ import { formatBytes, formatCount, formatDecimal } from './numbers.ts';
 import type { Screen } from './screen.ts';
 import { facts, sections, table, type Column } from './table.ts';
 import { printable, visibleToken } from './text.ts';
+import { plural } from '../plural.ts';
 
 const right = 'right' as const;
 /** Links on the screen; --json has all. */
@@ -16,7 +17,7 @@ export function suggestView(result: SuggestResult, screen: Screen): string {
   if (left_out.n_boxes > 0)
     about.push([
       'left out',
-      `${left_out.n_boxes} weaker groups with ${formatCount(left_out.n_features)} features; --max-boxes makes room`,
+      `${plural(left_out.n_boxes, 'weaker group')} with ${plural(left_out.n_features, 'feature')}; --max-boxes makes room`,
     ]);
   for (const { path, bytes } of result.files)
     about.push(['written', `${printable(path)} (${formatBytes(bytes)})`]);

@@ -1,6 +1,6 @@
 /** `tracer report`: files, standard input and output. What pages say is tested in test/engine/report.test.ts. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import type { ReportResult } from '../../src/engine/report/types.ts';
@@ -75,6 +75,9 @@ describe('tracer report', () => {
     expect(stderr).toContain('effects are not measured');
     expect(read('page.md')).toContain('](page.svg)');
     expect(read('page.svg')).toContain('<svg');
+    writeFileSync(path.join(folder, 'one.json'), JSON.stringify({ pinnedIds: ['0_65_10'] }));
+    const one = await report(['graph.safetensors', '--no-measure', '--circuit', 'one.json']);
+    expect(one.stdout).toMatch(/^circuit +1 box, of one.json$/m);
     const refused = await report(['graph.safetensors', '--output', 'graph.safetensors', '--format', 'html']);
     expect(refused.exitCode).toBe(2);
     expect(refused.stderr).toContain('would replace');

@@ -218,6 +218,7 @@ describe('the circuit', () => {
     await expect(pageOf(FILE, { circuit: other })).rejects.toMatchObject({
       code: 'pins_of_other_graph',
       exitCode: 2,
+      message: `the pinned node 9_9_9 of ${other} is not in this graph`,
     });
     await expect(pageOf(FILE, { circuit: 'nowhere' })).rejects.toMatchObject({
       code: 'circuit_not_found',

@@ -24,6 +24,7 @@ import {
   type ModelLabelResult,
 } from './explain-types.ts';
 import { openLabels } from './labels.ts';
+import { plural } from '../../plural.ts';
 
 /** A dry run looks at so many pages at most. */
 const SAMPLED_PAGES = 50;
@@ -240,7 +241,7 @@ async function planOf(cases: Awaited<ReturnType<typeof openCases>>): Promise<Fea
 function noLabels(host: string, failed: readonly { readonly reason: string }[]): BadFileError {
   return new BadFileError({
     code: 'no_labels',
-    message: `none of ${failed.length} answers of ${host} could be used; the first: ${failed[0]!.reason}`,
+    message: `none of ${plural(failed.length, 'answer')} of ${host} could be used; the first: ${failed[0]!.reason}`,
     hint: 'Try a larger model, or more --answer-tokens for one that reasons.',
   });
 }

@@ -5,6 +5,7 @@ import { DEFAULT_MS_BETWEEN } from '../../neuronpedia/http.ts';
 import { Stopwatch } from '../stopwatch.ts';
 import type { Place } from './chosen.ts';
 import type { FeaturesFetchPlan, FeaturesFetchRequest, FeaturesFetchResult } from './fetch-types.ts';
+import { plural } from '../../plural.ts';
 
 const MS_PER_SECOND = 1000;
 const SECONDS_PER_MINUTE = 60;
@@ -46,7 +47,7 @@ export async function runEach(
   const { n_fetched, n_unknown, n_requests, bytes, failed } = outcome;
   if (n_unknown > 0 && n_fetched === 0) {
     context.onWarning(
-      `none of ${n_unknown} features is known there: check that ${description.source} names the sources of this set`,
+      `none of ${plural(n_unknown, 'feature')} is known there: check that ${description.source} names the sources of this set`,
     );
   }
   return {

@@ -223,9 +223,13 @@ async function provenanceOf(
 }
 
 function noneOfThem({ path: file }: ChosenCircuit, lost: readonly string[]): UsageError {
+  const of = file === null ? '' : ` of ${file}`;
   return new UsageError({
     code: 'pins_of_other_graph',
-    message: `none of the ${lost.length} pinned nodes${file === null ? '' : ` of ${file}`} is in this graph (${lost[0]}, …)`,
+    message:
+      lost.length === 1
+        ? `the pinned node ${lost[0]}${of} is not in this graph`
+        : `none of the ${lost.length} pinned nodes${of} is in this graph (${lost[0]}, …)`,
     hint: 'Name the annotations of this graph, or give --circuit suggested.',
   });
 }

@@ -8,6 +8,7 @@ import { exampleOf, fetchedPage, rankOf, type RankedExample } from './fetched-pa
 import { originOf, type FetchContext } from './fetch-context.ts';
 import type { MergedLayer } from './merge-layer.ts';
 import { SinglePages } from './single-pages.ts';
+import { plural } from '../../plural.ts';
 
 interface Place {
   readonly layer: number;
@@ -155,7 +156,7 @@ export function otherWidth(source: string, found: string, layer: number, width: 
 function noneUsable(failed: readonly { readonly reason: string }[]): BadFileError {
   return new BadFileError({
     code: 'bad_answer',
-    message: `none of ${failed.length} answers could be used; the first: ${failed[0]!.reason}`,
+    message: `none of ${plural(failed.length, 'answer')} could be used; the first: ${failed[0]!.reason}`,
     hint: 'They may come from a sign-in page of the network, or a newer version of the API.',
   });
 }
