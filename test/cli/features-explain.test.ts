@@ -120,6 +120,22 @@ describe('tracer features explain', () => {
     expect(next).toMatchObject({ n_labelled: 1, n_skipped: 2 });
   });
 
+  it('asks nothing where no label could be kept', async () => {
+    await using setup = await setUp();
+    const file = join(root, 'file');
+    writeFileSync(file, '');
+    const env = { ...setup.env, TRACER_LABELS_DIR: file };
+    const refused = await tracer(['features', 'explain', '--explainer', 'some-model', '1:392', '--json'], {
+      env,
+    });
+    expect(refused.exitCode).toBe(5);
+    expect(envelope(refused).error).toMatchObject({
+      code: 'not_writable',
+      message: `${file} is a file, but a folder is needed there`,
+    });
+    expect(setup.server.requests).toEqual([]);
+  });
+
   it('keeps what is complete when it is stopped', async () => {
     await using setup = await setUp();
     setup.server.delayMs = 100;

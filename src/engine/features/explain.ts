@@ -1,4 +1,5 @@
 /** Engine, verb `features explain`: labels that a language model writes from pages, scored on texts that it did not see. */
+import path from 'node:path';
 import { BadFileError, UsageError } from '../../errors.ts';
 import { canBeScored } from '../../features/explain/detection.ts';
 import { featureCase, type FeatureCase } from '../../features/explain/feature-case.ts';
@@ -8,6 +9,9 @@ import { detectMessages, explainMessages, PROMPT_VERSION } from '../../features/
 import type { ModelLabel } from '../../features/model-labels.ts';
 import { featureKey } from '../../features/page-source.ts';
 import { SaveInterval } from '../../features/save-interval.ts';
+import { checkWritable } from '../../formats/atomic.ts';
+import { makeFolder } from '../../formats/output-path.ts';
+import { messageOf } from '../../formats/system-errors.ts';
 import { readHubEnvironment } from '../../hub/environment.ts';
 import { sendsKeyInClear } from '../../hub/server-address.ts';
 import { llmAddress } from '../../llm/address.ts';
@@ -57,6 +61,9 @@ export async function explainFeatures(
   const { host } = address;
   const cases = await openCases(request);
   const { sources, places } = cases;
+  // Answers cost time and money: not to be kept anywhere is told before the first.
+  await makeFolder(path.dirname(sources.modelLabelFile.path));
+  await checkWritable(sources.modelLabelFile.path);
   const stopwatch = new Stopwatch();
   const onNotice = (message: string): void => request.onProgress?.({ kind: 'warning', message });
   const timeoutMs = (request.timeoutSeconds ?? EXPLAIN_DEFAULTS.timeoutSeconds) * MS_PER_SECOND;
@@ -122,10 +129,12 @@ export async function explainFeatures(
   } catch (error) {
     // What is complete stays. The error is told in any case, also where saving fails too.
     await lastSave.catch(() => undefined);
-    await saving.save().catch((cause: unknown) => onNotice(`labels were lost: ${String(cause)}`));
-    if (labels.length > 0) {
-      onNotice(`${labels.length} labels were complete and are kept; the same command goes on after them`);
-    }
+    await saving.save().catch((cause: unknown) => {
+      onNotice(`${plural(unsaved.size, 'label')} could not be kept: ${messageOf(cause)}`);
+    });
+    const n_kept = labels.length - unsaved.size;
+    if (n_kept > 0)
+      onNotice(`${n_kept} labels were complete and are kept; the same command goes on after them`);
     throw error;
   }
 }
