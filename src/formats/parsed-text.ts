@@ -37,7 +37,8 @@ export type Schema<T> = v.GenericSchema<unknown, T>;
 export function checkSchema<T>(name: string, value: unknown, schema: Schema<T>): T {
   const result = v.safeParse(schema, value);
   if (result.success) return result.output;
-  const [first, ...others] = result.issues;
+  const [issue, ...others] = result.issues;
+  const first = nearestMiss(issue);
   const field = fieldPath(first.path ?? []);
   const fault = faultOf(first);
   const more = others.length === 0 ? '' : ` (and ${others.length} more)`;
@@ -46,6 +47,20 @@ export function checkSchema<T>(name: string, value: unknown, schema: Schema<T>):
     message: `${name}: ${field === '' ? 'the whole document' : `field ${field}`}: ${fault}${more}`,
     hint: 'Correct the file, or fetch it again.',
   });
+}
+
+/**
+ * Of several forms that a value may have, the fault in the one that it fits furthest: "expected Object, found Object" says nothing. A
+ * field that another form has is no near miss.
+ */
+function nearestMiss(issue: v.BaseIssue<unknown>): v.BaseIssue<unknown> {
+  const parts = issue.type === 'union' ? (issue.issues ?? []).map(nearestMiss) : [];
+  const depth = ({ path, received }: v.BaseIssue<unknown>): number =>
+    received === 'undefined' ? 0 : (path?.length ?? 0);
+  const [deepest] = parts.sort((one, other) => depth(other) - depth(one));
+  if (deepest?.path === undefined || depth(deepest) === 0) return issue;
+  const [first, ...others] = [...(issue.path ?? []), ...deepest.path];
+  return { ...deepest, path: [first!, ...others] };
 }
 
 function faultOf({ expected, received, message }: v.BaseIssue<unknown>): string {

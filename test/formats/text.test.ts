@@ -76,6 +76,23 @@ describe('JSON and YAML files', () => {
     }
   });
 
+  it('name the field of a value with several forms in the form that it fits furthest', () => {
+    const schema = v.union([
+      v.object({ labels: v.record(v.string(), v.string()) }),
+      v.record(v.string(), v.string()),
+      v.string(),
+    ]);
+    expect(refusal(() => parseJson('x.json', '{"1_9":7}', schema)).message).toBe(
+      'x.json: field 1_9: expected string, found 7',
+    );
+    expect(refusal(() => parseJson('x.json', '{"labels":{"1_9":7}}', schema)).message).toBe(
+      'x.json: field labels.1_9: expected string, found 7',
+    );
+    expect(refusal(() => parseJson('x.json', '7', schema)).message).toMatch(
+      /^x.json: the whole document: expected /,
+    );
+  });
+
   it('name the whole document when it is of another kind, and repeat the words of a schema', () => {
     expect(refusal(() => parseJson('x.json', '3', setSchema)).message).toContain(
       'the whole document: expected Object',
