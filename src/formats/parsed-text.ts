@@ -60,7 +60,7 @@ function nearestMiss(issue: v.BaseIssue<unknown>): v.BaseIssue<unknown> {
   const [deepest] = parts.sort((one, other) => depth(other) - depth(one));
   if (deepest?.path === undefined || depth(deepest) === 0) return issue;
   const [first, ...others] = [...(issue.path ?? []), ...deepest.path];
-  return { ...deepest, path: [first!, ...others] };
+  return { ...deepest, path: [first, ...others] };
 }
 
 function faultOf({ expected, received, message }: v.BaseIssue<unknown>): string {
