@@ -109,7 +109,7 @@ describe('tracer features explain', () => {
     const finished = await explain('1:392', '2:15', '2:16', '--concurrency', '1', '--json', '--verbose');
     expect(finished.exitCode).toBe(3);
     expect(envelope(finished).error).toMatchObject({ code: 'not_authorised' });
-    expect(finished.stderr).toContain('2 labels were complete');
+    expect(finished.stderr).toContain('2 labels kept, written before that');
     expect(finished.stdout + finished.stderr).not.toContain(KEY);
     expect(readdirSync(labels)).toEqual(['by-model']);
     const [file, ...others] = readdirSync(join(labels, 'by-model'));

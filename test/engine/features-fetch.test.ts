@@ -149,7 +149,7 @@ describe('single features', () => {
         `${error.message} ${error.hint} ${String(error.cause)} ${fixture.warnings().join(' ')}`,
       ).not.toContain(KEY);
       expect(error.hint).toBeTruthy();
-      expect(fixture.warnings().join('\n')).toContain('1 features were complete and are kept');
+      expect(fixture.warnings().join('\n')).toContain('1 feature kept, fetched before that');
       expect(await (await fixture.source()).fetched.page(1, 5)).not.toBeNull();
       expect(await (await fixture.source()).fetched.page(1, 6)).toBeNull();
       expect(Object.keys(filesIn(fixture.store)).sort()).toEqual([

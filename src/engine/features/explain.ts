@@ -134,7 +134,7 @@ export async function explainFeatures(
     });
     const n_kept = labels.length - unsaved.size;
     if (n_kept > 0)
-      onNotice(`${n_kept} labels were complete and are kept; the same command goes on after them`);
+      onNotice(`${plural(n_kept, 'label')} kept, written before that; the same command goes on from there`);
     throw error;
   }
 }

@@ -108,7 +108,7 @@ export async function fetchEach(
     );
     if (n_fetched > 0) {
       context.onWarning(
-        `${n_fetched} features were complete and are kept; the same command goes on after them`,
+        `${plural(n_fetched, 'feature')} kept, fetched before that; the same command goes on from there`,
       );
     }
     throw error;
