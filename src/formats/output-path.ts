@@ -62,7 +62,7 @@ async function makeFolders(path: string): Promise<void> {
     throw error;
   });
   if (old?.isDirectory()) return;
-  if (old) throw isAFile(path);
+  if (old) throw isAFile(path, await mkdir(path).catch((error: unknown) => error));
   const target = await followLinks(path);
   await makeFolders(dirname(target));
   try {
@@ -74,11 +74,12 @@ async function makeFolders(path: string): Promise<void> {
   }
 }
 
-function isAFile(path: string): ExhaustedError {
+function isAFile(path: string, cause: unknown): ExhaustedError {
   return new ExhaustedError({
     code: 'not_writable',
     message: `${path} is a file, but a folder is needed there`,
     hint: 'Name another folder, or move the file away.',
+    cause,
   });
 }
 

@@ -42,16 +42,22 @@ export function diskError(error: unknown, path: string): unknown {
     case 'EACCES':
     case 'EPERM':
     case 'EROFS':
+      return unwritable(`${path} cannot be written (${errnoCode(error)})`, error);
     case 'ENOTDIR':
-      return new ExhaustedError({
-        code: 'cache_unwritable',
-        message: `${path} cannot be written (${errnoCode(error)})`,
-        hint: 'Choose a folder that you may write with --cache-dir or HF_HUB_CACHE.',
-        cause: error,
-      });
+    case 'EEXIST':
+      return unwritable(`${path} cannot be written: there is a file where a folder is needed`, error);
     default:
       return error;
   }
+}
+
+function unwritable(message: string, cause: unknown): ExhaustedError {
+  return new ExhaustedError({
+    code: 'cache_unwritable',
+    message,
+    hint: 'Choose a folder that you may write with --cache-dir or HF_HUB_CACHE.',
+    cause,
+  });
 }
 
 function readable(bytes: number): string {

@@ -90,7 +90,7 @@ async function lockBlob(
       onWait: () => http.onNotice(`another process is fetching ${file.path}; waiting for it`),
     });
   } catch (error) {
-    throw diskError(error instanceof ExhaustedError ? error.cause : error, path);
+    throw diskError(error instanceof ExhaustedError ? (error.cause ?? error) : error, path);
   }
 }
 

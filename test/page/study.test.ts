@@ -158,7 +158,7 @@ describe('a study', () => {
     expect(await page.locator('#contrast-running progress').getAttribute('value')).toBe('0.25');
     await page.locator('#contrast-cancel').click();
     await page.locator('#contrast-again').waitFor();
-    expect(cancelled).toEqual(['DELETE']);
+    await eventually(() => expect(cancelled).toEqual(['DELETE']));
     await page.locator('#contrast-again').click();
     await page.locator('#contrast-running').waitFor();
     // Who leaves does not let the server work on.

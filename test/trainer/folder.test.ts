@@ -47,7 +47,7 @@ describe('The folder of a training', () => {
     const claimed = claimFolder({ ...request(output), resume: true });
     writeFileSync(join(output, 'config.yaml'), '');
     await expect(claimed).rejects.toMatchObject({ code: 'set_exists' });
-    expect(readdirSync(join(output, '.train'))).toEqual([]);
+    expect(readdirSync(output)).toEqual(['config.yaml']);
   });
 
   it('is waited for until the signal', async () => {
