@@ -3,7 +3,7 @@ import { featureOf, type Graph } from '../graph/graph.ts';
 import type { Influence } from '../graph/influence.ts';
 import { linkOf } from './box-links.ts';
 import { rarityOf, type LabelWords } from './label-words.ts';
-import { nameOfToken } from './words.ts';
+import { nameOfToken, shortened } from './words.ts';
 
 /** A description names a box if features of so much of its influence have it. */
 const AGREED = 0.5;
@@ -11,7 +11,6 @@ const AGREED = 0.5;
 const COMMON = 0.1;
 /** Links that are this much of the inputs of the answer, or of the box, name the box. */
 const SAYS = 0.1;
-const LONGEST_NAME = 60;
 
 export interface NamedFeature {
   readonly node: number;
@@ -112,8 +111,4 @@ function nameByLinks(
     .sort((a, b) => b.share - a.share)[0]!;
   const token = nameOfToken(token_strings[read.position]!);
   return `${read.share >= SAYS ? 'reads' : 'at'} ${token}`;
-}
-
-function shortened(name: string): string {
-  return name.length <= LONGEST_NAME ? name : `${name.slice(0, LONGEST_NAME - 1).trimEnd()}…`;
 }

@@ -1,6 +1,6 @@
 /** Suggest, step 3: the words that examples of a box's features share, which are added to names that leave open what they are about. */
 import type { ExampleWords } from './example-words.ts';
-import { wordsWithin } from './words.ts';
+import { shortened, wordsWithin } from './words.ts';
 
 const MOST_WORDS = 2;
 /** The second one tells nearly as much as the first. */
@@ -73,5 +73,7 @@ export function withSharedWords(boxes: readonly Named[]): string[] {
     given[box]!.push(word);
     used.add(word);
   }
-  return boxes.map(({ name }, i) => (given[i]!.length === 0 ? name : `${given[i]!.join(', ')} (${name})`));
+  return boxes.map(({ name }, i) =>
+    given[i]!.length === 0 ? name : shortened(`${given[i]!.join(', ')} (${name})`),
+  );
 }

@@ -4,6 +4,7 @@
 const WORD = /(?<!\p{L}['’])\p{L}[\p{L}\p{N}]*/gu;
 /** `<bos>`, `<|im_start|>`: attention rests there, which says nothing about the question. */
 const SPECIAL_TOKEN = /^<.+>$/;
+const LONGEST_NAME = 60;
 
 export function isSpecialToken(token: string): boolean {
   return SPECIAL_TOKEN.test(token);
@@ -20,4 +21,8 @@ export function wordsWithin(text: string, from = 0, to = text.length): Set<strin
     ({ index, 0: word }) => index >= from && index + word.length <= to,
   );
   return new Set(found.map(([word]) => word));
+}
+
+export function shortened(name: string): string {
+  return name.length <= LONGEST_NAME ? name : `${name.slice(0, LONGEST_NAME - 1).trimEnd()}…`;
 }

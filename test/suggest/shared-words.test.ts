@@ -115,4 +115,11 @@ describe('names with shared words', () => {
     ];
     expect(withSharedWords(boxes)).toEqual(['cities', 'say Texas and its cities']);
   });
+
+  it('are cut where they are long, as a word is that is a sentence', () => {
+    const [name] = withSharedWords([
+      { name: 'cities of the United States', shared: [word('字'.repeat(200), 1)] },
+    ]);
+    expect(name).toBe(`${'字'.repeat(59)}…`);
+  });
 });
