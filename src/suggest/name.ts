@@ -20,7 +20,10 @@ export interface NamedFeature {
 
 export interface GroupName {
   readonly text: string;
-  /** Whether it leaves open what the features are about: not where it is a word that they read, nor at the last position, where they are about what comes next. */
+  /**
+   * Whether it leaves open what the features are about: not where it is a word that they read, nor at the last position, where they
+   * are about what comes next.
+   */
   readonly isOpen: boolean;
 }
 

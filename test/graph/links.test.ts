@@ -41,37 +41,32 @@ function computed(graph: LinkedGraph, pinned: readonly number[], thresholds: [nu
 
 const pinnedOf = ({ layout }: LinkedGraph, picks: readonly boolean[]): number[] =>
   Array.from({ length: layout.n_features }, (_, node) => node).filter((node) => picks[node]);
-const picks = fc.array(fc.boolean(), { minLength: 12, maxLength: 12 });
+/** A graph, which features are pinned, and thresholds. */
+const cases = [
+  arbitraryGraph({ maxFeatures: 12 }),
+  fc.array(fc.boolean(), { minLength: 12, maxLength: 12 }),
+  fc.tuple(share, share),
+] as const;
 
 describe('a graph that holds its links in another form than a matrix', () => {
   it('has the same influence, scores and pruning with a list of links', () => {
     fc.assert(
-      fc.property(
-        arbitraryGraph({ maxFeatures: 12 }),
-        picks,
-        fc.tuple(share, share),
-        (graph, pick, shares) => {
-          const pinned = pinnedOf(graph, pick);
-          expect(computed(sparse(graph), pinned, shares)).toEqual(computed(graph, pinned, shares));
-          expect(withMatrix(sparse(graph))).toEqual(graph);
-          expect(withMatrix(graph)).toBe(graph);
-        },
-      ),
+      fc.property(...cases, (graph, pick, shares) => {
+        const pinned = pinnedOf(graph, pick);
+        expect(computed(sparse(graph), pinned, shares)).toEqual(computed(graph, pinned, shares));
+        expect(withMatrix(sparse(graph))).toEqual(graph);
+        expect(withMatrix(graph)).toBe(graph);
+      }),
     );
   });
 
   it('has them too as a part of another graph', () => {
     fc.assert(
-      fc.property(
-        arbitraryGraph({ maxFeatures: 12 }),
-        picks,
-        fc.tuple(share, share),
-        (graph, pick, shares) => {
-          const part = linksOfPinned(graph, Int32Array.from(pinnedOf(graph, pick)));
-          const pinned = pinnedOf(part, pick);
-          expect(computed(part, pinned, shares)).toEqual(computed(withMatrix(part), pinned, shares));
-        },
-      ),
+      fc.property(...cases, (graph, pick, shares) => {
+        const part = linksOfPinned(graph, Int32Array.from(pinnedOf(graph, pick)));
+        const pinned = pinnedOf(part, pick);
+        expect(computed(part, pinned, shares)).toEqual(computed(withMatrix(part), pinned, shares));
+      }),
     );
   });
 

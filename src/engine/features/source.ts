@@ -37,6 +37,8 @@ export interface FeatureSourceRequest extends Pick<
   readonly client?: HubClient | undefined;
 }
 
+type Place = readonly [layer: number, feature: number];
+
 export interface FeatureSource {
   /** Names of the sources, for messages. */
   readonly source: string;
@@ -60,9 +62,9 @@ export interface FeatureSource {
    * By `LAYER_FEATURE`: without features all edited labels, else those of the features, with those of language models and from
    * Neuronpedia, and where pages are on the local disk with automatic ones. Never uses the network.
    */
-  labels(features?: Iterable<readonly [layer: number, feature: number]>): Promise<Record<string, string>>;
+  labels(features?: Iterable<Place>): Promise<Record<string, string>>;
   /** The labels of features, with the examples of their pages on the local disk. Never uses the network. */
-  known(features: readonly (readonly [layer: number, feature: number])[]): Promise<KnownFeatures>;
+  known(features: readonly Place[]): Promise<KnownFeatures>;
 }
 
 /** Name under which pages and labels of a set are looked up: its own `scan`, else the name it was loaded by. */
@@ -149,34 +151,39 @@ class Features implements FeatureSource {
     return await this.label(layer, feature);
   }
 
-  async labels(
-    features?: Iterable<readonly [layer: number, feature: number]>,
+  async labels(features?: Iterable<Place>): Promise<Record<string, string>> {
+    if (!features) return Object.fromEntries(await this.labelFile.read());
+    const local = this.#localSources();
+    return await this.#labelsOf([...features], ([layer, feature]) => this.#firstPage(local, layer, feature));
+  }
+
+  async known(features: readonly Place[]): Promise<KnownFeatures> {
+    const local = this.#localSources();
+    const pages = new Map<string, FeaturePage>();
+    for (const [layer, feature] of features) {
+      const page = await this.#firstPage(local, layer, feature);
+      if (page !== null) pages.set(featureKey(layer, feature), page);
+    }
+    const labels = await this.#labelsOf(features, (place) => pages.get(featureKey(...place)));
+    return { labels, examples: Object.fromEntries([...pages].map(([key, page]) => [key, examplesOf(page)])) };
+  }
+
+  async #labelsOf(
+    wanted: readonly Place[],
+    pageOf: (place: Place) => Promise<FeaturePage | null> | FeaturePage | undefined,
   ): Promise<Record<string, string>> {
     const edited = await this.labelFile.read();
-    if (!features) return Object.fromEntries(edited);
-    const wanted = [...features];
     const made = await this.modelLabelFile.read();
     const fetched = await this.fetched.labels(wanted);
-    const local = this.#localSources();
     const found = new Map<string, string>();
-    for (const [layer, feature] of wanted) {
-      const key = featureKey(layer, feature);
+    for (const place of wanted) {
+      const key = featureKey(...place);
       if (found.has(key)) continue;
       const written = edited.get(key) ?? made.get(key)?.text ?? fetched.get(key)?.text;
-      const text = written ?? (await this.#firstPage(local, layer, feature))?.label?.text;
+      const text = written ?? (await pageOf(place))?.label?.text;
       if (text !== undefined) found.set(key, text);
     }
     return Object.fromEntries(found);
-  }
-
-  async known(features: readonly (readonly [layer: number, feature: number])[]): Promise<KnownFeatures> {
-    const local = this.#localSources();
-    const examples: Record<string, readonly Example[]> = {};
-    for (const [layer, feature] of features) {
-      const page = await this.#firstPage(local, layer, feature);
-      if (page !== null) examples[featureKey(layer, feature)] = examplesOf(page);
-    }
-    return { labels: await this.labels(features), examples };
   }
 
   #localSources(): PageSource[] {

@@ -13,9 +13,9 @@ import type { TrainRequest } from './types.ts';
 const ABANDONED_LOCK_MS = 90_000;
 
 /**
- * Keeps other trainings out of the folder until it is disposed; of one that wrote nothing no empty folder is left. Throws `UsageError` for a folder with a set, with an interrupted training
- * that is not to be resumed, or that another training writes to. Whoever resumes waits for as long as a process that was lost may seem to
- * be there.
+ * Keeps other trainings out of the folder until it is disposed; of one that wrote nothing no empty folder is left. Throws `UsageError`
+ * for a folder with a set, with an interrupted training that is not to be resumed, or that another training writes to. Whoever resumes
+ * waits for as long as a process that was lost may seem to be there.
  */
 export async function claimFolder(request: TrainRequest): Promise<AsyncDisposable> {
   const { output, resume, signal, onProgress } = request;
