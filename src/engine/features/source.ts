@@ -37,7 +37,7 @@ export interface FeatureSourceRequest extends Pick<
   readonly client?: HubClient | undefined;
 }
 
-type Place = readonly [layer: number, feature: number];
+type LayerFeature = readonly [layer: number, feature: number];
 
 export interface FeatureSource {
   /** Names of the sources, for messages. */
@@ -62,9 +62,9 @@ export interface FeatureSource {
    * By `LAYER_FEATURE`: without features all edited labels, else those of the features, with those of language models and from
    * Neuronpedia, and where pages are on the local disk with automatic ones. Never uses the network.
    */
-  labels(features?: Iterable<Place>): Promise<Record<string, string>>;
+  labels(features?: Iterable<LayerFeature>): Promise<Record<string, string>>;
   /** The labels of features, with the examples of their pages on the local disk. Never uses the network. */
-  known(features: readonly Place[]): Promise<KnownFeatures>;
+  known(features: readonly LayerFeature[]): Promise<KnownFeatures>;
 }
 
 /** Name under which pages and labels of a set are looked up: its own `scan`, else the name it was loaded by. */
@@ -151,13 +151,13 @@ class Features implements FeatureSource {
     return await this.label(layer, feature);
   }
 
-  async labels(features?: Iterable<Place>): Promise<Record<string, string>> {
+  async labels(features?: Iterable<LayerFeature>): Promise<Record<string, string>> {
     if (!features) return Object.fromEntries(await this.labelFile.read());
     const local = this.#localSources();
     return await this.#labelsOf([...features], ([layer, feature]) => this.#firstPage(local, layer, feature));
   }
 
-  async known(features: readonly Place[]): Promise<KnownFeatures> {
+  async known(features: readonly LayerFeature[]): Promise<KnownFeatures> {
     const local = this.#localSources();
     const pages = new Map<string, FeaturePage>();
     for (const [layer, feature] of features) {
@@ -169,8 +169,8 @@ class Features implements FeatureSource {
   }
 
   async #labelsOf(
-    wanted: readonly Place[],
-    pageOf: (place: Place) => Promise<FeaturePage | null> | FeaturePage | undefined,
+    wanted: readonly LayerFeature[],
+    pageOf: (place: LayerFeature) => Promise<FeaturePage | null> | FeaturePage | undefined,
   ): Promise<Record<string, string>> {
     const edited = await this.labelFile.read();
     const made = await this.modelLabelFile.read();
