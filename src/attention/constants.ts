@@ -66,13 +66,13 @@ async function attendedConstant(
       const parts: Tensor2D[] = [];
       if (values) {
         const width = values.shape[0];
-        const repeated = tf.tile(tf.reshape<tf.Rank.R3>(values, [1, 1, width]), [n_pos, 1, 1]);
+        const repeated = tf.tile(tf.reshape<tf.Rank.R3>(values, [1, 1, width]), [1, n_pos, 1]);
         // The map divides by the divisor of ln1, which a constant behind it has not been divided by.
         const divisors = norms.ln1
-          ? tf.reshape<tf.Rank.R3>(activations.get(blockHook(layer, 'ln1.hook_scale')), [n_pos, 1, 1])
+          ? tf.reshape<tf.Rank.R3>(activations.get(blockHook(layer, 'ln1.hook_scale')), [1, n_pos, 1])
           : null;
         const taken = attention.mixed(divisors ? tf.mul(repeated, divisors) : repeated);
-        parts.push(tf.reshape(attention.output(taken), [n_pos, -1]));
+        parts.push(attention.output(tf.reshape(taken, [n_pos, -1])));
       }
       if (b_O) {
         const row = tf.reshape<tf.Rank.R2>(b_O, [1, -1]);

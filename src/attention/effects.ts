@@ -53,11 +53,11 @@ export async function headEffects(
   const strongest = new Array<StrongestEntry>(n_layers * n_heads).fill({ query: 0, key: 0, value: 0 });
   const batch = logitBatch(prompt, vectors);
   const group = n_heads / n_kv_heads;
-  const pairs = { rows: batch.targets, columns: new Int32Array(n) };
-  using values = passValues(prompt);
+  const pairs = { rows: batch.targets, blocks: new Int32Array(n), ranks: new Int32Array(n) };
   await walkTargets(prompt, batch, {
     async heads(layer, attention, queries) {
-      const { values: products } = (await headProducts(attention, pairs, batch, queries, values, layer, {
+      using values = passValues(prompt, layer, attention);
+      const { values: products } = (await headProducts(attention, pairs, batch, queries, values, {
         kinds: ['last', 'through'],
       }))!;
       for (let head = 0; head < n_heads; head++)
@@ -67,7 +67,7 @@ export async function headEffects(
           total[at] = products.get('through')![head * n + target]!;
         }
       const [z, cut, v, pattern] = await Promise.all(
-        [queries.all, queries.cut, values.at(layer)!.all, attention.dividedPattern].map((tensor) =>
+        [queries.all, queries.cut, values.values!, attention.dividedPattern].map((tensor) =>
           tensor.data<'float32'>(),
         ),
       );

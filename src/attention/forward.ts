@@ -1,174 +1,201 @@
 /** Attention: the walk of what sources write, forwards through the linear model; rows join where they begin to write. */
 import * as tf from '@tensorflow/tfjs-core';
-import type { Tensor2D, Tensor3D } from '../backend/backend.ts';
+import type { Tensor2D } from '../backend/backend.ts';
 import type { AttentionMap } from '../attribution/attention-map.ts';
+import type { LinearModel, SkipMap } from '../attribution/linear-model.ts';
 import { yieldToEventLoop } from '../backend/event-loop.ts';
 import type { ForwardBatch } from './forward-batch.ts';
+import { RowLayout } from './row-layout.ts';
 import type { TracedPrompt } from './traced-prompt.ts';
-import { BatchWrites } from './writes.ts';
+import { BatchWrites, type Writes } from './writes.ts';
 
-/** Parts of the residual stream at hook_resid_pre of a layer. They stay the walk's. */
-export interface ForwardRows {
-  /** Of the first rows of the batch, those that have begun to write, [n_pos - firstPosition, n, d_model]. */
-  readonly x: Tensor3D;
-  /** The same with all attention cut, at the source's own position only, [n, d_model]; null unless it was asked for. */
+/** Sources that have begun, at hook_resid_pre of a layer. They stay the walk's. */
+export interface ResidualRows {
+  readonly layout: RowLayout;
+  /** [n_rows, d_model] */
+  readonly x: Tensor2D;
+  /** The same with all attention cut, at their own positions, [n_sources, d_model], 0 of spread ones; null unless it was asked for. */
   readonly own: Tensor2D | null;
-  /** Values of `x`; null at `stop` unless they were asked for. */
-  readonly values: Tensor3D | null;
+}
+
+/** What heads of a layer get of them. It stays the walk's. */
+export interface HeadRows {
+  readonly layout: RowLayout;
+  /** Values by key, without the divisor of ln1, [n_rows, n_kv_heads · d_head]. */
+  readonly values: Tensor2D;
+  /** What heads take of them by query, [n_rows, n_heads · d_head]. */
+  readonly mixed: Tensor2D;
+  /** Values of the sources with all attention cut, [n_sources, n_kv_heads · d_head]. */
+  readonly own: Tensor2D | null;
 }
 
 export interface ForwardOptions {
-  /** The last layer before which rows are wanted. */
+  /** The last layer that is visited. */
   readonly stop: number;
-  /** Positions from which on nothing is wanted. */
-  readonly n_pos: number;
   /** At `stop` rows are wanted at these positions alone; what they are elsewhere is not computed to the end. */
   readonly reads?: readonly number[];
-  /** Gives values at `stop` too. */
-  readonly withValues?: boolean;
-  /** Walks with all attention cut too. Sources without a position cannot be in the batch then. */
+  /** Walks with all attention cut too. */
   readonly withOwn?: boolean;
 }
 
-/** Calls `visit` before each layer up to `stop` as soon as any row has begun. */
+/** `residual` and `heads` are called at a layer if any source has begun below it. */
+export interface ForwardVisitor {
+  /** At the embedding, with layer -1, and at each layer up to `stop`. The tensors stay the walk's. */
+  written?(layer: number, wrote: Writes): Promise<void>;
+  residual?(layer: number, rows: ResidualRows): Promise<void>;
+  heads?(layer: number, rows: HeadRows): Promise<void>;
+}
+
 export async function walkForth(
   prompt: TracedPrompt,
   batch: ForwardBatch,
-  { stop, n_pos, reads, withOwn = false, withValues = false }: ForwardOptions,
-  visit: (layer: number, rows: ForwardRows) => Promise<void>,
+  { stop, reads, withOwn = false }: ForwardOptions,
+  visitor: ForwardVisitor,
 ): Promise<void> {
   const { linear, signal } = prompt;
-  const writes = new BatchWrites(prompt, batch, n_pos);
-  const p0 = batch.firstPosition;
-  let x: Tensor3D | undefined;
-  let own: Tensor2D | undefined;
+  const writes = new BatchWrites(prompt, batch);
+  let rows: ResidualRows | null = null;
+  let wrote: Writes = writes.embedding();
   try {
-    const start = await writes.embedding();
-    [x, own] = [start?.all, withOwn ? start?.own : discard(start?.own)];
+    await visitor.written?.(-1, wrote);
     for (let layer = 0; layer <= stop; layer++) {
       await yieldToEventLoop();
       signal?.throwIfAborted();
+      rows = grown(rows, wrote, new RowLayout(batch, layer - 1), withOwn);
+      if (rows) await visitor.residual?.(layer, rows);
       const isLast = layer === stop;
-      const attended: Tensor3D | undefined = x
-        ? await attendedBy(
-            prompt,
-            layer,
-            p0,
-            { x, own: own ?? null },
-            { withValues, isLast, ...(reads && layer === stop - 1 && { reads }) },
-            visit,
-          )
-        : undefined;
-      const n = writes.begun(layer);
-      if (isLast || n === 0) continue;
-      const wrote = await writes.at(layer, n);
-      using skip = await linear.skip(layer);
-      const [before, alone]: [Tensor3D | undefined, Tensor2D | undefined] = [x, own];
-      try {
-        x = tf.tidy(() => {
-          const pre = grown3(before, n, wrote.shape);
-          const added = tf.addN<Tensor3D>([
-            pre,
-            ...(attended ? [grown3(attended, n, wrote.shape)] : []),
-            ...(wrote.attended ? [wrote.attended] : []),
-          ]);
-          const parts = [
-            ...(wrote.all ? [wrote.all] : []),
-            ...(skip ? [skip.forth(linear.isParallel ? pre : added, p0)] : []),
-          ];
-          return parts.length === 0
-            ? added
-            : tf.add<Tensor3D>(added, linear.written(layer, tf.addN(parts), p0));
-        });
-        if (withOwn) {
-          own = tf.tidy(() => {
-            const pre = grown2(alone, n, wrote.shape[2]);
-            const positions = writes.positions.subarray(0, n);
-            const parts = [
-              ...(wrote.own ? [wrote.own] : []),
-              ...(skip ? [skip.forthEach(positions, pre)] : []),
-            ];
-            return parts.length === 0
-              ? pre
-              : tf.add<Tensor2D>(pre, linear.writtenEach(layer, positions, tf.addN(parts)));
-          });
-        }
-      } finally {
-        attended?.dispose();
-        wrote[Symbol.dispose]();
-        before?.dispose();
-        if (withOwn) alone?.dispose();
+      if (isLast && !visitor.heads) return;
+      using skip = isLast ? null : await linear.skip(layer);
+      if (!isLast || visitor.written) {
+        wrote = await writes.at(layer, skip);
+        await visitor.written?.(layer, wrote);
       }
+      if (!rows) continue;
+      const wanted = { isLast, ...(reads && layer === stop - 1 && { reads }) };
+      const added: Tensor2D | null = await attended(linear, layer, rows, wanted, visitor);
+      if (added) rows = passed(linear, layer, rows, added, wrote, skip);
     }
   } finally {
-    if (x && !x.isDisposed) x.dispose();
-    if (own && !own.isDisposed) own.dispose();
+    dispose(rows?.x, rows?.own, wrote.fresh, wrote.again);
   }
 }
 
-interface Wanted {
-  readonly withValues: boolean;
-  readonly isLast: boolean;
-  readonly reads?: readonly number[];
+/** With what begins; disposes what it is made of. Null while nothing has begun. */
+function grown(
+  before: ResidualRows | null,
+  { fresh }: Writes,
+  layout: RowLayout,
+  withOwn: boolean,
+): ResidualRows | null {
+  if (layout.n_sources === 0 || !fresh) return before;
+  try {
+    const { layout: old, x, own } = before ?? { layout: null, x: null, own: null };
+    return {
+      layout,
+      x: tf.tidy(() => layout.grown(old, x, fresh)),
+      own: withOwn ? tf.tidy(() => layout.grownOwn(old, own, fresh)) : null,
+    };
+  } finally {
+    dispose(before?.x, before?.own, fresh);
+  }
 }
 
-/** What attention adds at some positions, zeros elsewhere. Inside a tidy. */
+/** What attention of the layer adds, [n_rows, d_model], after the visitor has seen what heads get; null at the end. */
+async function attended(
+  linear: LinearModel,
+  layer: number,
+  { layout, x, own }: ResidualRows,
+  { isLast, reads }: { readonly isLast: boolean; readonly reads?: readonly number[] },
+  visitor: ForwardVisitor,
+): Promise<Tensor2D | null> {
+  using attention = await linear.attention(layer);
+  const values = attention.values(x);
+  let mixed: Tensor2D | undefined;
+  let alone: Tensor2D | undefined;
+  try {
+    mixed = mixedRows(attention, layout, values);
+    if (visitor.heads) {
+      if (own) alone = attention.values(own);
+      await visitor.heads(layer, { layout, values, mixed, own: alone ?? null });
+    }
+    if (isLast) return null;
+    return reads ? outputAt(attention, layout, mixed, reads) : attention.output(mixed);
+  } finally {
+    dispose(values, mixed, alone);
+  }
+}
+
+function mixedRows(attention: AttentionMap, { blocks }: RowLayout, values: Tensor2D): Tensor2D {
+  return tf.tidy(() => {
+    const parts = blocks
+      .filter(({ n }) => n > 0)
+      .map(({ group: { firstPosition, n_places }, n, start }) => {
+        const own = tf.slice<tf.Rank.R2, Tensor2D>(values, [start, 0], [n * n_places, -1]);
+        const taken = attention.mixed(tf.reshape<tf.Rank.R3>(own, [n, n_places, -1]), firstPosition);
+        return tf.reshape<tf.Rank.R2>(taken, [n * n_places, -1]);
+      });
+    return parts.length === 1 ? parts[0]! : tf.concat<Tensor2D>(parts);
+  });
+}
+
+/** What attention adds at some positions, zeros elsewhere. */
 function outputAt(
   attention: AttentionMap,
-  mixed: Tensor3D,
-  first: number,
+  layout: RowLayout,
+  mixed: Tensor2D,
   reads: readonly number[],
-): Tensor3D {
-  const [n_places, n] = mixed.shape;
-  const places = reads.map((position) => position - first).filter((place) => place >= 0 && place < n_places);
-  const { d_model } = attention;
-  if (places.length === 0) return tf.zeros([n_places, n, d_model]);
-  const added = attention.output(tf.gather<Tensor3D>(mixed, tf.tensor1d(places, 'int32')));
-  const index = Int32Array.from({ length: n_places }, (_, place) => places.indexOf(place) + 1);
-  const padded = tf.concat<Tensor3D>([tf.zeros<tf.Rank.R3>([1, n, d_model]), added]);
-  return tf.gather<Tensor3D>(padded, tf.tensor1d(index, 'int32'));
+): Tensor2D {
+  const rows = Int32Array.from(reads.flatMap((position) => [...layout.rowsAt(position)]));
+  return tf.tidy(() =>
+    placed(attention.output(tf.gather(mixed, tf.tensor1d(rows, 'int32'))), rows, layout.n_rows),
+  );
 }
 
-/** Shows rows to the visitor; what attention of the layer adds of them, in memory of its own, unless nothing follows. */
-async function attendedBy(
-  { linear }: TracedPrompt,
+/** Rows at hook_resid_pre of the next layer, without those that begin there. Disposes what they are made of, but for `wrote.fresh`. */
+function passed(
+  linear: LinearModel,
   layer: number,
-  first: number,
-  rows: Omit<ForwardRows, 'values'>,
-  { withValues, isLast, reads }: Wanted,
-  visit: (layer: number, rows: ForwardRows) => Promise<void>,
-): Promise<Tensor3D | undefined> {
-  if (isLast && !withValues) {
-    await visit(layer, { ...rows, values: null });
-    return undefined;
-  }
-  using attention = await linear.attention(layer);
-  const values = attention.values(rows.x);
+  { layout, x, own }: ResidualRows,
+  added: Tensor2D,
+  { again, writers }: Writes,
+  skip: SkipMap | null,
+): ResidualRows {
+  const through = (positions: Int32Array, from: Tensor2D): Tensor2D =>
+    linear.writtenEach(layer, positions, skip!.forthEach(positions, from));
   try {
-    await visit(layer, { ...rows, values });
-    if (isLast) return undefined;
-    return tf.tidy(() => {
-      const mixed = attention.mixed(values, first);
-      return reads ? outputAt(attention, mixed, first, reads) : attention.output(mixed);
-    });
+    return {
+      layout,
+      x: tf.tidy(() => {
+        const mid = tf.add<Tensor2D>(x, added);
+        const parts = [
+          ...(skip ? [through(layout.positions(), linear.isParallel ? x : mid)] : []),
+          ...(again ? [placed(again, layout.ownRows(writers), layout.n_rows)] : []),
+        ];
+        return parts.length > 0 ? tf.addN([mid, ...parts]) : mid;
+      }),
+      own:
+        own &&
+        tf.tidy(() => {
+          const parts = [
+            ...(skip ? [through(layout.ownPositions(), own)] : []),
+            ...(again ? [placed(again, layout.places(writers), layout.n_sources)] : []),
+          ];
+          return parts.length > 0 ? tf.addN([own, ...parts]) : own.clone();
+        }),
+    };
   } finally {
-    values.dispose();
+    dispose(x, own, added, again);
   }
 }
 
-function discard(tensor: Tensor2D | undefined): undefined {
-  tensor?.dispose();
+/** Vectors [n, d] in their rows, zeros elsewhere. Inside a tidy. */
+function placed(vectors: Tensor2D, rows: Int32Array, n_rows: number): Tensor2D {
+  const index = new Int32Array(n_rows);
+  rows.forEach((row, i) => (index[row] = i + 1));
+  const all = tf.concat<Tensor2D>([tf.zeros<tf.Rank.R2>([1, vectors.shape[1]]), vectors]);
+  return tf.gather(all, tf.tensor1d(index, 'int32'));
 }
 
-/** x with rows of zeros behind it until there are n. Inside a tidy. */
-function grown3(x: Tensor3D | undefined, n: number, shape: readonly [number, number, number]): Tensor3D {
-  if (!x) return tf.zeros([shape[0], n, shape[2]]);
-  const more = n - x.shape[1];
-  return more === 0 ? x.clone() : tf.concat([x, tf.zeros<tf.Rank.R3>([shape[0], more, shape[2]])], 1);
-}
-
-function grown2(x: Tensor2D | undefined, n: number, d_model: number): Tensor2D {
-  if (!x) return tf.zeros([n, d_model]);
-  const more = n - x.shape[0];
-  return more === 0 ? x.clone() : tf.concat([x, tf.zeros<tf.Rank.R2>([more, d_model])], 0);
+function dispose(...tensors: readonly (Tensor2D | null | undefined)[]): void {
+  for (const tensor of tensors) if (tensor && !tensor.isDisposed) tensor.dispose();
 }

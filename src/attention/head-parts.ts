@@ -69,7 +69,7 @@ async function partsForth(
   readers: readonly HeadReaders[],
 ): Promise<HeadParts[]> {
   const { list, replacement } = prompt;
-  const { d_model } = replacement.model.config;
+  const { d_model, d_head } = replacement.model.config;
   const n_pos = lastPosition(readers) + 1;
   const parts = readers.map(({ constant }) => new Float32Array(list.n_sources * constant.length));
   const reaching = Array.from({ length: list.n_sources }, (_, source) => source).filter((source) =>
@@ -77,31 +77,41 @@ async function partsForth(
   );
   const reads = [...new Set(readers.flatMap(({ positions }) => positions))];
   for (const batch of forwardBatches(list, reaching, n_pos, d_model)) {
-    await walkForth(prompt, batch, { stop: layer, n_pos, reads }, async (at, { x }) => {
-      if (at !== layer) return;
-      for (const [i, reader] of readers.entries()) {
-        const read = tf.tidy(() => {
-          const [, n] = x.shape;
-          const products = reader.positions.flatMap((position, j) => {
-            const place = position - batch.firstPosition;
-            if (place < 0) return [];
-            const own = tf.reshape<tf.Rank.R2>(tf.slice(x, [place, 0, 0], [1, n, d_model]), [n, d_model]);
-            return [tf.matMul<Tensor2D>(own, reader.vectors[j]!, false, true)];
-          });
-          // One by one: a shader of WebGPU takes few tensors at a time.
-          return products.length === 0
-            ? tf.zeros<tf.Rank.R2>([0, 0])
-            : products.reduce((sum, product) => tf.add(sum, product));
-        });
-        const values = await read.data<'float32'>();
-        read.dispose();
-        const d_head = reader.constant.length;
-        for (let row = 0; row * d_head < values.length; row++)
-          parts[i]!.set(values.subarray(row * d_head, (row + 1) * d_head), batch.sources[row]! * d_head);
-      }
-    });
+    await walkForth(
+      prompt,
+      batch,
+      { stop: layer, reads },
+      {
+        async residual(at, { layout, x }) {
+          if (at !== layer) return;
+          const sources = layout.sources();
+          for (const [i, { positions, vectors }] of readers.entries())
+            for (const [j, position] of positions.entries())
+              addRows(parts[i]!, sources, await productsAt(x, layout.rowsAt(position), vectors[j]!), d_head);
+        },
+      },
+    );
   }
   return parts;
+}
+
+/** Of some rows of x [n, d_model] with vectors [d_head, d_model], row by row. */
+async function productsAt(x: Tensor2D, rows: Int32Array, vectors: Tensor2D): Promise<Float32Array> {
+  if (rows.length === 0) return new Float32Array(0);
+  const products = tf.tidy(() => tf.matMul(tf.gather(x, tf.tensor1d(rows, 'int32')), vectors, false, true));
+  try {
+    return await products.data<'float32'>();
+  } finally {
+    products.dispose();
+  }
+}
+
+/** Adds rows of the first sources to theirs. */
+function addRows(sums: HeadParts, sources: Int32Array, rows: Float32Array, d_head: number): void {
+  for (let i = 0; i * d_head < rows.length; i++) {
+    const to = sources[i]! * d_head;
+    for (let j = 0; j < d_head; j++) sums[to + j]! += rows[i * d_head + j]!;
+  }
 }
 
 /** Whether a source can be something at hook_resid_pre of a layer, at a position before `n_pos`. */

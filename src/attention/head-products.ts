@@ -2,7 +2,7 @@
 import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor2D, Tensor3D, Tensor4D } from '../backend/backend.ts';
 import type { AttentionMap } from '../attribution/attention-map.ts';
-import type { StoredValues } from './stored-values.ts';
+import type { LayerValues } from './stored-values.ts';
 import type { HeadQueries, TargetBatch } from './target-walk.ts';
 
 /**
@@ -12,78 +12,88 @@ import type { HeadQueries, TargetBatch } from './target-walk.ts';
 export const PATH_KINDS = ['last', 'first', 'through', 'only'] as const;
 export type PathKind = (typeof PATH_KINDS)[number];
 
-/** Rows of a batch of targets and sources of a store, by their places: a pair has one of each. */
+/** Rows of a batch of targets, and sources of a store by their block and their rank in it: a pair has one of each. */
 export interface Pairs {
   readonly rows: Int32Array;
-  readonly columns: Int32Array;
+  readonly blocks: Int32Array;
+  readonly ranks: Int32Array;
 }
 
 export interface HeadProducts {
-  /** Those of which both have begun, by their place in the list asked for. */
+  /** Those of which both have begun, and the source reaches the target; by their place in the list asked for. */
   readonly pairs: Int32Array;
   /** Each kind asked for, [n_heads, pairs]. */
   readonly values: ReadonlyMap<PathKind, Float32Array>;
 }
 
 export interface ProductsOptions {
-  /** `through` is the most work, n_pos times that of `first`. For `first` and `only` the store has its sources with attention cut. */
+  /** `through` is the most work, n_pos times that of `first`, and takes all queries of the store. */
   readonly kinds: readonly PathKind[];
   /** What `queriesByKey` gave: `first` is made of it. */
   readonly byKey?: Tensor4D | undefined;
 }
 
-/** Undefined where no pair has begun, or all sources are behind the targets. */
+/** What meets at a layer. */
+interface Meeting {
+  readonly attention: AttentionMap;
+  readonly batch: TargetBatch;
+  readonly queries: HeadQueries;
+  readonly values: LayerValues;
+}
+
+/** Products of many targets and sources, [n_heads, cells], and the cell of a pair. */
+interface Table {
+  readonly products: Tensor2D;
+  readonly cell: (row: number, block: number, rank: number) => number;
+}
+
+/** Undefined where no pair has begun. */
 export async function headProducts(
   attention: AttentionMap,
   pairs: Pairs,
   batch: TargetBatch,
   queries: HeadQueries,
-  store: StoredValues,
-  layer: number,
+  values: LayerValues,
   { kinds, byKey }: ProductsOptions,
 ): Promise<HeadProducts | undefined> {
-  const values = store.at(layer);
-  const p0 = store.firstPosition;
-  if (!values || p0 >= batch.n_pos) return undefined;
-  const m = values.all.shape[1];
-  const n = queries.cut.shape[0];
-  const { begun, places } = begunPairs(pairs, n, m);
+  const begun = begunPairs(pairs, batch, queries.cut.shape[0], values);
   if (begun.length === 0) return undefined;
-  const positions = store.positions.subarray(0, m);
-  const reached = (): Tensor3D => tf.slice(values.all, [0, 0, 0], [batch.n_pos - p0, -1, -1]);
-  const make: Record<PathKind, () => Tensor3D> = {
-    through: () => throughHeads(attention, queries.all, reached(), p0),
-    last: () => lastAt(attention, batch, queries.cut, reached(), p0),
-    first: () => firstAt(attention, byKey!, positions, values.own!),
-    only: () => onlyAt(attention, batch, queries.cut, positions, values.own!),
+  const meeting = { attention, batch, queries, values };
+  const make: Record<PathKind, () => Table> = {
+    through: () => throughHeads(meeting),
+    last: () => lastAt(meeting),
+    first: () => firstAt(meeting, byKey!),
+    only: () => onlyAt(meeting),
   };
   const found = new Map<PathKind, Float32Array>();
   for (const kind of kinds) {
-    const ofPairs = tf.tidy(() =>
-      tf.gather(
-        tf.reshape<tf.Rank.R2>(make[kind](), [attention.n_heads, n * m]),
-        tf.tensor1d(places, 'int32'),
-        1,
-      ),
-    );
+    const ofPairs = tf.tidy(() => {
+      const { products, cell } = make[kind]();
+      const cells = begun.map((i) => cell(pairs.rows[i]!, pairs.blocks[i]!, pairs.ranks[i]!));
+      return tf.gather(products, tf.tensor1d(cells, 'int32'), 1);
+    });
     found.set(kind, await ofPairs.data<'float32'>());
     ofPairs.dispose();
   }
   return { pairs: begun, values: found };
 }
 
-/** Pairs of the first n rows and m columns, by their place in the list, and their places among all n × m. */
-function begunPairs({ rows, columns }: Pairs, n: number, m: number) {
-  const begun = new Int32Array(rows.length);
-  const places = new Int32Array(rows.length);
+/** A graph has many pairs, and they are asked at each layer. */
+function begunPairs(
+  { rows, blocks, ranks }: Pairs,
+  { positions }: TargetBatch,
+  n: number,
+  { layout }: LayerValues,
+): Int32Array {
+  const firsts = layout.blocks.map(({ group }) => group.firstPosition);
+  const begun = layout.blocks.map((block) => block.n);
+  const found = new Int32Array(rows.length);
   let count = 0;
   for (let i = 0; i < rows.length; i++) {
-    const [row, column] = [rows[i]!, columns[i]!];
-    if (row >= n || column >= m) continue;
-    begun[count] = i;
-    places[count++] = row * m + column;
+    const [row, block] = [rows[i]!, blocks[i]!];
+    if (row < n && ranks[i]! < begun[block]! && firsts[block]! <= positions[row]!) found[count++] = i;
   }
-  return { begun: begun.subarray(0, count), places: places.subarray(0, count) };
+  return found.subarray(0, count);
 }
 
 /**
@@ -101,92 +111,125 @@ export function queriesByKey(attention: AttentionMap, z: Tensor3D): Tensor4D {
   });
 }
 
-function throughHeads(attention: AttentionMap, all: Tensor3D, reached: Tensor3D, p0: number): Tensor3D {
-  const z = byHead(attention, tf.slice<tf.Rank.R3, Tensor3D>(all, [p0, 0, 0]));
-  return tf.matMul(z, byHead(attention, attention.mixed(reached, p0)), false, true);
+/** Rows [n, some heads · d_head] by head, [heads, n, d_head]. */
+function byHead(rows: Tensor2D, d_head: number): Tensor3D {
+  return tf.transpose(tf.reshape<tf.Rank.R3>(rows, [rows.shape[0], -1, d_head]), [1, 0, 2]);
 }
 
-/** [pos, n, n_heads · d_head] to [n_heads, n, pos · d_head]. */
-function byHead({ n_heads, d_head }: AttentionMap, x: Tensor3D): Tensor3D {
-  const [n_pos, n] = x.shape;
-  const split = tf.transpose(tf.reshape(x, [n_pos, n, n_heads, d_head]), [2, 1, 0, 3]);
-  return tf.reshape(split, [n_heads, n, n_pos * d_head]);
+/** Gradients at all queries with what heads take there. */
+function throughHeads({ attention, batch, queries, values }: Meeting): Table {
+  const { n_heads, d_head } = attention;
+  const [, n] = queries.all.shape;
+  const { layout, taken } = values;
+  let sum = tf.zeros<tf.Rank.R3>([n_heads, n, layout.n_sources]);
+  for (let query = 0; query < batch.n_pos; query++) {
+    const here = taken.get(query);
+    if (!here) continue; // no source reaches it
+    sum = tf.tidy(() => {
+      const z = tf.slice<tf.Rank.R3, Tensor3D>(queries.all, [query, 0, 0], [1, -1, -1]);
+      const products = tf.matMul(byHead(tf.squeeze<Tensor2D>(z, [0]), d_head), here, false, true);
+      const rest = layout.n_sources - here.shape[1];
+      return tf.add<Tensor3D>(
+        sum,
+        rest === 0
+          ? products
+          : tf.pad(products, [
+              [0, 0],
+              [0, 0],
+              [0, rest],
+            ]),
+      );
+    });
+  }
+  return wholeTable(sum, values);
 }
 
-/** Of cut [n, n_heads · d_head], at the position of each target, with what heads take there of values [pos, m, n_kv_heads · d_head]. */
-function lastAt(
-  attention: AttentionMap,
-  { positions }: TargetBatch,
-  cut: Tensor2D,
-  reached: Tensor3D,
-  p0: number,
-): Tensor3D {
-  const { n_heads } = attention;
-  const m = reached.shape[1];
-  const values = attention.valuesByHead(reached);
-  return inParts(positions.subarray(0, cut.shape[0]), 1, (position, rows) => {
-    if (position < p0) return tf.zeros([n_heads, rows.length, m]);
-    const z = byHead(attention, tf.expandDims<Tensor3D>(tf.gather(cut, tf.tensor1d(rows, 'int32')), 0));
-    return tf.matMul(z, attention.mixedAt(values, position, p0), false, true);
+/** Gradients with attention cut, at the position of each target, with what heads take there. */
+function lastAt({ attention, batch, queries, values }: Meeting): Table {
+  const { n_heads, d_head } = attention;
+  const cut = byHead(queries.cut, d_head);
+  const { layout, taken } = values;
+  const starts = new Int32Array(cut.shape[1]);
+  const parts: Tensor2D[] = [];
+  let n_cells = 0;
+  for (const [query, rows] of rowsByPosition(batch.positions.subarray(0, starts.length))) {
+    const here = taken.get(query);
+    if (!here) continue; // no source reaches it
+    const n = here.shape[1];
+    const products = tf.matMul(tf.gather(cut, tf.tensor1d(rows, 'int32'), 1), here, false, true);
+    parts.push(tf.reshape(products, [n_heads, rows.length * n]));
+    rows.forEach((row, i) => (starts[row] = n_cells + i * n));
+    n_cells += rows.length * n;
+  }
+  return {
+    products: tf.concat<Tensor2D>(parts, 1),
+    cell: (row, block, rank) => starts[row]! + layout.blocks[block]!.first + rank,
+  };
+}
+
+function rowsByPosition(positions: Int32Array): Map<number, number[]> {
+  const rows = new Map<number, number[]>();
+  positions.forEach((position, row) => {
+    const own = rows.get(position);
+    if (own) own.push(row);
+    else rows.set(position, [row]);
   });
+  return rows;
 }
 
-/** Of gradients that reached the values of each key with what sources are at their own positions, own [m, n_kv_heads · d_head]. */
-function firstAt(attention: AttentionMap, byKey: Tensor4D, positions: Int32Array, own: Tensor2D): Tensor3D {
+/** Gradients that reached the values of each key with what sources are at their own positions. */
+function firstAt({ attention, values }: Meeting, byKey: Tensor4D): Table {
   const { n_heads, n_kv_heads, d_head } = attention;
   const [, n_pos, n] = byKey.shape;
-  const [m] = own.shape;
-  const values = tf.transpose(tf.reshape(own, [m, n_kv_heads, d_head]), [1, 0, 2]);
-  return inParts(positions, 2, (position, sources) => {
-    if (position >= n_pos) return tf.zeros([n_heads, n, sources.length]);
-    const z = tf.reshape<tf.Rank.R3>(tf.slice(byKey, [0, position, 0, 0], [-1, 1, -1, -1]), [
-      n_kv_heads,
-      (n_heads / n_kv_heads) * n,
-      d_head,
-    ]);
-    const these = sources.length === m ? values : tf.gather(values, tf.tensor1d(sources, 'int32'), 1);
-    return tf.reshape<tf.Rank.R3>(tf.matMul(z, these, false, true), [n_heads, n, sources.length]);
-  });
+  const own = byHead(values.own!, d_head);
+  const starts: number[] = [];
+  const parts: Tensor2D[] = [];
+  let n_cells = 0;
+  const { blocks } = values.layout;
+  for (const { group, n: m, first } of blocks) {
+    starts.push(n_cells);
+    if (m === 0 || group.firstPosition >= n_pos) continue;
+    const z = tf.slice(byKey, [0, group.firstPosition, 0, 0], [-1, 1, -1, -1]);
+    const products = tf.matMul(
+      tf.reshape<tf.Rank.R3>(z, [n_kv_heads, (n_heads / n_kv_heads) * n, d_head]),
+      tf.slice<tf.Rank.R3, Tensor3D>(own, [0, first, 0], [-1, m, -1]),
+      false,
+      true,
+    );
+    parts.push(tf.reshape(products, [n_heads, n * m]));
+    n_cells += n * m;
+  }
+  return {
+    products: tf.concat<Tensor2D>(parts, 1),
+    cell: (row, block, rank) => starts[block]! + row * blocks[block]!.n + rank,
+  };
 }
 
-/** Of cut [n, n_heads · d_head] with own [m, n_kv_heads · d_head], through the one entry of the pattern between their positions. */
-function onlyAt(
-  attention: AttentionMap,
-  batch: TargetBatch,
-  cut: Tensor2D,
-  positions: Int32Array,
-  own: Tensor2D,
-): Tensor3D {
+/** Gradients with attention cut with sources at their own positions, through the one entry of the pattern between them. */
+function onlyAt({ attention, batch, queries, values }: Meeting): Table {
   const { n_heads, n_kv_heads, d_head } = attention;
-  const [[n], [m]] = [cut.shape, own.shape];
-  const z = tf.reshape<tf.Rank.R3>(tf.transpose(tf.reshape(cut, [n, n_heads, d_head]), [1, 0, 2]), [
+  const n = queries.cut.shape[0];
+  const m = values.layout.n_sources;
+  const z = tf.reshape<tf.Rank.R3>(byHead(queries.cut, d_head), [
     n_kv_heads,
     (n_heads / n_kv_heads) * n,
     d_head,
   ]);
-  const values = tf.transpose(tf.reshape(own, [m, n_kv_heads, d_head]), [1, 0, 2]);
-  const products = tf.reshape<tf.Rank.R3>(tf.matMul(z, values, false, true), [n_heads, n, m]);
+  const products = tf.matMul(z, byHead(values.own!, d_head), false, true);
   const atQueries = tf.gather(
     attention.patternByHead(),
     tf.tensor1d(batch.positions.subarray(0, n), 'int32'),
     1,
   );
-  return tf.mul(products, tf.gather(atQueries, tf.tensor1d(positions, 'int32'), 2));
+  const shares = tf.gather(atQueries, tf.tensor1d(values.layout.ownPositions(), 'int32'), 2);
+  return wholeTable(tf.mul(tf.reshape<tf.Rank.R3>(products, [n_heads, n, m]), shares), values);
 }
 
-/** Joins, in the order of `positions`, what is made of those of one position at a time. Inside a tidy. */
-function inParts(
-  positions: Int32Array,
-  axis: 1 | 2,
-  make: (position: number, places: Int32Array) => Tensor3D,
-): Tensor3D {
-  const all = [...new Set(positions)];
-  if (all.length === 1) return make(all[0]!, Int32Array.from(positions.keys()));
-  const groups = all.map((position) =>
-    Int32Array.from(positions.keys()).filter((place) => positions[place] === position),
-  );
-  const back = new Int32Array(positions.length);
-  groups.flatMap((places) => [...places]).forEach((place, at) => (back[place] = at));
-  const parts = groups.map((places, i) => make(all[i]!, places));
-  return tf.gather<Tensor3D>(tf.concat<Tensor3D>(parts, axis), tf.tensor1d(back, 'int32'), axis);
+/** Of products of all rows with all sources, [n_heads, n, n_sources]. */
+function wholeTable(products: Tensor3D, { layout }: LayerValues): Table {
+  const [n_heads, n, m] = products.shape;
+  return {
+    products: tf.reshape(products, [n_heads, n * m]),
+    cell: (row, block, rank) => row * m + layout.blocks[block]!.first + rank,
+  };
 }

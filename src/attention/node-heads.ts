@@ -27,17 +27,22 @@ export async function nodeHeads(prompt: TracedPrompt, batch: TargetBatch): Promi
   const { n_pos } = prompt;
   const { n } = batch;
   const lastKeys = new Float32Array(n * n_layers * n_heads * n_pos);
-  const pairs = { rows: Int32Array.from({ length: n }, (_, row) => row), columns: new Int32Array(n) };
-  using store = passValues(prompt);
+  const pairs = {
+    rows: Int32Array.from({ length: n }, (_, row) => row),
+    blocks: new Int32Array(n),
+    ranks: new Int32Array(n),
+  };
   using sums = new DirectSums(prompt, batch);
   await walkTargets(prompt, batch, {
-    heads: (layer, attention, queries) =>
-      addPositions(prompt, attention, { batch, queries, store, layer }, pairs, 0, {
-        lastKeys,
-        firstQueries: null,
-      }),
+    async heads(layer, attention, queries) {
+      using values = passValues(prompt, layer, attention);
+      const at = { batch, queries, values, layer };
+      await addPositions(prompt, attention, at, pairs, 0, { lastKeys, firstQueries: null });
+    },
     cutOutput: (layer, g) => sums.addOutput(layer, g),
-    cutEmbedding: (g) => sums.addEmbedding(g),
+    cutPost: async (layer, g) => {
+      if (layer < 0) await sums.addEmbedding(g);
+    },
   });
   const rows = await sums.values();
   const width = prompt.list.n_sources;

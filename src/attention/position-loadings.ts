@@ -2,7 +2,7 @@
 import type { AttentionMap } from '../attribution/attention-map.ts';
 import type { Tensor } from '../backend/backend.ts';
 import type { Pairs } from './head-products.ts';
-import type { StoredValues } from './stored-values.ts';
+import type { LayerValues } from './stored-values.ts';
 import type { HeadQueries, TargetBatch } from './target-walk.ts';
 import type { TracedPrompt } from './traced-prompt.ts';
 
@@ -10,7 +10,8 @@ import type { TracedPrompt } from './traced-prompt.ts';
 export interface AtLayer {
   readonly batch: TargetBatch;
   readonly queries: HeadQueries;
-  readonly store: StoredValues;
+  /** With values by key. */
+  readonly values: LayerValues;
   readonly layer: number;
 }
 
@@ -25,24 +26,24 @@ export interface PositionLoadings {
 export async function addPositions(
   prompt: TracedPrompt,
   attention: AttentionMap,
-  { batch, queries, store, layer }: AtLayer,
-  { rows, columns }: Pairs,
+  { batch, queries, values: at, layer }: AtLayer,
+  { rows, blocks, ranks }: Pairs,
   start: number,
   { lastKeys, firstQueries }: PositionLoadings,
 ): Promise<void> {
   const { n_layers } = prompt.replacement.model.config;
-  const { all, own } = store.at(layer)!;
+  const { layout } = at;
   const { n_pos } = prompt;
   const { d_head, n_heads, n_kv_heads } = attention;
   const group = n_heads / n_kv_heads;
-  const [n, m] = [queries.cut.shape[0], all.shape[1]];
+  const n = queries.cut.shape[0];
   const read = async (tensor: Tensor | null): Promise<Float32Array | null> =>
     tensor && (await tensor.data<'float32'>());
   const [z, cut, values, alone, pattern] = await Promise.all([
     read(firstQueries && queries.all),
     read(queries.cut),
-    read(all),
-    read(firstQueries && own),
+    read(at.values),
+    read(firstQueries && at.own),
     read(attention.dividedPattern),
   ]);
   const share = (head: number, query: number, key: number): number =>
@@ -52,23 +53,28 @@ export async function addPositions(
     for (let j = 0; j < d_head; j++) sum += a[from + j]! * b[at + j]!;
     return sum;
   };
-  const p0 = store.firstPosition;
   const width = n_kv_heads * d_head;
   for (let i = 0; i < rows.length; i++) {
-    const [row, column] = [rows[i]!, columns[i]!];
-    if (row >= n || column >= m) continue;
-    const [query, key] = [batch.positions[row]!, store.positions[column]!];
+    const [row, block, rank] = [rows[i]!, blocks[i]!, ranks[i]!];
+    const { group: sources, n: n_begun, first } = layout.blocks[block]!;
+    if (row >= n || rank >= n_begun) continue;
+    const [query, key] = [batch.positions[row]!, sources.firstPosition];
     for (let head = 0; head < n_heads; head++) {
       const to = (((start + i) * n_layers + layer) * n_heads + head) * n_pos;
       const of = Math.floor(head / group) * d_head;
-      for (let at = p0; at <= query; at++) {
+      for (let at = key; at <= query; at++) {
         const from = (row * n_heads + head) * d_head;
-        const value = product(cut!, from, values!, ((at - p0) * m + column) * width + of);
+        const value = product(cut!, from, values!, layout.row(block, rank, at) * width + of);
         lastKeys[to + at]! += share(head, query, at) * value;
       }
       if (!firstQueries) continue;
       for (let at = key; at < batch.n_pos; at++) {
-        const value = product(z!, ((at * n + row) * n_heads + head) * d_head, alone!, column * width + of);
+        const value = product(
+          z!,
+          ((at * n + row) * n_heads + head) * d_head,
+          alone!,
+          (first + rank) * width + of,
+        );
         firstQueries[to + at]! += share(head, at, key) * value;
       }
     }

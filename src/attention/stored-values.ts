@@ -1,91 +1,170 @@
-/** Attention: values of heads that sources make, by layer, kept while targets are walked past them. */
+/** Attention: what heads get of sources, by layer, kept while targets are walked past them. */
 import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor1D, Tensor2D, Tensor3D } from '../backend/backend.ts';
-import { walkForth } from './forward.ts';
+import type { AttentionMap } from '../attribution/attention-map.ts';
+import { walkForth, type HeadRows } from './forward.ts';
 import { forwardBatches, type ForwardBatch } from './forward-batch.ts';
+import { RowLayout } from './row-layout.ts';
 import type { TracedPrompt } from './traced-prompt.ts';
+import type { Writes } from './writes.ts';
 
-/** Values at one layer, of the first rows of a store. They stay the store's. */
-export interface LayerValues {
-  /** Without the divisor of ln1, [n_pos - firstPosition, n, n_kv_heads · d_head]. */
-  readonly all: Tensor3D;
-  /** Of the sources with all attention cut, at their own positions, [n, n_kv_heads · d_head]; null where it was not asked for. */
+/** At one layer, of the sources that have begun, in the order of `layout`. Dispose it after use. */
+export interface LayerValues extends Disposable {
+  readonly layout: RowLayout;
+  /** What heads take at a query, of the first sources, those that reach it: [n_heads, n, d_head]. Positions that are not kept are missing. */
+  readonly taken: ReadonlyMap<number, Tensor3D>;
+  /** With all attention cut, without the divisor of ln1, [n_sources, n_kv_heads · d_head]; null of the whole pass. */
   readonly own: Tensor2D | null;
+  /** By key, without the divisor of ln1, [n_rows, n_kv_heads · d_head]; null unless asked for. */
+  readonly values: Tensor2D | null;
+}
+
+/** What sources of one position write, as it arrives at hook_resid_post of a layer or at the embedding. */
+export interface StoredWrites {
+  /** [n, d_model] */
+  readonly vectors: Tensor2D;
+  /** Sources of the rows. */
+  readonly sources: Int32Array;
+}
+
+export interface StoredOptions {
+  /** Queries at which what heads take is kept. */
+  readonly queries: readonly number[];
+  readonly withValues: boolean;
 }
 
 /** Of sources that were walked together. Dispose it after use. */
 export class StoredValues implements Disposable {
-  readonly sources: Int32Array;
-  readonly firstPosition: number;
-  /** Own positions, [n]. */
-  readonly positions: Int32Array;
-  private readonly layers: (LayerValues | undefined)[];
+  readonly batch: ForwardBatch;
+  private readonly layers = new Map<number, LayerValues>();
+  private readonly writes = new Map<number, StoredWrites>();
 
-  constructor(
-    { sources, firstPosition }: ForwardBatch,
-    positions: Int32Array,
-    layers: (LayerValues | undefined)[],
-  ) {
-    this.sources = sources;
-    this.firstPosition = firstPosition;
-    this.positions = positions;
-    this.layers = layers;
+  private constructor(batch: ForwardBatch) {
+    this.batch = batch;
   }
 
-  at(layer: number): LayerValues | undefined {
-    return this.layers[layer];
-  }
-
-  [Symbol.dispose](): void {
-    for (const values of this.layers) {
-      values?.all.dispose();
-      values?.own?.dispose();
-    }
-  }
-}
-
-/** Values of sources that have a position. Dispose each after use. */
-export async function* storedValues(
-  prompt: TracedPrompt,
-  sources: Int32Array,
-): AsyncGenerator<StoredValues, void, undefined> {
-  const { list, linear, n_pos } = prompt;
-  const { n_layers, d_model } = prompt.replacement.model.config;
-  for (const batch of forwardBatches(list, sources, n_pos, d_model)) {
-    const layers: (LayerValues | undefined)[] = [];
-    const positions = batch.sources.map((source) => list.describe(source).position!);
-    const store = new StoredValues(batch, positions, layers);
+  static async of(prompt: TracedPrompt, batch: ForwardBatch, options: StoredOptions): Promise<StoredValues> {
+    const { n_layers, n_heads } = prompt.replacement.model.config;
+    const store = new StoredValues(batch);
     try {
-      const options = { stop: n_layers - 1, n_pos, withOwn: true, withValues: true };
-      await walkForth(prompt, batch, options, async (layer, { values, own }) => {
-        using attention = await linear.attention(layer);
-        const all = values!.clone();
-        const alone = tf.tidy(() => attention.values(tf.expandDims<Tensor3D>(own!, 0)));
-        layers[layer] = { all, own: tf.reshape(alone, [alone.shape[1], alone.shape[2]]) };
-        alone.dispose();
-      });
+      await walkForth(
+        prompt,
+        batch,
+        { stop: n_layers - 1, withOwn: true },
+        {
+          written(layer, wrote) {
+            const kept = keptWrites(wrote);
+            if (kept) store.writes.set(layer, kept);
+            return Promise.resolve();
+          },
+          heads(layer, rows) {
+            store.layers.set(layer, keptValues(rows, n_heads, options));
+            return Promise.resolve();
+          },
+        },
+      );
     } catch (error) {
       store[Symbol.dispose]();
       throw error;
     }
-    yield store;
+    return store;
+  }
+
+  /** Undefined where no source has begun. */
+  at(layer: number): LayerValues | undefined {
+    return this.layers.get(layer);
+  }
+
+  /** @param layer -1: the embedding. Undefined where no source writes. */
+  writesAt(layer: number): StoredWrites | undefined {
+    return this.writes.get(layer);
+  }
+
+  [Symbol.dispose](): void {
+    for (const values of this.layers.values()) values[Symbol.dispose]();
+    for (const { vectors } of this.writes.values()) vectors.dispose();
   }
 }
 
-/** What heads take of the whole pass, constants included, as if it were one source. Dispose it after use. */
-export function passValues(prompt: TracedPrompt): StoredValues {
-  const { blocks } = prompt.replacement.model.weights;
-  const layers = blocks.map(({ foldedValueBias, norms }, layer): LayerValues => {
-    const v = prompt.at<Tensor3D>(layer, 'attn.hook_v');
-    const [n_pos, n_kv_heads, d_head] = v.shape;
-    const all = tf.tidy(() => {
-      const flat = tf.reshape<tf.Rank.R3>(v, [n_pos, 1, n_kv_heads * d_head]);
-      const whole = foldedValueBias ? tf.add<Tensor3D>(flat, foldedValueBias) : flat;
-      // The map divides by the divisor of ln1, which these have been divided by.
-      const divisors: Tensor1D | null = norms.ln1 ? prompt.at(layer, 'ln1.hook_scale') : null;
-      return divisors ? tf.mul<Tensor3D>(whole, tf.reshape(divisors, [n_pos, 1, 1])) : whole.clone();
-    });
-    return { all, own: null };
+/** Of sources that have a position. Dispose each after use. */
+export async function* storedValues(
+  prompt: TracedPrompt,
+  sources: Int32Array,
+  options: StoredOptions,
+): AsyncGenerator<StoredValues, void, undefined> {
+  const { list, n_pos, replacement } = prompt;
+  const { d_model } = replacement.model.config;
+  for (const batch of forwardBatches(list, sources, n_pos, d_model))
+    yield await StoredValues.of(prompt, batch, options);
+}
+
+function keptWrites({ fresh, beginners, again, writers }: Writes): StoredWrites | undefined {
+  const sources = Int32Array.of(...beginners, ...writers);
+  if (sources.length === 0) return undefined;
+  const vectors = tf.tidy(() => {
+    const [n, first] = [beginners.length, (fresh?.shape[0] ?? 0) - beginners.length];
+    const begin = n > 0 ? [tf.slice<tf.Rank.R2, Tensor2D>(fresh!, [first, 0], [n, -1])] : [];
+    return tf.concat<Tensor2D>([...begin, ...(again ? [again] : [])]);
   });
-  return new StoredValues({ sources: Int32Array.of(-1), firstPosition: 0 }, Int32Array.of(0), layers);
+  return { vectors, sources };
+}
+
+function keptValues(
+  { layout, values, mixed, own }: HeadRows,
+  n_heads: number,
+  { queries, withValues }: StoredOptions,
+): LayerValues {
+  const taken = new Map<number, Tensor3D>();
+  for (const query of queries) {
+    const rows = layout.rowsAt(query);
+    if (rows.length === 0) continue;
+    const at = tf.tidy(() => {
+      const these = tf.gather(mixed, tf.tensor1d(rows, 'int32'));
+      return tf.transpose(tf.reshape<tf.Rank.R3>(these, [rows.length, n_heads, -1]), [1, 0, 2]);
+    });
+    taken.set(query, at);
+  }
+  return layerValues(layout, taken, own && own.clone(), withValues ? values.clone() : null);
+}
+
+/** Takes over all tensors. */
+function layerValues(
+  layout: RowLayout,
+  taken: ReadonlyMap<number, Tensor3D>,
+  own: Tensor2D | null,
+  values: Tensor2D | null,
+): LayerValues {
+  return {
+    layout,
+    taken,
+    own,
+    values,
+    [Symbol.dispose]: () => [...taken.values(), own, values].forEach((tensor) => tensor?.dispose()),
+  };
+}
+
+/** The whole pass, constants included, as if it were one source that is everywhere. Dispose it after use. */
+export function passValues(prompt: TracedPrompt, layer: number, attention: AttentionMap): LayerValues {
+  const { foldedValueBias, norms } = prompt.replacement.model.weights.blocks[layer]!;
+  const v = prompt.at<Tensor3D>(layer, 'attn.hook_v');
+  const [n_pos, n_kv_heads, d_head] = v.shape;
+  const { n_heads } = attention;
+  const values = tf.tidy(() => {
+    const flat = tf.reshape<tf.Rank.R2>(v, [n_pos, n_kv_heads * d_head]);
+    const whole = foldedValueBias ? tf.add<Tensor2D>(flat, foldedValueBias) : flat;
+    // The map divides by the divisor of ln1, which these have been divided by.
+    const divisors: Tensor1D | null = norms.ln1 ? prompt.at(layer, 'ln1.hook_scale') : null;
+    return divisors ? tf.mul<Tensor2D>(whole, tf.reshape(divisors, [n_pos, 1])) : whole.clone();
+  });
+  const byQuery = tf.tidy(() => {
+    const mixed = attention.mixed(tf.reshape<tf.Rank.R3>(values, [1, n_pos, -1]));
+    return tf.unstack(tf.reshape<tf.Rank.R4>(mixed, [n_pos, n_heads, 1, d_head])) as Tensor3D[];
+  });
+  return layerValues(wholePass(n_pos), new Map(byQuery.entries()), null, values);
+}
+
+function wholePass(n_pos: number): RowLayout {
+  const sources = Int32Array.of(-1);
+  const group = { sources, firstLayers: sources, firstPosition: 0, n_places: n_pos, isSpread: true };
+  return new RowLayout({ groups: [group] }, 0);
 }

@@ -32,10 +32,10 @@ export interface HeadQueries {
 
 export interface TargetVisitor {
   heads(layer: number, attention: AttentionMap, queries: HeadQueries): Promise<void>;
-  /** With attention cut, at the feature output of a layer: the first rows, [n, d_model]. */
+  /** With attention cut, at hook_resid_post of a layer, or at the embedding with layer -1: the first rows, [n, d_model]. */
+  cutPost?(layer: number, g: Tensor2D): Promise<void>;
+  /** With attention cut, at the feature output of a layer. */
   cutOutput?(layer: number, g: Tensor2D): Promise<void>;
-  /** With attention cut, at the embedding, [n, d_model]. */
-  cutEmbedding?(g: Tensor2D): Promise<void>;
 }
 
 /** Logit targets, whose vectors [n, d_model] are read at the last position. They stay the caller's. */
@@ -109,6 +109,7 @@ async function logitStart(
 ): Promise<RowStart> {
   const top = replacement.model.config.n_layers - 1;
   const g = linear.fromFinalNorm(vectors!);
+  await visitor.cutPost?.(top, g);
   return await startBelowPost(linear, top, positions[0]!, g, async (output) =>
     visitor.cutOutput?.(top, output),
   );
@@ -133,6 +134,7 @@ class CutRows implements Disposable {
   async throughOutput(layer: number): Promise<void> {
     const { linear } = this.prompt;
     const g = this.g!;
+    await this.visitor.cutPost?.(layer, g);
     const positions = this.positions.subarray(0, g.shape[0]);
     const output = linear.toFeatureOutputEach(layer, positions, g);
     try {
@@ -187,7 +189,7 @@ class CutRows implements Disposable {
   }
 
   async end(): Promise<void> {
-    if (this.g) await this.visitor.cutEmbedding?.(this.g);
+    if (this.g) await this.visitor.cutPost?.(-1, this.g);
   }
 
   [Symbol.dispose](): void {

@@ -1,214 +1,168 @@
-/** Attention: what the sources of a forward batch write, layer by layer, as rows of the batch. */
+/** Attention: what the sources of a forward batch write, layer by layer. */
 import * as tf from '@tensorflow/tfjs-core';
-import type { Tensor2D, Tensor3D } from '../backend/backend.ts';
-import { firstLayer, type ForwardBatch } from './forward-batch.ts';
+import type { Tensor2D } from '../backend/backend.ts';
+import type { SkipMap } from '../attribution/linear-model.ts';
+import type { ForwardBatch, SourceGroup } from './forward-batch.ts';
 import type { TracedPrompt } from './traced-prompt.ts';
 
-/** Of the rows that have begun. Dispose it after use. */
-export interface Writes extends Disposable {
-  /** [positions, rows, d_model] */
-  readonly shape: readonly [number, number, number];
-  /** At the feature output (or the embedding), null where nothing is written there. */
-  readonly all: Tensor3D | null;
-  /** The same of each row at its own position, [rows, d_model]. */
-  readonly own: Tensor2D | null;
-  /** At hook_attn_out. */
-  readonly attended: Tensor3D | null;
+/** What arrives at hook_resid_post of a layer, or at the embedding. The tensors belong to the caller. */
+export interface Writes {
+  /** Of the sources that begin there, as `RowLayout.grown` takes them; null without any. */
+  readonly fresh: Tensor2D | null;
+  /** Those of them that have a position, one row of `fresh` each, behind the rows of others. */
+  readonly beginners: Int32Array;
+  /** Of sources that have begun and write again, each at its own position, [n, d_model]; null without any. */
+  readonly again: Tensor2D | null;
+  /** These sources, [n]. */
+  readonly writers: Int32Array;
 }
 
+/** Of one batch. */
 export class BatchWrites {
-  /** Own position of each row; 0 of sources without one. */
-  readonly positions: Int32Array;
   private readonly prompt: TracedPrompt;
-  private readonly batch: ForwardBatch;
-  private readonly n_pos: number;
-  private readonly firsts: Int32Array;
-  private readonly lasts: Int32Array;
-  /** Row of each source, -1 of those that are not in the batch. */
-  private readonly rowOf: Int32Array;
+  private readonly groups: readonly SourceGroup[];
+  private readonly spread: SourceGroup | undefined;
+  /** First layer of each source. */
+  private readonly firsts = new Map<number, number>();
 
-  constructor(prompt: TracedPrompt, batch: ForwardBatch, n_pos: number) {
-    const { list, replacement } = prompt;
-    const sources = Array.from(batch.sources, (source) => list.describe(source));
+  constructor(prompt: TracedPrompt, { groups }: ForwardBatch) {
     this.prompt = prompt;
-    this.batch = batch;
-    this.n_pos = n_pos;
-    this.positions = Int32Array.from(sources, ({ position }) => position ?? 0);
-    this.firsts = batch.sources.map((source) => firstLayer(list, source));
-    this.lasts = Int32Array.from(sources, ({ kind, layer }) =>
-      kind === 'feature' ? replacement.transcoders.lastLayerWritten(layer!) : (layer ?? -1),
-    );
-    this.rowOf = new Int32Array(list.n_sources).fill(-1);
-    batch.sources.forEach((source, row) => (this.rowOf[source] = row));
+    this.groups = groups.filter(({ isSpread }) => !isSpread);
+    this.spread = groups.find(({ isSpread }) => isSpread);
+    for (const { sources, firstLayers } of groups)
+      sources.forEach((source, rank) => this.firsts.set(source, firstLayers[rank]!));
   }
 
-  /** Rows that have begun to write at a layer or below. */
-  begun(layer: number): number {
-    const next = this.firsts.findIndex((first) => first > layer);
-    return next < 0 ? this.firsts.length : next;
-  }
-
-  /** Rows of the embedding, which belong to the caller; undefined where there are none. */
-  async embedding(): Promise<{ all: Tensor3D; own: Tensor2D } | undefined> {
+  embedding(): Writes {
     const { list, pass, positionVectors } = this.prompt;
-    const n = this.begun(-1);
-    if (n === 0) return undefined;
-    const rows = new Rows(this, n, pass.tokenVectors.shape[1]);
-    rows.addVectors(pass.tokenVectors, list.start.token);
-    if (positionVectors) rows.addVectors(positionVectors, list.start.position);
-    return await Promise.resolve(rows.made());
-  }
-
-  /** What the first n rows write in a layer. */
-  async at(layer: number, n: number): Promise<Writes> {
-    const { list, sources, replacement } = this.prompt;
-    const { d_model } = replacement.model.config;
-    const shape = [this.n_pos - this.batch.firstPosition, n, d_model] as const;
-    const rows = new Rows(this, n, d_model);
-    let attended: Tensor3D | null = null;
+    const found = new FoundVectors(this.firsts);
+    found.add(pass.tokenVectors, sequence(list.start.token, list.n_pos));
+    if (positionVectors) found.add(positionVectors, sequence(list.start.position, list.n_pos));
     try {
-      if (this.lasts.some((last, row) => last >= layer && this.firsts[row]! <= layer)) {
-        for await (const { firstPosition, at } of sources.blocks(
-          layer,
-          this.batch.firstPosition,
-          this.n_pos,
-        )) {
-          at.forEach(({ vectors, columns }, i) => rows.addColumns(vectors, columns, firstPosition + i));
-        }
-      }
-      const [bias, first] = [this.rowOf[list.start.bias + layer]!, this.rowOf[list.start.first + layer]!];
-      if (bias >= 0 || first >= 0) {
-        using constants = await this.prompt.constants(layer);
-        if (bias >= 0 && constants.written) rows.addSpread(constants.written, bias);
-        if (first >= 0 && constants.first) rows.addSpread(constants.first, first);
-        if (bias >= 0 && constants.attended) {
-          const behind = new Rows(this, n, d_model);
-          behind.addSpread(constants.attended, bias);
-          const made = behind.made();
-          made.own.dispose();
-          attended = made.all;
-        }
-      }
-      const made = rows.isEmpty ? null : rows.made();
-      return {
-        shape,
-        all: made?.all ?? null,
-        own: made?.own ?? null,
-        attended,
-        [Symbol.dispose]: () => [made?.all, made?.own, attended].forEach((one) => one?.dispose()),
-      };
-    } catch (error) {
-      attended?.dispose();
-      rows.discard();
-      throw error;
+      const beginners = this.beginning(-1);
+      const fresh = beginners.length > 0 ? tf.tidy(() => found.of(beginners)) : null;
+      return { fresh, beginners, again: null, writers: new Int32Array(0) };
+    } finally {
+      found[Symbol.dispose]();
     }
   }
 
-  /** Row of a source, -1 outside the batch. */
-  row(source: number): number {
-    return this.rowOf[source]!;
+  /** @param skip of the layer; null without one */
+  async at(layer: number, skip: SkipMap | null): Promise<Writes> {
+    const { linear, list, sources } = this.prompt;
+    const found = new FoundVectors(this.firsts);
+    const spread = await this.spreadAt(layer, skip);
+    try {
+      const [first] = this.groups;
+      if (first) {
+        const stop = first.firstPosition + first.n_places;
+        for await (const { at } of sources.blocks(layer, first.firstPosition, stop))
+          for (const { vectors, columns } of at) found.add(vectors, columns);
+      }
+      const writers = found.sources().filter((source) => this.firsts.get(source)! < layer);
+      const written = (some: Int32Array): Tensor2D[] => {
+        if (some.length === 0) return [];
+        const positions = some.map((source) => list.describe(source).position!);
+        return [linear.writtenEach(layer, positions, found.of(some))];
+      };
+      const beginners = this.beginning(layer);
+      const fresh =
+        spread.length + beginners.length > 0
+          ? tf.tidy(() => tf.concat<Tensor2D>([...spread, ...written(beginners)]))
+          : null;
+      const again = writers.length > 0 ? tf.tidy(() => written(writers)[0]!) : null;
+      return { fresh, beginners, again, writers };
+    } finally {
+      found[Symbol.dispose]();
+      for (const rows of spread) rows.dispose();
+    }
   }
 
-  /** Place of a position among those walked; undefined outside. */
-  place(position: number): number | undefined {
-    const place = position - this.batch.firstPosition;
-    return place >= 0 && position < this.n_pos ? place : undefined;
-  }
-
-  get n_places(): number {
-    return this.n_pos - this.batch.firstPosition;
-  }
-}
-
-/** Vectors put in their rows and positions by one gather: index 0 is a vector of zeros. */
-class Rows {
-  private readonly writes: BatchWrites;
-  private readonly n: number;
-  private readonly index: Int32Array;
-  private readonly own: Int32Array;
-  private readonly parts: Tensor2D[];
-  private next = 1;
-
-  constructor(writes: BatchWrites, n: number, d_model: number) {
-    this.writes = writes;
-    this.n = n;
-    this.index = new Int32Array(writes.n_places * n);
-    this.own = new Int32Array(n);
-    this.parts = [tf.zeros([1, d_model])];
-  }
-
-  get isEmpty(): boolean {
-    if (this.next > 1) return false;
-    this.discard();
-    return true;
-  }
-
-  /** Vectors by position, [pos, d_model], of sources that follow each other from `first` on. */
-  addVectors(vectors: Tensor2D, first: number): void {
-    const columns = Int32Array.from({ length: vectors.shape[0] }, (_, position) => first + position);
-    this.add(
-      vectors,
-      Array.from(columns, (source, i) => ({ i, row: this.writes.row(source), position: i })),
-    );
-  }
-
-  /** Vectors of sources at one position. */
-  addColumns(vectors: Tensor2D, columns: Int32Array, position: number): void {
-    this.add(
-      vectors,
-      Array.from(columns, (source, i) => ({ i, row: this.writes.row(source), position })),
-    );
-  }
-
-  /** A vector a position, from 0 on, of one row. */
-  addSpread(vectors: Tensor2D, row: number): void {
-    this.add(
-      vectors,
-      Array.from({ length: vectors.shape[0] }, (_, position) => ({ i: position, row, position })),
-    );
-  }
-
-  private add(vectors: Tensor2D, entries: { i: number; row: number; position: number }[]): void {
-    const here = entries.filter(
-      ({ row, position }) => row >= 0 && row < this.n && this.writes.place(position) !== undefined,
-    );
-    if (here.length === 0) return;
-    here.forEach(({ row, position }, place) => {
-      this.index[this.writes.place(position)! * this.n + row] = this.next + place;
-      this.own[row] = this.next + place;
-    });
-    this.parts.push(
-      tf.tidy(() =>
-        tf.gather(
-          vectors,
-          tf.tensor1d(
-            here.map(({ i }) => i),
-            'int32',
-          ),
-        ),
+  /** Sources of one position that begin at a layer, in the order of groups. */
+  private beginning(layer: number): Int32Array {
+    return Int32Array.from(
+      this.groups.flatMap(({ sources, firstLayers }) =>
+        Array.from(sources).filter((_, rank) => firstLayers[rank] === layer),
       ),
     );
-    this.next += here.length;
   }
 
-  /** [positions, n, d_model], and each at its own position, [n, d_model]; both belong to the caller. */
-  made(): { all: Tensor3D; own: Tensor2D } {
-    const { n, writes } = this;
-    try {
-      return tf.tidy(() => {
-        const vectors = tf.concat<Tensor2D>(this.parts);
-        const all = tf.gather<Tensor2D>(vectors, tf.tensor1d(this.index, 'int32'));
-        return {
-          all: tf.reshape<tf.Rank.R3>(all, [writes.n_places, n, vectors.shape[1]]),
-          own: tf.gather<Tensor2D>(vectors, tf.tensor1d(this.own, 'int32')),
-        };
-      });
-    } finally {
-      this.discard();
-    }
+  /** Rows at all positions, [n_pos, d_model] each, of the sources of a layer that are spread over them. */
+  private async spreadAt(layer: number, skip: SkipMap | null): Promise<Tensor2D[]> {
+    const { spread, prompt } = this;
+    if (!spread?.firstLayers.includes(layer)) return [];
+    const { linear, list } = prompt;
+    const { d_model } = prompt.replacement.model.config;
+    const positions = sequence(0, spread.n_places);
+    using constants = await prompt.constants(layer);
+    const { attended, written, first } = constants;
+    /** As many rows as there are positions. */
+    const fitted = (rows: Tensor2D): Tensor2D => {
+      const n = Math.min(rows.shape[0], positions.length);
+      return tf.pad(tf.slice<tf.Rank.R2, Tensor2D>(rows, [0, 0], [n, -1]), [
+        [0, positions.length - n],
+        [0, 0],
+      ]);
+    };
+    const through = (rows: Tensor2D): Tensor2D => linear.writtenEach(layer, positions, rows);
+    const none = (): Tensor2D => tf.zeros([positions.length, d_model]);
+    const bias = (): Tensor2D => {
+      const mid = attended ? fitted(attended) : null;
+      const outputs = [
+        ...(written ? [fitted(written)] : []),
+        ...(mid && skip && !linear.isParallel ? [skip.forthEach(positions, mid)] : []),
+      ];
+      const parts = [...(mid ? [mid] : []), ...(outputs.length > 0 ? [through(tf.addN(outputs))] : [])];
+      return parts.length > 0 ? tf.addN(parts) : none();
+    };
+    const makers = new Map<number, () => Tensor2D>([
+      [list.start.bias + layer, bias],
+      [list.start.first + layer, () => (first ? through(fitted(first)) : none())],
+    ]);
+    return Array.from(spread.sources)
+      .filter((source) => makers.has(source))
+      .map((source) => tf.tidy(makers.get(source)!));
+  }
+}
+
+/** Vectors of sources of a batch as they are found; of each source one. */
+class FoundVectors implements Disposable {
+  private readonly wanted: ReadonlyMap<number, unknown>;
+  private readonly parts: Tensor2D[] = [];
+  /** Of each source, its row among the parts. */
+  private readonly rows = new Map<number, number>();
+
+  constructor(wanted: ReadonlyMap<number, unknown>) {
+    this.wanted = wanted;
   }
 
-  discard(): void {
+  /** @param vectors [columns.length, d_model], which stay the caller's */
+  add(vectors: Tensor2D, columns: Int32Array): void {
+    const places = Int32Array.from(columns.keys()).filter((place) => this.wanted.has(columns[place]!));
+    if (places.length === 0) return;
+    for (const place of places) this.rows.set(columns[place]!, this.rows.size);
+    this.parts.push(
+      places.length === columns.length
+        ? vectors.clone()
+        : tf.tidy(() => tf.gather(vectors, tf.tensor1d(places, 'int32'))),
+    );
+  }
+
+  sources(): Int32Array {
+    return Int32Array.from(this.rows.keys());
+  }
+
+  /** Inside a tidy. */
+  of(sources: Int32Array): Tensor2D {
+    const rows = sources.map((source) => this.rows.get(source)!);
+    return tf.gather(tf.concat<Tensor2D>(this.parts), tf.tensor1d(rows, 'int32'));
+  }
+
+  [Symbol.dispose](): void {
     for (const part of this.parts.splice(0)) part.dispose();
   }
+}
+
+function sequence(first: number, n: number): Int32Array {
+  return Int32Array.from({ length: n }, (_, i) => first + i);
 }

@@ -1,6 +1,6 @@
 /** Attribution: attention of one layer as a linear map, backwards for gradients and forwards for what tokens write. */
 import * as tf from '@tensorflow/tfjs-core';
-import type { Tensor2D, Tensor3D, Tensor4D } from '../backend/backend.ts';
+import type { Tensor2D, Tensor3D } from '../backend/backend.ts';
 import type { Loan } from '../backend/recomputable.ts';
 import type { FoldedAttention } from '../replacement/folded-weights.ts';
 import type { DividedPattern } from './frozen-pass.ts';
@@ -61,63 +61,33 @@ export class AttentionMap implements Disposable {
     });
   }
 
-  /** Values of x [pos, n, d_model] at hook_resid_pre, without the divisor of ln1: [pos, n, n_kv_heads · d_head]. */
-  values(x: Tensor3D): Tensor3D {
-    const [n_pos, n, d_model] = x.shape;
-    return tf.tidy(() => {
-      const product = this.weights.W_V.matMul(tf.reshape<tf.Rank.R2>(x, [n_pos * n, d_model]), {
-        transpose: true,
-      });
-      return tf.reshape<tf.Rank.R3>(product, [n_pos, n, product.shape[1]]);
-    });
+  /** Values of rows x [n, d_model] at hook_resid_pre, without the divisor of ln1: [n, n_kv_heads · d_head]. */
+  values(x: Tensor2D): Tensor2D {
+    return tf.tidy(() => this.weights.W_V.matMul(x, { transpose: true }));
   }
 
-  /** What heads take of `values` at consecutive positions from `first` on, [pos, n, n_heads · d_head]; nothing is before them. */
+  /**
+   * What heads take of values [n, pos, n_kv_heads · d_head] at consecutive positions from `first` on, [n, pos, n_heads · d_head];
+   * nothing is before them.
+   */
   mixed(values: Tensor3D, first = 0): Tensor3D {
     const { n_kv_heads, group, d_head } = this;
-    const [n_pos, n] = values.shape;
+    const [n, n_pos] = values.shape;
     return tf.tidy(() => {
-      const byHead = tf.transpose(tf.reshape(values, [n_pos, n, n_kv_heads, d_head]), [2, 0, 1, 3]);
+      const byHead = tf.transpose(tf.reshape(values, [n, n_pos, n_kv_heads, d_head]), [2, 1, 0, 3]);
       const shares = tf.reshape<tf.Rank.R3>(
         tf.slice(this.pattern.value, [0, first, 0, first], [n_kv_heads, n_pos, group, n_pos]),
         [n_kv_heads, n_pos * group, n_pos],
       );
       const z = tf.matMul(shares, tf.reshape<tf.Rank.R3>(byHead, [n_kv_heads, n_pos, n * d_head]));
-      const byQuery = tf.transpose(tf.reshape(z, [n_kv_heads, n_pos, group, n, d_head]), [1, 3, 0, 2, 4]);
-      return tf.reshape<tf.Rank.R3>(byQuery, [n_pos, n, n_kv_heads * group * d_head]);
+      const bySource = tf.transpose(tf.reshape(z, [n_kv_heads, n_pos, group, n, d_head]), [3, 1, 0, 2, 4]);
+      return tf.reshape<tf.Rank.R3>(bySource, [n, n_pos, n_kv_heads * group * d_head]);
     });
   }
 
-  /** Values [pos, n, n_kv_heads · d_head] as `mixedAt` takes them, [n_kv_heads, pos, n, d_head]. */
-  valuesByHead(values: Tensor3D): Tensor4D {
-    const { n_kv_heads, d_head } = this;
-    const [n_pos, n] = values.shape;
-    return tf.tidy(() => tf.transpose(tf.reshape(values, [n_pos, n, n_kv_heads, d_head]), [2, 0, 1, 3]));
-  }
-
-  /** As `mixed`, at position `query` alone: [n_heads, n, d_head]. `values` are those of `valuesByHead`, from `first` on. */
-  mixedAt(values: Tensor4D, query: number, first: number): Tensor3D {
-    const { n_kv_heads, group, d_head } = this;
-    const [, n_pos, n] = values.shape;
-    return tf.tidy(() => {
-      const shares = tf.reshape<tf.Rank.R3>(
-        tf.slice(this.pattern.value, [0, query, 0, first], [n_kv_heads, 1, group, n_pos]),
-        [n_kv_heads, group, n_pos],
-      );
-      const z = tf.matMul(shares, tf.reshape<tf.Rank.R3>(values, [n_kv_heads, n_pos, n * d_head]));
-      return tf.reshape<tf.Rank.R3>(z, [n_kv_heads * group, n, d_head]);
-    });
-  }
-
-  /** What attention adds at hook_resid_mid, of what heads took [pos, n, n_heads · d_head]: [pos, n, d_model]. */
-  output(z: Tensor3D): Tensor3D {
-    const [n_pos, n, width] = z.shape;
-    return tf.tidy(() => {
-      const product = this.weights.W_O.matMul(tf.reshape<tf.Rank.R2>(z, [n_pos * n, width]), {
-        transpose: true,
-      });
-      return tf.reshape<tf.Rank.R3>(product, [n_pos, n, this.d_model]);
-    });
+  /** What attention adds at hook_resid_mid, of what heads took, [n, n_heads · d_head]: [n, d_model]. */
+  output(z: Tensor2D): Tensor2D {
+    return tf.tidy(() => this.weights.W_O.matMul(z, { transpose: true }));
   }
 
   /** Gradients at what heads take, without the divisor of ln1_post, of rows g [n, d_model] at hook_attn_out: [n, n_heads · d_head]. */

@@ -58,12 +58,7 @@ export class LinearModel {
     return tf.tidy(() => this.outputMap(layer).atEach(positions, g));
   }
 
-  /** Forwards: from what is written at the feature output [pos, n, d_model], at positions from `first` on, to what arrives at hook_resid_post. */
-  written(layer: number, x: Tensor3D, first: number): Tensor3D {
-    return tf.tidy(() => this.outputMap(layer).forth(x, first));
-  }
-
-  /** As `written`, for rows [n, d_model] that are at one position each. */
+  /** Forwards: from rows [n, d_model] at the feature output, each at its position, to what arrives at hook_resid_post. */
   writtenEach(layer: number, positions: Int32Array, x: Tensor2D): Tensor2D {
     return tf.tidy(() => this.outputMap(layer).forthEach(positions, x));
   }
@@ -149,19 +144,7 @@ export class SkipMap implements Disposable {
     return tf.tidy(() => this.inputMap().atEach(positions, this.W_skip.matMul(g)));
   }
 
-  /**
-   * Forwards: from the residual stream that the MLP reads to what the skip adds at the feature output, [pos, n, d_model] both, at
-   * positions from `first` on.
-   */
-  forth(x: Tensor3D, first: number): Tensor3D {
-    return tf.tidy(() => {
-      const [n_pos, n, d_model] = x.shape;
-      const input = tf.reshape<tf.Rank.R2>(this.inputMap().forth(x, first), [n_pos * n, d_model]);
-      return tf.reshape<tf.Rank.R3>(this.W_skip.matMul(input, { transpose: true }), x.shape);
-    });
-  }
-
-  /** As `forth`, for rows [n, d_model] that are at one position each. */
+  /** Forwards: from rows [n, d_model] of what the MLP reads, each at its position, to what the skip adds at the feature output. */
   forthEach(positions: Int32Array, x: Tensor2D): Tensor2D {
     return tf.tidy(() => this.W_skip.matMul(this.inputMap().forthEach(positions, x), { transpose: true }));
   }

@@ -38,20 +38,15 @@ export class NormMap {
     return this.map ? this.each(positions, g, this.map.back) : g.clone();
   }
 
-  /** Rows of what the norm reads at consecutive positions from `first` on, [pos, n, d_model], forwards. */
-  forth(x: Tensor3D, first: number): Tensor3D {
-    return this.map ? this.everywhere(x, this.map.forth, first) : x.clone();
-  }
-
   /** Rows [n, d_model], each at its position, forwards. */
   forthEach(positions: Int32Array, x: Tensor2D): Tensor2D {
     return this.map ? this.each(positions, x, this.map.forth) : x.clone();
   }
 
-  private everywhere(rows: Tensor3D, step: RowMap['back'], first = 0): Tensor3D {
+  private everywhere(rows: Tensor3D, step: RowMap['back']): Tensor3D {
     const [n_pos, n, d_model] = rows.shape;
     const moved = tf.reshape<tf.Rank.R3>(step(tf.reshape(rows, [n_pos * n, d_model])), rows.shape);
-    return tf.mul(moved, tf.reshape(tf.slice1d(this.scale!, first, n_pos), [n_pos, 1, 1]));
+    return tf.mul(moved, tf.reshape(tf.slice1d(this.scale!, 0, n_pos), [n_pos, 1, 1]));
   }
 
   private each(positions: Int32Array, rows: Tensor2D, step: RowMap['back']): Tensor2D {

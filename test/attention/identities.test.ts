@@ -94,14 +94,21 @@ async function expectResiduals(replacement: ReplacementModel, tokens: number[]):
   const sizes = Array.from({ length: n_layers + 1 }, () => new Float64Array(n_pos * d_model));
   const all = Array.from({ length: list.n_sources }, (_, i) => i);
   for (const batch of forwardBatches(list, all, n_pos, d_model)) {
-    await walkForth(prompt, batch, { stop: n_layers, n_pos }, async (layer, { x }) => {
-      const [, n] = x.shape;
-      (await x.data<'float32'>()).forEach((value, i) => {
-        const place = Math.floor(i / (n * d_model)) + batch.firstPosition;
-        sums[layer]![place * d_model + (i % d_model)]! += value;
-        sizes[layer]![place * d_model + (i % d_model)]! += Math.abs(value);
-      });
-    });
+    await walkForth(
+      prompt,
+      batch,
+      { stop: n_layers },
+      {
+        async residual(layer, { layout, x }) {
+          const positions = layout.positions();
+          (await x.data<'float32'>()).forEach((value, i) => {
+            const at = positions[Math.floor(i / d_model)]! * d_model + (i % d_model);
+            sums[layer]![at]! += value;
+            sizes[layer]![at]! += Math.abs(value);
+          });
+        },
+      },
+    );
   }
   for (let layer = 0; layer <= n_layers; layer++) {
     const hook =

@@ -3,7 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import { headEffects } from '../../src/attention/effects.ts';
 import { PATH_KINDS } from '../../src/attention/head-products.ts';
-import type { Link } from '../../src/attention/link-batches.ts';
+import type { Link } from '../../src/attention/placed-links.ts';
 import { headLoadings, weightOf } from '../../src/attention/loadings.ts';
 import { featureBatches, logitBatch, type TargetBatch } from '../../src/attention/target-walk.ts';
 import { TracedPrompt } from '../../src/attention/traced-prompt.ts';

@@ -2,7 +2,7 @@
 import { describe, expect, it } from '@jest/globals';
 import * as tf from '@tensorflow/tfjs-core';
 import { headEffects } from '../../src/attention/effects.ts';
-import type { Link } from '../../src/attention/link-batches.ts';
+import type { Link } from '../../src/attention/placed-links.ts';
 import { headLoadings } from '../../src/attention/loadings.ts';
 import { nodeHeads, type NodeHeads } from '../../src/attention/node-heads.ts';
 import { featureBatches, logitBatch, type TargetBatch } from '../../src/attention/target-walk.ts';
