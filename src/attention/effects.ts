@@ -2,7 +2,7 @@
 import type { Tensor2D } from '../backend/backend.ts';
 import { headProducts } from './head-products.ts';
 import { passValues } from './stored-values.ts';
-import { logitBatch, walkTargets } from './target-walk.ts';
+import { allQueries, logitBatch, walkTargets } from './target-walk.ts';
 import type { TracedPrompt } from './traced-prompt.ts';
 
 /** Entries of the pattern of a head at which effects are wanted one by one. */
@@ -66,11 +66,13 @@ export async function headEffects(
           direct[at] = products.get('last')![head * n + target]!;
           total[at] = products.get('through')![head * n + target]!;
         }
+      const all = allQueries(queries);
       const [z, cut, v, pattern] = await Promise.all(
-        [queries.all, queries.cut, values.values!, attention.dividedPattern].map((tensor) =>
+        [all, queries.cut, values.values!, attention.dividedPattern].map((tensor) =>
           tensor.data<'float32'>(),
         ),
       );
+      all.dispose();
       /** Of a gradient at what a head takes, with a key. */
       const effect = (g: Float32Array, from: number, head: number, query: number, key: number): number => {
         const keyHead = Math.floor(head / group);

@@ -3,7 +3,7 @@ import * as tf from '@tensorflow/tfjs-core';
 import type { Tensor2D, Tensor3D, Tensor4D } from '../backend/backend.ts';
 import type { AttentionMap } from '../attribution/attention-map.ts';
 import type { LayerValues } from './stored-values.ts';
-import type { HeadQueries, TargetBatch } from './target-walk.ts';
+import { allQueries, type HeadQueries, type TargetBatch } from './target-walk.ts';
 
 /**
  * Paths from a source to a target by what they owe a head: they use it anywhere (what the link loses with the head), it is the last one,
@@ -30,7 +30,7 @@ export interface ProductsOptions {
   /** `through` is the most work, n_pos times that of `first`, and takes all queries of the store. */
   readonly kinds: readonly PathKind[];
   /** What `queriesByKey` gave: `first` is made of it. */
-  readonly byKey?: Tensor4D | undefined;
+  readonly byKey?: readonly Tensor4D[] | undefined;
 }
 
 /** What meets at a layer. */
@@ -97,17 +97,27 @@ function begunPairs(
 }
 
 /**
- * Gradients z [n_pos, n, n_heads · d_head] at what heads take, as they reach the values of each key: [n_heads, n_pos, n, d_head].
- * Dispose them after use.
+ * Gradients at what heads take, as they reach the values of each key, [n_heads, n_pos, n, d_head]: of the rows under way and of those that
+ * start at the layer, as far as there are any. Dispose them after use.
  */
-export function queriesByKey(attention: AttentionMap, z: Tensor3D): Tensor4D {
+export function queriesByKey(attention: AttentionMap, { n_pos, underWay, started }: HeadQueries): Tensor4D[] {
   const { n_heads, d_head } = attention;
-  const [n_pos, n] = z.shape;
   return tf.tidy(() => {
-    const byHead = tf.transpose(tf.reshape(z, [n_pos, n, n_heads, d_head]), [2, 0, 1, 3]);
-    const all = tf.reshape<tf.Rank.R3>(byHead, [n_heads, n_pos, n * d_head]);
-    const shares = tf.slice<tf.Rank.R3, Tensor3D>(attention.patternByHead(), [0, 0, 0], [-1, n_pos, n_pos]);
-    return tf.reshape<tf.Rank.R4>(tf.matMul(shares, all, true), [n_heads, n_pos, n, d_head]);
+    const shares = tf.slice<tf.Rank.R3, Tensor3D>(attention.patternByHead(), [0, 0, 0], [-1, -1, n_pos]);
+    const parts: Tensor4D[] = [];
+    if (underWay) {
+      const [, n] = underWay.shape;
+      const split = tf.transpose(tf.reshape(underWay, [n_pos, n, n_heads, d_head]), [2, 0, 1, 3]);
+      const all = tf.reshape<tf.Rank.R3>(split, [n_heads, n_pos, n * d_head]);
+      const above = tf.slice<tf.Rank.R3, Tensor3D>(shares, [0, 0, 0], [-1, n_pos, -1]);
+      parts.push(tf.reshape<tf.Rank.R4>(tf.matMul(above, all, true), [n_heads, n_pos, n, d_head]));
+    }
+    if (started) {
+      const { z, positions } = started;
+      const own = tf.gather(shares, tf.tensor1d(positions, 'int32'), 1); // [n_heads, n, n_pos]
+      parts.push(tf.mul(tf.expandDims(tf.transpose(own, [0, 2, 1]), 3), tf.expandDims(byHead(z, d_head), 1)));
+    }
+    return parts;
   });
 }
 
@@ -119,14 +129,15 @@ function byHead(rows: Tensor2D, d_head: number): Tensor3D {
 /** Gradients at all queries with what heads take there. */
 function throughHeads({ attention, batch, queries, values }: Meeting): Table {
   const { n_heads, d_head } = attention;
-  const [, n] = queries.all.shape;
+  const all = allQueries(queries);
+  const [, n] = all.shape;
   const { layout, taken } = values;
   let sum = tf.zeros<tf.Rank.R3>([n_heads, n, layout.n_sources]);
   for (let query = 0; query < batch.n_pos; query++) {
     const here = taken.get(query);
     if (!here) continue; // no source reaches it
     sum = tf.tidy(() => {
-      const z = tf.slice<tf.Rank.R3, Tensor3D>(queries.all, [query, 0, 0], [1, -1, -1]);
+      const z = tf.slice<tf.Rank.R3, Tensor3D>(all, [query, 0, 0], [1, -1, -1]);
       const products = tf.matMul(byHead(tf.squeeze<Tensor2D>(z, [0]), d_head), here, false, true);
       const rest = layout.n_sources - here.shape[1];
       return tf.add<Tensor3D>(
@@ -177,32 +188,54 @@ function rowsByPosition(positions: Int32Array): Map<number, number[]> {
   return rows;
 }
 
-/** Gradients that reached the values of each key with what sources are at their own positions. */
-function firstAt({ attention, values }: Meeting, byKey: Tensor4D): Table {
-  const { n_heads, n_kv_heads, d_head } = attention;
-  const [, n_pos, n] = byKey.shape;
-  const own = byHead(values.own!, d_head);
+/** Gradients that reached the values of each key with what sources are at their own positions: one product for all keys. */
+function firstAt({ attention, values }: Meeting, byKey: readonly Tensor4D[]): Table {
+  const { n_heads } = attention;
+  const n_pos = byKey[0]!.shape[1];
+  const { own, width, offsets } = ownByKey(attention, values, n_pos);
   const starts: number[] = [];
-  const parts: Tensor2D[] = [];
+  const counts = byKey.map(({ shape: [, , n] }) => n);
   let n_cells = 0;
-  const { blocks } = values.layout;
-  for (const { group, n: m, first } of blocks) {
+  const parts = byKey.map((z, part) => {
+    const n = counts[part]!;
     starts.push(n_cells);
-    if (m === 0 || group.firstPosition >= n_pos) continue;
-    const z = tf.slice(byKey, [0, group.firstPosition, 0, 0], [-1, 1, -1, -1]);
-    const products = tf.matMul(
-      tf.reshape<tf.Rank.R3>(z, [n_kv_heads, (n_heads / n_kv_heads) * n, d_head]),
-      tf.slice<tf.Rank.R3, Tensor3D>(own, [0, first, 0], [-1, m, -1]),
-      false,
-      true,
-    );
-    parts.push(tf.reshape(products, [n_heads, n * m]));
-    n_cells += n * m;
-  }
+    n_cells += n_pos * n * width;
+    const products = tf.matMul(tf.reshape<tf.Rank.R3>(z, [n_heads * n_pos, n, -1]), own, false, true);
+    return tf.reshape<tf.Rank.R2>(products, [n_heads, n_pos * n * width]);
+  });
+  const keys = values.layout.blocks.map(({ group }) => group.firstPosition);
   return {
-    products: tf.concat<Tensor2D>(parts, 1),
-    cell: (row, block, rank) => starts[block]! + row * blocks[block]!.n + rank,
+    products: parts.length === 1 ? parts[0]! : tf.concat<Tensor2D>(parts, 1),
+    cell(row, block, rank) {
+      const part = row < counts[0]! ? 0 : 1;
+      const rowOfPart = part === 0 ? row : row - counts[0]!;
+      return starts[part]! + (keys[block]! * counts[part]! + rowOfPart) * width + offsets[block]! + rank;
+    },
   };
+}
+
+/** What sources are at their own positions, by key, [n_heads · n_pos, width, d_head]: filled up with zeros to one number a key. */
+function ownByKey({ n_heads, n_kv_heads, d_head }: AttentionMap, values: LayerValues, n_pos: number) {
+  const { blocks } = values.layout;
+  const counts = new Int32Array(n_pos);
+  /** Of each block, what is before it at its key. */
+  const offsets = blocks.map(({ group: { firstPosition }, n }) => {
+    if (firstPosition >= n_pos) return 0;
+    counts[firstPosition]! += n;
+    return counts[firstPosition]! - n;
+  });
+  const width = counts.reduce((most, count) => Math.max(most, count), 0);
+  const index = new Int32Array(n_pos * width);
+  blocks.forEach(({ group: { firstPosition }, n, first }, block) => {
+    if (firstPosition >= n_pos) return;
+    const to = firstPosition * width + offsets[block]!;
+    for (let rank = 0; rank < n; rank++) index[to + rank] = first + rank + 1;
+  });
+  const zeros = tf.zeros<tf.Rank.R2>([1, n_kv_heads * d_head]);
+  const rows = tf.gather(tf.concat<Tensor2D>([zeros, values.own!]), tf.tensor1d(index, 'int32'));
+  const heads = Int32Array.from({ length: n_heads }, (_, head) => Math.floor((head * n_kv_heads) / n_heads));
+  const own = tf.gather(byHead(rows, d_head), tf.tensor1d(heads, 'int32'));
+  return { own: tf.reshape<tf.Rank.R3>(own, [n_heads * n_pos, width, d_head]), width, offsets };
 }
 
 /** Gradients with attention cut with sources at their own positions, through the one entry of the pattern between them. */

@@ -124,7 +124,7 @@ async function walkBatch(
       for (const own of placed.stores) await addDirect(direct, own, batch, layer, g);
     },
     async heads(layer, attention, queries) {
-      const byKey = kinds.includes('first') ? queriesByKey(attention, queries.all) : undefined;
+      const byKey = kinds.includes('first') ? queriesByKey(attention, queries) : undefined;
       try {
         for (const own of placed.stores) {
           const { store, start } = own;
@@ -139,7 +139,7 @@ async function walkBatch(
           }
         }
       } finally {
-        byKey?.dispose();
+        byKey?.forEach((tensor) => tensor.dispose());
       }
     },
   });

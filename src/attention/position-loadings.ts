@@ -3,7 +3,7 @@ import type { AttentionMap } from '../attribution/attention-map.ts';
 import type { Tensor } from '../backend/backend.ts';
 import type { Pairs } from './head-products.ts';
 import type { LayerValues } from './stored-values.ts';
-import type { HeadQueries, TargetBatch } from './target-walk.ts';
+import { allQueries, type HeadQueries, type TargetBatch } from './target-walk.ts';
 import type { TracedPrompt } from './traced-prompt.ts';
 
 /** Where a walk of targets stands, and the sources that it meets. */
@@ -37,15 +37,17 @@ export async function addPositions(
   const { d_head, n_heads, n_kv_heads } = attention;
   const group = n_heads / n_kv_heads;
   const n = queries.cut.shape[0];
+  const all = firstQueries && allQueries(queries);
   const read = async (tensor: Tensor | null): Promise<Float32Array | null> =>
     tensor && (await tensor.data<'float32'>());
   const [z, cut, values, alone, pattern] = await Promise.all([
-    read(firstQueries && queries.all),
+    read(all),
     read(queries.cut),
     read(at.values),
     read(firstQueries && at.own),
     read(attention.dividedPattern),
   ]);
+  all?.dispose();
   const share = (head: number, query: number, key: number): number =>
     pattern![((Math.floor(head / group) * n_pos + query) * group + (head % group)) * n_pos + key]!;
   const product = (a: Float32Array, from: number, b: Float32Array, at: number): number => {

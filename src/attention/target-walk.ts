@@ -22,12 +22,24 @@ export interface TargetBatch {
   readonly vectors: Tensor2D | null;
 }
 
-/** Gradients at what heads of a layer take; all stays the walk's. */
+/** Gradients at what heads of a layer take. The tensors stay the walk's. */
 export interface HeadQueries {
-  /** [n_pos, n, n_heads · d_head] */
-  readonly all: Tensor3D;
-  /** With attention cut, at the targets' positions, [n, n_heads · d_head]. */
+  /** Positions that they can be at. */
+  readonly n_pos: number;
+  /** Of the first rows, [n_pos, n, n_heads · d_head]. */
+  readonly underWay: Tensor3D | undefined;
+  /** Of the others, which start at the layer, each at its position, [n, n_heads · d_head]. */
+  readonly started: { readonly z: Tensor2D; readonly positions: Int32Array } | undefined;
+  /** Of all rows with attention cut, at the targets' positions, [n, n_heads · d_head]. */
   readonly cut: Tensor2D;
+}
+
+/** Of all rows, [n_pos, n, n_heads · d_head]. Belongs to the caller. */
+export function allQueries({ n_pos, underWay, started }: HeadQueries): Tensor3D {
+  return tf.tidy(() => {
+    const placed = started ? [atPositions(started.positions, n_pos, started.z)] : [];
+    return tf.concat<Tensor3D>([...(underWay ? [underWay] : []), ...placed], 1);
+  });
 }
 
 export interface TargetVisitor {
@@ -87,7 +99,6 @@ export async function walkTargets(
         try {
           if (queries) await visitor.heads(layer, attention, queries);
         } finally {
-          queries?.all.dispose();
           queries?.cut.dispose();
         }
         cut.throughAttention(start);
@@ -153,7 +164,7 @@ class CutRows implements Disposable {
     }
   }
 
-  /** Of all rows that are above the attention of a layer; undefined where there is none. Belongs to the caller. */
+  /** Of all rows that are above the attention of a layer; undefined where there is none. `cut` belongs to the caller. */
   queries(
     attention: AttentionMap,
     { n_pos }: TargetBatch,
@@ -162,16 +173,18 @@ class CutRows implements Disposable {
   ): HeadQueries | undefined {
     if (!underWay && !started) return undefined;
     const { g, positions } = this;
-    return tf.tidy(() => {
-      const first = underWay?.shape[1] ?? 0;
-      const placed = started
-        ? [atPositions(positions.subarray(first, first + started.shape[0]), n_pos, started)]
-        : [];
-      return {
-        all: tf.concat<Tensor3D>([...(underWay ? [underWay] : []), ...placed], 1),
-        cut: tf.concat<Tensor2D>([...(g ? [attention.queries(g)] : []), ...(started ? [started] : [])]),
-      };
-    });
+    const first = underWay?.shape[1] ?? 0;
+    return {
+      n_pos,
+      underWay,
+      started: started && {
+        z: started,
+        positions: positions.subarray(first, first + started.shape[0]),
+      },
+      cut: tf.tidy(() =>
+        tf.concat<Tensor2D>([...(g ? [attention.queries(g)] : []), ...(started ? [started] : [])]),
+      ),
+    };
   }
 
   throughAttention(start: RowStart | undefined): void {
