@@ -4,11 +4,11 @@ import type { Tensor2D, Tensor3D } from '../backend/backend.ts';
 import type { AttentionMap } from '../attribution/attention-map.ts';
 import { featureStarts } from '../attribution/backward.ts';
 import { planBatches } from '../attribution/batches.ts';
-import { atPositions, startBelowPost, walkBack, type RowStart } from '../attribution/walk.ts';
+import { atPositions, walkBack, type RowStart, type WalkVisitor } from '../attribution/walk.ts';
 import { FEATURE_FIELDS } from '../graph/graph.ts';
 import type { TracedPrompt } from './traced-prompt.ts';
 
-/** Targets that are walked together. */
+/** Targets that are walked together: logits, then features. */
 export interface TargetBatch {
   readonly n: number;
   /** Which of the targets asked for each row is. */
@@ -17,9 +17,10 @@ export interface TargetBatch {
   readonly n_pos: number;
   /** Positions that they read, [n]. */
   readonly positions: Int32Array;
-  /** Features: indices into the active ones. Else vectors at the output of the final norm, [n, d_model], which stay the caller's. */
-  readonly features: Int32Array | null;
+  /** Of logits, at the output of the final norm, [n_logits, d_model]; they stay the caller's. Null without any. */
   readonly vectors: Tensor2D | null;
+  /** Indices into the active features, from the highest layer down. */
+  readonly features: Int32Array;
 }
 
 /** Gradients at what heads of a layer take. The tensors stay the walk's. */
@@ -58,8 +59,8 @@ export function logitBatch(prompt: TracedPrompt, vectors: Tensor2D): TargetBatch
     targets: Int32Array.from({ length: n }, (_, i) => i),
     n_pos: prompt.n_pos,
     positions: new Int32Array(n).fill(prompt.n_pos - 1),
-    features: null,
     vectors,
+    features: new Int32Array(0),
   };
 }
 
@@ -80,6 +81,31 @@ export function featureBatches(
   }));
 }
 
+/** Features as targets, then logits: in one walk with features of the last position where there are any, since few rows are slow. */
+export function targetBatches(
+  prompt: TracedPrompt,
+  features: Int32Array,
+  vectors: Tensor2D,
+  batchSize: number,
+): TargetBatch[] {
+  const batches = featureBatches(prompt, features, batchSize);
+  const logits = logitBatch(prompt, vectors);
+  const targets = logits.targets.map((target) => features.length + target);
+  const last = batches.at(-1)?.n_pos === prompt.n_pos ? batches.pop() : undefined;
+  if (!last) return [...batches, { ...logits, targets }];
+  return [
+    ...batches,
+    {
+      n: logits.n + last.n,
+      targets: Int32Array.of(...targets, ...last.targets),
+      n_pos: prompt.n_pos,
+      positions: Int32Array.of(...logits.positions, ...last.positions),
+      vectors,
+      features: last.features,
+    },
+  ];
+}
+
 /** Takes a batch back to the embedding. Rows are in the order of the batch. */
 export async function walkTargets(
   prompt: TracedPrompt,
@@ -87,12 +113,16 @@ export async function walkTargets(
   visitor: TargetVisitor,
 ): Promise<void> {
   const { linear, pass, replacement, signal } = prompt;
-  const cut = new CutRows(prompt, batch.positions, visitor);
+  const { n_pos, vectors, features } = batch;
+  const starts = await featureStarts({ linear, pass, replacement }, { features });
+  const logits = vectors ? linear.fromFinalNorm(vectors) : undefined;
+  const atPost = logits && {
+    layer: replacement.model.config.n_layers - 1,
+    g: atPositions(batch.positions.subarray(0, logits.shape[0]), n_pos, logits),
+  };
+  const cut = new CutRows(prompt, batch.positions, visitor, logits);
   try {
-    const starts = batch.features
-      ? await featureStarts({ linear, pass, replacement }, { features: batch.features })
-      : [await logitStart(prompt, batch, visitor)];
-    await walkBack({ linear, n_pos: batch.n_pos, signal }, starts, {
+    const visit: WalkVisitor = {
       output: (layer) => cut.throughOutput(layer),
       async heads(layer, attention, { underWay, started, start }) {
         const queries = cut.queries(attention, batch, underWay, started);
@@ -107,23 +137,11 @@ export async function walkTargets(
         return true;
       },
       embedding: () => Promise.resolve(),
-    });
+    };
+    await walkBack({ linear, n_pos, signal }, starts, visit, atPost);
   } finally {
     cut[Symbol.dispose]();
   }
-}
-
-async function logitStart(
-  { linear, replacement }: TracedPrompt,
-  { vectors, positions }: TargetBatch,
-  visitor: TargetVisitor,
-): Promise<RowStart> {
-  const top = replacement.model.config.n_layers - 1;
-  const g = linear.fromFinalNorm(vectors!);
-  await visitor.cutPost?.(top, g);
-  return await startBelowPost(linear, top, positions[0]!, g, async (output) =>
-    visitor.cutOutput?.(top, output),
-  );
 }
 
 /** Rows without attention, [n, d_model]: they stay at their positions. */
@@ -136,7 +154,9 @@ class CutRows implements Disposable {
   /** In a parallel block, what goes back through the skip of the layer. */
   private beside: Tensor2D | undefined;
 
-  constructor(prompt: TracedPrompt, positions: Int32Array, visitor: TargetVisitor) {
+  /** Takes over `g`, rows at the last hook_resid_post. */
+  constructor(prompt: TracedPrompt, positions: Int32Array, visitor: TargetVisitor, g: Tensor2D | undefined) {
+    this.g = g;
     this.prompt = prompt;
     this.positions = positions;
     this.visitor = visitor;

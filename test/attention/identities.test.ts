@@ -9,7 +9,7 @@ import { PATH_KINDS } from '../../src/attention/head-products.ts';
 import { headLoadings, weightOf } from '../../src/attention/loadings.ts';
 import { scoreParts } from '../../src/attention/score-parts.ts';
 import { contrastTotal, queryScores, type Against } from '../../src/attention/scores.ts';
-import { featureBatches, logitBatch } from '../../src/attention/target-walk.ts';
+import { targetBatches } from '../../src/attention/target-walk.ts';
 import { TracedPrompt } from '../../src/attention/traced-prompt.ts';
 import { attribute } from '../../src/attribution/attribute.ts';
 import { chooseTargets } from '../../src/attribution/targets.ts';
@@ -185,11 +185,7 @@ async function expectEdges(
   const chosen = Int32Array.from(
     new Set(Array.from({ length: N_LINKS }, () => random.below(n_features))),
   ).sort();
-  const logits = logitBatch(prompt, targets.vectors);
-  const batches = [
-    ...featureBatches(prompt, chosen, 64),
-    { ...logits, targets: logits.targets.map((target) => chosen.length + target) },
-  ];
+  const batches = targetBatches(prompt, chosen, targets.vectors, 64);
   const links = Array.from({ length: N_LINKS * 3 }, () => {
     const target = random.below(chosen.length + 2);
     const row = target < chosen.length ? chosen[target]! : n_features + target - chosen.length;

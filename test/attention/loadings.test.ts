@@ -5,7 +5,7 @@ import { headEffects } from '../../src/attention/effects.ts';
 import { PATH_KINDS } from '../../src/attention/head-products.ts';
 import type { Link } from '../../src/attention/placed-links.ts';
 import { headLoadings, weightOf } from '../../src/attention/loadings.ts';
-import { featureBatches, logitBatch, type TargetBatch } from '../../src/attention/target-walk.ts';
+import { targetBatches } from '../../src/attention/target-walk.ts';
 import { TracedPrompt } from '../../src/attention/traced-prompt.ts';
 import { chooseTargets } from '../../src/attribution/targets.ts';
 import { GOLDEN_DEVICES, casesOn, openBackend } from '../support/backends.ts';
@@ -38,12 +38,7 @@ describe.each(GOLDEN_DEVICES)('heads that carry edges on %s', (device) => {
           tokenizer,
         );
         // Targets: the features, then the logits.
-        const ofFeatures = featureBatches(prompt, Int32Array.from(features), 64);
-        const ofLogits: TargetBatch = logitBatch(prompt, targets.vectors);
-        const batches = [
-          ...ofFeatures,
-          { ...ofLogits, targets: ofLogits.targets.map((target) => features.length + target) },
-        ];
+        const batches = targetBatches(prompt, Int32Array.from(features), targets.vectors, 64);
         const sources = Int32Array.from(new Set(run.edges.map(({ source }) => ids.indexOf(source))));
         expect([...sources]).not.toContain(-1);
         const links = run.edges.map(({ source, target }): Link => {

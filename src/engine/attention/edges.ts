@@ -2,7 +2,7 @@
 import { PATH_KINDS, type PathKind } from '../../attention/head-products.ts';
 import type { LoadingsRequest } from '../../attention/link-batches.ts';
 import { headLoadings, weightOf, type Loadings } from '../../attention/loadings.ts';
-import { featureBatches, logitBatch } from '../../attention/target-walk.ts';
+import { featureBatches, targetBatches } from '../../attention/target-walk.ts';
 import { UsageError } from '../../errors.ts';
 import type { Graph } from '../../graph/graph.ts';
 import { nodeResult } from '../../graph/nodes.ts';
@@ -77,15 +77,13 @@ export function loadingsRequest(
   ).sort();
   const place = new Map(Array.from(features, (feature, i) => [feature, i]));
   const hasLogits = pairs.some(([, target]) => target >= layout.logits.start);
-  const logits = logitBatch(prompt, targets.vectors);
   const sources = Int32Array.from(new Set(pairs.map(([source]) => source))).sort();
   const sourceAt = new Map(Array.from(sources, (source, i) => [source, i]));
   return {
     sources,
-    batches: [
-      ...featureBatches(prompt, features, ATTRIBUTE_DEFAULTS.batchSize),
-      ...(hasLogits ? [{ ...logits, targets: logits.targets.map((i) => features.length + i) }] : []),
-    ],
+    batches: hasLogits
+      ? targetBatches(prompt, features, targets.vectors, ATTRIBUTE_DEFAULTS.batchSize)
+      : featureBatches(prompt, features, ATTRIBUTE_DEFAULTS.batchSize),
     links: pairs.map(([source, target]) => ({
       source: sourceAt.get(source)!,
       target: place.get(target) ?? features.length + target - layout.logits.start,
