@@ -57,7 +57,7 @@ export async function headEffects(
   await walkTargets(prompt, batch, {
     async heads(layer, attention, queries) {
       using values = passValues(prompt, layer, attention);
-      const { values: products } = (await headProducts(attention, pairs, batch, queries, values, {
+      const { values: products } = (await headProducts({ attention, batch, queries, values }, pairs, {
         kinds: ['last', 'through'],
       }))!;
       for (let head = 0; head < n_heads; head++)

@@ -1,7 +1,8 @@
 /** Attention: loadings of many links in parts, those of a batch of targets and of as many sources as have room at a time. */
 import { addDirect } from './direct-links.ts';
 import { firstLayer, firstPosition } from './forward-batch.ts';
-import { headProducts, queriesByKey, type HeadProducts, type PathKind } from './head-products.ts';
+import { queriesByKey } from './first-products.ts';
+import { headProducts, type HeadProducts, type PathKind } from './head-products.ts';
 import { placeLinks, type Link, type PlacedLinks } from './placed-links.ts';
 import { addPositions } from './position-loadings.ts';
 import { storedValues, type StoredOptions, type StoredValues } from './stored-values.ts';
@@ -124,22 +125,23 @@ async function walkBatch(
       for (const own of placed.stores) await addDirect(direct, own, batch, layer, g);
     },
     async heads(layer, attention, queries) {
-      const byKey = kinds.includes('first') ? queriesByKey(attention, queries) : undefined;
+      const { underWay } = queries;
+      const byKey = underWay && kinds.includes('first') ? queriesByKey(attention, underWay) : undefined;
       try {
         for (const own of placed.stores) {
           const { store, start } = own;
           const values = store.at(layer);
           if (!values) continue;
-          const products = await headProducts(attention, own, batch, queries, values, { kinds, byKey });
+          const meeting = { attention, batch, queries, values };
+          const products = await headProducts(meeting, own, { kinds, byKey });
           if (!products) continue;
           parts.push({ layer, places: products.pairs.map((pair) => start + pair), values: products.values });
           if (withPositions) {
-            const at = { batch, queries, values, layer };
-            await addPositions(prompt, attention, at, own, start, byPosition);
+            await addPositions(prompt, meeting, layer, own, start, byPosition);
           }
         }
       } finally {
-        byKey?.forEach((tensor) => tensor.dispose());
+        byKey?.dispose();
       }
     },
   });

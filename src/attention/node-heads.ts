@@ -36,8 +36,8 @@ export async function nodeHeads(prompt: TracedPrompt, batch: TargetBatch): Promi
   await walkTargets(prompt, batch, {
     async heads(layer, attention, queries) {
       using values = passValues(prompt, layer, attention);
-      const at = { batch, queries, values, layer };
-      await addPositions(prompt, attention, at, pairs, 0, { lastKeys, firstQueries: null });
+      const meeting = { attention, batch, queries, values };
+      await addPositions(prompt, meeting, layer, pairs, 0, { lastKeys, firstQueries: null });
     },
     cutOutput: (layer, g) => sums.addOutput(layer, g),
     cutPost: async (layer, g) => {

@@ -1,19 +1,9 @@
 /** Attention: loadings by key of the last head, and by query of the first one. */
-import type { AttentionMap } from '../attribution/attention-map.ts';
 import type { Tensor } from '../backend/backend.ts';
 import type { Pairs } from './head-products.ts';
-import type { LayerValues } from './stored-values.ts';
-import { allQueries, type HeadQueries, type TargetBatch } from './target-walk.ts';
+import type { Meeting } from './meeting.ts';
+import { allQueries } from './target-walk.ts';
 import type { TracedPrompt } from './traced-prompt.ts';
-
-/** Where a walk of targets stands, and the sources that it meets. */
-export interface AtLayer {
-  readonly batch: TargetBatch;
-  readonly queries: HeadQueries;
-  /** With values by key. */
-  readonly values: LayerValues;
-  readonly layer: number;
-}
 
 /** [links, n_layers, n_heads, n_pos] each. */
 export interface PositionLoadings {
@@ -22,11 +12,11 @@ export interface PositionLoadings {
   readonly firstQueries: Float32Array | null;
 }
 
-/** Adds those of a layer. @param start place of the first pair among the links */
+/** Adds those of a layer, of values by key. @param start place of the first pair among the links */
 export async function addPositions(
   prompt: TracedPrompt,
-  attention: AttentionMap,
-  { batch, queries, values: at, layer }: AtLayer,
+  { attention, batch, queries, values: at }: Meeting,
+  layer: number,
   { rows, blocks, ranks }: Pairs,
   start: number,
   { lastKeys, firstQueries }: PositionLoadings,
