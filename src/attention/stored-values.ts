@@ -99,7 +99,7 @@ export async function* storedValues(
 }
 
 function keptWrites({ fresh, beginners, again, writers }: Writes): StoredWrites | undefined {
-  const sources = Int32Array.of(...beginners, ...writers);
+  const sources = Int32Array.from([...beginners, ...writers]);
   if (sources.length === 0) return undefined;
   const vectors = tf.tidy(() => {
     const [n, first] = [beginners.length, (fresh?.shape[0] ?? 0) - beginners.length];

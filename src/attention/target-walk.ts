@@ -97,9 +97,9 @@ export function targetBatches(
     ...batches,
     {
       n: logits.n + last.n,
-      targets: Int32Array.of(...targets, ...last.targets),
+      targets: Int32Array.from([...targets, ...last.targets]),
       n_pos: prompt.n_pos,
-      positions: Int32Array.of(...logits.positions, ...last.positions),
+      positions: Int32Array.from([...logits.positions, ...last.positions]),
       vectors,
       features: last.features,
     },

@@ -24,7 +24,11 @@ export class NormMap {
 
   /** Gradients at the first positions, [pos, n, d_model]. */
   all(g: Tensor3D): Tensor3D {
-    return this.map ? this.everywhere(g, this.map.back) : g.clone();
+    const { map, scale } = this;
+    if (!map || !scale) return g.clone();
+    const [n_pos, n, d_model] = g.shape;
+    const moved = tf.reshape<tf.Rank.R3>(map.back(tf.reshape(g, [n_pos * n, d_model])), g.shape);
+    return tf.mul(moved, tf.reshape(tf.slice1d(scale, 0, n_pos), [n_pos, 1, 1]));
   }
 
   /** Gradients at one position, [n, d_model]. */
@@ -41,12 +45,6 @@ export class NormMap {
   /** Rows [n, d_model], each at its position, forwards. */
   forthEach(positions: Int32Array, x: Tensor2D): Tensor2D {
     return this.map ? this.each(positions, x, this.map.forth) : x.clone();
-  }
-
-  private everywhere(rows: Tensor3D, step: RowMap['back']): Tensor3D {
-    const [n_pos, n, d_model] = rows.shape;
-    const moved = tf.reshape<tf.Rank.R3>(step(tf.reshape(rows, [n_pos * n, d_model])), rows.shape);
-    return tf.mul(moved, tf.reshape(tf.slice1d(this.scale!, 0, n_pos), [n_pos, 1, 1]));
   }
 
   private each(positions: Int32Array, rows: Tensor2D, step: RowMap['back']): Tensor2D {
