@@ -20,7 +20,7 @@ export interface ForwardBatch {
   readonly groups: readonly SourceGroup[];
 }
 
-/** Residual streams of a batch stay below this; about six such tensors are in memory at a time. */
+/** Residual streams of a batch are of about this size at most; about six such tensors are in memory at a time. */
 const LARGEST_ROWS_BYTES = 64 * 1024 * 1024;
 const FLOAT32_BYTES = 4;
 
@@ -40,11 +40,12 @@ export function forwardBatches(
   sources: Iterable<number>,
   n_pos: number,
   d_model: number,
+  largestBytes: number = LARGEST_ROWS_BYTES,
 ): ForwardBatch[] {
   const groups = sourceGroups(list, sources, n_pos);
   const sizes = groups.map((group) => group.sources.length * group.n_places);
   const n_rows = sizes.reduce((sum, size) => sum + size, 0);
-  const n_batches = Math.ceil((n_rows * d_model * FLOAT32_BYTES) / LARGEST_ROWS_BYTES);
+  const n_batches = Math.ceil((n_rows * d_model * FLOAT32_BYTES) / largestBytes);
   const batches = Array.from({ length: n_batches }, (): SourceGroup[] => []);
   let before = 0; // rows
   for (const group of groups) {

@@ -17,6 +17,8 @@ export interface LoadingsRequest {
   readonly kinds: readonly PathKind[];
   /** Also `last` and `first` by position: meant for a few links. */
   readonly withPositions?: boolean;
+  /** Bytes of residual streams that are walked together, and of values that are kept while targets are walked. */
+  readonly limits?: { readonly batchBytes: number; readonly storedBytes: number };
   readonly onProgress?: (done: number, wanted: number) => void;
 }
 
@@ -53,11 +55,16 @@ export async function* linkBatches(
 ): AsyncGenerator<LinkBatch, void, undefined> {
   const { links, sources, batches } = request;
   const linked = new Set(links.map(({ source }) => sources[source]!));
-  const options = { queries: keptQueries(prompt, request), withValues: request.withPositions ?? false };
+  const options = {
+    queries: keptQueries(prompt, request),
+    withValues: request.withPositions ?? false,
+    batchBytes: request.limits?.batchBytes,
+  };
   const parts = portions(
     prompt,
     [...linked].sort((a, b) => a - b),
     options,
+    request.limits?.storedBytes ?? MOST_STORED_BYTES,
   );
   let done = 0;
   for (const portion of parts) {
@@ -88,6 +95,7 @@ function portions(
   { replacement, list, n_pos }: TracedPrompt,
   sources: readonly number[],
   { queries, withValues }: StoredOptions,
+  mostBytes: number,
 ): number[][] {
   const { n_layers, n_heads, n_kv_heads, d_head } = replacement.model.config;
   const parts: number[][] = [];
@@ -100,7 +108,7 @@ function portions(
     const bytes = layers * (taken + values) * d_head * FLOAT32_BYTES;
     if (parts.length === 0 || bytes > room) {
       parts.push([]);
-      room = MOST_STORED_BYTES;
+      room = mostBytes;
     }
     parts.at(-1)!.push(source);
     room -= bytes;

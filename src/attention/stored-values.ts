@@ -31,6 +31,8 @@ export interface StoredOptions {
   /** Queries at which what heads take is kept. */
   readonly queries: readonly number[];
   readonly withValues: boolean;
+  /** Of sources that are walked together; default as `forwardBatches`. */
+  readonly batchBytes?: number | undefined;
 }
 
 /** Of sources that were walked together. Dispose it after use. */
@@ -94,7 +96,7 @@ export async function* storedValues(
 ): AsyncGenerator<StoredValues, void, undefined> {
   const { list, n_pos, replacement } = prompt;
   const { d_model } = replacement.model.config;
-  for (const batch of forwardBatches(list, sources, n_pos, d_model))
+  for (const batch of forwardBatches(list, sources, n_pos, d_model, options.batchBytes))
     yield await StoredValues.of(prompt, batch, options);
 }
 
