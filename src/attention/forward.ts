@@ -36,11 +36,13 @@ export interface ForwardOptions {
   readonly reads?: readonly number[];
   /** Walks with all attention cut too. */
   readonly withOwn?: boolean;
+  /** Gives what is written in the layer `stop` too. */
+  readonly withLastWrites?: boolean;
 }
 
 /** `residual` and `heads` are called at a layer if any source has begun below it. */
 export interface ForwardVisitor {
-  /** At the embedding, with layer -1, and at each layer up to `stop`. The tensors stay the walk's. */
+  /** At the embedding, with layer -1, and at each layer below `stop`. The tensors stay the walk's. */
   written?(layer: number, wrote: Writes): Promise<void>;
   residual?(layer: number, rows: ResidualRows): Promise<void>;
   heads?(layer: number, rows: HeadRows): Promise<void>;
@@ -49,7 +51,7 @@ export interface ForwardVisitor {
 export async function walkForth(
   prompt: TracedPrompt,
   batch: ForwardBatch,
-  { stop, reads, withOwn = false }: ForwardOptions,
+  { stop, reads, withOwn = false, withLastWrites = false }: ForwardOptions,
   visitor: ForwardVisitor,
 ): Promise<void> {
   const { linear, signal } = prompt;
@@ -65,8 +67,9 @@ export async function walkForth(
       if (rows) await visitor.residual?.(layer, rows);
       const isLast = layer === stop;
       if (isLast && !visitor.heads) return;
-      using skip = isLast ? null : await linear.skip(layer);
-      if (!isLast || visitor.written) {
+      const writesHere = !isLast || withLastWrites;
+      using skip = writesHere ? await linear.skip(layer) : null;
+      if (writesHere) {
         wrote = await writes.at(layer, skip);
         await visitor.written?.(layer, wrote);
       }
@@ -90,11 +93,8 @@ function grown(
   if (layout.n_sources === 0 || !fresh) return before;
   try {
     const { layout: old, x, own } = before ?? { layout: null, x: null, own: null };
-    return {
-      layout,
-      x: tf.tidy(() => layout.grown(old, x, fresh)),
-      own: withOwn ? tf.tidy(() => layout.grownOwn(old, own, fresh)) : null,
-    };
+    const alone = withOwn ? tf.tidy(() => layout.grownOwn(old, own, fresh)) : null;
+    return { layout, x: tf.tidy(() => layout.grown(old, x, fresh)), own: alone };
   } finally {
     dispose(before?.x, before?.own, fresh);
   }

@@ -88,21 +88,14 @@ function throughHeads({ attention, batch, queries, values }: Meeting): Table {
   for (let query = 0; query < batch.n_pos; query++) {
     const here = taken.get(query);
     if (!here) continue; // no source reaches it
+    const before = sum;
     sum = tf.tidy(() => {
       const z = tf.slice<tf.Rank.R3, Tensor3D>(all, [query, 0, 0], [1, -1, -1]);
       const products = tf.matMul(byHead(tf.squeeze<Tensor2D>(z, [0]), d_head), here, false, true);
-      const rest = layout.n_sources - here.shape[1];
-      return tf.add<Tensor3D>(
-        sum,
-        rest === 0
-          ? products
-          : tf.pad(products, [
-              [0, 0],
-              [0, 0],
-              [0, rest],
-            ]),
-      );
+      const rest: [number, number] = [0, layout.n_sources - here.shape[1]];
+      return tf.add<Tensor3D>(before, rest[1] === 0 ? products : tf.pad(products, [[0, 0], [0, 0], rest]));
     });
+    before.dispose(); // of many positions they would fill the memory until the end of the tidy around
   }
   return wholeTable(sum, values);
 }

@@ -1,6 +1,6 @@
 /** Attention: loadings of many links in parts, those of a batch of targets and of as many sources as have room at a time. */
 import { addDirect } from './direct-links.ts';
-import { firstLayer, firstPosition } from './forward-batch.ts';
+import { firstPosition } from './forward-batch.ts';
 import { queriesByKey } from './first-products.ts';
 import { headProducts, type HeadProducts, type PathKind } from './head-products.ts';
 import { placeLinks, type Link, type PlacedLinks } from './placed-links.ts';
@@ -58,6 +58,7 @@ export async function* linkBatches(
   const options = {
     queries: keptQueries(prompt, request),
     withValues: request.withPositions ?? false,
+    withLastWrites: batches.some(({ vectors }) => vectors !== null),
     batchBytes: request.limits?.batchBytes,
   };
   const parts = portions(
@@ -97,15 +98,19 @@ function portions(
   { queries, withValues }: StoredOptions,
   mostBytes: number,
 ): number[][] {
-  const { n_layers, n_heads, n_kv_heads, d_head } = replacement.model.config;
+  const { n_layers, n_heads, n_kv_heads, d_head, d_model } = replacement.model.config;
   const parts: number[][] = [];
   let room = 0;
   for (const source of sources) {
-    const layers = n_layers - 1 - firstLayer(list, source);
+    const { kind, layer } = list.describe(source);
+    const begins = layer ?? -1;
+    const ends = kind === 'feature' ? replacement.transcoders.lastLayerWritten(begins) : begins;
+    const written = (ends - begins + 1) * d_model;
+    const layers = n_layers - 1 - begins;
     const first = firstPosition(list, source);
     const taken = queries.filter((query) => query >= first).length * n_heads;
     const values = (withValues ? n_pos - first + 1 : 1) * n_kv_heads;
-    const bytes = layers * (taken + values) * d_head * FLOAT32_BYTES;
+    const bytes = (layers * (taken + values) * d_head + written) * FLOAT32_BYTES;
     if (parts.length === 0 || bytes > room) {
       parts.push([]);
       room = mostBytes;

@@ -115,8 +115,8 @@ export class RowLayout {
       const n_written = group.isSpread ? group.n_places : 1;
       const rows = taken(fresh!, next, n_fresh * n_written);
       next += n_fresh * n_written;
-      const begin = n_written > width ? tf.zeros<tf.Rank.R2>([n_fresh, rows.shape[1]]) : rows;
-      return [...begun, padded(begin, n_fresh, Math.max(0, width - n_written))];
+      if (group.isSpread && !isWhole) return [...begun, tf.zeros<tf.Rank.R2>([n_fresh, rows.shape[1]])];
+      return [...begun, padded(rows, n_fresh, width - n_written)];
     });
     return parts.length === 1 ? parts[0]!.clone() : tf.concat<Tensor2D>(parts);
   }

@@ -31,6 +31,8 @@ export interface StoredOptions {
   /** Queries at which what heads take is kept. */
   readonly queries: readonly number[];
   readonly withValues: boolean;
+  /** Keeps what is written in the last layer too, which only logits read. */
+  readonly withLastWrites: boolean;
   /** Of sources that are walked together; default as `forwardBatches`. */
   readonly batchBytes?: number | undefined;
 }
@@ -52,7 +54,7 @@ export class StoredValues implements Disposable {
       await walkForth(
         prompt,
         batch,
-        { stop: n_layers - 1, withOwn: true },
+        { stop: n_layers - 1, withOwn: true, withLastWrites: options.withLastWrites },
         {
           written(layer, wrote) {
             const kept = keptWrites(wrote);

@@ -81,7 +81,10 @@ export function featureBatches(
   }));
 }
 
-/** Features as targets, then logits: in one walk with features of the last position where there are any, since few rows are slow. */
+/** So many logits are walked with features: few rows alone are slow, and many are more than a batch has room for. */
+const FEW_LOGITS = 64;
+
+/** Features as targets, then logits: a few in one walk with features of the last position. */
 export function targetBatches(
   prompt: TracedPrompt,
   features: Int32Array,
@@ -91,7 +94,8 @@ export function targetBatches(
   const batches = featureBatches(prompt, features, batchSize);
   const logits = logitBatch(prompt, vectors);
   const targets = logits.targets.map((target) => features.length + target);
-  const last = batches.at(-1)?.n_pos === prompt.n_pos ? batches.pop() : undefined;
+  const isJoined = logits.n <= FEW_LOGITS && batches.at(-1)?.n_pos === prompt.n_pos;
+  const last = isJoined ? batches.pop() : undefined;
   if (!last) return [...batches, { ...logits, targets }];
   return [
     ...batches,
