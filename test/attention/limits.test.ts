@@ -7,10 +7,10 @@ import { linkBatches } from '../../src/attention/link-batches.ts';
 import { headLoadings } from '../../src/attention/loadings.ts';
 import { targetBatches } from '../../src/attention/target-walk.ts';
 import { TracedPrompt } from '../../src/attention/traced-prompt.ts';
-import { chooseTargets } from '../../src/attribution/targets.ts';
 import { TEST_DEVICES, openBackend } from '../support/backends.ts';
 import { prompts, type Fixture } from '../support/golden.ts';
 import { loadFixture } from '../support/replacement.ts';
+import { likelyLogits } from './likely-logits.ts';
 
 const [DEVICE] = TEST_DEVICES;
 const FLOAT32_BYTES = 4;
@@ -27,12 +27,7 @@ async function withPrompt(
   await openBackend(DEVICE!);
   using loaded = await loadFixture(DEVICE!, fixture, set);
   using prompt = await TracedPrompt.of(loaded.replacement, prompts(fixture).p2.token_ids);
-  using targets = await chooseTargets(
-    { kind: 'most_likely', maxLogits: 2, desiredProbability: 1 },
-    await prompt.pass.lastLogits(),
-    loaded.replacement,
-    loaded.tokenizer,
-  );
+  using targets = await likelyLogits(loaded, prompt);
   await use(prompt, targets.vectors);
 }
 

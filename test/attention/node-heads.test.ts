@@ -7,10 +7,10 @@ import { headLoadings } from '../../src/attention/loadings.ts';
 import { nodeHeads, type NodeHeads } from '../../src/attention/node-heads.ts';
 import { featureBatches, logitBatch, type TargetBatch } from '../../src/attention/target-walk.ts';
 import { TracedPrompt } from '../../src/attention/traced-prompt.ts';
-import { chooseTargets } from '../../src/attribution/targets.ts';
 import { openBackend, TEST_DEVICES } from '../support/backends.ts';
 import { prompts, setsOf, type Fixture } from '../support/golden.ts';
 import { loadFixture } from '../support/replacement.ts';
+import { likelyLogits } from './likely-logits.ts';
 
 /** Relative to the sizes of what is summed. */
 const TOLERANCE = 1e-5;
@@ -66,12 +66,7 @@ describe('heads of a node', () => {
       // Of several layers and positions: their rows start one after another.
       const chosen = Int32Array.of(0.3 * n_features, 0.6 * n_features, n_features - 1);
       for (const batch of featureBatches(prompt, chosen, 8)) await expectSums(prompt, batch);
-      using targets = await chooseTargets(
-        { kind: 'most_likely', maxLogits: 2, desiredProbability: 1 },
-        await prompt.pass.lastLogits(),
-        loaded.replacement,
-        loaded.tokenizer,
-      );
+      using targets = await likelyLogits(loaded, prompt);
       await expectSums(prompt, logitBatch(prompt, targets.vectors));
     }
     expect(tf.memory().numTensors - before).toBe(0);
@@ -83,12 +78,7 @@ describe('heads of a node', () => {
       await openBackend(DEVICE!);
       using loaded = await loadFixture(DEVICE!, fixture, setsOf(fixture)[0]!);
       using prompt = await TracedPrompt.of(loaded.replacement, prompts(fixture).p2.token_ids);
-      using targets = await chooseTargets(
-        { kind: 'most_likely', maxLogits: 2, desiredProbability: 1 },
-        await prompt.pass.lastLogits(),
-        loaded.replacement,
-        loaded.tokenizer,
-      );
+      using targets = await likelyLogits(loaded, prompt);
       const { direct } = await headEffects(prompt, targets.vectors);
       const heads = brought(await nodeHeads(prompt, logitBatch(prompt, targets.vectors)));
       expect(heads).toHaveLength(direct.length);
